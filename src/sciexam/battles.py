@@ -1,0 +1,142 @@
+"""Pair responses into comparisons, and resolve verdicts into battles. The only place where a swap is undone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+from sciexam.documents import digest
+from sciexam.types import Comparison, Order, Presentation, Prompt, Response, Status, Verdict
+
+Policy = Literal["mean", "conservative"]
+Slot = tuple[str, str, int]  # contestant, prompt id, sample
+
+STRENGTH = {"slight": 1.0, "clear": 2.0, "strong": 3.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Battle:
+    """A comparison resolved for one rater.
+
+    `score` is a's, in [0, 1]; None when the battle is void (`status` and `failure` say why). `by_order` holds a's score
+    in each order that gave a usable verdict. `preference` is signed towards b on -3 .. 3 (strong a .. strong b), None
+    where no verdict carries a strength. `first` is the score of whatever was shown first, averaged over the orders.
+    """
+
+    prompt: str
+    sample: int
+    a: str
+    b: str
+    rater: str
+    score: float | None
+    by_order: Mapping[Order, float]
+    preference: float | None = None
+    first: float | None = None
+    status: Status = "ok"
+    failure: str = ""
+
+
+def cluster(prompt: Prompt) -> str:
+    """The unit of every interval: the prompt's group, or else the digest of what it asks."""
+    return f"group {prompt.group}" if prompt.group is not None else digest([(m.role, m.content) for m in prompt.messages])
+
+
+def pair(
+    prompts: Sequence[Prompt], contestants: Sequence[str], samples: int, responses: Mapping[Slot, Response]
+) -> Iterator[Comparison]:
+    """All comparisons for which both responses are there: every pair of contestants, sample i against sample i."""
+    for a, b in combinations(contestants, 2):
+        for prompt in prompts:
+            for sample in range(samples):
+                left, right = responses.get((a, prompt.id, sample)), responses.get((b, prompt.id, sample))
+                if left and right and left.reply.status == "ok" and right.reply.status == "ok":
+                    yield Comparison(prompt, left, right)
+
+
+def orders_of(comparison: Comparison, orders: Literal["both", "one"], seed: int) -> tuple[Order, ...]:
+    """The orders in which a comparison is shown: both, or one drawn from its content and the seed."""
+    if orders == "both":
+        return ("ab", "ba")
+    draw = digest([seed, comparison.prompt.id, comparison.a.sample, *sorted((comparison.a.text, comparison.b.text))])
+    # The draw says whether the text that sorts first is shown first, so that naming the pair (b, a) shows the same.
+    sorted_first = int(draw, 16) % 2 == 0
+    return ("ab",) if sorted_first == (comparison.a.text <= comparison.b.text) else ("ba",)
+
+
+def resolve(
+    comparison: Comparison, shown: Sequence[tuple[Presentation, Verdict]], rater: str, policy: Policy
+) -> Battle:
+    """One rater's verdicts on one comparison (all orders and repeats that were planned) as a battle.
+
+    Repeats of one order are averaged over those that are usable. An order without a usable verdict voids the battle.
+    `mean` averages the orders; `conservative` (MT-Bench, arXiv 2306.05685) gives the win only if all orders name the
+    same side, and a tie otherwise.
+    """
+    by_order: dict[Order, float] = {}
+    preferences: list[float] = []
+    for order in sorted({presentation.order for presentation, _ in shown}):
+        verdicts = [verdict for presentation, verdict in shown if presentation.order == order]
+        usable = [verdict for verdict in verdicts if verdict.status == "ok"]
+        if not usable:
+            worst = next((v for v in verdicts if v.status == "failed"), verdicts[0])
+            return _void(comparison, rater, by_order, worst.status, worst.failure)
+        by_order[order] = sum(_score_of_a(v, order) for v in usable) / len(usable)
+        strengths = [p for v in usable if (p := _preference_for_b(v, order)) is not None]
+        if strengths:
+            preferences.append(sum(strengths) / len(strengths))
+    first = sum(s if order == "ab" else 1 - s for order, s in by_order.items()) / len(by_order)
+    return Battle(
+        prompt=comparison.prompt.id,
+        sample=comparison.a.sample,
+        a=comparison.a.contestant,
+        b=comparison.b.contestant,
+        rater=rater,
+        score=_combine(list(by_order.values()), policy),
+        by_order=by_order,
+        preference=sum(preferences) / len(preferences) if preferences else None,
+        first=first,
+    )
+
+
+def _void(
+    comparison: Comparison, rater: str, by_order: Mapping[Order, float], status: Status, failure: str
+) -> Battle:
+    a, b = comparison.a, comparison.b
+    return Battle(comparison.prompt.id, a.sample, a.contestant, b.contestant, rater, None, by_order, None, None, status, failure)
+
+
+def _score_of_a(verdict: Verdict, order: Order) -> float:
+    if verdict.probability_second is not None:
+        second = verdict.probability_second
+    else:
+        second = {"first": 0.0, "second": 1.0, "tie": 0.5}[verdict.preferred or "tie"]
+    return 1 - second if order == "ab" else second
+
+
+def _preference_for_b(verdict: Verdict, order: Order) -> float | None:
+    if verdict.preferred == "tie":
+        return 0.0
+    if verdict.strength is None:
+        return None
+    towards_second = STRENGTH[verdict.strength] * (1 if verdict.preferred == "second" else -1)
+    return towards_second if order == "ab" else -towards_second
+
+
+def _combine(scores: Sequence[float], policy: Policy) -> float:
+    if policy == "mean":
+        return sum(scores) / len(scores)
+    if all(score > 0.5 for score in scores):
+        return 1.0
+    return 0.0 if all(score < 0.5 for score in scores) else 0.5
+
+
+def count_failures(battles: Iterable[Battle]) -> dict[str, int]:
+    """How many battles were voided, by reason, most frequent first."""
+    counts: dict[str, int] = {}
+    for battle in battles:
+        if battle.score is None:
+            reason = battle.failure or battle.status
+            counts[reason] = counts.get(reason, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,358 @@
+"""Files in and out: YAML and JSON Lines read with file:line: key faults, canonical digests, atomic writes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, Tag, ValidationError
+
+from sciexam.errors import DocumentError, UsageError, did_you_mean
+
+Loc = tuple[str | int, ...]
+R = TypeVar("R", bound=BaseModel)
+
+MAX_YAML_BYTES = 4_000_000
+MAX_LINE_BYTES = 16_000_000
+MAX_DEPTH = 60
+MAX_FAULTS = 20
+
+
+# ---------------------------------------------------------------- digests
+
+
+def digest(value: Any) -> str:
+    """SHA-256 in hex of the canonical JSON of `value` (records, mappings, sequences and plain values)."""
+    text = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 in hex of the bytes of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return _plain(dict(value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+# ---------------------------------------------------------------- YAML
+
+
+@dataclass(frozen=True)
+class Document(Generic[R]):
+    """A validated YAML file, and the line of every key in it for faults found later."""
+
+    path: Path
+    value: R
+    lines: Mapping[Loc, int]
+
+    def fault(self, loc: Loc, what: str) -> str:
+        """`file:line: key: what` for the longest part of `loc` that is in the file."""
+        return _fault(self.path, self.lines, loc, what)
+
+
+def read_yaml(path: Path, model: type[R]) -> Document[R]:
+    """Read `path` as `model`. All faults of the file are raised at once, as one DocumentError.
+
+    YAML here is data: no tags, no aliases, no duplicate keys, one document; `yes`, `010` and `12:30` are strings.
+    """
+    value, lines = parse_yaml(_read_text(path, MAX_YAML_BYTES), path)
+    try:
+        return Document(path, model.model_validate(value), lines)
+    except ValidationError as error:
+        raise DocumentError(_faults(error, path, lines, value, model)) from None
+
+
+def parse_yaml(text: str, path: Path) -> tuple[Any, dict[Loc, int]]:
+    """The plain value of one YAML document and the line of every key and item. Raises DocumentError."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    lines: dict[Loc, int] = {(): 1}
+    try:
+        return _build(yaml, yaml.parse(text, Loader=loader), lines, path), lines
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}:{mark.line + 1}" if mark else f"{path}"
+        raise DocumentError([f"{where}: {error.problem or 'not YAML'}"]) from None
+    except yaml.YAMLError as error:  # ReaderError: a character that YAML forbids
+        position = getattr(error, "position", 0)
+        line = text.count("\n", 0, position) + 1
+        raise DocumentError([f"{path}:{line}: not YAML: {getattr(error, 'reason', error)}"]) from None
+
+
+def _build(yaml: Any, events: Iterator[Any], lines: dict[Loc, int], path: Path) -> Any:
+    """Build values from parse events with a stack of our own, so that nesting cannot exhaust Python's."""
+    root: list[Any] = []
+    # One frame an open collection: [container, loc, pending key]
+    stack: list[list[Any]] = [[root, (), None]]
+    documents = 0
+
+    def fault(event: Any, what: str) -> DocumentError:
+        return DocumentError([f"{path}:{event.start_mark.line + 1}: {what}"])
+
+    def place(event: Any, value: Any) -> Loc:
+        """Put a finished scalar or a just opened collection where it belongs; return its location."""
+        container, loc, key = stack[-1]
+        line = event.start_mark.line + 1
+        if isinstance(container, dict):
+            if key is None:
+                if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+                    raise fault(event, "a key must be a word")
+                name = event.value
+                if name in container:
+                    raise fault(event, f"{name}: this key stands here twice")
+                container[name] = None
+                stack[-1][2] = name
+                lines[(*loc, name)] = line
+                return (*loc, name)
+            container[key] = value
+            stack[-1][2] = None
+            return (*loc, key)
+        container.append(value)
+        if container is root:
+            return ()
+        here = (*loc, len(container) - 1)
+        lines[here] = line
+        return here
+
+    for event in events:
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise fault(event, "one document a file: a second '---' starts here")
+        elif isinstance(event, yaml.AliasEvent):
+            raise fault(event, "aliases (*name) are not allowed here; write the value out")
+        elif isinstance(event, (yaml.ScalarEvent, yaml.SequenceStartEvent, yaml.MappingStartEvent)):
+            if event.tag is not None:
+                raise fault(event, f"tags ({event.tag}) are not allowed here")
+            if event.anchor is not None:
+                raise fault(event, f"anchors (&{event.anchor}) are not allowed here")
+            if isinstance(event, yaml.ScalarEvent):
+                place(event, _scalar(event.value) if event.implicit[0] else event.value)
+                continue
+            if len(stack) > MAX_DEPTH:
+                raise fault(event, f"nested more than {MAX_DEPTH} deep")
+            collection: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+            stack.append([collection, place(event, collection), None])
+        elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
+            stack.pop()
+    return root[0] if root else None
+
+
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]{1,3})?")
+
+
+def _scalar(word: str) -> Any:
+    """A plain scalar by YAML 1.2's core words, in decimal only; everything else is a string."""
+    if word in ("", "~", "null", "Null", "NULL"):
+        return None
+    if word in ("true", "True", "TRUE", "false", "False", "FALSE"):
+        return word[0] in "tT"
+    if _INT.fullmatch(word):
+        return int(word)
+    if _FLOAT.fullmatch(word) and not re.fullmatch(r"[-+]?0[0-9]+", word):
+        return float(word)
+    return word
+
+
+# ---------------------------------------------------------------- JSON Lines
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number, object) for each line of a JSON Lines file; blank lines and a BOM are passed over.
+
+    Faults raise DocumentError with the line: not UTF-8, not JSON (a truncated line says so), not an object.
+    """
+    with _open(path) as file:
+        for number, raw in enumerate(file, 1):
+            if len(raw) > MAX_LINE_BYTES:
+                raise DocumentError([f"{path}:{number}: a line of more than {MAX_LINE_BYTES:,} bytes"])
+            line = _decode(raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw, path, number).strip()
+            if line:
+                yield number, _json_object(line, path, number)
+
+
+def _json_object(line: str, path: Path, number: int) -> dict[str, Any]:
+    try:
+        value = json.loads(line, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise DocumentError([f"{path}:{number}: nested too deep"]) from None
+    except ValueError as error:
+        at_end = getattr(error, "pos", 0) >= len(line) - 1 or "Unterminated" in str(error)
+        what = "the line ends in the middle of its JSON; was the file cut off?" if at_end else f"not JSON: {error}"
+        raise DocumentError([f"{path}:{number}: {what}"]) from None
+    if not isinstance(value, dict):
+        raise DocumentError([f"{path}:{number}: each line must be an object {{...}}, this is {_kind(value)}"])
+    return value
+
+
+def _refuse_constant(word: str) -> Any:
+    raise ValueError(f"{word} is not a JSON number")
+
+
+def parse_line(model: type[R], value: Mapping[str, Any], path: Path, number: int) -> R:
+    """Validate one JSON object as `model`; DocumentError names file, line and key."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise DocumentError(_faults(error, path, {(): number}, value, model)) from None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace `path` whole: a reader, or a kill at any moment, sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for stale in path.parent.glob(f".{path.name}.*.tmp"):
+        stale.unlink(missing_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+# ---------------------------------------------------------------- where shipped data lies
+
+
+def locate(kind: str, name: str, suffix: str = ".yaml") -> Path:
+    """The file of the rubric or suite called `name` (`kind` is "rubrics" or "suites").
+
+    A path to an existing file is taken as it is; then `<kind>/<name>.yaml` in the working directory; then the shipped one.
+    """
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        path = Path(name)
+        if path.is_file():
+            return path
+        raise UsageError(f"{name}: no such file")
+    for folder in (Path(kind), shipped() / kind):
+        path = folder / f"{name}{suffix}"
+        if path.is_file():
+            return path
+    known = {p.stem for folder in (Path(kind), shipped() / kind) for p in folder.glob(f"*{suffix}")}
+    raise UsageError(f"{kind[:-1]} {name!r}: no such {kind[:-1]}{did_you_mean(name, known)}")
+
+
+def shipped() -> Path:
+    """The folder that holds the shipped `rubrics/` and `suites/`: in the wheel, or the top of a checkout."""
+    package = Path(__file__).parent
+    return package / "data" if (package / "data").is_dir() else package.parent.parent
+
+
+# ---------------------------------------------------------------- faults
+
+
+def _read_text(path: Path, limit: int) -> str:
+    with _open(path) as file:
+        raw = file.read(limit + 1)
+    if len(raw) > limit:
+        raise DocumentError([f"{path}: larger than {limit:,} bytes"])
+    return _decode(raw.removeprefix(b"\xef\xbb\xbf"), path, None)
+
+
+def _open(path: Path) -> typing.BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _decode(raw: bytes, path: Path, number: int | None) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = number or raw.count(b"\n", 0, error.start) + 1
+        raise DocumentError([f"{path}:{line}: not UTF-8 (byte {raw[error.start]:#04x}); save the file as UTF-8"]) from None
+
+
+def _faults(error: ValidationError, path: Path, lines: Mapping[Loc, int], value: Any, model: Any) -> list[str]:
+    """One `file:line: key: what` for each pydantic error, with the nearest known key for an unknown one."""
+    found = []
+    items = error.errors(include_url=False)
+    for item in items:
+        if item["type"] == "too_short" and any(len(other["loc"]) > len(item["loc"]) for other in items):
+            continue  # only the echo of a faulty item
+        loc, what = _known_loc(item["loc"], value), item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            what = f"unknown key{did_you_mean(str(item['loc'][-1]), _keys_at(model, item['loc'][:-1]))}"
+        elif item["type"] == "missing":
+            loc, what = (*loc, item["loc"][-1]), "this key is missing"
+        else:
+            what = what[:1].lower() + what[1:]
+            if isinstance(item["input"], (str, int, float, bool)) and item["type"] != "value_error":
+                what += f", not {item['input']!r}"
+        found.append(_fault(path, lines, loc, what))
+    return found[:MAX_FAULTS] + ([f"{path}: and {len(found) - MAX_FAULTS} more"] if len(found) > MAX_FAULTS else [])
+
+
+def _fault(path: Path, lines: Mapping[Loc, int], loc: Loc, what: str) -> str:
+    known = loc
+    while known not in lines:
+        known = known[:-1]
+    key = ".".join(str(part) for part in loc)
+    return f"{path}:{lines[known]}: {key}: {what}" if key else f"{path}:{lines[known]}: {what}"
+
+
+def _known_loc(loc: Sequence[Any], value: Any) -> Loc:
+    """`loc` without the names that pydantic adds for the members of a union."""
+    kept: list[str | int] = []
+    for part in loc:
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            continue
+        kept.append(part)
+    return tuple(kept)
+
+
+def _keys_at(annotation: Any, loc: Sequence[Any]) -> set[str]:
+    """The keys that a mapping at `loc` under `annotation` may have."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _keys_at(get_args(annotation)[0], loc)
+    if origin in (typing.Union, types.UnionType):
+        members = get_args(annotation)
+        tagged = [m for m in members if loc and loc[0] in [t.tag for t in get_args(m)[1:] if isinstance(t, Tag)]]
+        rest = loc[1:] if tagged else loc
+        return set().union(*(_keys_at(m, rest) for m in tagged or members))
+    if origin is not None and origin in (dict, Mapping):
+        return _keys_at(get_args(annotation)[1], loc[1:]) if loc else set()
+    if origin in (tuple, list):
+        return _keys_at(get_args(annotation)[0], loc[1:]) if loc else set()
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        by_name = {f.alias or name: f.annotation for name, f in annotation.model_fields.items()}
+        return set(by_name) if not loc else _keys_at(by_name.get(str(loc[0])), loc[1:])
+    return set()
+
+
+def _kind(value: Any) -> str:
+    return {list: "a list", str: "a string", bool: "a boolean", type(None): "null"}.get(type(value), "a number")

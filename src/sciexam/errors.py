@@ -1,0 +1,60 @@
+"""Everything sciexam says no with. A message says what is wrong, where, and what to type next.
+
+    SciexamError                exit 1   never raised itself
+    ├── UsageError              exit 2   the command cannot mean anything: unknown name, one model, nothing to compare
+    │   ├── DocumentError       exit 2   a file is wrong; carries every fault found in it, each with file:line: key
+    │   └── EndpointRefused     exit 2   the endpoint refuses this configuration (401, 403, 404): asking again is no use
+    ├── Incomplete              exit 3   finished, but some of what was planned has no result; the rest is stored
+    ├── GateNotMet              exit 4   a condition the user set was not met
+    └── StoreError              exit 5   the ledger cannot be used
+
+Ctrl-C and SIGTERM end a command with 130.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SciexamError(Exception):
+    """The root: `except SciexamError` catches all that sciexam raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(SciexamError):
+    exit_code = 2
+
+
+class DocumentError(UsageError):
+    """One or more faults in files; each fault is one line, `file:line: key: what`."""
+
+    def __init__(self, faults: Iterable[str]):
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+class EndpointRefused(UsageError):
+    """The endpoint will not serve this configuration (wrong key, no such model)."""
+
+
+class Incomplete(SciexamError):
+    exit_code = 3
+
+
+class GateNotMet(SciexamError):
+    exit_code = 4
+
+
+class StoreError(SciexamError):
+    exit_code = 5
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The tail of a message about an unknown word: `; did you mean 'x'?`, or the known words, or nothing."""
+    options = sorted(set(known))
+    near = get_close_matches(word, options, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known: {', '.join(options)}" if options else ""

@@ -1,0 +1,68 @@
+"""What the YAML says of a judge: one frozen record a backend. No client is made here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from sciexam.models.settings import Custom, Endpoint, Scripted
+from sciexam.types import Record
+
+VerdictForm = Literal["nonce", "brackets", "letter", "json"]
+
+
+class Pairwise(Record):
+    """How an LLM is made to compare. `template` is a shipped one, or a file; `verdict` is the form of its answer."""
+
+    template: str = "reason"
+    verdict: VerdictForm | None = None  # None: the form that the template was written for
+    samples: int = Field(1, ge=1, le=100)  # verdicts per order
+    orders: Literal["both", "one"] | None = None
+
+
+class EndpointJudge(Endpoint, Pairwise):
+    pass
+
+
+class ScriptedJudge(Scripted, Pairwise):
+    pass
+
+
+class MeasuresJudge(Record):
+    """Text measures, offline and deterministic; `tie_below` is the difference of scores that counts as a tie."""
+
+    backend: Literal["measures"]
+
+
+class RecordedJudge(Record):
+    """Verdicts that exist already, as JSON Lines."""
+
+    backend: Literal["recorded"]
+    verdicts: str
+
+
+class CustomJudge(Custom):
+    """A stranger's class, `package.module:Class`: an object with a name and `judge(presentations)`."""
+
+
+def _kind(value: Any) -> str | None:
+    backend = value.get("backend") if isinstance(value, Mapping) else getattr(value, "backend", None)
+    if backend is None:
+        return None
+    return "custom" if ":" in str(backend) else str(backend)
+
+
+JudgeSpec = Annotated[
+    Annotated[EndpointJudge, Tag("openai")]
+    | Annotated[ScriptedJudge, Tag("scripted")]
+    | Annotated[MeasuresJudge, Tag("measures")]
+    | Annotated[RecordedJudge, Tag("recorded")]
+    | Annotated[CustomJudge, Tag("custom")],
+    Discriminator(
+        _kind,
+        custom_error_type="unknown_judge",
+        custom_error_message="a judge has a backend: openai, measures, recorded, scripted, or package.module:Class",
+    ),
+]

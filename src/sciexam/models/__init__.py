@@ -1,0 +1,47 @@
+"""Text in, text out: every backend behind one seam, `generate(conversations) -> Iterator[Reply]`."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from sciexam.errors import UsageError
+from sciexam.models.settings import Custom, Endpoint, Recorded, Scripted
+from sciexam.types import Generation, Model, Record
+
+
+def open_model(name: str, settings: Record, generation: Generation, max_wait: float = 120.0) -> Model:
+    """The model called `name`, ready to be asked. Raises UsageError where it cannot be."""
+    match settings:
+        case Endpoint():
+            from sciexam.models.openai import OpenAIModel
+
+            return OpenAIModel(settings, generation, max_wait=max_wait)
+        case Scripted():
+            from sciexam.models.scripted import ScriptedModel
+
+            return ScriptedModel(settings)
+        case Recorded():
+            from sciexam.models.recorded import RecordedModel
+
+            return RecordedModel(Path(settings.responses))
+        case Custom():
+            model: Model = load_class(name, settings.backend)(**settings.settings)
+            return model
+    responses = getattr(settings, "responses", None)
+    if responses:
+        return open_model(name, Recorded(responses=responses), generation)
+    raise UsageError(
+        f"model {name!r} cannot be asked from here: it is local weights or a training stage. Serve it "
+        f"(`vllm serve ...`) and name it with `backend: openai` and `base_url:`, or give its answers with `responses: FILE`"
+    )
+
+
+def load_class(name: str, path: str) -> Any:
+    """The class at `package.module:Class`, named by `name` in a suite. Raises UsageError if it is not there."""
+    module, _, attribute = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"{name}: backend {path!r}: {error}") from None

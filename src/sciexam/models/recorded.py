@@ -1,0 +1,96 @@
+"""Responses that exist already, as a model: JSON Lines of ours, or AlpacaEval's list of outputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from sciexam.documents import digest, file_digest, parse_line, read_jsonl
+from sciexam.errors import DocumentError, UsageError
+from sciexam.types import Conversation, Prompt, Reply
+
+
+class ResponseLine(BaseModel):
+    """One line of a responses file; other keys are left alone."""
+
+    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True, extra="ignore")
+
+    prompt: str
+    text: str
+    sample: int = 0
+    finish_reason: str = ""
+    instruction: str | None = None
+
+
+class RecordedModel:
+    """Looks each answer up by the prompt's id, or by its text; an answer that is not there is skipped."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.lines = read_responses(path)
+        self.digest = digest({"backend": "recorded", "file": file_digest(path)})
+
+    def generate(self, conversations: Iterable[Conversation]) -> Iterator[Reply]:
+        for conversation in conversations:
+            line = self._line(conversation.prompt, conversation.messages[-1].content, conversation.sample)
+            if line is None:
+                yield Reply(conversation.key, status="skipped", failure="no recorded answer")
+            else:
+                yield Reply(conversation.key, line.text, finish_reason=line.finish_reason, model=self.path.stem)
+
+    def _line(self, prompt: str, text: str, sample: int) -> ResponseLine | None:
+        return self.lines.get((prompt, sample)) or self.lines.get((text, sample))
+
+    def unmatched(self, prompts: Iterable[Prompt]) -> list[str]:
+        """The prompts that the file has an answer for and the suite does not know, sorted."""
+        known = {name for prompt in prompts for name in (prompt.id, prompt.messages[-1].content)}
+        return sorted({prompt for prompt, _ in self.lines} - known)
+
+
+def read_responses(path: Path) -> dict[tuple[str, int], ResponseLine]:
+    """The recorded responses of a file by (prompt, sample). All faults of the file are raised at once.
+
+    In an AlpacaEval list the instruction stands for the prompt's id.
+    """
+    lines: dict[tuple[str, int], ResponseLine] = {}
+    seen: dict[tuple[str, int], int] = {}
+    faults: list[str] = []
+    for number, value in _objects(path):
+        try:
+            line = parse_line(ResponseLine, value, path, number)
+        except DocumentError as error:
+            faults += error.faults
+            continue
+        slot = (line.prompt, line.sample)
+        if slot in seen:
+            faults.append(f"{path}:{number}: prompt: {line.prompt!r} sample {line.sample} was answered in line {seen[slot]}")
+        seen[slot] = number
+        lines[slot] = line
+    if faults:
+        raise DocumentError(faults)
+    if not lines:
+        raise DocumentError([f"{path}: holds no responses"])
+    return lines
+
+
+def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        with path.open("rb") as file:
+            start = file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
+    except OSError as error:
+        raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    if not start.startswith(b"["):
+        yield from read_jsonl(path)
+        return
+    try:
+        rows = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DocumentError([f"{path}: not a JSON list: {error}"]) from None
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict) or "instruction" not in row or "output" not in row:
+            raise DocumentError([f"{path}: item {number}: an AlpacaEval item has 'instruction' and 'output'"])
+        yield number, {"prompt": row["instruction"], "text": row["output"], "instruction": row["instruction"]}
