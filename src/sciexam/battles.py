@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
@@ -65,12 +65,20 @@ def orders_of(comparison: Comparison, orders: Literal["both", "one"], seed: int)
     return ("ab",) if sorted_first == (comparison.a.text <= comparison.b.text) else ("ba",)
 
 
+def present(comparison: Comparison, order: Order, repeat: int = 0) -> Presentation:
+    """The presentation in `order`, with the digest of what is seen: what is asked and both texts as they are shown."""
+    shown = comparison.shown(order, repeat)
+    asked = [(m.role, m.content) for m in shown.prompt.messages]
+    return replace(shown, subject=digest([asked, shown.prompt.reference, shown.first, shown.second]))
+
+
 def resolve(
     comparison: Comparison, shown: Sequence[tuple[Presentation, Verdict]], rater: str, policy: Policy
 ) -> Battle:
     """One rater's verdicts on one comparison (all orders and repeats that were planned) as a battle.
 
-    Repeats of one order are averaged over those that are usable. An order without a usable verdict voids the battle.
+    Repeats of one order are averaged over those that are usable. An order without a usable verdict voids the battle,
+    unless it was skipped (a recorded file need not hold both orders) and another order stands.
     `mean` averages the orders; `conservative` (MT-Bench, arXiv 2306.05685) gives the win only if all orders name the
     same side, and a tie otherwise.
     """
@@ -79,13 +87,17 @@ def resolve(
     for order in sorted({presentation.order for presentation, _ in shown}):
         verdicts = [verdict for presentation, verdict in shown if presentation.order == order]
         usable = [verdict for verdict in verdicts if verdict.status == "ok"]
+        if not usable and all(verdict.status == "skipped" for verdict in verdicts):
+            continue
         if not usable:
-            worst = next((v for v in verdicts if v.status == "failed"), verdicts[0])
+            worst = min((v for v in verdicts if v.status != "skipped"), key=lambda v: v.status != "failed")
             return _void(comparison, rater, by_order, worst.status, worst.failure)
         by_order[order] = sum(_score_of_a(v, order) for v in usable) / len(usable)
         strengths = [p for v in usable if (p := _preference_for_b(v, order)) is not None]
         if strengths:
             preferences.append(sum(strengths) / len(strengths))
+    if not by_order:
+        return _void(comparison, rater, by_order, "skipped", shown[0][1].failure if shown else "not judged")
     first = sum(s if order == "ab" else 1 - s for order, s in by_order.items()) / len(by_order)
     return Battle(
         prompt=comparison.prompt.id,
@@ -131,12 +143,3 @@ def _combine(scores: Sequence[float], policy: Policy) -> float:
         return 1.0
     return 0.0 if all(score < 0.5 for score in scores) else 0.5
 
-
-def count_failures(battles: Iterable[Battle]) -> dict[str, int]:
-    """How many battles were voided, by reason, most frequent first."""
-    counts: dict[str, int] = {}
-    for battle in battles:
-        if battle.score is None:
-            reason = battle.failure or battle.status
-            counts[reason] = counts.get(reason, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

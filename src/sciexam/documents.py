@@ -300,7 +300,9 @@ def _faults(error: ValidationError, path: Path, lines: Mapping[Loc, int], value:
         if item["type"] == "too_short" and any(len(other["loc"]) > len(item["loc"]) for other in items):
             continue  # only the echo of a faulty item
         loc, what = _known_loc(item["loc"], value), item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
+        if item["type"] == "extra_forbidden" and item["loc"][-1] == "api_key":
+            what = "keys are never written in files; name the environment variable that holds it: api_key_env: NAME"
+        elif item["type"] == "extra_forbidden":
             what = f"unknown key{did_you_mean(str(item['loc'][-1]), _keys_at(model, item['loc'][:-1]))}"
         elif item["type"] == "missing":
             loc, what = (*loc, item["loc"][-1]), "this key is missing"

@@ -221,6 +221,17 @@ class Store:
             _keep(found, self._verdict(row))
         return found
 
+    def echoed(self, keys: Iterable[str]) -> dict[str, int]:
+        """How many attempts under these keys each server-side model name answered."""
+        counts: dict[str, int] = {}
+        statement = sa.select(names.c.name, sa.func.count()).join(replies, replies.c.model == names.c.id)
+        for chunk in _chunks([bytes.fromhex(key) for key in keys]):
+            with self._translated(), self._engine.connect() as connection:
+                for name, count in connection.execute(statement.where(replies.c.key.in_(chunk)).group_by(names.c.name)):
+                    word = name.decode("utf-8", "surrogatepass")
+                    counts[word] = counts.get(word, 0) + count
+        return counts
+
     def human_verdicts(self, subjects: Iterable[str]) -> list[Verdict]:
         """Every usable human verdict on these subjects (see Presentation.subject), in order of arrival."""
         body = texts.alias("body")

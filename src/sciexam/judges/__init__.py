@@ -1,1 +1,64 @@
+"""Presentations in, verdicts out: every kind of judge behind one method, `judge(presentations)`."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
+from sciexam.errors import UsageError
+from sciexam.judges.settings import (
+    CustomJudge,
+    EndpointJudge,
+    JudgeSpec,
+    MeasuresJudge,
+    Pairwise,
+    RecordedJudge,
+    ScriptedJudge,
+)
+from sciexam.models import load_class, open_model
+from sciexam.rubric import Rubric
+from sciexam.types import Generation, Judge
+
+# Room to reason, and no sampling noise unless it is asked for.
+JUDGE_GENERATION = Generation(max_tokens=1024, temperature=0.0)
+
+
+def open_judge(name: str, spec: JudgeSpec, rubric: Rubric, max_wait: float = 120.0) -> list[Judge]:
+    """The judges behind `name`: one, or one for each rater of a recorded file. Raises UsageError."""
+    match spec:
+        case EndpointJudge() | ScriptedJudge():
+            return [_pairwise(name, spec, rubric, max_wait)]
+        case MeasuresJudge():
+            return [_measures(name, rubric)]
+        case RecordedJudge():
+            from sciexam.judges.recorded import read_verdicts
+
+            return list(read_verdicts(Path(spec.verdicts)))
+        case CustomJudge():
+            judge: Judge = load_class(name, spec.backend, "judge")(**spec.settings)
+            return [judge]
+
+
+def _pairwise(name: str, spec: EndpointJudge | ScriptedJudge, rubric: Rubric, max_wait: float) -> Judge:
+    from sciexam.judges.pairwise import PairwiseJudge
+    from sciexam.judges.rendering import JudgeTemplate
+
+    generation = JUDGE_GENERATION.model_copy(update=spec.generation.model_dump(exclude_unset=True) if spec.generation else {})
+    template = JudgeTemplate(spec.template, spec.verdict, rubric)
+    return PairwiseJudge(name, open_model(name, spec, generation, max_wait), template, generation.max_tokens)
+
+
+def _measures(name: str, rubric: Rubric) -> Judge:
+    from sciexam.judges.measures import Measures
+
+    criteria = [(c.name, c.measure, c.weight) for c in rubric.criteria if c.measure]
+    if not criteria:
+        raise UsageError(
+            f"judge {name!r}: no criterion of rubric {rubric.rubric!r} names a text measure; "
+            "add `measure: structure` (or another) to one, or use another judge"
+        )
+    return Measures(name, criteria)
+
+
+def settings_of(spec: JudgeSpec | None) -> Pairwise:
+    """How often and in which orders a judge is asked; one that says nothing is asked once."""
+    return spec if isinstance(spec, Pairwise) else Pairwise()

@@ -69,7 +69,7 @@ class Measures:
             yield self._verdict(p)
 
     def scores(self, prompt_text: str, answer: str) -> tuple[float, ...]:
-        """The value of each criterion in the order of `criteria`, then the total, their weighted mean (all in [0, 1])."""
+        """The values of `criteria` in their order, then the total, which is their weighted mean; all in [0, 1]."""
         return self._scored(prompt_text, answer)
 
     def _score(self, prompt_text: str, answer: str) -> tuple[float, ...]:

@@ -31,7 +31,7 @@ class ScriptedJudge(Scripted, Pairwise):
 
 
 class MeasuresJudge(Record):
-    """Text measures, offline and deterministic; `tie_below` is the difference of scores that counts as a tie."""
+    """Text measures, offline and deterministic."""
 
     backend: Literal["measures"]
 

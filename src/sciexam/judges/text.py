@@ -1,8 +1,9 @@
 """Six transparent text measures of a scientific explanation in English, each in [0, 1].
 
 Every measure is a pure function of the prompt's text and the answer. They count cue words, positions, shared words and
-syllables: they see the form of an answer and know nothing of its truth. All are rates or saturate, so that saying the
-same twice gains nothing; an answer without a single word gets 0 from each. Time is linear in the length of the text.
+syllables: they see the form of an answer and know nothing of its truth. All are rates or saturate, to keep length out
+(docs/measures.md says how far that succeeds); an answer without a single word gets 0 from each. Time is linear in the
+length of the text.
 """
 
 from __future__ import annotations

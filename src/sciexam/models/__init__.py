@@ -15,9 +15,10 @@ def open_model(name: str, settings: Record, generation: Generation, max_wait: fl
     """The model called `name`, ready to be asked. Raises UsageError where it cannot be."""
     match settings:
         case Endpoint():
-            from sciexam.models.openai import OpenAIModel
+            from sciexam.models.openai import OpenAIModel, resolve
 
-            return OpenAIModel(settings, generation, max_wait=max_wait)
+            base_url, api_key = resolve(settings)
+            return OpenAIModel(settings, generation, base_url=base_url, api_key=api_key, max_wait=max_wait)
         case Scripted():
             from sciexam.models.scripted import ScriptedModel
 
@@ -27,7 +28,7 @@ def open_model(name: str, settings: Record, generation: Generation, max_wait: fl
 
             return RecordedModel(Path(settings.responses))
         case Custom():
-            model: Model = load_class(name, settings.backend)(**settings.settings)
+            model: Model = load_class(name, settings.backend, "generate")(**settings.settings)
             return model
     responses = getattr(settings, "responses", None)
     if responses:
@@ -38,10 +39,13 @@ def open_model(name: str, settings: Record, generation: Generation, max_wait: fl
     )
 
 
-def load_class(name: str, path: str) -> Any:
-    """The class at `package.module:Class`, named by `name` in a suite. Raises UsageError if it is not there."""
+def load_class(name: str, path: str, method: str) -> Any:
+    """The class at `package.module:Class`, named by `name` in a suite. It must have `method`. Raises UsageError."""
     module, _, attribute = path.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise UsageError(f"{name}: backend {path!r}: {error}") from None
+        raise UsageError(f"{name}: backend {path!r}: {error}; is it installed, or its folder in PYTHONPATH?") from None
+    if not isinstance(found, type) or not callable(getattr(found, method, None)):
+        raise UsageError(f"{name}: backend {path!r} is not a class with a method {method}()")
+    return found

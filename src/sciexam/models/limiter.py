@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-_START = 4.0  # requests in flight before anything is known of the endpoint
+START = 4.0  # requests in flight before anything is known of the endpoint
 
 
 class Limiter:
@@ -21,7 +21,7 @@ class Limiter:
     avoidance in computer networks"; slow start and one cut an episode: RFC 5681, sections 3.1 and 3.2.
     """
 
-    def __init__(self, ceiling: int, start: float = _START):
+    def __init__(self, ceiling: int, start: float = START):
         self.ceiling = float(ceiling)
         self.limit = min(max(start, 1.0), self.ceiling)
         self.in_flight = 0

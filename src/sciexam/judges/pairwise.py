@@ -1,0 +1,61 @@
+"""An LLM compares two answers: render the template, call the model, parse the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sciexam.documents import digest
+from sciexam.judges.parsing import parse_verdict
+from sciexam.judges.rendering import JudgeTemplate, nonce
+from sciexam.types import Conversation, Kind, Message, Model, Presentation, Reply, Verdict
+
+
+class PairwiseJudge:
+    """A judge by prompt. A reply that was cut off is asked for once more with twice the tokens, and never parsed."""
+
+    kind: Kind = "judge"
+    sees_order = True
+
+    def __init__(self, name: str, model: Model, template: JudgeTemplate, max_tokens: int):
+        self.name = name
+        self.digest = digest({"judge": "pairwise", "model": model.digest, "template": template.digest})
+        self._model, self._template, self._max_tokens = model, template, max_tokens
+
+    def judge(self, presentations: Iterable[Presentation]) -> Iterator[Verdict]:
+        cut: list[Presentation] = []
+        for presentation, reply in self._ask(presentations, None):
+            if reply.finish_reason == "length" or reply.failure == "truncated":
+                cut.append(presentation)
+            yield self._verdict(presentation, reply)
+        for presentation, reply in self._ask(cut, 2 * self._max_tokens):
+            yield self._verdict(presentation, reply)
+
+    def _ask(
+        self, presentations: Iterable[Presentation], max_tokens: int | None
+    ) -> Iterator[tuple[Presentation, Reply]]:
+        asked: dict[str, Presentation] = {}
+
+        def conversations() -> Iterator[Conversation]:
+            for presentation in presentations:
+                asked[presentation.key] = presentation
+                message = Message(role="user", content=self._template.render(presentation))
+                yield Conversation(presentation.key, (message,), max_tokens=max_tokens, prompt=presentation.prompt.id)
+
+        for reply in self._model.generate(conversations()):
+            yield asked.pop(reply.key), reply
+
+    def _verdict(self, presentation: Presentation, reply: Reply) -> Verdict:
+        failure, status = reply.failure, reply.status
+        if reply.finish_reason == "length":
+            failure, status = "truncated", "invalid"
+        if failure:
+            return presentation.verdict(self.name, status=status, failure=failure, reply=reply)
+        parsed = parse_verdict(reply.text, self._template.form, nonce(presentation), self._template.rubric.ties)
+        return presentation.verdict(
+            self.name,
+            parsed.preferred,
+            strength=parsed.strength,
+            reason=parsed.reason,
+            failure=parsed.failure,
+            reply=reply,
+        )

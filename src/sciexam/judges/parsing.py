@@ -1,0 +1,110 @@
+"""From a judge's reply to a verdict. One strict grammar a form; whatever does not match is invalid, never a guess."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from sciexam.judges.settings import VerdictForm
+from sciexam.types import Side, Strength
+
+# A is the answer shown first.
+LEVELS: dict[str, tuple[Side, Strength | None]] = {
+    "A>>B": ("first", "strong"),
+    "A>B": ("first", "clear"),
+    "A=B": ("tie", None),
+    "B>A": ("second", "clear"),
+    "B>>A": ("second", "strong"),
+}
+# MT-Bench says [[A]], [[B]], [[C]]; AlpacaEval names the first answer m and the second M.
+LETTERS: dict[str, tuple[Side, Strength | None]] = {
+    "A": ("first", None),
+    "B": ("second", None),
+    "C": ("tie", None),
+    "=": ("tie", None),
+    "m": ("first", None),
+    "M": ("second", None),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a reply says; `failure` is set, and the rest is empty, where it says nothing usable."""
+
+    preferred: Side | None = None
+    strength: Strength | None = None
+    reason: str = ""
+    failure: str = ""
+
+
+def parse_verdict(text: str, form: VerdictForm, nonce: str, ties: bool = True) -> Parsed:
+    """Read a judge's reply in `form`. `nonce` is the word that the verdict line of the nonce form must repeat."""
+    match form:
+        case "nonce":
+            parsed = _nonce(text, nonce)
+        case "brackets":
+            parsed = _brackets(text)
+        case "letter":
+            parsed = _word(text.strip(), ("A", "B", "=", "m", "M"), "")
+        case "json":
+            parsed = _json(text)
+    if parsed.preferred == "tie" and not ties:
+        return Parsed(failure="tie: the rubric allows none")
+    return parsed
+
+
+def _nonce(text: str, nonce: str) -> Parsed:
+    """`VERDICT <nonce>: A>B` as the last line, and no other verdict under this nonce."""
+    lines = text.rstrip().splitlines()
+    last = lines[-1].strip() if lines else ""
+    head = f"VERDICT {nonce}: "
+    if not last.startswith(head):
+        return Parsed(failure="no verdict line")
+    level = last.removeprefix(head)
+    if any(line.strip().startswith(head) and line.strip() != last for line in lines[:-1]):
+        return Parsed(failure="two verdicts")
+    return _level(level, "\n".join(lines[:-1]).strip())
+
+
+_BRACKETS = re.compile(r"\[\[([^\[\]]{1,5})\]\]|\[RESULT\] ?([ABC])\b")
+
+
+def _brackets(text: str) -> Parsed:
+    """`[[A]]`, `[[A>>B]]` (MT-Bench, Arena-Hard) or `[RESULT] A` (Prometheus) in the last line, and no other verdict."""
+    lines = text.rstrip().splitlines()
+    found = {a or b for a, b in _BRACKETS.findall(text)}
+    in_last = _BRACKETS.findall(lines[-1]) if lines else []
+    if not in_last:
+        return Parsed(failure="no verdict line")
+    if len(found) > 1:
+        return Parsed(failure="two verdicts")
+    reason = _BRACKETS.sub("", text).strip()
+    word = found.pop()
+    return _level(word, reason) if word in LEVELS else _word(word, ("A", "B", "C"), reason)
+
+
+def _json(text: str) -> Parsed:
+    """A JSON object, alone or in one code fence, with `verdict` and optionally `reason`."""
+    body = re.sub(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", r"\1", text, flags=re.DOTALL)
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return Parsed(failure="not JSON")
+    if not isinstance(value, dict) or not isinstance(value.get("verdict"), str):
+        return Parsed(failure="no verdict in the JSON")
+    return _level(value["verdict"], str(value.get("reason", "")))
+
+
+def _level(word: str, reason: str) -> Parsed:
+    if word not in LEVELS:
+        return Parsed(failure="not one of the five verdicts")
+    preferred, strength = LEVELS[word]
+    return Parsed(preferred, strength, reason)
+
+
+def _word(word: str, allowed: tuple[str, ...], reason: str) -> Parsed:
+    if word not in allowed:
+        return Parsed(failure="not one of the verdict letters" if word else "empty")
+    preferred, strength = LETTERS[word]
+    return Parsed(preferred, strength, reason)

@@ -1,0 +1,99 @@
+"""Verdicts that exist already, read from JSON Lines. Several raters in one file are several judges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sciexam.documents import digest, file_digest, parse_line, read_jsonl
+from sciexam.errors import DocumentError
+from sciexam.types import Kind, Presentation, Side, Strength, Verdict
+
+Slot = tuple[str, str, str, int, int]  # prompt, first, second, sample, repeat
+
+
+class VerdictLine(BaseModel):
+    """One line of a verdicts file; `failure` marks a judgement that was tried and is not usable."""
+
+    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True, extra="ignore")
+
+    prompt: str
+    first: str
+    second: str
+    preferred: Side | None = None
+    strength: Strength | None = None
+    probability_second: float | None = Field(None, ge=0, le=1)
+    rater: str = "recorded"
+    kind: Kind = "judge"
+    sample: int = 0
+    repeat: int = 0
+    reason: str = ""
+    failure: str = ""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        given = (self.preferred is not None or self.probability_second is not None) + bool(self.failure)
+        if given != 1:
+            raise ValueError("a verdict has 'preferred' or 'probability_second', or else 'failure'")
+        if self.first == self.second:
+            raise ValueError("'first' and 'second' are the same contestant")
+        return self
+
+
+class RecordedJudge:
+    """One rater of a file. What the file does not hold is skipped, not failed."""
+
+    sees_order = True
+    by_name = True  # its verdicts are looked up by contestant, so two contestants of one text are still two facts
+
+    def __init__(self, name: str, kind: Kind, lines: dict[Slot, VerdictLine], file: str):
+        self.name, self.kind = name, kind
+        self.digest = digest({"judge": "recorded", "rater": name, "file": file})
+        self._lines = lines
+
+    @property
+    def repeats(self) -> int:
+        return 1 + max(repeat for *_, repeat in self._lines)
+
+    def judge(self, presentations: Iterable[Presentation]) -> Iterator[Verdict]:
+        for p in presentations:
+            line = self._lines.get((p.prompt.id, p.first_by, p.second_by, p.sample, p.repeat))
+            if line is None:
+                yield p.verdict(self.name, kind=self.kind, status="skipped", failure="no recorded verdict")
+            else:
+                yield p.verdict(
+                    self.name,
+                    line.preferred,
+                    kind=self.kind,
+                    strength=line.strength,
+                    probability_second=line.probability_second,
+                    reason=line.reason,
+                    failure=line.failure,
+                )
+
+
+def read_verdicts(path: Path) -> list[RecordedJudge]:
+    """One judge for each rater in the file, in order of appearance. All faults of the file are raised at once."""
+    by_rater: dict[tuple[str, Kind], dict[Slot, VerdictLine]] = {}
+    seen: dict[tuple[str, Slot], int] = {}
+    faults: list[str] = []
+    for number, value in read_jsonl(path):
+        try:
+            line = parse_line(VerdictLine, value, path, number)
+        except DocumentError as error:
+            faults += error.faults
+            continue
+        slot = (line.prompt, line.first, line.second, line.sample, line.repeat)
+        earlier = seen.setdefault((line.rater, slot), number)
+        if earlier != number:
+            faults.append(f"{path}:{number}: {line.rater!r} judged this already in line {earlier}; number them with 'repeat'")
+        by_rater.setdefault((line.rater, line.kind), {})[slot] = line
+    if faults:
+        raise DocumentError(faults)
+    if not by_rater:
+        raise DocumentError([f"{path}: holds no verdicts"])
+    content = file_digest(path)
+    return [RecordedJudge(rater, kind, lines, content) for (rater, kind), lines in by_rater.items()]

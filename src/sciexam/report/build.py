@@ -1,0 +1,358 @@
+"""Facts to report: the battles of a sitting as estimates. No model is called here, and nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from sciexam.battles import Battle, Policy, Slot, cluster
+from sciexam.report.record import Answer, Calls, Category, Figure, Item, Length, Opinion, Pair, Pairs, Report
+from sciexam.stats import (
+    Undefined,
+    bounds,
+    conclude,
+    equivalent,
+    holm,
+    longer_wins,
+    mean,
+    order_consistency,
+    position_bias,
+    sign_flip,
+    win_rate,
+)
+from sciexam.types import Presentation, Prompt, Response, Status, Verdict
+
+LEVEL = 0.95
+FEW_PROMPTS = 30
+MANY_INVALID = 0.05
+MANY_TRUNCATED = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Those who judged under one name: one judge, or several annotators whose scores are averaged by prompt."""
+
+    name: str
+    description: str
+    raters: tuple[str, ...]
+    sees_order: bool
+    battles: Sequence[Battle]
+    verdicts: Sequence[tuple[Presentation, Verdict]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sitting:
+    """Everything that one command planned and found out, before any of it is counted."""
+
+    suite: str
+    run: str
+    rubric: str
+    seed: int
+    contestants: tuple[str, ...]
+    notes: Mapping[str, str]
+    prompts: tuple[Prompt, ...]
+    samples: int
+    responses: Mapping[Slot, Response]
+    benches: Sequence[Bench]
+    policy: Policy
+    by: str
+    margin: float | None
+    calls: Calls
+    caveats: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One prompt's outcome for one pair and bench: b's score, or why there is none."""
+
+    prompt: Prompt
+    score: float | None
+    battles: tuple[Battle, ...]
+    status: Status = "ok"
+    failure: str = ""
+
+
+def build(sitting: Sitting) -> Report:
+    """The report of a sitting: every pair of contestants by every bench, Holm-corrected over all of them."""
+    scored = {
+        (a, b, bench.name): (_scores(sitting, bench, a, b), bench)
+        for a, b in combinations(sitting.contestants, 2)
+        for bench in sitting.benches
+    }
+    p_values = [_p_value(scores, sitting.seed) for scores, _ in scored.values()]
+    corrected = holm(p_values)
+    pairs = Pairs(
+        _pair(sitting, bench, a, b, scores, p, p_holm)
+        for ((a, b, _), (scores, bench)), p, p_holm in zip(scored.items(), p_values, corrected, strict=True)
+    )
+    return Report(
+        suite=sitting.suite,
+        run=sitting.run,
+        rubric=sitting.rubric,
+        contestants=sitting.contestants,
+        notes=sitting.notes,
+        prompts=len(sitting.prompts),
+        by=sitting.by,
+        level=LEVEL,
+        margin=sitting.margin,
+        pairs=pairs,
+        calls=sitting.calls,
+        caveats=(*sitting.caveats, *_caveats(sitting, pairs)),
+        items=tuple(_items(sitting)),
+    )
+
+
+# ---------------------------------------------------------------- one score a prompt
+
+
+def _scores(sitting: Sitting, bench: Bench, a: str, b: str) -> list[Score]:
+    """For each planned prompt the score of b: the mean over the samples and raters that have one."""
+    battles: dict[str, list[Battle]] = {prompt.id: [] for prompt in sitting.prompts}
+    for battle in bench.battles:
+        if (battle.a, battle.b) == (a, b):
+            battles[battle.prompt].append(battle)
+    return [_score(sitting, prompt, a, b, battles[prompt.id]) for prompt in sitting.prompts]
+
+
+def _score(sitting: Sitting, prompt: Prompt, a: str, b: str, battles: Sequence[Battle]) -> Score:
+    usable = tuple(battle for battle in battles if battle.score is not None)
+    if usable:
+        return Score(prompt, sum(1 - (battle.score or 0.0) for battle in usable) / len(usable), usable)
+    status, failure = _why_none(sitting, prompt, a, b, battles)
+    return Score(prompt, None, (), status, failure)
+
+
+def _why_none(
+    sitting: Sitting, prompt: Prompt, a: str, b: str, battles: Sequence[Battle]
+) -> tuple[Status, str]:
+    """Of all that stood in the way the gravest: failed, then invalid, then skipped."""
+    causes: list[tuple[Status, str]] = [(battle.status, battle.failure) for battle in battles]
+    for contestant in (a, b):
+        for sample in range(sitting.samples):
+            response = sitting.responses.get((contestant, prompt.id, sample))
+            if response is None:
+                causes.append(("failed", f"no response of {contestant}"))
+            elif response.reply.status != "ok":
+                causes.append((response.reply.status, f"{contestant}: {response.reply.failure}"))
+    rank = ("failed", "invalid", "skipped")
+    return min(causes, key=lambda cause: rank.index(cause[0]), default=("skipped", "not judged"))
+
+
+# ---------------------------------------------------------------- one pair
+
+
+def _pair(
+    sitting: Sitting, bench: Bench, a: str, b: str, scores: Sequence[Score], p: float | None, p_holm: float | None
+) -> Pair:
+    used = [s for s in scores if s.score is not None]
+    values, clusters = _values(used), _clusters(used)
+    rate = win_rate(values, clusters, LEVEL) if used else Undefined("no prompt has a usable verdict")
+    counts = {status: sum(s.status == status for s in scores) for status in ("invalid", "failed", "skipped")}
+    within = equivalent(values, sitting.margin, clusters, 1 - LEVEL) if sitting.margin is not None and used else None
+    return Pair(
+        a=a,
+        b=b,
+        judge=bench.name,
+        judge_is=bench.description,
+        raters=bench.raters,
+        policy=sitting.policy,
+        conclusion=conclude(rate, p_holm, within),
+        win_rate=rate,
+        bounds=bounds(values, len(used) + counts["invalid"] + counts["failed"]) if used else None,
+        wins=sum(value > 0.5 + 1e-9 for value in values),
+        ties=sum(abs(value - 0.5) <= 1e-9 for value in values),
+        losses=sum(value < 0.5 - 1e-9 for value in values),
+        p_value=p,
+        p_holm=p_holm,
+        preference=_preference(bench, used),
+        order_consistency=_consistency(bench, used),
+        position_bias=_bias(bench, used),
+        length=_length(sitting, a, b, used),
+        planned=len(scores),
+        used=len(used),
+        invalid=counts["invalid"],
+        failed=counts["failed"],
+        skipped=counts["skipped"],
+        reasons=_reasons(scores),
+        categories=tuple(_categories(sitting.by, scores)),
+    )
+
+
+def _p_value(scores: Sequence[Score], seed: int) -> float | None:
+    used = [s for s in scores if s.score is not None]
+    return sign_flip(_values(used), _clusters(used), seed) if used else None
+
+
+def _preference(bench: Bench, used: Sequence[Score]) -> Figure:
+    """The mean preference for b on -3 (a strongly) .. 3 (b strongly)."""
+    if not any(verdict.strength for _, verdict in bench.verdicts):
+        return Undefined("the verdicts carry no strength")
+    kept = [(s, [x.preference for x in s.battles if x.preference is not None]) for s in used]
+    kept = [(s, strengths) for s, strengths in kept if strengths]
+    if not kept:
+        return Undefined("no usable verdict carries a strength")
+    values = [sum(strengths) / len(strengths) for _, strengths in kept]
+    return mean(values, _clusters([s for s, _ in kept]), LEVEL, low=-3.0, high=3.0)
+
+
+def _consistency(bench: Bench, used: Sequence[Score]) -> Figure:
+    if not bench.sees_order:
+        return Undefined("not applicable: this judge scores each answer by itself and cannot see the order")
+    both = [(s, [x.by_order for x in s.battles if len(x.by_order) == 2]) for s in used]
+    both = [(s, seen) for s, seen in both if seen]
+    if not both:
+        return Undefined("no prompt was judged in both orders")
+    in_ab = [sum(o["ab"] for o in seen) / len(seen) for _, seen in both]
+    in_ba = [sum(o["ba"] for o in seen) / len(seen) for _, seen in both]
+    return order_consistency(in_ab, in_ba, _clusters([s for s, _ in both]), LEVEL)
+
+
+def _bias(bench: Bench, used: Sequence[Score]) -> Figure:
+    """From prompts seen in both orders; or, where each was seen in one, from orders that were mixed."""
+    if not bench.sees_order:
+        return Undefined("not applicable: this judge scores each answer by itself and cannot see the order")
+    balanced = [s for s in used if all(len(x.by_order) == 2 for x in s.battles)]
+    if not balanced:
+        orders = {order for s in used for x in s.battles for order in x.by_order}
+        if len(orders) < 2:
+            return Undefined("every prompt was shown in the same order, so a bias cannot be told from a preference")
+        balanced = list(used)
+    firsts = [_mean_of(x.first for x in s.battles if x.first is not None) for s in balanced]
+    return position_bias(firsts, _clusters(balanced), LEVEL)
+
+
+def _length(sitting: Sitting, a: str, b: str, used: Sequence[Score]) -> Length | None:
+    if not used:
+        return None
+    words = {
+        name: [
+            _mean_of(len(sitting.responses[name, s.prompt.id, x.sample].text.split()) for x in s.battles) for s in used
+        ]
+        for name in (a, b)
+    }
+    difference = [right - left for left, right in zip(words[a], words[b], strict=True)]
+    return Length(
+        a=_mean_of(words[a]),
+        b=_mean_of(words[b]),
+        difference=_mean_of(difference),
+        longer_wins=longer_wins(_values(used), difference, _clusters(used), LEVEL),
+    )
+
+
+def _categories(by: str, scores: Sequence[Score]) -> Iterable[Category]:
+    names = sorted({value for s in scores if (value := field_of(s.prompt, by)) is not None})
+    for name in names:
+        inside = [s for s in scores if field_of(s.prompt, by) == name]
+        used = [s for s in inside if s.score is not None]
+        rate = win_rate(_values(used), _clusters(used), LEVEL) if used else Undefined("no prompt was used")
+        yield Category(name, rate, len(inside), len(used))
+
+
+def field_of(prompt: Prompt, by: str) -> str | None:
+    """The slice that a prompt falls into: its category, its group, or a field of its metadata."""
+    value: Any = getattr(prompt, by) if by in ("category", "group") else prompt.metadata.get(by)
+    return None if value is None else str(value)
+
+
+def _reasons(scores: Sequence[Score]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for s in scores:
+        if s.score is None:
+            reason = f"{s.status}: {s.failure}" if s.failure else s.status
+            counts[reason] = counts.get(reason, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+# ---------------------------------------------------------------- what a reader must be told
+
+
+def _caveats(sitting: Sitting, pairs: Sequence[Pair]) -> Iterable[str]:
+    for contestant in sitting.contestants:
+        answers = [r.reply for (name, _, _), r in sitting.responses.items() if name == contestant]
+        cut = sum(reply.finish_reason == "length" for reply in answers)
+        if answers and cut > MANY_TRUNCATED * len(answers):
+            yield f"{cut} of {len(answers)} answers of {contestant} hit the token limit and are cut off; raise max_tokens."
+    for pair in pairs:
+        yield from _pair_caveats(pair, f"{pair.b} against {pair.a} by {pair.judge}")
+
+
+def _pair_caveats(pair: Pair, name: str) -> Iterable[str]:
+    judged = pair.used + pair.invalid
+    if judged and pair.invalid > MANY_INVALID * judged:
+        yield f"{name}: {pair.invalid} of {judged} prompts have no usable verdict; the bounds say what they could change."
+    if pair.used and pair.used < FEW_PROMPTS:
+        yield f"{name}: {pair.used} prompts are few; the interval is wide, and categories say little."
+    if not isinstance(pair.order_consistency, Undefined) and pair.order_consistency.value < 0.8:
+        yield f"{name}: the judge kept its verdict in {pair.order_consistency.value:.0%} of the prompts when the order was swapped."
+    if not isinstance(pair.position_bias, Undefined) and pair.position_bias.low * pair.position_bias.high > 0:
+        shown = "first" if pair.position_bias.value > 0 else "second"
+        yield f"{name}: the judge favours the answer shown {shown} (position bias {pair.position_bias})."
+    effect = pair.length.longer_wins if pair.length else None
+    if effect and not isinstance(effect, Undefined) and effect.low > 0.5:
+        yield f"{name}: the longer answer won {effect} of the decided prompts; part of the result may be length."
+
+
+# ---------------------------------------------------------------- side by side
+
+
+def _items(sitting: Sitting) -> Iterable[Item]:
+    opinions: dict[str, list[Opinion]] = {prompt.id: [] for prompt in sitting.prompts}
+    for bench in sitting.benches:
+        for presentation, verdict in bench.verdicts:
+            if verdict.status != "skipped":
+                opinions[verdict.prompt].append(_opinion(bench.name, presentation, verdict))
+    for prompt in sitting.prompts:
+        answers = (
+            _answer(response)
+            for name in sitting.contestants
+            for sample in range(sitting.samples)
+            if (response := sitting.responses.get((name, prompt.id, sample)))
+        )
+        yield Item(
+            prompt.id, prompt.text, prompt.category, prompt.reference, tuple(answers), tuple(opinions[prompt.id])
+        )
+
+
+def _answer(response: Response) -> Answer:
+    reply = response.reply
+    return Answer(
+        contestant=response.contestant,
+        sample=response.sample,
+        text=reply.text,
+        words=len(reply.text.split()),
+        status=reply.status,
+        failure=reply.failure,
+        truncated=reply.finish_reason == "length",
+    )
+
+
+def _opinion(bench: str, presentation: Presentation, verdict: Verdict) -> Opinion:
+    names = {"first": verdict.first, "second": verdict.second, "tie": "tie"}
+    return Opinion(
+        judge=bench,
+        rater=verdict.rater,
+        first=verdict.first,
+        second=verdict.second,
+        sample=presentation.sample,
+        preferred=names[verdict.preferred] if verdict.preferred else None,
+        strength=verdict.strength,
+        probability_second=verdict.probability_second,
+        reason=verdict.reason,
+        status=verdict.status,
+        failure=verdict.failure,
+    )
+
+
+def _values(used: Sequence[Score]) -> list[float]:
+    return [s.score for s in used if s.score is not None]
+
+
+def _clusters(used: Sequence[Score]) -> list[str]:
+    return [cluster(s.prompt) for s in used]
+
+
+def _mean_of(values: Iterable[float]) -> float:
+    listed = list(values)
+    return sum(listed) / len(listed)

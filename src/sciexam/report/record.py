@@ -1,0 +1,198 @@
+"""What a comparison found: the one object that the console, the files and `--json` all print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from sciexam.stats import Conclusion, Estimate, Undefined
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = "sciexam/report/1"
+
+Figure = Estimate | Undefined
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What this command asked models for. `usd` is None where a called model has no price."""
+
+    made: int = 0
+    reused: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float | None = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """Words of the answers, and how often the longer one won. `difference` is b's mean minus a's."""
+
+    a: float
+    b: float
+    difference: float
+    longer_wins: Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """One slice of the prompts: a value of `--by`, with the win rate of b in it."""
+
+    name: str
+    win_rate: Figure
+    planned: int
+    used: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Contestant b against contestant a, by one judge. Counts are prompts; `win_rate` is b's, ties half.
+
+    `conclusion` is b's: better, equivalent (within the margin) or undecided; worse is a's better read from b.
+    """
+
+    a: str
+    b: str
+    judge: str
+    judge_is: str  # in words: "a text measure, not validated"
+    raters: tuple[str, ...]
+    policy: str
+    conclusion: Conclusion
+    win_rate: Figure
+    bounds: tuple[float, float] | None
+    wins: int
+    ties: int
+    losses: int
+    p_value: float | None
+    p_holm: float | None
+    preference: Figure
+    order_consistency: Figure
+    position_bias: Figure
+    length: Length | None
+    planned: int
+    used: int
+    invalid: int
+    failed: int
+    skipped: int
+    reasons: Mapping[str, int]  # why prompts were not used, most frequent first
+    categories: tuple[Category, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The result as one sentence."""
+        who = f"By `{self.judge}` ({self.judge_is})"
+        if isinstance(self.win_rate, Undefined):
+            return f"{who}, nothing can be said of {self.b} against {self.a}: {self.win_rate.why}."
+        prompts = f"{self.used} prompt{'s' if self.used != 1 else ''}"
+        return f"{who}, {self.b} scores {self.win_rate} against {self.a} over {prompts}, ties half: {self.conclusion}."
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One contestant's answer as shown in a report."""
+
+    contestant: str
+    sample: int
+    text: str
+    words: int
+    status: str
+    failure: str
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """One verdict, in contestants' names: who was preferred (or "tie"), or why there is none."""
+
+    judge: str
+    rater: str
+    first: str
+    second: str
+    sample: int
+    preferred: str | None
+    strength: str | None
+    probability_second: float | None
+    reason: str
+    status: str
+    failure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One prompt with everything that was answered and said about it."""
+
+    prompt: str
+    text: str
+    category: str | None
+    reference: str | None
+    answers: tuple[Answer, ...]
+    opinions: tuple[Opinion, ...]
+
+
+class Pairs(tuple[Pair, ...]):
+    """All pairs by all judges; `pairs["base", "sft"]` is the first judge's, `pairs["base", "sft", "gpt-4"]` a named one's."""
+
+    def __getitem__(self, which: Any) -> Any:
+        if not isinstance(which, tuple):
+            return super().__getitem__(which)
+        for pair in self:
+            if (pair.a, pair.b) == which[:2] and which[2:] in ((), (pair.judge,)):
+                return pair
+        raise KeyError(which)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    suite: str
+    run: str
+    rubric: str
+    contestants: tuple[str, ...]
+    notes: Mapping[str, str]  # contestant -> what its suite says of it
+    prompts: int
+    by: str
+    level: float
+    margin: float | None
+    pairs: Pairs
+    calls: Calls
+    caveats: tuple[str, ...]
+    items: tuple[Item, ...] = field(repr=False, default=())
+    schema: str = SCHEMA
+
+    def to_json(self, items: bool = False) -> dict[str, Any]:
+        """Plain values for strict JSON: no NaN, no infinity. `items` adds the answers and verdicts."""
+        keys = ("schema", "suite", "run", "rubric", "contestants", "notes", "prompts", "by", "level", "margin", "pairs")
+        made = {key: plain(getattr(self, key)) for key in (*keys, "calls", "caveats")}
+        for pair, row in zip(self.pairs, made["pairs"], strict=True):
+            row["win_rate"] = {"of": pair.b, **row["win_rate"]}
+            row["bounds"] = None if pair.bounds is None else {"low": pair.bounds[0], "high": pair.bounds[1]}
+            row["sentence"] = pair.sentence
+        return {**made, "items": plain(self.items)} if items else made
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a pair and judge, as a pandas data frame."""
+        import pandas as pd
+
+        def flat(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+            for key, value in row.items():
+                if isinstance(value, dict) and key not in ("reasons",):
+                    yield from flat(value, f"{prefix}{key}_")
+                elif not isinstance(value, (list, dict)):
+                    yield prefix + key, value
+
+        return pd.DataFrame([dict(flat(row)) for row in self.to_json()["pairs"]])
+
+
+def plain(value: Any) -> Any:
+    """Records as mappings and lists, field by field."""
+    if isinstance(value, (Estimate, Undefined)):
+        return value.to_json()
+    if hasattr(value, "__dataclass_fields__"):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    return value

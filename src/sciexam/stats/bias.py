@@ -1,0 +1,69 @@
+"""What a judge's verdicts owe to the order and the length of the answers instead of to their quality."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sciexam.stats.clusters import Floats, finite_vector
+from sciexam.stats.estimate import Estimate, Undefined
+from sciexam.stats.mean import mean
+from sciexam.stats.win_rate import unit_scores
+
+
+def order_consistency(
+    a_first: ArrayLike, b_first: ArrayLike, clusters: Iterable[Hashable] | None = None, level: float = 0.95
+) -> Estimate | Undefined:
+    """The share of prompts on which both orders give the same winner, or both a tie.
+
+    `a_first`, `b_first`, shape (n,): contestant a's score in [0, 1] when its answer was shown first, and when it was
+    shown second, for the prompts that were seen in both orders. `clusters` and `level` as in `win_rate`.
+    """
+    in_ab, in_ba = unit_scores(a_first, "a_first"), unit_scores(b_first, "b_first")
+    if len(in_ab) != len(in_ba):
+        raise ValueError(f"{len(in_ab)} scores with a first but {len(in_ba)} with b first")
+    if len(in_ab) == 0:
+        return Undefined("no prompt was judged in both orders")
+    return mean(_side(in_ab) == _side(in_ba), clusters, level, low=0.0, high=1.0)
+
+
+def position_bias(
+    first_scores: ArrayLike, clusters: Iterable[Hashable] | None = None, level: float = 0.95
+) -> Estimate | Undefined:
+    """P(the answer shown first wins) - P(the one shown second wins): 0 is none, 1 is a judge that always says first.
+
+    `first_scores`, shape (n,): for each prompt the score in [0, 1] of whichever answer was shown first, averaged over
+    presentations in which each contestant was first equally often. Otherwise a better contestant looks like a bias.
+    `clusters` and `level` as in `win_rate`.
+    """
+    first = unit_scores(first_scores, "first_scores")
+    if len(first) == 0:
+        return Undefined("no prompt was judged in a balanced set of orders")
+    return mean(2 * first - 1, clusters, level, low=-1.0, high=1.0)
+
+
+def longer_wins(
+    scores: ArrayLike, length_difference: ArrayLike, clusters: Iterable[Hashable] | None = None, level: float = 0.95
+) -> Estimate | Undefined:
+    """The share of prompts on which the longer answer won, among those with a winner and a difference in length.
+
+    `scores`, shape (n,): a's score in [0, 1]; `length_difference`, shape (n,): a's length minus b's, in any unit.
+    `clusters` and `level` as in `win_rate`. It describes; a longer answer can also be the better one.
+    """
+    scores = unit_scores(scores)
+    difference = finite_vector(length_difference, "length_difference")
+    if len(scores) != len(difference):
+        raise ValueError(f"{len(scores)} scores but {len(difference)} differences in length")
+    side = _side(scores)
+    decided = (side != 0) & (difference != 0)
+    if not decided.any():
+        return Undefined("no prompt has both a winner and a difference in length")
+    kept = None if clusters is None else [label for label, keep in zip(clusters, decided, strict=True) if keep]
+    return mean(side[decided] == np.sign(difference[decided]), kept, level, low=0.0, high=1.0)
+
+
+def _side(scores: Floats) -> Floats:
+    """1 where a won, -1 where it lost, 0 for a tie: an average that misses one half by rounding alone is a tie."""
+    return np.where(np.abs(scores - 0.5) < 1e-9, 0.0, np.sign(scores - 0.5))

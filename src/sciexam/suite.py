@@ -1,0 +1,255 @@
+"""A suite: prompts, rubric, models, contestants and judges, resolved once into one frozen record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sciexam import lineage
+from sciexam.documents import Document, digest, locate, parse_line, read_jsonl, read_yaml
+from sciexam.errors import DocumentError, UsageError, did_you_mean
+from sciexam.judges.settings import EndpointJudge, JudgeSpec, MeasuresJudge, RecordedJudge
+from sciexam.lineage import ModelSpec
+from sciexam.models.recorded import read_responses
+from sciexam.models.settings import Recorded
+from sciexam.rubric import Rubric, load_rubric
+from sciexam.types import Generation, Message, Prompt, Record
+
+DEFAULT_SUITE = "science"
+DEFAULT_RUBRIC = "science-explanation"
+HUMANS = "humans"
+
+# Keys of a specification that name a file; a relative one lies beside the suite file.
+FILE_KEYS = ("responses", "data", "prompts", "verdicts")
+
+
+class Price(Record):
+    """USD per million tokens."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+
+
+class SuiteFile(Record):
+    """The YAML file as written."""
+
+    suite: str = Field(pattern=r"^[\w][\w.-]*$")
+    version: int = 1
+    about: str = ""
+    prompts: str
+    rubric: str = DEFAULT_RUBRIC
+    seed: int = 0
+    models: dict[str, ModelSpec] = Field(min_length=1)
+    contestants: tuple[str, ...] = Field(min_length=1)
+    baseline: str | None = None
+    generation: Generation = Generation()
+    judges: dict[str, JudgeSpec] = {"measures": MeasuresJudge(backend="measures")}
+    judge: str | None = None
+    prices: dict[str, Price] = {}
+
+
+class Suite(Record):
+    """A suite with everything it points to read in; file paths in it are absolute."""
+
+    name: str
+    version: int
+    about: str = ""
+    prompts: tuple[Prompt, ...]
+    rubric: Rubric
+    seed: int
+    models: dict[str, ModelSpec]
+    contestants: tuple[str, ...]
+    baseline: str | None
+    generation: Generation
+    judges: dict[str, JudgeSpec]
+    judge: str
+    prices: dict[str, Price]
+
+    def model(self, name: str) -> ModelSpec:
+        """The specification of a model. Raises UsageError with the nearest known name."""
+        if name not in self.models:
+            raise UsageError(f"{name!r} is not a model of suite {self.name!r}{did_you_mean(name, self.models)}")
+        return self.models[name]
+
+    def generation_of(self, name: str) -> Generation:
+        """How a model is asked: the suite's settings, with those that the model sets itself in their place."""
+        own = getattr(self.models[name], "generation", None)
+        return self.generation.model_copy(update=own.model_dump(exclude_unset=True)) if own else self.generation
+
+    def judge_spec(self, name: str) -> JudgeSpec:
+        """The judge called `name`: the suite's, or `measures`, `openai:MODEL`, or a file of recorded verdicts."""
+        if name in self.judges:
+            return self.judges[name]
+        if name == "measures":
+            return MeasuresJudge(backend="measures")
+        if name.startswith("openai:") and name != "openai:":
+            return EndpointJudge(backend="openai", model=name.removeprefix("openai:"))
+        if name.endswith(".jsonl"):
+            if not Path(name).is_file():
+                raise UsageError(f"{name}: no such file of verdicts")
+            return RecordedJudge(backend="recorded", verdicts=str(Path(name).absolute()))
+        known = [*self.judges, "measures", HUMANS]
+        raise UsageError(
+            f"{name!r} is not a judge of suite {self.name!r}{did_you_mean(name, known)} "
+            "(a judge can also be openai:MODEL, or a .jsonl file of recorded verdicts)"
+        )
+
+    def with_models(self, models: dict[str, ModelSpec]) -> Suite:
+        return self.model_copy(update={"models": {**self.models, **models}})
+
+
+class PromptLine(BaseModel):
+    """One line of a prompts file; what it does not know is metadata."""
+
+    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True, extra="allow")
+
+    id: str = Field(min_length=1)
+    text: str | None = None
+    messages: tuple[Message, ...] | None = None
+    category: str | None = None
+    group: str | None = None
+    reference: str | None = None
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if (self.text is None) == (self.messages is None):
+            raise ValueError("a prompt has either 'text' or 'messages'")
+        if not (self.text or "").strip() and not self.messages:
+            raise ValueError("the prompt is empty")
+        if self.messages and self.messages[-1].role != "user":
+            raise ValueError("the last of 'messages' must be the user's")
+        return self
+
+    def prompt(self) -> Prompt:
+        return Prompt(
+            id=self.id,
+            messages=self.messages or (Message(role="user", content=self.text or ""),),
+            category=self.category,
+            group=self.group,
+            reference=self.reference,
+            metadata=dict(self.model_extra or {}),
+        )
+
+
+def load_suite(name: str = DEFAULT_SUITE) -> Suite:
+    """The suite called `name`, or in the file `name`. Raises DocumentError with every fault of the YAML file at once."""
+    document = read_yaml(locate("suites", name), SuiteFile)
+    file, folder = document.value, document.path.absolute().parent
+    if faults := list(_faults(document)):
+        raise DocumentError(faults)
+    judge = file.judge or next(iter(file.judges))
+    return Suite(
+        name=file.suite,
+        version=file.version,
+        about=file.about,
+        prompts=read_prompts(_beside(folder, file.prompts), document.fault(("prompts",), "")),
+        rubric=load_rubric(file.rubric, folder),
+        seed=file.seed,
+        models={name: _absolute(spec, folder) for name, spec in file.models.items()},
+        contestants=file.contestants,
+        baseline=file.baseline,
+        generation=file.generation,
+        judges={name: _absolute(spec, folder) for name, spec in file.judges.items()},
+        judge=judge,
+        prices=file.prices,
+    )
+
+
+def suite_of_files(paths: Sequence[Path], prompts: Path | None = None, rubric: str = DEFAULT_RUBRIC) -> Suite:
+    """A suite around files of answers alone. The contestants are named by their files.
+
+    Without a prompts file, what a line gives as `instruction`, or else its `prompt`, is the question.
+    """
+    models = name_files(paths)
+    return Suite(
+        name="-vs-".join(models),
+        version=1,
+        prompts=read_prompts(prompts) if prompts else _prompts_of(paths),
+        rubric=load_rubric(rubric),
+        seed=0,
+        models=models,
+        contestants=tuple(models),
+        baseline=next(iter(models)),
+        generation=Generation(),
+        judges={"measures": MeasuresJudge(backend="measures")},
+        judge="measures",
+        prices={},
+    )
+
+
+def name_files(paths: Sequence[Path]) -> dict[str, ModelSpec]:
+    """Each file of answers as a recorded model, named by its stem; by folder and stem where two stems are the same."""
+    stems = [path.stem for path in paths]
+    names = [p.stem if stems.count(p.stem) == 1 else f"{p.absolute().parent.name}-{p.stem}" for p in paths]
+    if len(set(names)) < len(names):
+        raise UsageError(f"these files cannot be told apart by name: {', '.join(map(str, paths))}")
+    return {name: Recorded(responses=str(path.absolute())) for name, path in zip(names, paths, strict=True)}
+
+
+def read_prompts(path: Path, named_at: str = "") -> tuple[Prompt, ...]:
+    """The prompts of a JSON Lines file. All its faults are raised at once; `named_at` says where the file was named."""
+    if not path.is_file():
+        raise DocumentError([f"{named_at or ''}{path}: no such file"])
+    seen: dict[str, int] = {}
+    prompts, faults = [], []
+    for number, value in read_jsonl(path):
+        try:
+            line = parse_line(PromptLine, value, path, number)
+        except DocumentError as error:
+            faults += error.faults
+            continue
+        if line.id in seen:
+            faults.append(f"{path}:{number}: id: {line.id!r} already stands in line {seen[line.id]}")
+        seen.setdefault(line.id, number)
+        prompts.append(line.prompt())
+    if faults:
+        raise DocumentError(faults)
+    if not prompts:
+        raise DocumentError([f"{path}: holds no prompts"])
+    return tuple(prompts)
+
+
+def suite_digest(suite: Suite) -> str:
+    """What makes verdicts comparable: the prompts and the rubric."""
+    return digest({"prompts": suite.prompts, "rubric": suite.rubric})
+
+
+def _faults(document: Document[SuiteFile]) -> Iterable[str]:
+    """What the file says of names that it does not have."""
+    file = document.value
+    for index, name in enumerate(file.contestants):
+        if name not in file.models:
+            yield document.fault(("contestants", index), f"{name!r} is not a model{did_you_mean(name, file.models)}")
+        elif name in file.contestants[:index]:
+            yield document.fault(("contestants", index), f"{name!r} stands here twice")
+    if file.baseline is not None and file.baseline not in file.models:
+        yield document.fault(("baseline",), f"{file.baseline!r} is not a model{did_you_mean(file.baseline, file.models)}")
+    if file.judge is not None and file.judge not in {*file.judges, "measures", HUMANS}:
+        yield document.fault(("judge",), f"{file.judge!r} is not a judge{did_you_mean(file.judge, file.judges)}")
+    for name, what in lineage.faults(file.models):
+        yield document.fault(("models", name), what)
+
+
+def _absolute(spec: Any, folder: Path) -> Any:
+    files = {key: str(_beside(folder, value)) for key in FILE_KEYS if isinstance(value := getattr(spec, key, None), str)}
+    template = getattr(spec, "template", None)
+    if isinstance(template, str) and "." in template:
+        files["template"] = str(_beside(folder, template))
+    return spec.model_copy(update=files)
+
+
+def _beside(folder: Path, name: str) -> Path:
+    return Path(name) if Path(name).is_absolute() else folder / name
+
+
+def _prompts_of(paths: Sequence[Path]) -> tuple[Prompt, ...]:
+    """The prompts that the files answer, in the order in which they first appear."""
+    texts: dict[str, str] = {}
+    for path in paths:
+        for (prompt, _), line in read_responses(path).items():
+            if prompt not in texts or line.instruction:
+                texts[prompt] = line.instruction or prompt
+    return tuple(Prompt(id=i, messages=(Message(role="user", content=text),)) for i, text in texts.items())
