@@ -1,6 +1,6 @@
 """How often the interval of the win rate holds the true rate, and how wide it is, beside what others use.
 
-    python benchmarks/coverage.py --runs 10000 --seed 0 --out benchmarks/coverage.md
+    python benchmarks/coverage.py --runs 10000 --seed 0 > benchmarks/coverage.md
 
 Prints a Markdown report. Exits 1 if the interval of `sciexam.stats.win_rate` covers less than 94 % in any cell.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from sciexam.stats.mean import bounded_interval
 
 Floats = NDArray[np.float64]
 Limits = tuple[Floats, Floats]
+Draw = Callable[[np.random.Generator, tuple[int, int], float], Floats]  # (runs, prompts) scores with mean rate
 
 LEVEL = 0.95
 FLOOR = 0.94
@@ -59,12 +59,20 @@ Scenarios (the rate in a row is the exact expectation of a prompt's score):
 - **large groups**: the same, in groups of 5 (the last has what is left).
 """
 
+ABOUT_LIMIT = """\
+## A known limit
+
+Forced choices where one group of 10 prompts comes with every 20 single prompts, and the prompts of a group all have the
+same outcome. A handful of groups then holds most of the variance, and no interval here sees it well. These cells are
+not counted above.
+"""
+
 
 def forced_choice(rng: np.random.Generator, shape: tuple[int, int], rate: float) -> Floats:
     return np.where(rng.random(shape) < rate, 1.0, 0.0)
 
 
-def with_ties(share: float) -> Callable[[np.random.Generator, tuple[int, int], float], Floats]:
+def with_ties(share: float) -> Draw:
     def draw(rng: np.random.Generator, shape: tuple[int, int], rate: float) -> Floats:
         ties = share * 2 * min(rate, 1 - rate)
         wins = rate - ties / 2
@@ -96,10 +104,12 @@ def labels(n: int, sizes: tuple[int, ...]) -> NDArray[np.intp]:
     return np.repeat(np.arange(n), np.resize(sizes, n))[:n]
 
 
-def grouped(sizes: tuple[int, ...]) -> Callable[[np.random.Generator, tuple[int, int], float], Floats]:
+def grouped(sizes: tuple[int, ...], alike: bool = False) -> Draw:
     def draw(rng: np.random.Generator, shape: tuple[int, int], rate: float) -> Floats:
         group = labels(shape[1], sizes)
         chance = rng.beta(rate, 1 - rate, (shape[0], group[-1] + 1))  # intraclass correlation 1 / (1 + 1)
+        if alike:
+            chance = forced_choice(rng, chance.shape, rate)
         return np.where(rng.random(shape) < chance[:, group], 1.0, 0.0)
 
     return draw
@@ -114,6 +124,9 @@ SCENARIOS = {
     "groups": (grouped(GROUP_SIZES), GROUP_SIZES),
     "large groups": (grouped((5,)), (5,)),
 }
+# Known to be too hard, and shown apart: a group of ten prompts, all alike, for every twenty single prompts.
+UNEVEN = (*(1,) * 20, 10)
+LIMIT = {"uneven groups": (grouped(UNEVEN, alike=True), UNEVEN)}
 
 
 def ours(totals: Floats, sizes: Floats) -> Limits:
@@ -155,8 +168,9 @@ def score_interval(value: Floats, n: Floats | int, z: float) -> Limits:
 
 def cell(scenario: str, n: int, rate: float, runs: int, seed: int) -> dict[str, tuple[float, float]]:
     """(coverage, mean width) of each method."""
-    draw, sizes = SCENARIOS[scenario]
-    rng = np.random.default_rng([seed, list(SCENARIOS).index(scenario), n, round(1000 * rate)])
+    known = SCENARIOS | LIMIT
+    draw, sizes = known[scenario]
+    rng = np.random.default_rng([seed, list(known).index(scenario), n, round(1000 * rate)])
     scores = draw(rng, (runs, n), rate)
     group = labels(n, sizes)
     totals = np.add.reduceat(scores, np.flatnonzero(np.diff(group, prepend=-1)), axis=1)
@@ -191,27 +205,30 @@ def summary(cells: list[dict[str, tuple[float, float]]]) -> list[str]:
     return lines
 
 
+def table(names: list[tuple[str, int, float]], cells: list[dict[str, tuple[float, float]]]) -> list[str]:
+    heads = [f"{method} {what}" for method in METHODS for what in ("coverage", "width")]
+    lines = ["| scenario | n | rate | " + " | ".join(heads) + " |", "|---" * (3 + len(heads)) + "|"]
+    for (scenario, n, rate), row in zip(names, cells, strict=True):
+        numbers = [f"{shown(row[method][0])} | {row[method][1]:.4f}" for method in METHODS]
+        lines.append(f"| {scenario} | {n} | {rate:g} | " + " | ".join(numbers) + " |")
+    return lines
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10_000, help="data sets in a cell (default: 10000)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="write the report here as well")
     options = parser.parse_args()
 
     names = [(scenario, n, rate) for scenario in SCENARIOS for n in SIZES for rate in RATES]
     cells = [cell(*name, options.runs, options.seed) for name in names]
-    command = f"python benchmarks/coverage.py --runs {options.runs} --seed {options.seed}"
+    command = f"python benchmarks/coverage.py --runs {options.runs} --seed {options.seed} > benchmarks/coverage.md"
     lines = [ABOUT.format(command=command, runs=options.runs, resamples=RESAMPLES, bias=ORDER_BIAS)]
     lines += ["## All cells together", "", *summary(cells), "", "## Cells", ""]
-    heads = [f"{method} {what}" for method in METHODS for what in ("coverage", "width")]
-    lines += ["| scenario | n | rate | " + " | ".join(heads) + " |", "|---" * (3 + len(heads)) + "|"]
-    for (scenario, n, rate), row in zip(names, cells, strict=True):
-        numbers = [f"{shown(row[method][0])} | {row[method][1]:.4f}" for method in METHODS]
-        lines.append(f"| {scenario} | {n} | {rate:g} | " + " | ".join(numbers) + " |")
-    report = "\n".join(lines) + "\n"
-    print(report, end="")
-    if options.out:
-        options.out.write_text(report, encoding="utf-8")
+    lines += table(names, cells)
+    limit = [("uneven groups", n, rate) for n in (60, 300) for rate in (0.02, 0.05, 0.1, 0.2, 0.5)]
+    lines += ["", ABOUT_LIMIT, *table(limit, [cell(*name, options.runs, options.seed) for name in limit])]
+    print("\n".join(lines))
 
     low = [name for name, row in zip(names, cells, strict=True) if row["sciexam"][0] < FLOOR]
     for scenario, n, rate in low:

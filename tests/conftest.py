@@ -1,1 +1,73 @@
-"""Puts this folder on the import path, so that tests can say `from endpoint import Endpoint`."""
+"""What every test has at hand: the real command line, real data where it lies, and a suite to write."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+COMMAND = Path(sys.executable).parent / "sciexam"
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def sciexam(tmp_path: Path) -> Cli:
+    """Run the real command line in an empty folder: `sciexam("compare", "a", "b", env={...})`."""
+
+    def run(*args: str, cwd: Path = tmp_path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(COMMAND), *args],
+            cwd=cwd,
+            env=clean_environment() | dict(env or {}),
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+    return run
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without anything that would change what the command prints or whom it calls."""
+    left_out = ("OPENAI_", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
+    return {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Real answers, verdicts and labels (SCIEXAM_SHARED_DATA, or ../shared/data); skips where they are not."""
+    path = Path(os.environ.get("SCIEXAM_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not path.is_dir():
+        pytest.skip(f"no real data at {path}; set SCIEXAM_SHARED_DATA")
+    return path
+
+
+def write_jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def write_suite(folder: Path, prompts: int, models: Mapping[str, Any], **more: Any) -> Path:
+    """A suite of `prompts` prompts q0.. in two categories at folder/exam.yaml; JSON is YAML. Returns its path."""
+    rows = [{"id": f"q{i}", "text": f"Why does thing {i} happen?", "category": f"c{i % 2}"} for i in range(prompts)]
+    write_jsonl(folder / "prompts.jsonl", rows)
+    suite = {"suite": "exam", "prompts": "prompts.jsonl", "models": models, "contestants": list(models), "seed": 7} | more
+    path = folder / "exam.yaml"
+    path.write_text(json.dumps(suite), encoding="utf-8")
+    return path
+
+
+def answers(folder: Path, name: str, texts: Sequence[str]) -> str:
+    """Recorded answers to q0.. as folder/<name>.jsonl; returns the file's name, as a suite beside it says it."""
+    write_jsonl(folder / f"{name}.jsonl", [{"prompt": f"q{i}", "text": text} for i, text in enumerate(texts)])
+    return f"{name}.jsonl"

@@ -1,1 +1,68 @@
-"""sciexam"""
+"""sciexam: pairwise evaluation and judging for people who fine-tune language models.
+
+    import sciexam as sx
+
+    suite = sx.load_suite("science")
+    report = sx.compare(suite, "base", "sft")
+    report.pairs["base", "sft"].win_rate      # Estimate(value=..., low=..., high=..., level=0.95, n=..., method=...)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sciexam.errors import SciexamError
+    from sciexam.exam import compare
+    from sciexam.report.record import Pair, Report
+    from sciexam.rubric import Rubric, load_rubric
+    from sciexam.stats import Estimate, Undefined
+    from sciexam.suite import Suite, load_suite
+    from sciexam.types import Presentation, Prompt, Response, Verdict
+
+# Where each public name lives; a module is imported when one of its names is first used.
+_HOMES = {
+    "Estimate": "sciexam.stats",
+    "Pair": "sciexam.report.record",
+    "Presentation": "sciexam.types",
+    "Prompt": "sciexam.types",
+    "Report": "sciexam.report.record",
+    "Response": "sciexam.types",
+    "Rubric": "sciexam.rubric",
+    "SciexamError": "sciexam.errors",
+    "Suite": "sciexam.suite",
+    "Undefined": "sciexam.stats",
+    "Verdict": "sciexam.types",
+    "compare": "sciexam.exam",
+    "load_rubric": "sciexam.rubric",
+    "load_suite": "sciexam.suite",
+}
+
+__all__ = [
+    "Estimate",
+    "Pair",
+    "Presentation",
+    "Prompt",
+    "Report",
+    "Response",
+    "Rubric",
+    "SciexamError",
+    "Suite",
+    "Undefined",
+    "Verdict",
+    "compare",
+    "load_rubric",
+    "load_suite",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sciexam' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -385,6 +385,7 @@ class _Sitting:
     ):
         self._plan, self._store, self._stop = plan, store, stop
         self._progress, self._retry_invalid = progress, retry_invalid
+        self._prompts = {prompt.id: prompt for prompt in plan.prompts}
         self._feed = _Feed()
         self._lock = threading.Lock()
         self._responses: dict[Slot, Response] = {}
@@ -477,9 +478,8 @@ class _Sitting:
         """Note responses, and feed the judges every comparison that they complete."""
         with self._lock:
             self._responses.update({(r.contestant, r.prompt, r.sample): r for r in responses})
-            prompts = {response.prompt for response in responses}
-            asked = [prompt for prompt in self._plan.prompts if prompt.id in prompts] if len(prompts) < 2 else None
-            ready = pair(asked or self._plan.prompts, self._plan.contestants, self._plan.samples, self._responses)
+            asked = [self._prompts[r.prompt] for r in responses]
+            ready = pair(asked, self._plan.contestants, self._plan.samples, self._responses)
             new = [c for c in ready if _name(c) not in self._paired]
             self._paired.update(_name(c) for c in new)
         self._feed.add(new)

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import endpoint as endpoint_file
 import pytest
-from endpoint import Endpoint as Server
 
+import endpoint as endpoint_file
+from endpoint import Endpoint as Server
 from sciexam.errors import EndpointRefused, Incomplete, UsageError
 from sciexam.models import openai
 from sciexam.models.openai import OpenAIModel, resolve
@@ -373,11 +373,19 @@ def test_one_request_in_five_may_fail_and_no_reply_is_lost() -> None:
     assert server.requests > 220  # the faults did happen
 
 
-def test_a_broken_server_does_not_lower_the_concurrency() -> None:
-    with Server(faults=["500"] * 40) as server:
+@pytest.mark.parametrize("fault", ["500", "529", "reset"])
+def test_a_broken_server_does_not_lower_the_concurrency(fault: str) -> None:
+    with Server(faults=[fault] * 5) as server:
         model = opened(server, concurrency=16)
-        ask(model, 100)
-    assert model.limit == 16
+        assert ask(model)[0].status == "ok"
+    assert model.limit == 4
+
+
+def test_a_refusal_for_the_rate_lowers_the_concurrency() -> None:
+    with Server(faults=["429"]) as server:
+        model = opened(server, concurrency=16)
+        assert ask(model)[0].status == "ok"
+    assert model.limit == 2
 
 
 def test_a_server_that_never_answers_right_is_left_alone_after_a_row_of_failures() -> None:
@@ -403,16 +411,15 @@ def keep(kept: list[Reply], model: OpenAIModel, count: int) -> None:
 @pytest.mark.parametrize("fault", ["hang", "drip"])
 def test_a_call_ends_at_its_timeout_though_bytes_still_come_and_the_others_go_on(fault: str) -> None:
     with Server(faults=[fault], drip=0.02) as server:
-        began = time.monotonic()
-        arrived = [(reply, time.monotonic() - began) for reply in opened(server, timeout=0.6).generate(questions(20))]
-    assert [reply.status for reply, _ in arrived] == ["ok"] * 20
-    assert sum(reply.tries == 2 for reply, _ in arrived) == 1  # the stalled one, asked again
-    assert sum(seconds < 0.5 for _, seconds in arrived) >= 15
-    assert time.monotonic() - began < 3
+        arrived = [(reply, time.monotonic()) for reply in opened(server, timeout=1.0).generate(questions(20))]
+    replies, times = zip(*arrived, strict=True)
+    assert [reply.status for reply in replies] == ["ok"] * 20
+    assert [reply.tries for reply in replies] == [1] * 19 + [2]  # the stalled one, asked again
+    assert times[18] - times[0] < 0.8 < times[19] - times[0] < 5
 
 
 def test_a_server_that_stays_silent_costs_two_timeouts_a_call() -> None:
-    reply, server = one("hang", timeout=0.2)
+    reply, _ = one("hang", timeout=0.2)
     assert (reply.status, reply.tries) == ("failed", 2)
     assert reply.failure == "timeout: no whole reply within 0.2 s (asked 2 times)"
 

@@ -1,1 +1,75 @@
+"""The command line: parse, call one public function, print. Every import of weight happens inside a command."""
 
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import typer
+
+from sciexam.cli import author, compare
+from sciexam.errors import SciexamError
+
+app = typer.Typer(
+    name="sciexam",
+    help="Is the new model really better, by how much, according to whom, and can that judge be trusted?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("compare")(compare.compare)
+app.command("report")(compare.report)
+app.command("check")(author.check)
+app.command("init")(author.init)
+app.command("schema")(author.schema)
+app.add_typer(author.rubric, name="rubric")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"sciexam {installed('sciexam')}")
+        raise typer.Exit
+
+
+def main() -> NoReturn:
+    """Run a command. Whatever goes wrong ends here as one message on stderr and an exit code (see errors.py)."""
+    import click
+
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except SciexamError as error:
+        _fail(str(error), error.exit_code)
+    except click.ClickException as error:
+        hint = f" (see `{error.ctx.command_path} --help`)" if getattr(error, "ctx", None) else ""
+        _fail(error.format_message() + hint, 2)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("stopped at once; what was reported as stored is safe. Run the same command to go on", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains once more at exit
+        sys.exit(0)
+    except Exception:  # the boundary: anything that reaches it is a bug of ours, and its trace must not show a key
+        import traceback
+
+        _fail(f"{traceback.format_exc()}this is a bug in sciexam; please report it", 1)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    for line in _redacted(message).splitlines():
+        print(f"sciexam: {line}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _redacted(text: str) -> str:
+    """`text` without the value of any environment variable that is named like a secret, and without escape codes."""
+    for name, value in os.environ.items():
+        if name.upper().endswith(("_KEY", "_TOKEN", "_SECRET")) and len(value) >= 8:
+            text = text.replace(value, f"[{name}]")
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -208,11 +208,14 @@ class OpenAIModel:
                 del request.headers[name]
             request.headers["authorization"] = f"Bearer {key}"
 
-        http = DefaultAsyncHttpxClient(
-            follow_redirects=False,
-            trust_env=not self._loopback,  # the user's proxy, but never between this machine and itself
-            event_hooks={"request": [only_our_headers]},
-        )
+        try:
+            http = DefaultAsyncHttpxClient(
+                follow_redirects=False,
+                trust_env=not self._loopback,  # the user's proxy, but never between this machine and itself
+                event_hooks={"request": [only_our_headers]},
+            )
+        except (ImportError, ValueError) as error:  # a proxy of a kind that is not installed, or no proxy at all
+            raise UsageError(f"the proxy set in this environment cannot be used: {error}") from None
         return AsyncOpenAI(
             api_key=key,
             base_url=self.base_url,

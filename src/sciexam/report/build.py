@@ -349,8 +349,10 @@ def _values(used: Sequence[Score]) -> list[float]:
     return [s.score for s in used if s.score is not None]
 
 
-def _clusters(used: Sequence[Score]) -> list[str]:
-    return [cluster(s.prompt) for s in used]
+def _clusters(used: Sequence[Score]) -> list[str] | None:
+    """The clusters of the prompts; None where every prompt is its own."""
+    clusters = [cluster(s.prompt) for s in used]
+    return clusters if len(set(clusters)) < len(clusters) else None
 
 
 def _mean_of(values: Iterable[float]) -> float:

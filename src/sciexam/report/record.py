@@ -161,6 +161,11 @@ class Report:
     items: tuple[Item, ...] = field(repr=False, default=())
     schema: str = SCHEMA
 
+    @property
+    def incomplete(self) -> bool:
+        """Whether calls failed, or a pair has no usable verdict at all."""
+        return any(pair.failed or not pair.used for pair in self.pairs)
+
     def to_json(self, items: bool = False) -> dict[str, Any]:
         """Plain values for strict JSON: no NaN, no infinity. `items` adds the answers and verdicts."""
         keys = ("schema", "suite", "run", "rubric", "contestants", "notes", "prompts", "by", "level", "margin", "pairs")

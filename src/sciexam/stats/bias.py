@@ -60,8 +60,12 @@ def longer_wins(
     decided = (side != 0) & (difference != 0)
     if not decided.any():
         return Undefined("no prompt has both a winner and a difference in length")
-    kept = None if clusters is None else [label for label, keep in zip(clusters, decided, strict=True) if keep]
-    return mean(side[decided] == np.sign(difference[decided]), kept, level, low=0.0, high=1.0)
+    if clusters is not None:
+        labels = list(clusters)
+        if len(labels) != len(scores):
+            raise ValueError(f"{len(scores)} scores but {len(labels)} cluster labels")
+        clusters = [label for label, keep in zip(labels, decided, strict=True) if keep]
+    return mean(side[decided] == np.sign(difference[decided]), clusters, level, low=0.0, high=1.0)
 
 
 def _side(scores: Floats) -> Floats:

@@ -46,7 +46,8 @@ def mean(
         raise ValueError(f"values must lie in [{low:g}, {high:g}], not [{values.min():g}, {values.max():g}]")
     limits = bounded_interval((totals - low * sizes) / (high - low), sizes, level)
     value, lower, upper = (float(low + (high - low) * limit) for limit in limits)
-    return Estimate(value, lower, upper, level, len(totals), f"Clopper-Pearson interval at the effective number of {units}")
+    method = f"Clopper-Pearson interval at the effective number of {units}"
+    return Estimate(value, lower, upper, level, len(totals), method)
 
 
 def bounded_interval(totals: Floats, sizes: Floats, level: float) -> tuple[Floats, Floats, Floats]:

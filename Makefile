@@ -1,0 +1,51 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both set up what they need, once.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := src tests benchmarks
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# More threads than cores make small arrays slower, not faster.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: demo test test-slow soak check format bench clean
+
+demo: $(VENV)/.core  ## compare the two shipped contestants, offline
+	$(BIN)/sciexam compare base sft
+
+test: $(VENV)/.test  ## all tests but the slow ones
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.test  ## the slow tests
+	$(BIN)/python -m pytest -m slow --timeout=1200
+
+check: $(VENV)/.test  ## style, types
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+bench: $(VENV)/.test  ## the measurements behind the tables in benchmarks/
+	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/measures_agreement.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "sciexam needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/.venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
+	@touch $@ $(VENV)/.core

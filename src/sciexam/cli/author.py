@@ -1,0 +1,123 @@
+"""`sciexam init`, `check`, `schema` and `rubric`: writing suites and rubrics."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+rubric = typer.Typer(help="Write, check and show rubrics.", no_args_is_help=True, rich_markup_mode=None)
+
+
+class Kind(StrEnum):
+    suite = "suite"
+    rubric = "rubric"
+
+
+def init(
+    directory: Annotated[Path, typer.Argument(help="The folder to make; its name becomes the suite's.")],
+) -> None:
+    """Make a folder with a suite, a rubric and answers to start from."""
+    name = _checked_name(directory.absolute().name)
+    files = {directory / "rubrics" / f"{name}.yaml": _starter("rubric.yaml", name)}
+    files[directory / "suites" / f"{name}.yaml"] = _starter("suite.yaml", name)
+    for part in ("prompts.jsonl", "old.jsonl", "new.jsonl"):
+        files[directory / "suites" / name / part] = _starter(part, name)
+    for kind in Kind:
+        files[directory / "schemas" / f"{kind}.json"] = _schema(kind)
+    _write_new(files)
+    typer.echo(f"{directory}: a suite to start from. Try it:")
+    typer.echo(f"    cd {directory}\n    sciexam check {name}\n    sciexam compare old new --suite {name}")
+
+
+def check(
+    suite: Annotated[str, typer.Argument(help="A suite's name or file.")] = "science",
+) -> None:
+    """Look a suite over before anything is asked or paid: files, ids, answers, judges, contamination."""
+    from sciexam.check import check as look
+    from sciexam.errors import DocumentError
+    from sciexam.suite import load_suite
+
+    findings = look(load_suite(suite))
+    for finding in findings:
+        if not finding.fault:
+            typer.echo(finding.text)
+    if faults := [finding.text for finding in findings if finding.fault]:
+        raise DocumentError(faults)
+    typer.echo("nothing is wrong")
+
+
+def schema(kind: Annotated[Kind, typer.Argument(help="Which file's schema.")]) -> None:
+    """Print the JSON Schema of a YAML file, for editors."""
+    sys.stdout.write(_schema(kind))
+
+
+@rubric.command("new")
+def rubric_new(name: Annotated[str, typer.Argument(help="The rubric's name.")]) -> None:
+    """Write rubrics/NAME.yaml to start from."""
+    path = Path("rubrics") / f"{_checked_name(name)}.yaml"
+    _write_new({path: _starter("rubric.yaml", name)})
+    typer.echo(f"{path}: a rubric to start from. Look at it with: sciexam rubric show {name}")
+
+
+@rubric.command("check")
+def rubric_check(name: Annotated[str, typer.Argument(help="A rubric's name or file.")]) -> None:
+    """Say what is wrong with a rubric, each fault with its line."""
+    from sciexam.judges.measures import Measures
+    from sciexam.rubric import load_rubric
+
+    found = load_rubric(name)
+    measured = [(c.name, c.measure, c.weight) for c in found.criteria if c.measure]
+    if measured:
+        Measures("measures", measured)  # refuses a measure that does not exist
+    levels = sum(len(criterion.levels) for criterion in found.criteria)
+    typer.echo(f"{found.rubric}: {len(found.criteria)} criteria, {levels} levels, {len(measured)} with a text measure")
+    typer.echo("nothing is wrong")
+
+
+@rubric.command("show")
+def rubric_show(name: Annotated[str, typer.Argument(help="A rubric's name or file.")]) -> None:
+    """Print a rubric as a judge reads it."""
+    from sciexam.report.console import plain_text
+    from sciexam.rubric import load_rubric
+
+    for line in load_rubric(name).render().splitlines():
+        typer.echo(plain_text(line))
+
+
+def _checked_name(name: str) -> str:
+    from sciexam.errors import UsageError
+
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise UsageError(f"{name!r} cannot be a name: letters, digits, '_', '-' and '.'")
+    return name
+
+
+def _starter(part: str, name: str) -> str:
+    from importlib.resources import files
+
+    return (files("sciexam") / "starter" / part).read_text(encoding="utf-8").replace("NAME", name)
+
+
+def _schema(kind: Kind) -> str:
+    from sciexam.rubric import Rubric
+    from sciexam.suite import SuiteFile
+
+    made: dict[str, Any] = (SuiteFile if kind == Kind.suite else Rubric).model_json_schema(by_alias=True)
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **made}, indent=2) + "\n"
+
+
+def _write_new(files: dict[Path, str]) -> None:
+    from sciexam.documents import write_atomically
+    from sciexam.errors import UsageError
+
+    for path in files:
+        if path.exists():
+            raise UsageError(f"{path} is there already; nothing was written")
+    for path, text in files.items():
+        write_atomically(path, text)

@@ -1,0 +1,111 @@
+"""A report on a terminal: 80 columns are enough, and nothing that a model wrote reaches it as a control code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from sciexam.report import wording
+from sciexam.report.plain_text import one_line
+from sciexam.report.record import Estimate, Pair, Report
+
+WIDE = 110  # columns from which an interval stands beside its value, and not below it
+MOST_CATEGORIES = 3  # pairs whose categories are printed; more of them are left to the report
+
+
+def print_report(report: Report, console: Console, html: Path | None) -> None:
+    """Print the results, what they rest on, and where the HTML report is. Writes to `console` and nowhere else."""
+    console.print(_results(report, console))
+    for figure, why in _undefined(report):
+        console.print(_text(console, f"n/a for {figure}: {why}", "dim"))
+    console.print()
+    for pair in report.pairs:
+        console.print(_text(console, pair.sentence, "bold"))
+        console.print(Padding(_text(console, wording.conclusion(report, pair)), (0, 0, 0, 2)))
+        for line in (wording.used(pair), wording.bounds(pair)):
+            if line:
+                console.print(Padding(_text(console, line), (0, 0, 0, 2)))
+    _print_categories(report, console)
+    notes = [f"{contestant}: {note}" for contestant, note in report.notes.items()]
+    for heading, lines in (("Caveats", report.caveats), ("Notes", notes)):
+        if lines:
+            console.print()
+            console.print(Text(heading, "bold"))
+            for line in lines:
+                console.print(Padding(_text(console, f"- {line}"), (0, 0, 0, 2)))
+    console.print()
+    console.print(_text(console, f"Calls: {wording.calls(report.calls)}"))
+    if html is not None:
+        # On one line however long it is: a path that is broken in two cannot be clicked or copied.
+        console.print(_text(console, f"Report: {html}"), soft_wrap=True)
+
+
+def _results(report: Report, console: Console) -> Table:
+    between = " " if console.width >= WIDE else "\n"
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("contestants", overflow="fold")
+    table.add_column("judge", overflow="fold")
+    table.add_column("win rate", no_wrap=True)
+    table.add_column("W/T/L", no_wrap=True)
+    table.add_column(f"used/{between.strip(' ')}planned", no_wrap=True)
+    table.add_column(f"p{between}(Holm)", no_wrap=True)
+    table.add_column(f"orders{between}agree", no_wrap=True)
+    table.add_column("conclusion", no_wrap=True)
+    for pair in report.pairs:
+        table.add_row(
+            _text(console, wording.contest(pair)),
+            _text(console, pair.judge),
+            Text(wording.value(pair.win_rate).replace(" [", f"{between}[")),
+            Text(f"{pair.wins}/{pair.ties}/{pair.losses}"),
+            Text(f"{pair.used}/{between.strip(' ') if pair.planned > 999 else ''}{pair.planned}"),
+            Text(wording.p_value(pair.p_holm)),
+            Text(f"{pair.order_consistency.value:.2f}" if isinstance(pair.order_consistency, Estimate) else "n/a"),
+            Text(pair.conclusion, "bold"),
+        )
+    return table
+
+
+def _undefined(report: Report) -> Iterator[tuple[str, str]]:
+    """Each reason once for each figure that the table shows, however many pairs share it."""
+    shown = {"win rate": "the win rate", "p-value": "p", "order consistency": "orders agree"}
+    reasons = (
+        (shown[figure], why) for pair in report.pairs for figure, why in wording.undefined(pair).items() if figure in shown
+    )
+    yield from dict.fromkeys(reasons)
+
+
+def _print_categories(report: Report, console: Console) -> None:
+    sliced = [pair for pair in report.pairs if len(pair.categories) > 1]
+    if not sliced:
+        return
+    console.print()
+    if len(report.pairs) > MOST_CATEGORIES:
+        console.print(_text(console, f"The win rates by {report.by} are in the report."))
+        return
+    for pair in sliced:
+        console.print(_categories(report, pair, console))
+
+
+def _categories(report: Report, pair: Pair, console: Console) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, title_justify="left", title_style="bold")
+    table.title = _text(console, f"Win rate of {wording.contest(pair)} by {report.by}, judge {pair.judge}")
+    for category in pair.categories:
+        rate = category.win_rate
+        table.add_row(
+            _text(console, category.name),
+            Text(str(rate)) if isinstance(rate, Estimate) else _text(console, f"n/a: {rate.why}"),
+            Text(f"{category.used}/{category.planned}"),
+        )
+    return table
+
+
+def _text(console: Console, text: str, style: str = "") -> Text:
+    """`text` on one line, never read as rich markup, in characters that the terminal's encoding has."""
+    encoding = console.encoding
+    return Text(one_line(text).encode(encoding, "replace").decode(encoding), style)

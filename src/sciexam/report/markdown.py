@@ -1,0 +1,125 @@
+"""A report as Markdown, for a pull request or a paper's appendix: the numbers and the caveats, no answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from sciexam.report import wording
+from sciexam.report.plain_text import one_line
+from sciexam.report.record import Pair, Report
+from sciexam.stats import Estimate
+
+# Entities where a backslash would do in CommonMark but not in every renderer: a `\<` is a live tag in Python-Markdown.
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "`": "&#96;", "~": "&#126;", "$": "&#36;"}
+_MARKUP = re.compile(
+    r"[&<>|`~$]"
+    r"|[\\*_]"
+    r"|^(?:[-+=#:\[]|\d{1,9}(?=[.)]))"  # what starts a list, a heading, a task or a definition at the beginning
+    r"|\](?![\s,.;]|$)"  # a bracket closes a link only if `(`, `[` or `:` follows
+    r"|:(?=//)|(?<=www)\.",  # what GitHub would link
+    re.IGNORECASE,
+)
+
+
+def to_markdown(report: Report) -> str:
+    """The report in GitHub's Markdown, with a line break at its end. Nothing in the record can become markup."""
+    return "\n\n".join(_blocks(report)) + "\n"
+
+
+def escape(text: str) -> str:
+    """`text` on one line as Markdown that shows exactly it, also in the cell of a table."""
+    return _MARKUP.sub(_escaped, one_line(text))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    found = match.group()
+    if found[0].isdigit():
+        return f"&#{ord(found[0])};{found[1:]}"
+    if found in ".:":
+        return f"&#{ord(found)};"
+    return _ENTITIES.get(found, f"\\{found}")
+
+
+def _blocks(report: Report) -> Iterator[str]:
+    yield f"# {escape(wording.title(report))}"
+    yield f"Suite {escape(report.suite)}, rubric {escape(report.rubric)}, {report.prompts} prompts."
+    for pair in report.pairs:
+        result = f"**By {escape(pair.judge)}{escape(wording.after_judge(pair))}**"
+        yield " ".join(filter(None, (result, escape(wording.conclusion(report, pair)), escape(wording.bounds(pair)))))
+    yield _results(report)
+    yield from _categories(report)
+    yield "## Prompts used"
+    yield "\n".join(_counts(report.pairs))
+    notes = [f"{contestant}: {note}" for contestant, note in report.notes.items()]
+    for heading, lines in (("Caveats", report.caveats), ("Notes", notes), ("Not applicable", _undefined(report))):
+        if lines:
+            yield f"## {heading}"
+            yield "\n".join(f"- {escape(line)}" for line in lines)
+    yield "## How it was made"
+    yield "\n".join(f"- {escape(line)}" for line in _making(report))
+
+
+def _results(report: Report) -> str:
+    head = ("contestants", "judge", "win rate", "W/T/L", "used/planned", "p", "p (Holm)", "order consistency")
+    rows = (
+        (
+            escape(wording.contest(pair)),
+            escape(pair.judge),
+            wording.value(pair.win_rate),
+            f"{pair.wins}/{pair.ties}/{pair.losses}",
+            f"{pair.used}/{pair.planned}",
+            escape(wording.p_value(pair.p_value)),
+            escape(wording.p_value(pair.p_holm)),
+            wording.value(pair.order_consistency),
+            pair.conclusion,
+        )
+        for pair in report.pairs
+    )
+    return _table((*head, "conclusion"), rows)
+
+
+def _categories(report: Report) -> Iterator[str]:
+    rows = [
+        (
+            escape(category.name),
+            escape(wording.contest(pair)),
+            escape(pair.judge),
+            wording.value(category.win_rate)
+            if isinstance(category.win_rate, Estimate)
+            else f"n/a: {escape(str(category.win_rate))}",
+            f"{category.used}/{category.planned}",
+        )
+        for pair in report.pairs
+        for category in pair.categories
+    ]
+    if rows:
+        yield f"## Win rate by {escape(report.by)}"
+        yield _table((escape(report.by), "contestants", "judge", "win rate", "used/planned"), rows)
+
+
+def _counts(pairs: Iterable[Pair]) -> Iterator[str]:
+    for pair in pairs:
+        yield f"- {escape(wording.contest(pair))}, {escape(pair.judge)}: {wording.used(pair)}"
+        yield from (f"  - {count} x {escape(reason)}" for reason, count in pair.reasons.items())
+
+
+def _undefined(report: Report) -> list[str]:
+    return [
+        f"{wording.contest(pair)}, {pair.judge}, {figure}: {why}"
+        for pair in report.pairs
+        for figure, why in wording.undefined(pair).items()
+    ]
+
+
+def _making(report: Report) -> Iterator[str]:
+    yield f"run {report.run}, schema {report.schema}"
+    for method in wording.methods(report):
+        yield f"intervals at {wording.percent(report.level)}: {method}"
+    yield wording.calls(report.calls)
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = tuple(head)
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,0 +1,125 @@
+"""What a report says in words, so that the console, Markdown and HTML say the same."""
+
+from __future__ import annotations
+
+from sciexam.report.record import Calls, Figure, Pair, Report
+from sciexam.stats import Estimate, Undefined
+
+
+def title(report: Report) -> str:
+    """`sft against base`, or all contestants where there are more than two."""
+    if len(report.contestants) == 2:
+        first, second = report.contestants
+        return f"{second} against {first}"
+    return ", ".join(report.contestants)
+
+
+def contest(pair: Pair) -> str:
+    return f"{pair.b} against {pair.a}"
+
+
+def after_judge(pair: Pair) -> str:
+    """The pair's sentence without its beginning "By `judge`", for views that set the judge's name in their own way."""
+    return pair.sentence.removeprefix(f"By `{pair.judge}`")
+
+
+def value(figure: Figure) -> str:
+    """The estimate with its interval, or n/a; the reason belongs in `undefined`."""
+    return str(figure) if isinstance(figure, Estimate) else "n/a"
+
+
+def p_value(p: float | None) -> str:
+    if p is None:
+        return "n/a"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:g} %"
+
+
+def undefined(pair: Pair) -> dict[str, str]:
+    """Why a figure of the pair has no value, by the figure's name."""
+    named = {
+        "win rate": pair.win_rate,
+        "mean preference": pair.preference,
+        "order consistency": pair.order_consistency,
+        "position bias": pair.position_bias,
+    }
+    if pair.length is not None:
+        named["longer answer wins"] = pair.length.longer_wins
+    why = {name: figure.why for name, figure in named.items() if isinstance(figure, Undefined)}
+    if pair.p_value is None:
+        why["p-value"] = "no prompt has a score to test"
+    if pair.length is None:
+        why["length"] = "no prompt has a usable verdict"
+    return why
+
+
+def conclusion(report: Report, pair: Pair) -> str:
+    """What the conclusion rests on, and what it does not say."""
+    rate = pair.win_rate
+    if isinstance(rate, Undefined):
+        return f"There is no win rate to conclude from: {rate.why}."
+    alpha = f"{1 - rate.level:.2g}"
+    corrected = f"p is {p_value(pair.p_holm)} after Holm's correction for {_comparisons(report)}"
+    if pair.conclusion in ("better", "worse"):
+        side = "above" if pair.conclusion == "better" else "below"
+        return (
+            f"The interval lies wholly {side} one half, and {corrected}, below {alpha}. "
+            f"By this judge, {pair.b} is {pair.conclusion} than {pair.a} on prompts like these."
+        )
+    if pair.conclusion == "equivalent":
+        return (
+            f"Two one-sided tests at {alpha} place the win rate of {pair.b} within {report.margin or 0:g} of one half. "
+            f"By this judge, {pair.b} and {pair.a} differ by less than the margin that was set."
+        )
+    if pair.p_holm is None:
+        return "There is no p-value, so nothing is concluded."
+    if rate.low <= 0.5 <= rate.high:
+        margin = "" if report.margin is None else f", and the test for the margin of {report.margin:g} did not pass"
+        return (
+            f"The interval includes one half{margin}: these prompts do not show which of the two is better. "
+            "That is no evidence that they are equal."
+        )
+    side = "above" if rate.low > 0.5 else "below"
+    return (
+        f"The interval lies {side} one half, but {corrected}, which is not below {alpha}: "
+        "with this many comparisons, these prompts do not show which of the two is better."
+    )
+
+
+def bounds(pair: Pair) -> str:
+    """What the missing verdicts could change, or an empty text where none is missing."""
+    if pair.bounds is None or pair.invalid + pair.failed == 0:
+        return ""
+    low, high = pair.bounds
+    missing = pair.invalid + pair.failed
+    prompts = f"the {missing} invalid or failed prompts" if missing > 1 else "the one invalid or failed prompt"
+    return f"Had {pair.b} lost {prompts}, its win rate would be {low:.2f}; had it won, {high:.2f}."
+
+
+def used(pair: Pair) -> str:
+    """How many prompts count, and what became of the others."""
+    others = {"invalid": pair.invalid, "failed": pair.failed, "skipped": pair.skipped}
+    lost = ", ".join(f"{count} {status}" for status, count in others.items() if count)
+    return f"{pair.used} of {pair.planned} prompts used{'; ' + lost if lost else ''}"
+
+
+def calls(made: Calls) -> str:
+    if not made.made:
+        return f"no model was called; {made.reused:,} stored replies and verdicts reused"
+    cost = "no price given" if made.usd is None else f"{made.usd:.2f} USD" if made.usd >= 0.005 else _small(made.usd)
+    return (
+        f"{made.made:,} calls made, {made.reused:,} reused; "
+        f"{made.input_tokens:,} tokens in, {made.output_tokens:,} out; {cost}"
+    )
+
+
+def _small(usd: float) -> str:
+    return "less than 0.01 USD" if usd else "0 USD"
+
+
+def _comparisons(report: Report) -> str:
+    tested = sum(pair.p_holm is not None for pair in report.pairs)
+    return "one comparison" if tested == 1 else f"{tested} comparisons"

@@ -1,0 +1,119 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest, permutation_test, wilcoxon
+from statsmodels.stats.multitest import multipletests
+
+from sciexam.stats import holm, sign_flip
+
+any_scores = st.lists(st.sampled_from([0, 0.25, 0.5, 0.75, 1]), min_size=1, max_size=20)
+
+
+@pytest.mark.parametrize(("won", "lost"), [(10, 0), (7, 3), (5, 5), (9, 4), (3, 11)])
+def test_few_forced_choices_give_the_exact_sign_test(won, lost):
+    ties = [0.5] * 30  # a tie cannot flip: it changes nothing
+    assert sign_flip([1] * won + [0] * lost + ties) == pytest.approx(binomtest(won, won + lost).pvalue)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_few_scores_agree_with_the_exact_permutation_test_of_scipy(seed):
+    scores = np.random.default_rng(seed).choice([0, 0.25, 0.5, 0.75, 1, 0.3, 0.1], 11)
+    oracle = permutation_test(
+        (scores, 1 - scores), lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=2**12
+    )
+    # scipy doubles the smaller tail; the distribution is symmetric, so the two agree unless the sum is zero
+    assert sign_flip(scores) == pytest.approx(oracle.pvalue, abs=1e-12)
+
+
+def test_ranks_as_distances_give_the_exact_wilcoxon_test():
+    ranks = np.array([1, -2, 3, 4, -5, 6, 7, 8, 9, 10])
+    assert sign_flip(0.5 + ranks / 20) == pytest.approx(wilcoxon(ranks, method="exact").pvalue)
+
+
+def test_the_drawn_p_value_is_near_the_exact_one():
+    """20 forced choices, 14 won: the sign test gives .1153; three standard errors of 9,999 draws are .0096."""
+    assert sign_flip([1] * 14 + [0] * 6) == pytest.approx(binomtest(14, 20).pvalue, abs=0.0096)
+
+
+def test_clusters_flip_whole():
+    scores, clusters = np.array([1, 0.9, 0.2, 1, 0.7, 0]), np.array(["a", "a", "b", "b", "c", "c"])
+    sums = [0.9, 0.2, -0.3]
+    patterns = [abs(np.dot(signs, sums)) for signs in itertools.product((1, -1), repeat=3)]
+    assert sign_flip(scores, clusters) == np.mean([p >= 0.8 - 1e-9 for p in patterns])
+
+
+def test_copies_inside_a_cluster_add_no_evidence():
+    scores = np.array([1, 1, 0.75, 1, 0, 1, 1, 0.5])
+    assert sign_flip(np.repeat(scores, 5), np.repeat(np.arange(8), 5)) == sign_flip(scores)
+    assert sign_flip(np.repeat(scores, 5)) < sign_flip(scores)
+
+
+def test_equal_patterns_that_differ_by_rounding_count_as_equal():
+    """.3 + .3 + .3 - .1 - .1 and its reorderings differ in the last bit; all six scores on one side give 2 / 2**6."""
+    assert sign_flip([0.6, 0.7, 0.8, 0.6, 0.7, 0.8]) == 2 / 2**6
+    assert sign_flip(np.array([0.1, 0.2, 0.3, 0.4, 0.9, 0.8, 0.7, 0.6])) == 1.0
+
+
+@given(any_scores, st.randoms(use_true_random=False))
+def test_p_lies_in_the_unit_and_depends_neither_on_order_nor_on_who_is_called_a(scores, random):
+    p = sign_flip(scores, draws=199)
+    assert 0 < p <= 1
+    assert sign_flip([1 - s for s in scores], draws=199) == p
+    random.shuffle(scores)
+    assert sign_flip(scores, draws=199) == p
+
+
+def test_the_same_seed_gives_the_same_p_and_another_seed_another():
+    scores = np.random.default_rng(0).choice([0, 0.5, 1], 60, p=[0.3, 0.3, 0.4])
+    assert sign_flip(scores, seed=5) == sign_flip(scores, seed=5)
+    assert len({sign_flip(scores, seed=seed) for seed in range(5)}) > 1
+
+
+def test_p_is_never_zero():
+    assert sign_flip([1] * 500) == 1 / 10_000
+    assert sign_flip([1] * 500, draws=99) == 1 / 100
+
+
+def test_many_prompts_fit_in_memory_and_draw_every_pattern_once():
+    scores = np.tile([1, 0], 15_000)
+    assert sign_flip(scores, draws=100) == 1.0
+
+
+def test_under_the_null_p_is_not_below_alpha_too_often():
+    rng = np.random.default_rng(8)
+    p = [sign_flip(rng.choice([0, 0.5, 1], 30), seed=i, draws=199) for i in range(400)]
+    assert np.mean(np.array(p) <= 0.05) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_all_ties_have_p_one_and_no_prompt_has_no_p():
+    assert sign_flip([0.5] * 4) == 1.0
+    assert sign_flip([0.5] * 40) == 1.0
+    assert sign_flip([]) is None
+
+
+def test_sign_flip_refuses_what_is_not_a_score_and_no_draws():
+    with pytest.raises(ValueError, match=r"scores must lie in \[0, 1\]"):
+        sign_flip([2, 0])
+    with pytest.raises(ValueError, match="draws must be at least 1, not 0"):
+        sign_flip([1, 0], draws=0)
+
+
+@settings(max_examples=30)  # the oracle is slow
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_agrees_with_statsmodels(p_values):
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
+
+
+def test_a_comparison_without_a_test_is_passed_through_and_not_counted():
+    assert holm([0.01, None, 0.04, None]) == [0.02, None, 0.04, None]
+    assert holm([None]) == [None]
+    assert holm([]) == []
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])
+def test_holm_refuses_what_is_not_a_probability(p):
+    with pytest.raises(ValueError, match=r"p-values must lie in \[0, 1\]"):
+        holm([0.5, p])

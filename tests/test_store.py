@@ -1,0 +1,280 @@
+"""The ledger: what is put in comes out, nothing that was acknowledged is lost, nothing is changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sciexam.errors import StoreError
+from sciexam.store import Store
+from sciexam.types import Reply, Verdict
+
+
+def key(name: object) -> str:
+    return hashlib.sha256(str(name).encode()).hexdigest()
+
+
+def verdict(name: object, **more: object) -> Verdict:
+    fields = {"prompt": "p", "first": "a", "second": "b", "rater": "r", "subject": key("s"), "preferred": "first"} | more
+    return Verdict(key(name), **fields)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "ledger.sqlite") as ledger:
+        yield ledger
+
+
+HOSTILE = ["", "\x00", "\ud800 lone", "\u202eright to left", "\x1b[31mred", "é" * 5000, "'; DROP TABLE replies; --", "\r\n\t"]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_any_text_comes_back_as_it_was(store: Store, text: str) -> None:
+    reply = Reply(key(1), text, failure="" if not text else text, finish_reason=text, model=text, raw=text.encode("utf-8", "surrogatepass"))
+    judged = verdict(2, prompt=text or "p", first=text + "a", second=text + "b", reason=text, strength="strong", probability_second=0.25)
+    store.append([reply, judged])
+    found = store.replies([key(1)])[key(1)]
+    assert (found.text, found.finish_reason, found.model) == (text, text, text)
+    got = store.verdicts([key(2)])[key(2)]
+    assert (got.prompt, got.first, got.second, got.reason) == (text or "p", text + "a", text + "b", text)
+    assert (got.preferred, got.strength, got.probability_second, got.kind) == ("first", "strong", 0.25, "judge")
+
+
+def test_a_verdict_carries_its_reply_into_the_ledger_under_the_same_key(store: Store) -> None:
+    reply = Reply(key("x"), "I think\nVERDICT ab: A>B", raw=b"{}", input_tokens=7, output_tokens=3, seconds=0.5, model="m-1")
+    store.append([verdict(1, reply=reply)])
+    kept = store.replies([key(1)])[key(1)]
+    assert (kept.text, kept.input_tokens, kept.output_tokens, kept.model) == (reply.text, 7, 3, "m-1")
+    assert store.echoed([key(1)]) == {"m-1": 1}
+
+
+def test_every_attempt_is_kept_and_the_fact_is_the_first_usable_one(store: Store) -> None:
+    attempts = [("failed", "timeout"), ("invalid", "no verdict line"), ("ok", ""), ("ok", "")]
+    for number, (status, failure) in enumerate(attempts):
+        side = "second" if number == 2 else "first"
+        store.append([verdict(1, status=status, failure=failure, preferred=None if failure else side)])
+    fact = store.verdicts([key(1)])[key(1)]
+    assert (fact.attempt, fact.preferred) == (2, "second")
+    with sqlite3.connect(store.location) as raw:
+        assert raw.execute("SELECT attempt FROM verdicts ORDER BY seq").fetchall() == [(0,), (1,), (2,), (3,)]
+
+
+def test_without_a_usable_attempt_the_fact_is_the_last(store: Store) -> None:
+    for failure in ("timeout", "HTTP 500"):
+        store.append([Reply(key(1), status="failed", failure=failure)])
+    assert store.replies([key(1)])[key(1)].failure == "HTTP 500"
+
+
+@pytest.mark.parametrize("table", ["replies", "verdicts", "runs", "texts", "names"])
+@pytest.mark.parametrize("change", ["DELETE FROM {0}", "UPDATE {0} SET rowid = rowid + 1"])
+def test_a_fact_can_be_neither_changed_nor_deleted(store: Store, table: str, change: str) -> None:
+    store.append([verdict(1, reply=Reply(key(1), "x"))])
+    store.add_run("r1", "{}")
+    with sqlite3.connect(store.location) as raw, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        raw.execute(change.format(table))
+
+
+def test_a_store_of_a_newer_sciexam_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    Store(path).close()
+    with sqlite3.connect(path) as raw:
+        raw.execute("PRAGMA user_version = 99")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"store version 99; this one reads up to 1.*Nothing was touched"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_ledger_is_named_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.sqlite"
+    path.write_bytes(b"these are my notes, not a database" * 100)
+    with pytest.raises(StoreError, match=r"notes\.sqlite: damaged, or not a ledger"):
+        Store(path)
+    assert path.read_bytes().startswith(b"these are my notes")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"file/ledger\.sqlite: .*--store"):
+        Store(tmp_path / "file" / "ledger.sqlite")
+
+
+def test_the_seal_depends_on_the_key_and_on_the_ledger_and_lasts(tmp_path: Path) -> None:
+    with Store(tmp_path / "a.sqlite") as a, Store(tmp_path / "b.sqlite") as b:
+        seals = {a.seal(key(1)), a.seal(key(2)), b.seal(key(1))}
+        assert len(seals) == 3
+    with Store(tmp_path / "a.sqlite") as again:
+        assert again.seal(key(1)) in seals
+
+
+def test_a_run_is_found_by_its_unique_beginning_and_its_starts_are_counted(store: Store) -> None:
+    for run, manifest in (("abc1", "one"), ("abd2", "two"), ("abc1", "three")):
+        store.add_run(run, manifest)
+    assert (store.manifest("abc"), store.looks("abc1"), store.manifest("zz")) == ("three", 2, None)
+    with pytest.raises(StoreError, match="several runs begin with 'ab'"):
+        store.manifest("ab")
+
+
+def test_the_writer_tells_only_of_what_another_connection_can_read(store: Store) -> None:
+    told: list[int] = []
+
+    def durable(facts: object) -> None:
+        with sqlite3.connect(store.location) as raw:
+            told.append(raw.execute("SELECT count(*) FROM replies").fetchone()[0])
+        counted.append(len(facts))  # type: ignore[arg-type]
+
+    counted: list[int] = []
+    with store.writer(durable) as writer:
+        for number in range(450):
+            writer.put(Reply(key(number), "x"))
+    assert sum(counted) == 450
+    assert all(seen >= sum(counted[: i + 1]) for i, seen in enumerate(told))
+
+
+def test_what_a_commit_raises_reaches_the_one_who_puts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Store(tmp_path / "l.sqlite") as store:
+        monkeypatch.setattr(store, "append", lambda facts: (_ for _ in ()).throw(StoreError("no space left")))
+        with pytest.raises(StoreError, match="no space left"), store.writer() as writer:
+            for number in range(5000):
+                writer.put(Reply(key(number), "x"))
+                time.sleep(0.001)
+
+
+def test_a_claim_is_one_process_alone_until_the_fact_or_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    with Store(path) as one:
+        with Store(path) as two:
+            assert one.claim([key(1), key(2)]) == {key(1), key(2)}
+            assert two.claim([key(1), key(2), key(3)]) == {key(3)}
+            one.append([Reply(key(1), "x")])
+            assert two.claim([key(1), key(2)]) == {key(1)}
+            one.release([key(2)])
+            assert two.claim([key(2)]) == {key(2)}
+        assert one.claim([key(1), key(3)]) == {key(1), key(3)}, "a closed process holds nothing"
+
+
+def test_the_claims_of_a_killed_process_are_taken_over_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    code = f"""
+        import sys, time
+        from sciexam.store import Store
+        store = Store({str(path)!r})
+        store.claim([{key(1)!r}])
+        print("claimed", flush=True)
+        time.sleep(60)
+    """
+    child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()
+    with Store(path) as store:
+        assert store.claim([key(1)]) == set()
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        assert store.claim([key(1)]) == {key(1)}
+
+
+WRITER = """
+    import sys
+    from sciexam.store import Store
+    from sciexam.types import Reply
+    import hashlib
+    def durable(facts):
+        for fact in facts:
+            print(fact.key, flush=False)
+        sys.stdout.flush()
+    with Store(sys.argv[1]) as store, store.writer(durable) as writer:
+        for number in range(1_000_000):
+            writer.put(Reply(hashlib.sha256(f"{sys.argv[2]} {number}".encode()).hexdigest(), "text " * 20))
+"""
+
+
+def test_kill_9_loses_no_acknowledged_fact_with_two_writers(tmp_path: Path) -> None:
+    path, acknowledged = tmp_path / "l.sqlite", set()
+    Store(path).close()
+    for kill in range(8):
+        children = [
+            subprocess.Popen(
+                [sys.executable, "-c", textwrap.dedent(WRITER), str(path), f"{kill} {who}"], stdout=subprocess.PIPE, text=True
+            )
+            for who in range(2)
+        ]
+        lines: list[list[str]] = [[], []]
+        readers = [
+            threading.Thread(target=lambda c=child, into=into: into.extend(c.stdout or ()))
+            for child, into in zip(children, lines, strict=True)
+        ]
+        for reader in readers:
+            reader.start()
+        while not all(lines):
+            time.sleep(0.01)
+        time.sleep(0.05 * (kill % 4))
+        for child in children:
+            child.kill()
+            child.wait()
+        for reader in readers:
+            reader.join()
+        # The last line may be torn by the kill; a whole one is 64 hex digits and a newline.
+        acknowledged |= {line.strip() for into in lines for line in into if len(line) == 65}
+    assert len(acknowledged) > 1000
+    with Store(path) as store:
+        assert acknowledged <= store.replies(sorted(acknowledged)).keys()
+    with sqlite3.connect(path) as raw:
+        assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+FULL = """
+    import resource, signal, sys, json, hashlib
+    from sciexam.errors import StoreError
+    from sciexam.store import Store
+    from sciexam.types import Reply
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    safe = []
+    try:
+        with Store(sys.argv[1]) as store:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+            with store.writer(lambda facts: safe.extend(f.key for f in facts)) as writer:
+                for number in range(20_000):
+                    writer.put(Reply(hashlib.sha256(str(number).encode()).hexdigest(), str(number) * 50, raw=bytes(str(number) * 97, "ascii")))
+    except StoreError as error:
+        print(json.dumps({"error": str(error), "safe": safe}))
+"""
+
+
+def test_a_full_disk_is_said_and_what_was_acknowledged_is_safe(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(FULL), str(path)], capture_output=True, text=True, check=False)
+    told = json.loads(done.stdout)
+    assert "no space left" in told["error"]
+    assert "is safe" in told["error"]
+    assert told["safe"]
+    with Store(path) as store:  # room was made
+        assert set(told["safe"]) <= store.replies(told["safe"]).keys()
+        store.append([Reply(key("next"), "goes on")])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user, and only root can")
+def test_a_ledger_that_may_not_be_written_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    Store(path).close()
+    # As root first, so that everything is imported: the interpreter itself may lie where others cannot read.
+    code = "import os, sys; from sciexam.store import Store; Store(sys.argv[1]).close(); os.setuid(65534); Store(sys.argv[1])"
+    tmp_path.chmod(0o755)
+    for folder in tmp_path.parents:
+        if folder.owner() == "root" and str(folder).startswith("/tmp/pytest"):
+            folder.chmod(0o755)
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    assert "StoreError" in done.stderr, done.stderr
+    assert str(path) in done.stderr
+    assert "--store" in done.stderr
