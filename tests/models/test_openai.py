@@ -458,14 +458,15 @@ def test_a_wait_the_endpoint_asks_for_holds_every_call(fault: str, least: float)
 
     def reply(body: dict[str, Any]) -> str:
         arrivals.append(time.monotonic())
+        time.sleep(0.2)  # the refusal of the first request is known before any other is answered
         return "fine"
 
     with Server(reply, faults=[fault]) as server:
         began = time.monotonic()
         replies = ask(opened(server, concurrency=8), 12)
     assert [reply.status for reply in replies] == ["ok"] * 12
-    late = [at for at in arrivals if at - began >= least]
-    assert len(late) >= 12 - 4  # the four of the first round were on the wire when the first was told to wait
+    # Four start together; the first of them is told to wait while the other three are on the wire.
+    assert sum(at - began >= least for at in arrivals) >= 12 - 3
     assert server.requests == 13
 
 

@@ -48,8 +48,8 @@ def print_report(report: Report, console: Console, html: Path | None) -> None:
 
 def _results(report: Report, console: Console) -> Table:
     between = " " if console.width >= WIDE else "\n"
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("contestants", overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1 if console.width >= WIDE else 0, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("contestants", overflow="fold", min_width=11)
     table.add_column("judge", overflow="fold")
     table.add_column("win rate", no_wrap=True)
     table.add_column("W/T/L", no_wrap=True)
@@ -89,12 +89,13 @@ def _print_categories(report: Report, console: Console) -> None:
         console.print(_text(console, f"The win rates by {report.by} are in the report."))
         return
     for pair in sliced:
-        console.print(_categories(report, pair, console))
+        heading = f"Win rate of {wording.contest(pair)} by {report.by}, judge {pair.judge}"
+        console.print(_text(console, heading, "bold"))
+        console.print(_categories(pair, console))
 
 
-def _categories(report: Report, pair: Pair, console: Console) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, title_justify="left", title_style="bold")
-    table.title = _text(console, f"Win rate of {wording.contest(pair)} by {report.by}, judge {pair.judge}")
+def _categories(pair: Pair, console: Console) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 2), pad_edge=True, show_header=False)
     for category in pair.categories:
         rate = category.win_rate
         table.add_row(

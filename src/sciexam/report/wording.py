@@ -111,9 +111,20 @@ def calls(made: Calls) -> str:
         return f"no model was called; {made.reused:,} stored replies and verdicts reused"
     cost = "no price given" if made.usd is None else f"{made.usd:.2f} USD" if made.usd >= 0.005 else _small(made.usd)
     return (
-        f"{made.made:,} calls made, {made.reused:,} reused; "
+        f"{made.made:,} made, {made.reused:,} reused; "
         f"{made.input_tokens:,} tokens in, {made.output_tokens:,} out; {cost}"
     )
+
+
+def methods(report: Report) -> tuple[str, ...]:
+    """How the intervals of the report were made, each method once."""
+    made: dict[str, None] = {}
+    for pair in report.pairs:
+        figures = [pair.win_rate, pair.preference, pair.order_consistency, pair.position_bias]
+        figures += [pair.length.longer_wins] if pair.length else []
+        figures += [category.win_rate for category in pair.categories]
+        made |= {figure.method: None for figure in figures if isinstance(figure, Estimate)}
+    return tuple(made)
 
 
 def _small(usd: float) -> str:

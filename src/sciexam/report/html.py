@@ -1,0 +1,161 @@
+"""A report as one HTML file: it asks the network for nothing, runs no script, and shows every answer as text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sciexam.report import wording
+from sciexam.report.plain_text import one_line, plain_text
+from sciexam.report.record import Answer, Figure, Item, Opinion, Pair, Report
+from sciexam.stats import Estimate
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+COLOURS = 6  # of the palette in the template; a seventh contestant begins again at the first
+FEW_OPINIONS = 4  # verdicts on one prompt that are shown at once; more of them are folded
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One contestant's answers to one prompt."""
+
+    contestant: str
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What one judge said of one pair on one prompt. `outcome` sums it up; `winner` is set where all say the same."""
+
+    judge: str
+    a: str
+    b: str
+    outcome: str
+    winner: str | None
+    opinions: tuple[Opinion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """One prompt as it is shown: its number, the answers by contestant, the opinions by judge and pair."""
+
+    number: int
+    item: Item
+    columns: tuple[Column, ...]
+    benches: tuple[Bench, ...]
+
+
+def to_html(report: Report) -> str:
+    """The page as text. It holds every answer and reason of the report, and can be written as UTF-8."""
+    colours = {name: number % COLOURS for number, name in enumerate(report.contestants)}
+    shown = [exhibit for number, item in enumerate(report.items, 1) if (exhibit := _exhibit(report, number, item))]
+    numbers = {exhibit.number for exhibit in shown}
+    return _template().render(
+        report=report,
+        words=wording,
+        colour=lambda contestant: f"c{colours.get(contestant, COLOURS)}",
+        figures=lambda pair: tuple(_figures(report, pair)),
+        is_estimate=lambda figure: isinstance(figure, Estimate),
+        exhibits=shown,
+        unanswered=[item.prompt for number, item in enumerate(report.items, 1) if number not in numbers],
+        samples=max((answer.sample for item in report.items for answer in item.answers), default=0) + 1,
+        few_opinions=FEW_OPINIONS,
+    )
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("sciexam.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    environment.filters |= {"line": one_line, "short": _short}
+    return environment.get_template("report.html.j2")
+
+
+def _shown(value: Any) -> Any:
+    """Every text that enters the page, before it is escaped; markup of the template itself passes as it is."""
+    return plain_text(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
+def _short(text: str, longest: int) -> str:
+    line = one_line(text)
+    return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
+
+
+def _exhibit(report: Report, number: int, item: Item) -> Exhibit | None:
+    """None for a prompt that nobody answered: the counts say why, and a page of empty columns says no more."""
+    if not item.opinions and not any(answer.text or answer.status == "ok" for answer in item.answers):
+        return None
+    columns = tuple(
+        Column(name, tuple(answer for answer in item.answers if answer.contestant == name)) for name in report.contestants
+    )
+    return Exhibit(number, item, columns, tuple(_benches(report, item)))
+
+
+def _benches(report: Report, item: Item) -> Iterator[Bench]:
+    for pair in report.pairs:
+        of_pair = tuple(o for o in item.opinions if o.judge == pair.judge and {o.first, o.second} == {pair.a, pair.b})
+        if of_pair:
+            outcome, winner = _outcome(of_pair)
+            yield Bench(pair.judge, pair.a, pair.b, outcome, winner, of_pair)
+
+
+def _outcome(opinions: Sequence[Opinion]) -> tuple[str, str | None]:
+    """The verdicts counted, and whom all of them name. A count is not the score: that is the policy's to give."""
+    counts = Counter(opinion.preferred or "no usable verdict" for opinion in opinions)
+    if len(counts) > 1:
+        return ", ".join(f"{name} {count}" for name, count in counts.most_common()), None
+    (name,) = counts
+    orders = {opinion.first for opinion in opinions}
+    return f"{name} in both orders" if len(orders) == 2 else name, opinions[0].preferred
+
+
+def _figures(report: Report, pair: Pair) -> Iterator[tuple[str, str, str]]:
+    """Name, value and a reading of each figure of a pair. An undefined one has its reason as the reading."""
+    yield _figure(f"Win rate of {pair.b}", pair.win_rate, _interval_of(pair.win_rate))
+    if pair.p_value is None:
+        yield "p-value", "n/a", "No prompt has a score to test."
+    else:
+        yield "p-value", wording.p_value(pair.p_value), f"of the test that {pair.b} and {pair.a} are exchangeable"
+        yield "p-value (Holm)", wording.p_value(pair.p_holm), "corrected for all comparisons in this report"
+    yield _figure("Mean preference", pair.preference, f"towards {pair.b}, from -3 to 3")
+    yield _figure("Order consistency", pair.order_consistency, "of the prompts kept their verdict when swapped")
+    yield _figure("Position bias", pair.position_bias, _leaning(pair.position_bias))
+    if pair.length is not None:
+        words = f"{pair.length.b:.0f} against {pair.length.a:.0f}"
+        yield "Mean words", words, f"{pair.b} writes {_difference(pair.length.difference)}"
+        yield _figure("Longer answer wins", pair.length.longer_wins, "of the prompts with a winner and a longer answer")
+
+
+def _figure(name: str, figure: Figure, reading: str) -> tuple[str, str, str]:
+    if isinstance(figure, Estimate):
+        return name, str(figure), reading
+    return name, "n/a", f"{figure.why}."
+
+
+def _interval_of(figure: Figure) -> str:
+    return f"{wording.percent(figure.level)} {figure.method}, n = {figure.n}" if isinstance(figure, Estimate) else ""
+
+
+def _leaning(figure: Figure) -> str:
+    if not isinstance(figure, Estimate) or figure.low * figure.high <= 0:
+        return "0 is no bias, and the interval includes it"
+    return f"the judge favours the answer shown {'first' if figure.value > 0 else 'second'}"
+
+
+def _difference(words: float) -> str:
+    if round(words) == 0:
+        return "as many words"
+    return f"{abs(words):.0f} words {'more' if words > 0 else 'fewer'} on average"
