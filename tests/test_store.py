@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from sciexam.errors import StoreError
-from sciexam.store import Store
+from sciexam.store import UNCOMMITTED_REPLIES, Store
 from sciexam.types import Reply, Verdict
 
 
@@ -150,6 +150,29 @@ def test_what_a_commit_raises_reaches_the_one_who_puts(tmp_path: Path, monkeypat
             for number in range(5000):
                 writer.put(Reply(key(number), "x"))
                 time.sleep(0.001)
+
+
+def test_few_replies_that_were_paid_for_can_be_waiting_for_their_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(tmp_path / "l.sqlite") as store:
+        gate, put = threading.Event(), []
+        append = store.append
+        monkeypatch.setattr(store, "append", lambda facts: (gate.wait(), append(facts)))
+
+        def pay() -> None:
+            with store.writer() as writer:
+                for number in range(50):
+                    writer.put(Reply(key(number), "x", input_tokens=1))
+                    put.append(number)
+
+        payer = threading.Thread(target=pay)
+        payer.start()
+        time.sleep(0.5)
+        assert len(put) == UNCOMMITTED_REPLIES, "the ninth waits until a commit has made room"
+        gate.set()
+        payer.join(timeout=20)
+        assert len(put) == len(store.replies([key(number) for number in range(50)])) == 50
 
 
 def test_a_claim_is_one_process_alone_until_the_fact_or_its_end(tmp_path: Path) -> None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sciexam.battles import cluster
 from sciexam.documents import read_jsonl
 from sciexam.errors import SciexamError
 from sciexam.judges import open_judge
-from sciexam.judges.settings import EndpointJudge
+from sciexam.judges.settings import EndpointJudge, JudgeSpec
 from sciexam.models.recorded import RecordedModel, read_responses
-from sciexam.suite import HUMANS, Suite
+from sciexam.suite import Suite
+from sciexam.types import Prompt
 
 SHOWN = 5  # ids or lines that a message lists
 
@@ -43,12 +45,16 @@ def _count_categories(suite: Suite) -> str:
 
 
 def _same_text(suite: Suite) -> Iterator[Finding]:
-    first: dict[str, str] = {}
+    first: dict[str, Prompt] = {}
     for prompt in suite.prompts:
-        text = normalise(prompt.text)
-        if text in first:
-            yield Finding(f"prompts {first[text]!r} and {prompt.id!r} ask the same; they count as one in every interval")
-        first.setdefault(text, prompt.id)
+        earlier = first.setdefault(normalise(prompt.text) or prompt.text, prompt)
+        if earlier is prompt:
+            continue
+        if cluster(earlier) == cluster(prompt):
+            as_units = "they count as one in every interval"
+        else:
+            as_units = "give them one `group`, or they count as two independent prompts"
+        yield Finding(f"prompts {earlier.id!r} and {prompt.id!r} ask the same; {as_units}")
 
 
 def _answers(suite: Suite) -> Iterator[Finding]:
@@ -71,21 +77,26 @@ def _answers(suite: Suite) -> Iterator[Finding]:
 
 def _judges(suite: Suite) -> Iterator[Finding]:
     for name, spec in suite.judges.items():
-        if name == HUMANS and suite.judges.get(name) is None:
-            continue
-        if isinstance(spec, EndpointJudge):
-            from sciexam.judges.rendering import JudgeTemplate
+        try:
+            yield Finding(f"judge {name}: {_judge(name, spec, suite)}")
+        except SciexamError as error:
+            yield from (Finding(line, fault=True) for line in str(error).splitlines())
 
-            JudgeTemplate(spec.template, spec.verdict, suite.rubric)
-            yield Finding(f"judge {name}: template {spec.template!r} renders; the endpoint was not called")
-        else:
-            raters = open_judge(name, spec, suite.rubric)
-            yield Finding(f"judge {name}: ready" + (f", {len(raters)} raters" if len(raters) > 1 else ""))
+
+def _judge(name: str, spec: JudgeSpec, suite: Suite) -> str:
+    if isinstance(spec, EndpointJudge):
+        from sciexam.judges.rendering import JudgeTemplate
+
+        JudgeTemplate(spec.template, spec.verdict, suite.rubric)
+        return f"template {spec.template!r} renders; the endpoint was not called"
+    raters = open_judge(name, spec, suite.rubric)
+    return "ready" + (f", {len(raters)} raters" if len(raters) > 1 else "")
 
 
 def _contamination(suite: Suite) -> Iterator[Finding]:
     """Prompts of the exam that stand word for word in training data: case, spacing and punctuation aside."""
     asked = {normalise(prompt.text): prompt.id for prompt in suite.prompts}
+    asked.pop("", None)  # a prompt without a word would match every empty line
     for name, spec in suite.models.items():
         for key in ("data", "prompts"):
             path = getattr(spec, key, None)
@@ -94,7 +105,11 @@ def _contamination(suite: Suite) -> Iterator[Finding]:
             if not Path(path).is_file():
                 yield Finding(f"{name}: {key}: {path}: no such file; its training data were not checked")
                 continue
-            found = [(n, asked[t]) for n, line in read_jsonl(Path(path)) for t in _questions(line) if t in asked]
+            try:
+                found = [(n, asked[t]) for n, line in read_jsonl(Path(path)) for t in _questions(line) if t in asked]
+            except SciexamError as error:
+                yield from (Finding(line, fault=True) for line in str(error).splitlines())
+                continue
             if found:
                 shown = ", ".join(f"line {number} is {prompt}" for number, prompt in found[:SHOWN])
                 yield Finding(f"{path}: {len(found)} lines train {name} on prompts of the exam: {shown}", fault=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import hashlib
 import json
+import math
 import os
 import re
 import tempfile
+import time
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +29,7 @@ MAX_YAML_BYTES = 4_000_000
 MAX_LINE_BYTES = 16_000_000
 MAX_DEPTH = 60
 MAX_FAULTS = 20
+STALE_SECONDS = 60
 
 
 # ---------------------------------------------------------------- digests
@@ -173,7 +178,7 @@ def _scalar(word: str) -> Any:
         return word[0] in "tT"
     if _INT.fullmatch(word):
         return int(word)
-    if _FLOAT.fullmatch(word) and not re.fullmatch(r"[-+]?0[0-9]+", word):
+    if _FLOAT.fullmatch(word) and not re.fullmatch(r"[-+]?0[0-9]+", word) and math.isfinite(float(word)):
         return float(word)
     return word
 
@@ -187,7 +192,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Faults raise DocumentError with the line: not UTF-8, not JSON (a truncated line says so), not an object.
     """
     with _open(path) as file:
-        for number, raw in enumerate(file, 1):
+        for number, raw in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), 1):
             if len(raw) > MAX_LINE_BYTES:
                 raise DocumentError([f"{path}:{number}: a line of more than {MAX_LINE_BYTES:,} bytes"])
             line = _decode(raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw, path, number).strip()
@@ -197,20 +202,33 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _json_object(line: str, path: Path, number: int) -> dict[str, Any]:
     try:
-        value = json.loads(line, parse_constant=_refuse_constant)
+        value = json.loads(line, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:
         raise DocumentError([f"{path}:{number}: nested too deep"]) from None
+    except json.JSONDecodeError as error:
+        rest = None if error.msg == "Extra data" else _CUT.fullmatch(line, error.pos)
+        cut = rest or "Unterminated" in error.msg
+        raise DocumentError([f"{path}:{number}: {_CUT_OFF if cut else f'not JSON: {error}'}"]) from None
     except ValueError as error:
-        at_end = getattr(error, "pos", 0) >= len(line) - 1 or "Unterminated" in str(error)
-        what = "the line ends in the middle of its JSON; was the file cut off?" if at_end else f"not JSON: {error}"
-        raise DocumentError([f"{path}:{number}: {what}"]) from None
+        raise DocumentError([f"{path}:{number}: not JSON: {error}"]) from None
     if not isinstance(value, dict):
         raise DocumentError([f"{path}:{number}: each line must be an object {{...}}, this is {_kind(value)}"])
     return value
 
 
+_CUT_OFF = "the line ends in the middle of its JSON; was the file cut off?"
+# What the rest of a line is, from where the parser gave up, when the cut went through a word, a number or an escape.
+_CUT = re.compile(r"tr?u?|fa?l?s?|nu?l?|-|\.|\.?[0-9]*[eE][-+]?|\\?u?[0-9a-fA-F]{0,4}")
+
+
 def _refuse_constant(word: str) -> Any:
     raise ValueError(f"{word} is not a JSON number")
+
+
+def _finite(word: str) -> float:
+    if not math.isfinite(number := float(word)):
+        raise ValueError(f"{word} is too large for a number")
+    return number
 
 
 def parse_line(model: type[R], value: Mapping[str, Any], path: Path, number: int) -> R:
@@ -224,8 +242,7 @@ def parse_line(model: type[R], value: Mapping[str, Any], path: Path, number: int
 def write_atomically(path: Path, text: str) -> None:
     """Replace `path` whole: a reader, or a kill at any moment, sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    for stale in path.parent.glob(f".{path.name}.*.tmp"):
-        stale.unlink(missing_ok=True)
+    _sweep(path)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
@@ -237,6 +254,14 @@ def write_atomically(path: Path, text: str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a kill left of earlier writes. A young one may belong to another process that is still writing."""
+    for stale in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with contextlib.suppress(FileNotFoundError):  # the other process may be done with it by now
+            if time.time() - stale.stat().st_mtime > STALE_SECONDS:
+                stale.unlink()
 
 
 # ---------------------------------------------------------------- where shipped data lies
@@ -254,7 +279,7 @@ def locate(kind: str, name: str, suffix: str = ".yaml") -> Path:
         raise UsageError(f"{name}: no such file")
     for folder in (Path(kind), shipped() / kind):
         path = folder / f"{name}{suffix}"
-        if path.is_file():
+        if len(name) < 200 and path.is_file():  # the system refuses to look for a longer one
             return path
     known = {p.stem for folder in (Path(kind), shipped() / kind) for p in folder.glob(f"*{suffix}")}
     raise UsageError(f"{kind[:-1]} {name!r}: no such {kind[:-1]}{did_you_mean(name, known)}")
@@ -289,6 +314,8 @@ def _decode(raw: bytes, path: Path, number: int | None) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = number or raw.count(b"\n", 0, error.start) + 1
+        if error.reason == "unexpected end of data":
+            raise DocumentError([f"{path}:{line}: the file ends in the middle of a character; was it cut off?"]) from None
         raise DocumentError([f"{path}:{line}: not UTF-8 (byte {raw[error.start]:#04x}); save the file as UTF-8"]) from None
 
 
@@ -306,6 +333,8 @@ def _faults(error: ValidationError, path: Path, lines: Mapping[Loc, int], value:
             what = f"unknown key{did_you_mean(str(item['loc'][-1]), _keys_at(model, item['loc'][:-1]))}"
         elif item["type"] == "missing":
             loc, what = (*loc, item["loc"][-1]), "this key is missing"
+        elif item["type"] in ("model_type", "dict_type"):
+            what = f"must have keys of its own (key: value), this is {_kind(item['input'])}"
         else:
             what = what[:1].lower() + what[1:]
             if isinstance(item["input"], (str, int, float, bool)) and item["type"] != "value_error":

@@ -89,7 +89,7 @@ def kind_of(value: Any) -> str | None:
         return str(get("stage"))
     if (backend := get("backend")) is not None:
         return "custom" if ":" in str(backend) else str(backend)
-    return "weights" if get("weights") is not None else "recorded"
+    return "pretrained" if get("weights") is not None else "recorded"
 
 
 ModelSpec = Annotated[
@@ -102,7 +102,7 @@ ModelSpec = Annotated[
     | Annotated[Endpoint, Tag("openai")]
     | Annotated[Scripted, Tag("scripted")]
     | Annotated[Custom, Tag("custom")]
-    | Annotated[Weights, Tag("weights")]
+    | Annotated[Weights, Tag("pretrained")]
     | Annotated[Recorded, Tag("recorded")],
     Discriminator(
         kind_of,

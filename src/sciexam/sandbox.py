@@ -9,6 +9,10 @@ if TYPE_CHECKING:
 
 LONGEST = 20_000_000  # characters of a rendered text
 
+# What makes a text or a list of any size out of one number, before the length of the result can be looked at.
+_PADDING_METHODS = frozenset(("center", "expandtabs", "format", "format_map", "ljust", "rjust", "zfill"))
+_PADDING_FILTERS = ("batch", "center", "format", "indent", "slice", "tojson")
+
 
 def sandbox(extensions: tuple[str, ...] = ()) -> Environment:
     """An environment in which a template can read its variables and loop over them, and nothing else."""
@@ -17,16 +21,24 @@ def sandbox(extensions: tuple[str, ...] = ()) -> Environment:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Sandbox(ImmutableSandboxedEnvironment):
-        intercepted_binops = frozenset(("*", "**"))
+        intercepted_binops = frozenset(("*", "**", "%"))
 
         def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-            """Numbers may be multiplied; `'a' * 10**9` is how a template eats the memory."""
+            """Numbers may be multiplied; `'a' * 10**9` or `'%999999999d' % 1` is how a template eats the memory."""
             if operator == "**" or not (isinstance(left, (int, float)) and isinstance(right, (int, float))):
                 raise SecurityError(f"the operator {operator} is not allowed here")
             return super().call_binop(context, operator, left, right)
 
+        def wrap_str_format(self, value: Any) -> None:
+            """No `'{:>999999999}'.format(1)` either: without a wrapper, `is_safe_attribute` decides."""
+
+        def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+            return attr not in _PADDING_METHODS and super().is_safe_attribute(obj, attr, value)
+
     environment = Sandbox(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, extensions=list(extensions))
     environment.globals.clear()
+    for name in _PADDING_FILTERS:
+        del environment.filters[name]
     return environment
 
 

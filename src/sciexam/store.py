@@ -29,7 +29,7 @@ from sciexam.types import Kind, Reply, Side, Status, Strength, Verdict
 
 SCHEMA_VERSION = 1
 FLUSH_ROWS = 200
-FLUSH_SECONDS = 0.1
+UNCOMMITTED_REPLIES = 8  # paid for and not yet durable: what a kill can cost beyond the calls in flight
 READ_CHUNK = 500
 
 STATUSES: tuple[Status, ...] = ("ok", "invalid", "failed", "skipped")
@@ -453,18 +453,25 @@ class Store:
 
 
 class Writer:
-    """Collects facts from any thread and commits them in groups: at 200 rows, or 100 ms after the first."""
+    """Collects facts from any thread and commits them in groups: whatever came while the last commit was under way.
+
+    A lone fact is durable after one commit, and under load a group grows by itself (at most 200), so durability costs
+    neither a wait nor a commit a row.
+    """
 
     def __init__(self, store: Store, durable: Callable[[Sequence[Fact]], None] | None):
         self._store = store
         self._durable = durable
         self._queue: queue.Queue[Fact | None] = queue.Queue(maxsize=10 * FLUSH_ROWS)
         self._error: BaseException | None = None
+        self._room = threading.Semaphore(UNCOMMITTED_REPLIES)
         self._thread = threading.Thread(target=self._run, name="ledger writer", daemon=True)
         self._thread.start()
 
     def put(self, fact: Fact) -> None:
-        """Hand a fact over. Raises what an earlier commit raised."""
+        """Hand a fact over; waits while 8 replies are not yet durable. Raises what an earlier commit raised."""
+        if _is_paid(fact):
+            self._room.acquire()
         if self._error:
             raise self._error
         self._queue.put(fact)
@@ -481,28 +488,36 @@ class Writer:
         while not done:
             batch, done = self._gather()
             if self._error is not None:
-                continue  # keep draining, so that nobody waits for room in the queue
+                self._let_in(batch)  # keep draining, so that nobody waits for room
+                continue
             try:
                 self._store.append(batch)
                 if self._durable and batch:
                     self._durable(batch)
             except BaseException as error:  # handed to the thread that puts or closes
                 self._error = error
+            finally:
+                self._let_in(batch)
+
+    def _let_in(self, batch: Sequence[Fact]) -> None:
+        if paid := sum(map(_is_paid, batch)):
+            self._room.release(paid)
 
     def _gather(self) -> tuple[list[Fact], bool]:
-        first = self._queue.get()
-        if first is None:
-            return [], True
-        batch, deadline = [first], time.monotonic() + FLUSH_SECONDS
-        while len(batch) < FLUSH_ROWS:
-            try:
-                fact = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                break
-            if fact is None:
-                return batch, True
+        batch: list[Fact] = []
+        fact = self._queue.get()
+        while fact is not None:
             batch.append(fact)
-        return batch, False
+            if len(batch) == FLUSH_ROWS or self._queue.empty():
+                return batch, False
+            fact = self._queue.get()
+        return batch, True
+
+
+def _is_paid(fact: Fact) -> bool:
+    """Whether a model was called for it: a reply of a recorded model has no count of tokens."""
+    reply = fact.reply if isinstance(fact, Verdict) else fact
+    return reply is not None and reply.input_tokens is not None
 
 
 def _configure_sqlite(connection: Any, _: Any) -> None:

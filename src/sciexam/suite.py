@@ -46,7 +46,7 @@ class SuiteFile(Record):
     contestants: tuple[str, ...] = Field(min_length=1)
     baseline: str | None = None
     generation: Generation = Generation()
-    judges: dict[str, JudgeSpec] = {"measures": MeasuresJudge(backend="measures")}
+    judges: dict[str, JudgeSpec] = Field({"measures": MeasuresJudge(backend="measures")}, min_length=1)
     judge: str | None = None
     prices: dict[str, Price] = {}
 

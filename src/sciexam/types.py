@@ -21,7 +21,7 @@ Status = Literal["ok", "invalid", "failed", "skipped"]
 class Record(BaseModel):
     """Base of everything read from YAML or JSON Lines: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
 
 class Message(Record):

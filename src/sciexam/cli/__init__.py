@@ -7,6 +7,7 @@ import sys
 from typing import NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 from sciexam.cli import author, compare
 from sciexam.errors import SciexamError
@@ -41,16 +42,17 @@ def _root(
 
 def main() -> NoReturn:
     """Run a command. Whatever goes wrong ends here as one message on stderr and an exit code (see errors.py)."""
-    import click
+    from typer.exceptions import TyperException
 
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except SciexamError as error:
         _fail(str(error), error.exit_code)
-    except click.ClickException as error:
-        hint = f" (see `{error.ctx.command_path} --help`)" if getattr(error, "ctx", None) else ""
-        _fail(error.format_message() + hint, 2)
-    except (KeyboardInterrupt, click.Abort):
+    except TyperException as error:
+        context = getattr(error, "ctx", None)
+        hint = f" (see `{context.command_path} --help`)" if context else ""
+        _fail(error.format_message().replace("Value error, ", "") + hint, 2)
+    except (KeyboardInterrupt, typer.Abort):
         _fail("stopped at once; what was reported as stored is safe. Run the same command to go on", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains once more at exit

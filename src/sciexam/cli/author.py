@@ -41,12 +41,13 @@ def check(
     """Look a suite over before anything is asked or paid: files, ids, answers, judges, contamination."""
     from sciexam.check import check as look
     from sciexam.errors import DocumentError
+    from sciexam.report.plain_text import plain_text
     from sciexam.suite import load_suite
 
     findings = look(load_suite(suite))
     for finding in findings:
         if not finding.fault:
-            typer.echo(finding.text)
+            typer.echo(plain_text(finding.text))
     if faults := [finding.text for finding in findings if finding.fault]:
         raise DocumentError(faults)
     typer.echo("nothing is wrong")
@@ -69,6 +70,7 @@ def rubric_new(name: Annotated[str, typer.Argument(help="The rubric's name.")]) 
 def rubric_check(name: Annotated[str, typer.Argument(help="A rubric's name or file.")]) -> None:
     """Say what is wrong with a rubric, each fault with its line."""
     from sciexam.judges.measures import Measures
+    from sciexam.report.plain_text import one_line
     from sciexam.rubric import load_rubric
 
     found = load_rubric(name)
@@ -76,14 +78,14 @@ def rubric_check(name: Annotated[str, typer.Argument(help="A rubric's name or fi
     if measured:
         Measures("measures", measured)  # refuses a measure that does not exist
     levels = sum(len(criterion.levels) for criterion in found.criteria)
-    typer.echo(f"{found.rubric}: {len(found.criteria)} criteria, {levels} levels, {len(measured)} with a text measure")
+    typer.echo(f"{one_line(found.rubric)}: {len(found.criteria)} criteria, {levels} levels, {len(measured)} with a text measure")
     typer.echo("nothing is wrong")
 
 
 @rubric.command("show")
 def rubric_show(name: Annotated[str, typer.Argument(help="A rubric's name or file.")]) -> None:
     """Print a rubric as a judge reads it."""
-    from sciexam.report.console import plain_text
+    from sciexam.report.plain_text import plain_text
     from sciexam.rubric import load_rubric
 
     for line in load_rubric(name).render().splitlines():

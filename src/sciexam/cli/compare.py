@@ -140,7 +140,8 @@ def _show(report: Report, results: Path, as_json: bool, quiet: bool) -> None:
     if as_json:
         print(json.dumps(report.to_json(), indent=1, allow_nan=False))
         return
-    from sciexam.report.console import plain_text, print_report
+    from sciexam.report.console import print_report
+    from sciexam.report.plain_text import plain_text
 
     if quiet:
         for pair in report.pairs:

@@ -86,14 +86,29 @@ def _brackets(text: str) -> Parsed:
 
 def _json(text: str) -> Parsed:
     """A JSON object, alone or in one code fence, with `verdict` and optionally `reason`."""
-    body = re.sub(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", r"\1", text, flags=re.DOTALL)
+    lines = text.strip().splitlines()
+    if len(lines) > 2 and lines[0].rstrip() in ("```", "```json") and lines[-1].lstrip() == "```":
+        lines = lines[1:-1]
     try:
-        value = json.loads(body)
+        value = json.loads("\n".join(lines), object_pairs_hook=_once)
+    except _TwiceError:
+        return Parsed(failure="two verdicts")
     except (ValueError, RecursionError):
         return Parsed(failure="not JSON")
     if not isinstance(value, dict) or not isinstance(value.get("verdict"), str):
         return Parsed(failure="no verdict in the JSON")
     return _level(value["verdict"], str(value.get("reason", "")))
+
+
+class _TwiceError(Exception):
+    pass
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Of two `verdict` keys in one object, the JSON parser would take the second in silence."""
+    if sum(key == "verdict" for key, _ in pairs) > 1:
+        raise _TwiceError
+    return dict(pairs)
 
 
 def _level(word: str, reason: str) -> Parsed:

@@ -43,6 +43,8 @@ class JudgeTemplate:
             self._template = environment.from_string(source)
         except TemplateSyntaxError as error:
             raise UsageError(f"{name}:{error.lineno}: {error.message}") from None
+        except (RecursionError, SyntaxError, MemoryError):  # of Python's own compiler, too
+            raise UsageError(f"{name}: an expression is nested too deep") from None
         if unknown:
             word = min(unknown)
             raise UsageError(f"{name}: {{{{ {word} }}}} is not a variable of a judge template{did_you_mean(word, VARIABLES)}")

@@ -385,8 +385,6 @@ class _Run:
             final = self._too_long_a_wait(call, outcome) or self._too_many_tries(call, outcome)
             if final is not None or self.winding_down:
                 return final or outcome
-            if outcome.wait is not None:
-                self.limiter.hold(outcome.wait)  # every call waits, not only the one that was told
             await asyncio.sleep(pause)
 
     def _pause(self, call: _Call, fault: Fault) -> float:
@@ -434,6 +432,8 @@ class _Run:
                 self.limiter.succeeded()
             elif outcome.kind == "rate":
                 self.limiter.refused(episode)
+            if isinstance(outcome, Fault) and 0 < (outcome.wait or 0) <= self.model.max_wait:
+                self.limiter.hold(outcome.wait or 0)  # before the slot is given to another: every call waits
         finally:
             call.on_wire = False
             call.seconds = time.monotonic() - began

@@ -34,6 +34,11 @@ class ScriptedModel:
 
 def _compile(rule: Rule) -> re.Pattern[str]:
     try:
-        return re.compile(rule.when)
+        pattern = re.compile(rule.when)
     except re.error as error:
         raise UsageError(f"scripted rule {rule.when!r}: not a regular expression: {error}") from None
+    try:
+        pattern.sub(rule.say, "")  # reads `say` whether or not anything matches
+    except (re.error, IndexError) as error:
+        raise UsageError(f"scripted rule {rule.when!r}: say: {error}") from None
+    return pattern

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from sciexam.report import wording
 from sciexam.report.plain_text import one_line
-from sciexam.report.record import Estimate, Pair, Report
+from sciexam.report.record import Pair, Report
+from sciexam.stats import Estimate
 
 WIDE = 110  # columns from which an interval stands beside its value, and not below it
 MOST_CATEGORIES = 3  # pairs whose categories are printed; more of them are left to the report
@@ -48,7 +49,9 @@ def print_report(report: Report, console: Console, html: Path | None) -> None:
 
 def _results(report: Report, console: Console) -> Table:
     between = " " if console.width >= WIDE else "\n"
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1 if console.width >= WIDE else 0, 0, 0), pad_edge=False, show_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD, padding=(0, 1 if console.width >= WIDE else 0, 0, 0), pad_edge=False, show_edge=False
+    )
     table.add_column("contestants", overflow="fold", min_width=11)
     table.add_column("judge", overflow="fold")
     table.add_column("win rate", no_wrap=True)
@@ -75,7 +78,10 @@ def _undefined(report: Report) -> Iterator[tuple[str, str]]:
     """Each reason once for each figure that the table shows, however many pairs share it."""
     shown = {"win rate": "the win rate", "p-value": "p", "order consistency": "orders agree"}
     reasons = (
-        (shown[figure], why) for pair in report.pairs for figure, why in wording.undefined(pair).items() if figure in shown
+        (shown[figure], why)
+        for pair in report.pairs
+        for figure, why in wording.undefined(pair).items()
+        if figure in shown
     )
     yield from dict.fromkeys(reasons)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -30,24 +30,29 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What one judge said of one pair on one prompt. `outcome` sums it up; `winner` is set where all say the same."""
+    """What one judge said of one pair on one prompt; `outcome` sums it up."""
 
     judge: str
     a: str
     b: str
     outcome: str
-    winner: str | None
     opinions: tuple[Opinion, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Exhibit:
-    """One prompt as it is shown: its number, the answers by contestant, the opinions by judge and pair."""
+    """One prompt as it is shown: its number, the answers by contestant, the opinions by judge and pair.
+
+    `winner` is set where there is one pair and one judge, and all verdicts are for one contestant. `tally` counts them
+    otherwise, one line a judge.
+    """
 
     number: int
     item: Item
     columns: tuple[Column, ...]
     benches: tuple[Bench, ...]
+    winner: str | None
+    tally: tuple[str, ...]
 
 
 def to_html(report: Report) -> str:
@@ -99,27 +104,50 @@ def _exhibit(report: Report, number: int, item: Item) -> Exhibit | None:
     if not item.opinions and not any(answer.text or answer.status == "ok" for answer in item.answers):
         return None
     columns = tuple(
-        Column(name, tuple(answer for answer in item.answers if answer.contestant == name)) for name in report.contestants
+        Column(name, tuple(answer for answer in item.answers if answer.contestant == name))
+        for name in report.contestants
     )
-    return Exhibit(number, item, columns, tuple(_benches(report, item)))
+    benches = tuple(_benches(report, item))
+    named = {opinion.preferred for bench in benches for opinion in bench.opinions}
+    winner = named.pop() if len(report.pairs) == len(named) == 1 else None
+    if winner not in report.contestants:
+        winner = None
+    return Exhibit(number, item, columns, benches, winner, tuple(_tally(report, benches)))
 
 
 def _benches(report: Report, item: Item) -> Iterator[Bench]:
     for pair in report.pairs:
         of_pair = tuple(o for o in item.opinions if o.judge == pair.judge and {o.first, o.second} == {pair.a, pair.b})
         if of_pair:
-            outcome, winner = _outcome(of_pair)
-            yield Bench(pair.judge, pair.a, pair.b, outcome, winner, of_pair)
+            yield Bench(pair.judge, pair.a, pair.b, _outcome(of_pair), of_pair)
 
 
-def _outcome(opinions: Sequence[Opinion]) -> tuple[str, str | None]:
-    """The verdicts counted, and whom all of them name. A count is not the score: that is the policy's to give."""
-    counts = Counter(opinion.preferred or "no usable verdict" for opinion in opinions)
-    if len(counts) > 1:
-        return ", ".join(f"{name} {count}" for name, count in counts.most_common()), None
-    (name,) = counts
+def _outcome(opinions: Iterable[Opinion]) -> str:
+    """What all verdicts say, or else how many say what."""
+    opinions = tuple(opinions)
+    said = {opinion.preferred for opinion in opinions}
     orders = {opinion.first for opinion in opinions}
-    return f"{name} in both orders" if len(orders) == 2 else name, opinions[0].preferred
+    if len(said) > 1:
+        return _counted(opinions)
+    return f"{_said(opinions[0])} in both orders" if len(orders) == 2 else _said(opinions[0])
+
+
+def _tally(report: Report, benches: Sequence[Bench]) -> Iterator[str]:
+    for judge in dict.fromkeys(bench.judge for bench in benches):
+        of_judge = [bench for bench in benches if bench.judge == judge]
+        if len(report.pairs) == 1:
+            yield of_judge[0].outcome
+        else:
+            yield f"{judge}: {_counted(opinion for bench in of_judge for opinion in bench.opinions)}"
+
+
+def _counted(opinions: Iterable[Opinion]) -> str:
+    """Verdicts, not scores: how the orders of a prompt combine into its score is the policy's to say."""
+    return ", ".join(f"{name}\u00a0{count}" for name, count in Counter(map(_said, opinions)).most_common())
+
+
+def _said(opinion: Opinion) -> str:
+    return opinion.preferred or "no usable verdict"
 
 
 def _figures(report: Report, pair: Pair) -> Iterator[tuple[str, str, str]]:

@@ -15,7 +15,7 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "`": "&#96;"
 _MARKUP = re.compile(
     r"[&<>|`~$]"
     r"|[\\*_]"
-    r"|^(?:[-+=#:\[]|\d{1,9}(?=[.)]))"  # what starts a list, a heading, a task or a definition at the beginning
+    r"|^(?:[-+=#:\[]|\d{1,9}(?=[.)](?:\s|$)))"  # what starts a list, a heading, a task or a definition at the beginning
     r"|\](?![\s,.;]|$)"  # a bracket closes a link only if `(`, `[` or `:` follows
     r"|:(?=//)|(?<=www)\.",  # what GitHub would link
     re.IGNORECASE,
@@ -45,7 +45,7 @@ def _blocks(report: Report) -> Iterator[str]:
     yield f"# {escape(wording.title(report))}"
     yield f"Suite {escape(report.suite)}, rubric {escape(report.rubric)}, {report.prompts} prompts."
     for pair in report.pairs:
-        result = f"**By {escape(pair.judge)}{escape(wording.after_judge(pair))}**"
+        result = f"**By {escape(pair.judge)} {escape(wording.after_judge(pair))}**"
         yield " ".join(filter(None, (result, escape(wording.conclusion(report, pair)), escape(wording.bounds(pair)))))
     yield _results(report)
     yield from _categories(report)

@@ -1,4 +1,4 @@
-"""Text from models, judges and files made safe to show: no control character, no hidden direction, no half character."""
+"""Text from models, judges and files made safe to show: no control character, no hidden direction, no half one."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def conclusion(report: Report, pair: Pair) -> str:
     if isinstance(rate, Undefined):
         return f"There is no win rate to conclude from: {rate.why}."
     alpha = f"{1 - rate.level:.2g}"
-    corrected = f"p is {p_value(pair.p_holm)} after Holm's correction for {_comparisons(report)}"
+    corrected = f"the Holm-corrected p-value ({_comparisons(report)}) is {p_value(pair.p_holm)}"
     if pair.conclusion in ("better", "worse"):
         side = "above" if pair.conclusion == "better" else "below"
         return (
@@ -84,7 +84,7 @@ def conclusion(report: Report, pair: Pair) -> str:
         )
     side = "above" if rate.low > 0.5 else "below"
     return (
-        f"The interval lies {side} one half, but {corrected}, which is not below {alpha}: "
+        f"The interval lies {side} one half, but {corrected}, not below {alpha}: "
         "with this many comparisons, these prompts do not show which of the two is better."
     )
 
@@ -108,7 +108,7 @@ def used(pair: Pair) -> str:
 
 def calls(made: Calls) -> str:
     if not made.made:
-        return f"no model was called; {made.reused:,} stored replies and verdicts reused"
+        return "no model was called" + (f"; {made.reused:,} stored replies and verdicts reused" if made.reused else "")
     cost = "no price given" if made.usd is None else f"{made.usd:.2f} USD" if made.usd >= 0.005 else _small(made.usd)
     return (
         f"{made.made:,} made, {made.reused:,} reused; "
