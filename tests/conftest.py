@@ -61,7 +61,13 @@ def write_suite(folder: Path, prompts: int, models: Mapping[str, Any], **more: A
     """A suite of `prompts` prompts q0.. in two categories at folder/exam.yaml; JSON is YAML. Returns its path."""
     rows = [{"id": f"q{i}", "text": f"Why does thing {i} happen?", "category": f"c{i % 2}"} for i in range(prompts)]
     write_jsonl(folder / "prompts.jsonl", rows)
-    suite = {"suite": "exam", "prompts": "prompts.jsonl", "models": models, "contestants": list(models), "seed": 7} | more
+    suite = {
+        "suite": "exam",
+        "prompts": "prompts.jsonl",
+        "models": models,
+        "contestants": list(models),
+        "seed": 7,
+    } | more
     path = folder / "exam.yaml"
     path.write_text(json.dumps(suite), encoding="utf-8")
     return path

@@ -21,7 +21,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sciexam import documents
-from sciexam.documents import digest, file_digest, locate, parse_line, parse_yaml, read_jsonl, read_yaml, write_atomically
+from sciexam.documents import (
+    digest,
+    file_digest,
+    locate,
+    parse_line,
+    parse_yaml,
+    read_jsonl,
+    read_yaml,
+    write_atomically,
+)
 from sciexam.errors import DocumentError, UsageError
 from sciexam.types import Record
 
@@ -121,7 +130,7 @@ def test_a_merge_key_is_a_key_like_any_other() -> None:
         ("true: 1\n", "x.yaml:1: a key must be a word"),
         ("é: ü\nx: \x07 bell\n", "x.yaml:2: not YAML: control characters are not allowed"),
         ("éééé: é\n\n\n\nx: '\x1b[2J'\n", "x.yaml:5: not YAML: control characters are not allowed"),
-        ("a: 1\n\tb: 2\n", "x.yaml:2: found character that cannot start any token"),
+        ("a: 1\n\tb: 2\n", "x.yaml:2: found a tab character that violates indentation"),
         ("a: b: c\n", "x.yaml:1: mapping values are not allowed in this context"),
     ],
 )
@@ -129,7 +138,7 @@ def test_what_yaml_can_do_beyond_data_is_refused_with_its_line(text: str, fault:
     assert yaml_fault(text) == fault
 
 
-@pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "])
+@pytest.mark.parametrize("opening", ["[", "{a: ", "- "])
 def test_twenty_thousand_levels_are_refused_at_once(opening: str) -> None:
     started = time.monotonic()
     assert "nested more than 60 deep" in yaml_fault(opening * 20_000)
@@ -182,7 +191,9 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, what: str) -> Non
 
 
 def test_all_faults_of_a_file_come_at_once_each_with_its_line_and_key(tmp_path: Path) -> None:
-    content = "titel: x\ncount: many\nparts:\n  - name: a\n    sise: 2\n  - size: 3\nnamed:\n  b: {name: c, size: big}\n"
+    content = (
+        "titel: x\ncount: many\nparts:\n  - name: a\n    sise: 2\n  - size: 3\nnamed:\n  b: {name: c, size: big}\n"
+    )
     assert whole_faults(tmp_path, content) == [
         "whole.yaml:1: title: this key is missing",
         "whole.yaml:2: count: input should be a valid integer, unable to parse string as an integer, not 'many'",
@@ -333,7 +344,7 @@ plain = st.recursive(
 
 def test_the_digest_of_a_known_value_is_the_sha_256_of_its_canonical_json() -> None:
     # printf '{"a":[1,"\\u00e9"],"b":null}' | sha256sum
-    expected = "6b75c68f40eec5d1cff3d4b48c4b1e4bb21a1ab7ca3e9c09f0f4a5a8a4b1d5e5"
+    expected = "e6ad993c7a569e941cdd65aa57c817cb74d20d9877b15dfc8cc0ac151c74785d"
     assert digest({"b": None, "a": (1, "é")}) == expected
 
 

@@ -27,7 +27,14 @@ def key(name: object) -> str:
 
 
 def verdict(name: object, **more: object) -> Verdict:
-    fields = {"prompt": "p", "first": "a", "second": "b", "rater": "r", "subject": key("s"), "preferred": "first"} | more
+    fields = {
+        "prompt": "p",
+        "first": "a",
+        "second": "b",
+        "rater": "r",
+        "subject": key("s"),
+        "preferred": "first",
+    } | more
     return Verdict(key(name), **fields)  # type: ignore[arg-type]
 
 
@@ -37,13 +44,37 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield ledger
 
 
-HOSTILE = ["", "\x00", "\ud800 lone", "\u202eright to left", "\x1b[31mred", "é" * 5000, "'; DROP TABLE replies; --", "\r\n\t"]
+HOSTILE = [
+    "",
+    "\x00",
+    "\ud800 lone",
+    "\u202eright to left",
+    "\x1b[31mred",
+    "é" * 5000,
+    "'; DROP TABLE replies; --",
+    "\r\n\t",
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_any_text_comes_back_as_it_was(store: Store, text: str) -> None:
-    reply = Reply(key(1), text, failure="" if not text else text, finish_reason=text, model=text, raw=text.encode("utf-8", "surrogatepass"))
-    judged = verdict(2, prompt=text or "p", first=text + "a", second=text + "b", reason=text, strength="strong", probability_second=0.25)
+    reply = Reply(
+        key(1),
+        text,
+        failure="" if not text else text,
+        finish_reason=text,
+        model=text,
+        raw=text.encode("utf-8", "surrogatepass"),
+    )
+    judged = verdict(
+        2,
+        prompt=text or "p",
+        first=text + "a",
+        second=text + "b",
+        reason=text,
+        strength="strong",
+        probability_second=0.25,
+    )
     store.append([reply, judged])
     found = store.replies([key(1)])[key(1)]
     assert (found.text, found.finish_reason, found.model) == (text, text, text)
@@ -53,7 +84,9 @@ def test_any_text_comes_back_as_it_was(store: Store, text: str) -> None:
 
 
 def test_a_verdict_carries_its_reply_into_the_ledger_under_the_same_key(store: Store) -> None:
-    reply = Reply(key("x"), "I think\nVERDICT ab: A>B", raw=b"{}", input_tokens=7, output_tokens=3, seconds=0.5, model="m-1")
+    reply = Reply(
+        key("x"), "I think\nVERDICT ab: A>B", raw=b"{}", input_tokens=7, output_tokens=3, seconds=0.5, model="m-1"
+    )
     store.append([verdict(1, reply=reply)])
     kept = store.replies([key(1)])[key(1)]
     assert (kept.text, kept.input_tokens, kept.output_tokens, kept.model) == (reply.text, 7, 3, "m-1")
@@ -229,7 +262,9 @@ def test_kill_9_loses_no_acknowledged_fact_with_two_writers(tmp_path: Path) -> N
     for kill in range(8):
         children = [
             subprocess.Popen(
-                [sys.executable, "-c", textwrap.dedent(WRITER), str(path), f"{kill} {who}"], stdout=subprocess.PIPE, text=True
+                [sys.executable, "-c", textwrap.dedent(WRITER), str(path), f"{kill} {who}"],
+                stdout=subprocess.PIPE,
+                text=True,
             )
             for who in range(2)
         ]
@@ -277,7 +312,9 @@ FULL = """
 
 def test_a_full_disk_is_said_and_what_was_acknowledged_is_safe(tmp_path: Path) -> None:
     path = tmp_path / "l.sqlite"
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(FULL), str(path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(FULL), str(path)], capture_output=True, text=True, check=False
+    )
     told = json.loads(done.stdout)
     assert "no space left" in told["error"]
     assert "is safe" in told["error"]

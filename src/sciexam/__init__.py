@@ -1,10 +1,10 @@
 """sciexam: pairwise evaluation and judging for people who fine-tune language models.
 
-    import sciexam as sx
+import sciexam as sx
 
-    suite = sx.load_suite("science")
-    report = sx.compare(suite, "base", "sft")
-    report.pairs["base", "sft"].win_rate      # Estimate(value=..., low=..., high=..., level=0.95, n=..., method=...)
+suite = sx.load_suite("science")
+report = sx.compare(suite, "base", "sft")
+report.pairs["base", "sft"].win_rate      # Estimate(value=..., low=..., high=..., level=0.95, n=..., method=...)
 """
 
 from __future__ import annotations

@@ -40,7 +40,9 @@ class Battle:
 
 def cluster(prompt: Prompt) -> str:
     """The unit of every interval: the prompt's group, or else the digest of what it asks."""
-    return f"group {prompt.group}" if prompt.group is not None else digest([(m.role, m.content) for m in prompt.messages])
+    return (
+        f"group {prompt.group}" if prompt.group is not None else digest([(m.role, m.content) for m in prompt.messages])
+    )
 
 
 def pair(
@@ -53,6 +55,11 @@ def pair(
                 left, right = responses.get((a, prompt.id, sample)), responses.get((b, prompt.id, sample))
                 if left and right and left.reply.status == "ok" and right.reply.status == "ok":
                     yield Comparison(prompt, left, right)
+
+
+def name_of(comparison: Comparison) -> tuple[str, str, str, int]:
+    """What tells one comparison of a run from another: both contestants, the prompt's id and the sample."""
+    return comparison.a.contestant, comparison.b.contestant, comparison.prompt.id, comparison.a.sample
 
 
 def orders_of(comparison: Comparison, orders: Literal["both", "one"], seed: int) -> tuple[Order, ...]:
@@ -112,11 +119,11 @@ def resolve(
     )
 
 
-def _void(
-    comparison: Comparison, rater: str, by_order: Mapping[Order, float], status: Status, failure: str
-) -> Battle:
+def _void(comparison: Comparison, rater: str, by_order: Mapping[Order, float], status: Status, failure: str) -> Battle:
     a, b = comparison.a, comparison.b
-    return Battle(comparison.prompt.id, a.sample, a.contestant, b.contestant, rater, None, by_order, None, None, status, failure)
+    return Battle(
+        comparison.prompt.id, a.sample, a.contestant, b.contestant, rater, None, by_order, None, None, status, failure
+    )
 
 
 def _score_of_a(verdict: Verdict, order: Order) -> float:
@@ -142,4 +149,3 @@ def _combine(scores: Sequence[float], policy: Policy) -> float:
     if all(score > 0.5 for score in scores):
         return 1.0
     return 0.0 if all(score < 0.5 for score in scores) else 0.5
-

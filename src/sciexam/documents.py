@@ -270,7 +270,7 @@ def _sweep(path: Path) -> None:
 def locate(kind: str, name: str, suffix: str = ".yaml") -> Path:
     """The file of the rubric or suite called `name` (`kind` is "rubrics" or "suites").
 
-    A path to an existing file is taken as it is; then `<kind>/<name>.yaml` in the working directory; then the shipped one.
+    A path to a file is taken as it is; else `<kind>/<name>.yaml` in the working directory, or the shipped one.
     """
     if name.endswith((".yaml", ".yml")) or "/" in name:
         path = Path(name)
@@ -315,8 +315,12 @@ def _decode(raw: bytes, path: Path, number: int | None) -> str:
     except UnicodeDecodeError as error:
         line = number or raw.count(b"\n", 0, error.start) + 1
         if error.reason == "unexpected end of data":
-            raise DocumentError([f"{path}:{line}: the file ends in the middle of a character; was it cut off?"]) from None
-        raise DocumentError([f"{path}:{line}: not UTF-8 (byte {raw[error.start]:#04x}); save the file as UTF-8"]) from None
+            raise DocumentError(
+                [f"{path}:{line}: the file ends in the middle of a character; was it cut off?"]
+            ) from None
+        raise DocumentError(
+            [f"{path}:{line}: not UTF-8 (byte {raw[error.start]:#04x}); save the file as UTF-8"]
+        ) from None
 
 
 def _faults(error: ValidationError, path: Path, lines: Mapping[Loc, int], value: Any, model: Any) -> list[str]:
@@ -355,9 +359,9 @@ def _known_loc(loc: Sequence[Any], value: Any) -> Loc:
     """`loc` without the names that pydantic adds for the members of a union."""
     kept: list[str | int] = []
     for part in loc:
-        if isinstance(value, Mapping) and part in value:
-            value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+        if (isinstance(value, Mapping) and part in value) or (
+            isinstance(value, list) and isinstance(part, int) and part < len(value)
+        ):
             value = value[part]
         else:
             continue

@@ -1,14 +1,13 @@
 """Everything sciexam says no with. A message says what is wrong, where, and what to type next.
 
-    SciexamError                exit 1   never raised itself
-    ├── UsageError              exit 2   the command cannot mean anything: unknown name, one model, nothing to compare
-    │   ├── DocumentError       exit 2   a file is wrong; carries every fault found in it, each with file:line: key
-    │   └── EndpointRefused     exit 2   the endpoint refuses this configuration (401, 403, 404): asking again is no use
-    ├── Incomplete              exit 3   finished, but some of what was planned has no result; the rest is stored
-    ├── GateNotMet              exit 4   a condition the user set was not met
-    └── StoreError              exit 5   the ledger cannot be used
-
-Ctrl-C and SIGTERM end a command with 130.
+SciexamError                exit 1   never raised itself
+├── UsageError              exit 2   the command cannot mean anything: unknown name, one model, nothing to compare
+│   ├── DocumentError       exit 2   a file is wrong; carries every fault found in it, each with file:line: key
+│   └── EndpointRefused     exit 2   the endpoint refuses this configuration (401, 403, 404): asking again is no use
+├── Incomplete              exit 3   finished, but some of what was planned has no result; the rest is stored
+├── GateNotMet              exit 4   a condition the user set was not met
+├── StoreError              exit 5   the ledger cannot be used
+└── Interrupted             exit 130 stopped on request; what is stored is safe, the same command goes on
 """
 
 from __future__ import annotations
@@ -49,6 +48,10 @@ class GateNotMet(SciexamError):
 
 class StoreError(SciexamError):
     exit_code = 5
+
+
+class Interrupted(SciexamError):
+    exit_code = 130
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -84,7 +84,10 @@ STAGES = ("sft", "reward", "best_of_n", "dpo", "ppo", "self_rewarding")
 
 def kind_of(value: Any) -> str | None:
     """Which record a model's mapping in YAML is: by `stage:`, else by `backend:`, `weights:` or `responses:`."""
-    get = value.get if isinstance(value, Mapping) else lambda key: getattr(value, key, None)
+
+    def get(key: str) -> Any:
+        return value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
+
     if get("stage") is not None or get("from") is not None:
         return str(get("stage"))
     if (backend := get("backend")) is not None:
@@ -121,7 +124,9 @@ def faults(models: Mapping[str, ModelSpec]) -> list[tuple[str, str]]:
             if parent not in models:
                 found.append((name, f"{parent!r} is not among the models{did_you_mean(parent, models)}"))
     if not found:
-        found = [(name, f"descends from itself: {' -> '.join(loop)}") for name in models if (loop := _loop(models, name))]
+        found = [
+            (name, f"descends from itself: {' -> '.join(loop)}") for name in models if (loop := _loop(models, name))
+        ]
     return found
 
 

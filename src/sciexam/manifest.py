@@ -35,7 +35,7 @@ def _version(name: str) -> str | None:
 
 def _commit() -> str | None:
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             ["git", "rev-parse", "HEAD"],  # noqa: S607
             capture_output=True,
             text=True,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import queue
 import secrets
 import threading
@@ -19,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -58,7 +57,10 @@ def _facts(name: str, *columns: sa.Column[Any]) -> sa.Table:
 
 
 meta = sa.Table(
-    "meta", _tables, sa.Column("name", sa.String(40), primary_key=True), sa.Column("value", sa.LargeBinary, nullable=False)
+    "meta",
+    _tables,
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("value", sa.LargeBinary, nullable=False),
 )
 names = sa.Table(
     "names",
@@ -171,8 +173,11 @@ class Store:
                 if isinstance(f, Verdict) and f.reply is not None
             ]
             judged = [f for f in facts if isinstance(f, Verdict)]
-            name_ids = self._name_ids(connection, [w for f in plain for w in (f.finish_reason, f.model)] +
-                                      [w for v in judged for w in (v.rater, v.prompt, v.first, v.second)])
+            name_ids = self._name_ids(
+                connection,
+                [w for f in plain for w in (f.finish_reason, f.model)]
+                + [w for v in judged for w in (v.rater, v.prompt, v.first, v.second)],
+            )
             bodies = [b for r in plain for b in (_encode(r.text), r.raw, _encode(r.failure))]
             bodies += [b for v in judged for b in (_encode(v.reason), _encode(v.failure))]
             text_ids = _text_ids(self, connection, [b for b in bodies if b] + [b""])
@@ -260,7 +265,9 @@ class Store:
     def looks(self, run: str) -> int:
         """How many times `run` was started."""
         with self._translated(), self._engine.connect() as connection:
-            count = connection.execute(sa.select(sa.func.count()).select_from(runs).where(runs.c.run == run)).scalar_one()
+            count = connection.execute(
+                sa.select(sa.func.count()).select_from(runs).where(runs.c.run == run)
+            ).scalar_one()
             return int(count)
 
     def seal(self, key: str) -> str:
@@ -449,7 +456,9 @@ class Store:
         except sa.exc.DBAPIError as error:
             raise StoreError(f"{self.location}: {_explain(str(error.orig))}") from error
         except OSError as error:
-            raise StoreError(f"{self.location}: {(error.strerror or str(error)).lower()}; choose another file with --store") from error
+            raise StoreError(
+                f"{self.location}: {(error.strerror or str(error)).lower()}; choose another file with --store"
+            ) from error
 
 
 class Writer:
@@ -550,11 +559,13 @@ def _forbid_changes(connection: sa.Connection) -> None:
 
 def _explain(message: str) -> str:
     if "disk is full" in message or "disk I/O error" in message:
-        return f"no space left, or the disk fails ({message}). Everything reported as stored is safe; make room and run again"
+        return f"no space left, or the disk fails ({message}). What was reported as stored is safe; make room and go on"
     if "readonly" in message or "unable to open" in message:
         return f"cannot be written ({message}); check its permissions, or choose another file with --store"
     if "malformed" in message or "not a database" in message:
-        return f"damaged, or not a ledger ({message}). Nothing was changed; restore a backup or choose another with --store"
+        return (
+            f"damaged, or not a ledger ({message}). Nothing was changed; restore a backup, or use --store"
+        )
     if "locked" in message:
         return f"another process holds it for more than 30 s ({message}); wait for it and run again"
     return message
@@ -564,7 +575,9 @@ def _number_attempts(connection: sa.Connection, table: sa.Table, rows: list[dict
     """Give each row the next free attempt under its key. Safe: writes hold the lock."""
     following: dict[bytes, int] = {}
     for chunk in _chunks([row["key"] for row in rows]):
-        statement = sa.select(table.c.key, sa.func.max(table.c.attempt)).where(table.c.key.in_(chunk)).group_by(table.c.key)
+        statement = (
+            sa.select(table.c.key, sa.func.max(table.c.attempt)).where(table.c.key.in_(chunk)).group_by(table.c.key)
+        )
         following.update({key: last + 1 for key, last in connection.execute(statement)})
     for row in rows:
         row["attempt"] = following.get(row["key"], 0)

@@ -48,7 +48,7 @@ class SuiteFile(Record):
     generation: Generation = Generation()
     judges: dict[str, JudgeSpec] = Field({"measures": MeasuresJudge(backend="measures")}, min_length=1)
     judge: str | None = None
-    prices: dict[str, Price] = {}
+    prices: dict[str, Price] = Field(default_factory=dict)
 
 
 class Suite(Record):
@@ -135,7 +135,7 @@ class PromptLine(BaseModel):
 
 
 def load_suite(name: str = DEFAULT_SUITE) -> Suite:
-    """The suite called `name`, or in the file `name`. Raises DocumentError with every fault of the YAML file at once."""
+    """The suite called `name`, or in the file `name`. Raises DocumentError with all faults of the YAML file at once."""
     document = read_yaml(locate("suites", name), SuiteFile)
     file, folder = document.value, document.path.absolute().parent
     if faults := list(_faults(document)):
@@ -194,7 +194,8 @@ def read_prompts(path: Path, named_at: str = "") -> tuple[Prompt, ...]:
     if not path.is_file():
         raise DocumentError([f"{named_at or ''}{path}: no such file"])
     seen: dict[str, int] = {}
-    prompts, faults = [], []
+    prompts: list[Prompt] = []
+    faults: list[str] = []
     for number, value in read_jsonl(path):
         try:
             line = parse_line(PromptLine, value, path, number)
@@ -226,7 +227,9 @@ def _faults(document: Document[SuiteFile]) -> Iterable[str]:
         elif name in file.contestants[:index]:
             yield document.fault(("contestants", index), f"{name!r} stands here twice")
     if file.baseline is not None and file.baseline not in file.models:
-        yield document.fault(("baseline",), f"{file.baseline!r} is not a model{did_you_mean(file.baseline, file.models)}")
+        yield document.fault(
+            ("baseline",), f"{file.baseline!r} is not a model{did_you_mean(file.baseline, file.models)}"
+        )
     if file.judge is not None and file.judge not in {*file.judges, "measures", HUMANS}:
         yield document.fault(("judge",), f"{file.judge!r} is not a judge{did_you_mean(file.judge, file.judges)}")
     for name, what in lineage.faults(file.models):
@@ -234,7 +237,9 @@ def _faults(document: Document[SuiteFile]) -> Iterable[str]:
 
 
 def _absolute(spec: Any, folder: Path) -> Any:
-    files = {key: str(_beside(folder, value)) for key in FILE_KEYS if isinstance(value := getattr(spec, key, None), str)}
+    files = {
+        key: str(_beside(folder, value)) for key in FILE_KEYS if isinstance(value := getattr(spec, key, None), str)
+    }
     template = getattr(spec, "template", None)
     if isinstance(template, str) and "." in template:
         files["template"] = str(_beside(folder, template))

@@ -51,9 +51,17 @@ def exam(folder: Path, url: str, prompts: int = PROMPTS, **judge: Any) -> Path:
     """Two recorded contestants, `new` always with the longer answer, and a judge at `url`."""
     models = {
         "old": {"responses": answers(folder, "old", [f"Because of {i}." for i in range(prompts)])},
-        "new": {"responses": answers(folder, "new", [f"Because of {i}, and that for a reason." for i in range(prompts)])},
+        "new": {
+            "responses": answers(folder, "new", [f"Because of {i}, and that for a reason." for i in range(prompts)])
+        },
     }
-    settings = {"backend": "openai", "model": "judge-1", "base_url": url, "api_key_env": None, "concurrency": CONCURRENCY}
+    settings = {
+        "backend": "openai",
+        "model": "judge-1",
+        "base_url": url,
+        "api_key_env": None,
+        "concurrency": CONCURRENCY,
+    }
     return write_suite(folder, prompts, models, judges={"llm": settings | judge}, judge="llm")
 
 
@@ -120,7 +128,9 @@ def test_two_processes_on_one_store_ask_for_each_key_once(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_one_signal_waits_for_calls_in_flight_and_the_same_command_goes_on(tmp_path: Path, number: signal.Signals) -> None:
+def test_one_signal_waits_for_calls_in_flight_and_the_same_command_goes_on(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     with server("--reply", "judge-longer", "--latency", "0.3") as url:
         suite = exam(tmp_path, url)
         child = start(tmp_path, suite)
@@ -246,7 +256,10 @@ def test_failed_calls_are_asked_again_by_the_next_run_and_keep_their_attempts(tm
 def test_contestants_behind_an_endpoint_are_asked_once_and_judged_as_they_answer(tmp_path: Path, sciexam: Cli) -> None:
     with server("--reply", "echo", "--latency", "0.01") as url:
         endpoint = {"backend": "openai", "base_url": url, "api_key_env": None}
-        models = {"small": endpoint | {"model": "m-small"}, "large": endpoint | {"model": "m-large", "system": "Be brief."}}
+        models = {
+            "small": endpoint | {"model": "m-small"},
+            "large": endpoint | {"model": "m-large", "system": "Be brief."},
+        }
         judges = {"llm": endpoint | {"model": "m-judge"}, "measures": {"backend": "measures"}}
         prices = {name: {"input": 1.0, "output": 2.0} for name in ("m-small", "m-large")}
         suite = write_suite(tmp_path, 12, models, judges=judges, judge="measures", prices=prices)

@@ -42,7 +42,6 @@ def _root(
 
 def main() -> NoReturn:
     """Run a command. Whatever goes wrong ends here as one message on stderr and an exit code (see errors.py)."""
-    from typer.exceptions import TyperException
 
     try:
         sys.exit(app(standalone_mode=False) or 0)

@@ -78,7 +78,9 @@ def rubric_check(name: Annotated[str, typer.Argument(help="A rubric's name or fi
     if measured:
         Measures("measures", measured)  # refuses a measure that does not exist
     levels = sum(len(criterion.levels) for criterion in found.criteria)
-    typer.echo(f"{one_line(found.rubric)}: {len(found.criteria)} criteria, {levels} levels, {len(measured)} with a text measure")
+    typer.echo(
+        f"{one_line(found.rubric)}: {len(found.criteria)} criteria, {levels} levels, {len(measured)} text measures"
+    )
     typer.echo("nothing is wrong")
 
 

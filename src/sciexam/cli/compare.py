@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from sciexam.exam import Progress
+    from sciexam.exam.sitting import Progress
     from sciexam.report.record import Report
     from sciexam.suite import Suite
 
 GRACE_SECONDS = 10
 
 Results = Annotated[Path, typer.Option(help="The folder for runs and reports.")]
-StorePath = Annotated[str | None, typer.Option("--store", help="The ledger of facts.  [default: RESULTS/ledger.sqlite]")]
+StorePath = Annotated[
+    str | None, typer.Option("--store", help="The ledger of facts.  [default: RESULTS/ledger.sqlite]")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result in one sentence a pair.")]
 
@@ -40,25 +42,38 @@ class Policy(StrEnum):
 def compare(
     contestants: Annotated[
         list[str] | None,
-        typer.Argument(help="Two or more contestants of the suite, or files of answers (.jsonl, .json). [default: the suite's]"),
+        typer.Argument(
+            help="Two or more contestants of the suite, or files of answers (.jsonl, .json). [default: the suite's]"
+        ),
     ] = None,
-    suite: Annotated[str | None, typer.Option("--suite", "-s", help="A suite's name or file.  [default: science]")] = None,
+    suite: Annotated[
+        str | None, typer.Option("--suite", "-s", help="A suite's name or file.  [default: science]")
+    ] = None,
     judge: Annotated[
         list[str] | None,
         typer.Option(
-            "--judge", "-j", help="A judge of the suite, `measures`, `humans`, `openai:MODEL`, or a .jsonl of verdicts; repeatable."
+            "--judge",
+            "-j",
+            help="A judge of the suite, `measures`, `humans`, `openai:MODEL`, or a .jsonl of verdicts; repeatable.",
         ),
     ] = None,
     rubric: Annotated[str | None, typer.Option(help="A rubric's name or file, instead of the suite's.")] = None,
-    prompts: Annotated[Path | None, typer.Option(help="A file of prompts, for files of answers without a suite.")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="A file of prompts, for files of answers without a suite.")
+    ] = None,
     orders: Annotated[
-        Orders | None, typer.Option(help="Show each pair in both orders, or in one that is drawn.  [default: the judge's, or both]")
+        Orders | None,
+        typer.Option(help="Show each pair in both orders, or in one that is drawn.  [default: the judge's, or both]"),
     ] = None,
     policy: Annotated[Policy, typer.Option(help="How two orders make one score.")] = Policy.mean,
-    margin: Annotated[float | None, typer.Option(help="The difference of win rates that does not matter, such as 0.05.")] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="The difference of win rates that does not matter, such as 0.05.")
+    ] = None,
     by: Annotated[str, typer.Option(help="The field of a prompt to slice by.")] = "category",
     limit: Annotated[int | None, typer.Option(help="Take the first prompts only.")] = None,
-    retry_invalid: Annotated[bool, typer.Option("--retry-invalid", help="Ask again where a reply was not usable.")] = False,
+    retry_invalid: Annotated[
+        bool, typer.Option("--retry-invalid", help="Ask again where a reply was not usable.")
+    ] = False,
     max_wait: Annotated[float, typer.Option(help="Seconds that an endpoint may ask a call to wait.")] = 120.0,
     store: StorePath = None,
     results: Results = Path("results"),
@@ -154,7 +169,7 @@ def _show(report: Report, results: Path, as_json: bool, quiet: bool) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """The first Ctrl-C (or SIGTERM) stops new calls and waits for those in flight, 10 s at most; the second stops at once."""
+    """The first Ctrl-C or SIGTERM stops new calls and waits for those in flight, 10 s at most; the second stops."""
     stop = threading.Event()
 
     def ask(number: int, _: Any) -> None:

@@ -42,7 +42,9 @@ def _pairwise(name: str, spec: EndpointJudge | ScriptedJudge, rubric: Rubric, ma
     from sciexam.judges.pairwise import PairwiseJudge
     from sciexam.judges.rendering import JudgeTemplate
 
-    generation = JUDGE_GENERATION.model_copy(update=spec.generation.model_dump(exclude_unset=True) if spec.generation else {})
+    generation = JUDGE_GENERATION.model_copy(
+        update=spec.generation.model_dump(exclude_unset=True) if spec.generation else {}
+    )
     template = JudgeTemplate(spec.template, spec.verdict, rubric)
     return PairwiseJudge(name, open_model(name, spec, generation, max_wait), template, generation.max_tokens)
 

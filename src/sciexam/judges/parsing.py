@@ -71,7 +71,7 @@ _BRACKETS = re.compile(r"\[\[([^\[\]]{1,5})\]\]|\[RESULT\] ?([ABC])\b")
 
 
 def _brackets(text: str) -> Parsed:
-    """`[[A]]`, `[[A>>B]]` (MT-Bench, Arena-Hard) or `[RESULT] A` (Prometheus) in the last line, and no other verdict."""
+    """`[[A]]`, `[[A>>B]]` (MT-Bench, Arena-Hard) or `[RESULT] A` (Prometheus) in the last line, and no other one."""
     lines = text.rstrip().splitlines()
     found = {a or b for a, b in _BRACKETS.findall(text)}
     in_last = _BRACKETS.findall(lines[-1]) if lines else []

@@ -89,7 +89,9 @@ def read_verdicts(path: Path) -> list[RecordedJudge]:
         slot = (line.prompt, line.first, line.second, line.sample, line.repeat)
         earlier = seen.setdefault((line.rater, slot), number)
         if earlier != number:
-            faults.append(f"{path}:{number}: {line.rater!r} judged this already in line {earlier}; number them with 'repeat'")
+            faults.append(
+                f"{path}:{number}: {line.rater!r} judged this already in line {earlier}; number them with 'repeat'"
+            )
         by_rater.setdefault((line.rater, line.kind), {})[slot] = line
     if faults:
         raise DocumentError(faults)

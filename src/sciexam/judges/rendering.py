@@ -47,7 +47,9 @@ class JudgeTemplate:
             raise UsageError(f"{name}: an expression is nested too deep") from None
         if unknown:
             word = min(unknown)
-            raise UsageError(f"{name}: {{{{ {word} }}}} is not a variable of a judge template{did_you_mean(word, VARIABLES)}")
+            raise UsageError(
+                f"{name}: {{{{ {word} }}}} is not a variable of a judge template{did_you_mean(word, VARIABLES)}"
+            )
         self.render(Presentation(prompt=_BLANK, first="", second="", order="ab", seal="0" * 32))
 
     def render(self, presentation: Presentation) -> str:
@@ -82,4 +84,3 @@ def _source(name: str) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"template {name}: {error}") from None
-

@@ -35,7 +35,7 @@ def open_model(name: str, settings: Record, generation: Generation, max_wait: fl
         return open_model(name, Recorded(responses=responses), generation)
     raise UsageError(
         f"model {name!r} cannot be asked from here: it is local weights or a training stage. Serve it "
-        f"(`vllm serve ...`) and name it with `backend: openai` and `base_url:`, or give its answers with `responses: FILE`"
+        "(`vllm serve ...`) and name it with `backend: openai` and `base_url:`, or give `responses: FILE`"
     )
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from sciexam.errors import UsageError
+from sciexam.sandbox import render, sandbox
 from sciexam.types import Message
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-
-_LONGEST = 20_000_000  # characters of a rendered prompt
 
 
 class ChatTemplate:
@@ -25,7 +24,7 @@ class ChatTemplate:
         import jinja2
 
         try:
-            self._template = _sandbox().from_string(source)
+            self._template = _environment().from_string(source)
         except jinja2.TemplateSyntaxError as error:
             raise UsageError(f"chat_template: line {error.lineno}: {error.message}") from None
         self.render((Message(role="user", content="?"),))
@@ -33,39 +32,21 @@ class ChatTemplate:
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt for `messages`. Raises UsageError with what the template stumbled over."""
         turns = [{"role": message.role, "content": message.content} for message in messages]
-        pieces, length = [], 0
         try:
-            for piece in self._template.generate(messages=turns, add_generation_prompt=True):
-                pieces.append(piece)
-                length += len(piece)
-                if length > _LONGEST:
-                    raise ValueError(f"the prompt is longer than {_LONGEST:,} characters")
+            return render(self._template, messages=turns, add_generation_prompt=True)
         except Exception as error:  # a template is a program: any expression in it may raise anything
             raise UsageError(f"chat_template: {type(error).__name__}: {error}") from None
-        return "".join(pieces)
 
 
-def _sandbox() -> Environment:
-    from jinja2 import StrictUndefined
-    from jinja2.exceptions import SecurityError, TemplateRuntimeError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    class Sandbox(ImmutableSandboxedEnvironment):
-        intercepted_binops = frozenset(("*", "**"))
-
-        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-            """Numbers may be multiplied; `'a' * 10**9` is how a template eats the memory."""
-            if operator == "**" or not (isinstance(left, (int, float)) and isinstance(right, (int, float))):
-                raise SecurityError(f"the operator {operator} is not allowed here")
-            return super().call_binop(context, operator, left, right)
+def _environment() -> Environment:
+    """The sandbox with what Hugging Face's templates expect: loop controls, `range`, `namespace`, `raise_exception`."""
+    from jinja2.exceptions import TemplateRuntimeError
+    from jinja2.sandbox import safe_range
+    from jinja2.utils import Namespace
 
     def raise_exception(message: str) -> NoReturn:
         raise TemplateRuntimeError(message)
 
-    sandbox = Sandbox(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
-    kept = {name: sandbox.globals[name] for name in ("range", "namespace")}
-    sandbox.globals.clear()
-    sandbox.globals.update(kept, raise_exception=raise_exception)
-    return sandbox
+    environment = sandbox(extensions=("jinja2.ext.loopcontrols",))
+    environment.globals.update(range=safe_range, namespace=Namespace, raise_exception=raise_exception)
+    return environment

@@ -67,7 +67,9 @@ def read_responses(path: Path) -> dict[tuple[str, int], ResponseLine]:
             continue
         slot = (line.prompt, line.sample)
         if slot in seen:
-            faults.append(f"{path}:{number}: prompt: {line.prompt!r} sample {line.sample} was answered in line {seen[slot]}")
+            faults.append(
+                f"{path}:{number}: prompt: {line.prompt!r} sample {line.sample} was answered in line {seen[slot]}"
+            )
         seen[slot] = number
         lines[slot] = line
     if faults:

@@ -37,7 +37,7 @@ class Recorded(ModelSettings):
 
 
 class Rule(Record):
-    """When `when` (a regular expression) is found in the last message, the reply is `say` (\\1 and \\g<name> are filled)."""
+    """When `when` (a regular expression) is in the last message, the reply is `say` (\\1, \\g<name> are filled)."""
 
     when: str = ""
     say: str = ""

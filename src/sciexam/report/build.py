@@ -1,4 +1,4 @@
-"""Facts to report: the battles of a sitting as estimates. No model is called here, and nothing is written."""
+"""Facts to report: the battles of a evidence as estimates. No model is called here, and nothing is written."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Bench:
 
 
 @dataclass(frozen=True, slots=True)
-class Sitting:
+class Evidence:
     """Everything that one command planned and found out, before any of it is counted."""
 
     suite: str
@@ -74,64 +74,62 @@ class Score:
     failure: str = ""
 
 
-def build(sitting: Sitting) -> Report:
-    """The report of a sitting: every pair of contestants by every bench, Holm-corrected over all of them."""
+def build(evidence: Evidence) -> Report:
+    """The report of a evidence: every pair of contestants by every bench, Holm-corrected over all of them."""
     scored = {
-        (a, b, bench.name): (_scores(sitting, bench, a, b), bench)
-        for a, b in combinations(sitting.contestants, 2)
-        for bench in sitting.benches
+        (a, b, bench.name): (_scores(evidence, bench, a, b), bench)
+        for a, b in combinations(evidence.contestants, 2)
+        for bench in evidence.benches
     }
-    p_values = [_p_value(scores, sitting.seed) for scores, _ in scored.values()]
+    p_values = [_p_value(scores, evidence.seed) for scores, _ in scored.values()]
     corrected = holm(p_values)
     pairs = Pairs(
-        _pair(sitting, bench, a, b, scores, p, p_holm)
+        _pair(evidence, bench, a, b, scores, p, p_holm)
         for ((a, b, _), (scores, bench)), p, p_holm in zip(scored.items(), p_values, corrected, strict=True)
     )
     return Report(
-        suite=sitting.suite,
-        run=sitting.run,
-        rubric=sitting.rubric,
-        contestants=sitting.contestants,
-        notes=sitting.notes,
-        prompts=len(sitting.prompts),
-        by=sitting.by,
+        suite=evidence.suite,
+        run=evidence.run,
+        rubric=evidence.rubric,
+        contestants=evidence.contestants,
+        notes=evidence.notes,
+        prompts=len(evidence.prompts),
+        by=evidence.by,
         level=LEVEL,
-        margin=sitting.margin,
+        margin=evidence.margin,
         pairs=pairs,
-        calls=sitting.calls,
-        caveats=(*sitting.caveats, *_caveats(sitting, pairs)),
-        items=tuple(_items(sitting)),
+        calls=evidence.calls,
+        caveats=(*evidence.caveats, *_caveats(evidence, pairs)),
+        items=tuple(_items(evidence)),
     )
 
 
 # ---------------------------------------------------------------- one score a prompt
 
 
-def _scores(sitting: Sitting, bench: Bench, a: str, b: str) -> list[Score]:
+def _scores(evidence: Evidence, bench: Bench, a: str, b: str) -> list[Score]:
     """For each planned prompt the score of b: the mean over the samples and raters that have one."""
-    battles: dict[str, list[Battle]] = {prompt.id: [] for prompt in sitting.prompts}
+    battles: dict[str, list[Battle]] = {prompt.id: [] for prompt in evidence.prompts}
     for battle in bench.battles:
         if (battle.a, battle.b) == (a, b):
             battles[battle.prompt].append(battle)
-    return [_score(sitting, prompt, a, b, battles[prompt.id]) for prompt in sitting.prompts]
+    return [_score(evidence, prompt, a, b, battles[prompt.id]) for prompt in evidence.prompts]
 
 
-def _score(sitting: Sitting, prompt: Prompt, a: str, b: str, battles: Sequence[Battle]) -> Score:
+def _score(evidence: Evidence, prompt: Prompt, a: str, b: str, battles: Sequence[Battle]) -> Score:
     usable = tuple(battle for battle in battles if battle.score is not None)
     if usable:
         return Score(prompt, sum(1 - (battle.score or 0.0) for battle in usable) / len(usable), usable)
-    status, failure = _why_none(sitting, prompt, a, b, battles)
+    status, failure = _why_none(evidence, prompt, a, b, battles)
     return Score(prompt, None, (), status, failure)
 
 
-def _why_none(
-    sitting: Sitting, prompt: Prompt, a: str, b: str, battles: Sequence[Battle]
-) -> tuple[Status, str]:
+def _why_none(evidence: Evidence, prompt: Prompt, a: str, b: str, battles: Sequence[Battle]) -> tuple[Status, str]:
     """Of all that stood in the way the gravest: failed, then invalid, then skipped."""
     causes: list[tuple[Status, str]] = [(battle.status, battle.failure) for battle in battles]
     for contestant in (a, b):
-        for sample in range(sitting.samples):
-            response = sitting.responses.get((contestant, prompt.id, sample))
+        for sample in range(evidence.samples):
+            response = evidence.responses.get((contestant, prompt.id, sample))
             if response is None:
                 causes.append(("failed", f"no response of {contestant}"))
             elif response.reply.status != "ok":
@@ -144,20 +142,20 @@ def _why_none(
 
 
 def _pair(
-    sitting: Sitting, bench: Bench, a: str, b: str, scores: Sequence[Score], p: float | None, p_holm: float | None
+    evidence: Evidence, bench: Bench, a: str, b: str, scores: Sequence[Score], p: float | None, p_holm: float | None
 ) -> Pair:
     used = [s for s in scores if s.score is not None]
     values, clusters = _values(used), _clusters(used)
     rate = win_rate(values, clusters, LEVEL) if used else Undefined("no prompt has a usable verdict")
     counts = {status: sum(s.status == status for s in scores) for status in ("invalid", "failed", "skipped")}
-    within = equivalent(values, sitting.margin, clusters, 1 - LEVEL) if sitting.margin is not None and used else None
+    within = equivalent(values, evidence.margin, clusters, 1 - LEVEL) if evidence.margin is not None and used else None
     return Pair(
         a=a,
         b=b,
         judge=bench.name,
         judge_is=bench.description,
         raters=bench.raters,
-        policy=sitting.policy,
+        policy=evidence.policy,
         conclusion=conclude(rate, p_holm, within),
         win_rate=rate,
         bounds=bounds(values, len(used) + counts["invalid"] + counts["failed"]) if used else None,
@@ -169,14 +167,14 @@ def _pair(
         preference=_preference(bench, used),
         order_consistency=_consistency(bench, used),
         position_bias=_bias(bench, used),
-        length=_length(sitting, a, b, used),
+        length=_length(evidence, a, b, used),
         planned=len(scores),
         used=len(used),
         invalid=counts["invalid"],
         failed=counts["failed"],
         skipped=counts["skipped"],
         reasons=_reasons(scores),
-        categories=tuple(_categories(sitting.by, scores)),
+        categories=tuple(_categories(evidence.by, scores)),
     )
 
 
@@ -223,12 +221,12 @@ def _bias(bench: Bench, used: Sequence[Score]) -> Figure:
     return position_bias(firsts, _clusters(balanced), LEVEL)
 
 
-def _length(sitting: Sitting, a: str, b: str, used: Sequence[Score]) -> Length | None:
+def _length(evidence: Evidence, a: str, b: str, used: Sequence[Score]) -> Length | None:
     if not used:
         return None
     words = {
         name: [
-            _mean_of(len(sitting.responses[name, s.prompt.id, x.sample].text.split()) for x in s.battles) for s in used
+            _mean_of(len(evidence.responses[name, s.prompt.id, x.sample].text.split()) for x in s.battles) for s in used
         ]
         for name in (a, b)
     }
@@ -268,12 +266,12 @@ def _reasons(scores: Sequence[Score]) -> dict[str, int]:
 # ---------------------------------------------------------------- what a reader must be told
 
 
-def _caveats(sitting: Sitting, pairs: Sequence[Pair]) -> Iterable[str]:
-    for contestant in sitting.contestants:
-        answers = [r.reply for (name, _, _), r in sitting.responses.items() if name == contestant]
+def _caveats(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
+    for contestant in evidence.contestants:
+        answers = [r.reply for (name, _, _), r in evidence.responses.items() if name == contestant]
         cut = sum(reply.finish_reason == "length" for reply in answers)
         if answers and cut > MANY_TRUNCATED * len(answers):
-            yield f"{cut} of {len(answers)} answers of {contestant} hit the token limit and are cut off; raise max_tokens."
+            yield f"{cut} of {len(answers)} answers of {contestant} hit the token limit; raise max_tokens."
     for pair in pairs:
         yield from _pair_caveats(pair, f"{pair.b} against {pair.a} by {pair.judge}")
 
@@ -281,11 +279,12 @@ def _caveats(sitting: Sitting, pairs: Sequence[Pair]) -> Iterable[str]:
 def _pair_caveats(pair: Pair, name: str) -> Iterable[str]:
     judged = pair.used + pair.invalid
     if judged and pair.invalid > MANY_INVALID * judged:
-        yield f"{name}: {pair.invalid} of {judged} prompts have no usable verdict; the bounds say what they could change."
+        yield f"{name}: {pair.invalid} of {judged} prompts have no usable verdict; the bounds say what that can do."
     if pair.used and pair.used < FEW_PROMPTS:
         yield f"{name}: {pair.used} prompts are few; the interval is wide, and categories say little."
     if not isinstance(pair.order_consistency, Undefined) and pair.order_consistency.value < 0.8:
-        yield f"{name}: the judge kept its verdict in {pair.order_consistency.value:.0%} of the prompts when the order was swapped."
+        kept = f"{pair.order_consistency.value:.0%}"
+        yield f"{name}: when the order was swapped, the judge kept its verdict in {kept} of the prompts only."
     if not isinstance(pair.position_bias, Undefined) and pair.position_bias.low * pair.position_bias.high > 0:
         shown = "first" if pair.position_bias.value > 0 else "second"
         yield f"{name}: the judge favours the answer shown {shown} (position bias {pair.position_bias})."
@@ -297,18 +296,18 @@ def _pair_caveats(pair: Pair, name: str) -> Iterable[str]:
 # ---------------------------------------------------------------- side by side
 
 
-def _items(sitting: Sitting) -> Iterable[Item]:
-    opinions: dict[str, list[Opinion]] = {prompt.id: [] for prompt in sitting.prompts}
-    for bench in sitting.benches:
+def _items(evidence: Evidence) -> Iterable[Item]:
+    opinions: dict[str, list[Opinion]] = {prompt.id: [] for prompt in evidence.prompts}
+    for bench in evidence.benches:
         for presentation, verdict in bench.verdicts:
             if verdict.status != "skipped":
                 opinions[verdict.prompt].append(_opinion(bench.name, presentation, verdict))
-    for prompt in sitting.prompts:
+    for prompt in evidence.prompts:
         answers = (
             _answer(response)
-            for name in sitting.contestants
-            for sample in range(sitting.samples)
-            if (response := sitting.responses.get((name, prompt.id, sample)))
+            for name in evidence.contestants
+            for sample in range(evidence.samples)
+            if (response := evidence.responses.get((name, prompt.id, sample)))
         )
         yield Item(
             prompt.id, prompt.text, prompt.category, prompt.reference, tuple(answers), tuple(opinions[prompt.id])

@@ -133,7 +133,7 @@ class Item:
 
 
 class Pairs(tuple[Pair, ...]):
-    """All pairs by all judges; `pairs["base", "sft"]` is the first judge's, `pairs["base", "sft", "gpt-4"]` a named one's."""
+    """All pairs by all judges: `pairs["base", "sft"]` is the first judge's, `pairs["base", "sft", "gpt-4"]` gpt-4's."""
 
     def __getitem__(self, which: Any) -> Any:
         if not isinstance(which, tuple):

@@ -1,0 +1,136 @@
+"""The facts of a plan, read back from the ledger: a report is a function of what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sciexam.battles import Battle, Slot, name_of, pair, present, resolve
+from sciexam.errors import UsageError
+from sciexam.exam.plan import Plan, Rater, conversations_of, presentations_of
+from sciexam.models.settings import Endpoint
+from sciexam.report.build import Bench, Evidence
+from sciexam.report.record import Calls
+from sciexam.store import Fact, Store
+from sciexam.suite import HUMANS
+from sciexam.types import Comparison, Presentation, Reply, Response, Verdict
+
+
+def read_facts(plan: Plan, store: Store, calls: Calls, skipped: Mapping[str, Fact]) -> Evidence:
+    """Read everything the plan covers back from the ledger: a report is a function of stored facts."""
+    responses = _responses(plan, store, skipped)
+    comparisons = list(pair(plan.prompts, plan.contestants, plan.samples, responses))
+    if not comparisons and all(r.reply.status == "skipped" for r in responses.values()):
+        raise UsageError(
+            f"no prompt of suite {plan.suite.name!r} has an answer from both of {', '.join(plan.contestants)}"
+        )
+    benches = [_bench(plan, name, store, comparisons, skipped) for name in plan.benches]
+    return Evidence(
+        suite=plan.suite.name,
+        run=plan.run,
+        rubric=plan.suite.rubric.rubric,
+        seed=plan.suite.seed,
+        contestants=plan.contestants,
+        notes={n: note for n in plan.contestants if (note := getattr(plan.suite.models[n], "note", None))},
+        prompts=plan.prompts,
+        samples=plan.samples,
+        responses=responses,
+        benches=benches,
+        policy=plan.policy,
+        by=plan.by,
+        margin=plan.margin,
+        calls=calls,
+        caveats=(*plan.caveats, *_echoes(plan, store, comparisons)),
+    )
+
+
+def _responses(plan: Plan, store: Store, skipped: Mapping[str, Fact]) -> dict[Slot, Response]:
+    responses = {}
+    for contestant in plan.contestants:
+        conversations = dict(conversations_of(plan, contestant))
+        found = store.replies({c.key: None for c in conversations.values()})
+        for slot, conversation in conversations.items():
+            missing = Reply(conversation.key, status="skipped", failure="no recorded answer")
+            reply = found.get(conversation.key) or missing
+            responses[slot] = Response(contestant, slot[1], slot[2], reply)
+    return responses
+
+
+def _bench(
+    plan: Plan, name: str, store: Store, comparisons: Sequence[Comparison], skipped: Mapping[str, Fact]
+) -> Bench:
+    raters = [rater for rater in plan.raters if rater.bench == name]
+    if not raters:
+        return _humans(plan, store, comparisons)
+    battles: list[Battle] = []
+    shown: list[tuple[Presentation, Verdict]] = []
+    for rater in raters:
+        seen = [(c, list(presentations_of(plan, rater, c, store))) for c in comparisons]
+        found: dict[str, Any] = store.verdicts({p.key: None for _, presentations in seen for p in presentations})
+        for comparison, presentations in seen:
+            verdicts = [(p, _verdict(rater, p, found.get(p.key) or skipped.get(p.key))) for p in presentations]
+            battles.append(resolve(comparison, verdicts, rater.name, plan.policy))
+            shown += verdicts
+    if comparisons and all(verdict.status == "skipped" for _, verdict in shown):
+        raise UsageError(f"judge {name!r} has no verdict on {', '.join(plan.contestants)} for these prompts")
+    return Bench(
+        name=name,
+        description=plan.benches[name],
+        raters=tuple(rater.name for rater in raters),
+        sees_order=any(rater.sees_order for rater in raters),
+        battles=battles,
+        verdicts=shown,
+    )
+
+
+def _verdict(rater: Rater, presentation: Presentation, stored: Any) -> Verdict:
+    """The stored verdict under the names of this comparison; a fact is about texts, and names may have changed."""
+    if stored is None:
+        return presentation.verdict(rater.name, kind=rater.kind, status="skipped", failure="not judged")
+    verdict: Verdict = replace(
+        stored, prompt=presentation.prompt.id, first=presentation.first_by, second=presentation.second_by
+    )
+    return verdict
+
+
+def _humans(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Bench:
+    """Every human verdict in the ledger on these texts; annotators are averaged by prompt."""
+    seen = {p.subject: (c, p) for c in comparisons for p in (present(c, "ab"), present(c, "ba"))}
+    by_rater: dict[str, dict[tuple[str, str, str, int], list[tuple[Presentation, Verdict]]]] = {}
+    shown: list[tuple[Presentation, Verdict]] = []
+    for stored in store.human_verdicts(seen):
+        comparison, presentation = seen[stored.subject]
+        verdict = replace(
+            stored, prompt=presentation.prompt.id, first=presentation.first_by, second=presentation.second_by
+        )
+        shown.append((presentation, verdict))
+        mine = by_rater.setdefault(stored.rater, {})
+        mine.setdefault(name_of(comparison), []).append((presentation, verdict))
+    if comparisons and not shown:
+        raise UsageError(f"the ledger {store.location} holds no human verdict on {', '.join(plan.contestants)}")
+    by_name = {name_of(c): c for c in comparisons}
+    battles = [
+        resolve(by_name[key], verdicts, rater, plan.policy)
+        for rater, judged in sorted(by_rater.items())
+        for key, verdicts in judged.items()
+    ]
+    count = len(by_rater)
+    return Bench(HUMANS, f"{count} annotator{'s' if count != 1 else ''}", tuple(sorted(by_rater)), True, battles, shown)
+
+
+def _echoes(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """Endpoints that answered under another model's name than was asked for."""
+    asked: list[tuple[str, str, list[str]]] = []
+    for name in plan.contestants:
+        spec = plan.suite.models[name]
+        if isinstance(spec, Endpoint):
+            asked.append((name, spec.model, [c.key for _, c in conversations_of(plan, name)]))
+    for rater in plan.raters:
+        if rater.model:
+            keys = [p.key for c in comparisons for p in presentations_of(plan, rater, c, store)]
+            asked.append((rater.name, rater.model, keys))
+    for name, model, keys in asked:
+        for echoed, count in store.echoed(keys).items():
+            if not echoed.startswith(model):
+                yield f"{name}: {model!r} was asked for, but {count} replies came from {echoed!r}."

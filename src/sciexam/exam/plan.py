@@ -1,0 +1,281 @@
+"""The plan: a resolved command, and the keys of the facts that it covers. Nothing is asked here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from sciexam.battles import Policy, Slot, orders_of, present
+from sciexam.documents import digest
+from sciexam.errors import UsageError, did_you_mean
+from sciexam.judges import open_judge, settings_of
+from sciexam.judges.settings import EndpointJudge, JudgeSpec, MeasuresJudge, RecordedJudge, ScriptedJudge
+from sciexam.lineage import lineage_digest
+from sciexam.models import open_model
+from sciexam.models.recorded import RecordedModel
+from sciexam.models.settings import Endpoint
+from sciexam.report.build import field_of
+from sciexam.store import Store
+from sciexam.suite import HUMANS, Suite, suite_digest
+from sciexam.types import Comparison, Conversation, Judge, Kind, Model, Presentation, Prompt
+
+FACT_SCHEMA = 1  # part of every key: raised when a fact comes to mean something else
+
+
+@dataclass(frozen=True, slots=True)
+class Rater:
+    """How one rater is asked, and what its verdicts are keyed by. `judge` is None when only the ledger is read."""
+
+    name: str
+    bench: str
+    kind: Kind
+    digest: str
+    sees_order: bool = True
+    by_name: bool = False
+    orders: Literal["both", "one"] = "both"
+    repeats: int = 1
+    model: str | None = None  # the endpoint's model, for prices
+    judge: Judge | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A resolved command: whose answers, by whom they are judged, and how they are counted."""
+
+    suite: Suite
+    contestants: tuple[str, ...]
+    prompts: tuple[Prompt, ...]
+    benches: Mapping[str, str]  # name -> what it is, in words
+    raters: tuple[Rater, ...]
+    models: Mapping[str, str]  # contestant -> digest of its model
+    policy: Policy
+    orders: Literal["both", "one"]
+    margin: float | None
+    by: str
+    caveats: tuple[str, ...] = ()
+
+    @property
+    def samples(self) -> int:
+        """Samples that every contestant gives; sample i is compared with sample i."""
+        return min(self.suite.generation_of(name).samples for name in self.contestants)
+
+    @property
+    def run(self) -> str:
+        """The id of the run: the digest of everything that could change its result."""
+        return digest(
+            {
+                "suite": [self.suite.name, suite_digest(self.suite), self.suite.seed],
+                "prompts": [prompt.id for prompt in self.prompts],
+                "contestants": [[name, self.models[name]] for name in self.contestants],
+                "raters": [[r.bench, r.name, r.digest, r.orders, r.repeats] for r in self.raters],
+                "benches": list(self.benches),
+                "counted": [self.policy, self.orders, self.margin, self.by, self.samples],
+            }
+        )[:16]
+
+
+def make_plan(
+    suite: Suite,
+    contestants: Sequence[str],
+    judges: Sequence[str | Judge],
+    orders: Literal["both", "one"] | None,
+    policy: Policy,
+    margin: float | None,
+    by: str,
+    limit: int | None,
+    max_wait: float,
+) -> tuple[Plan, dict[str, Model]]:
+    names = tuple(contestants) or suite.contestants
+    if len(names) < 2:
+        raise UsageError("a comparison needs two contestants: sciexam compare A B")
+    if len(set(names)) < len(names):
+        raise UsageError("a contestant is named twice")
+    if margin is not None and not 0 < margin < 0.5:
+        raise UsageError(f"--margin: a difference of win rates between 0 and 0.5, not {margin}")
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit: 1 or more prompts, not {limit}")
+    prompts = suite.prompts[:limit]
+    _check_field(prompts, by)
+    models = {name: open_model(name, suite.model(name), suite.generation_of(name), max_wait) for name in names}
+    benches: dict[str, str] = {}
+    raters: list[Rater] = []
+    for judge in judges or (suite.judge,):
+        for rater, description in _raters(suite, judge, orders, max_wait):
+            benches[rater.bench] = description
+            raters.append(rater)
+        if judge == HUMANS and HUMANS not in suite.judges:
+            benches[HUMANS] = "the human verdicts in the ledger"
+    return Plan(
+        suite=suite,
+        contestants=names,
+        prompts=prompts,
+        benches=benches,
+        raters=tuple(raters),
+        models={name: model.digest for name, model in models.items()},
+        policy=policy,
+        orders=orders or "both",
+        margin=margin,
+        by=by,
+        caveats=tuple(_caveats(suite, names, prompts, models, [str(judge) for judge in judges or (suite.judge,)])),
+    ), models
+
+
+def _check_field(prompts: Sequence[Prompt], by: str) -> None:
+    if by != "category" and all(field_of(prompt, by) is None for prompt in prompts):
+        known = {"category", "group", *(key for prompt in prompts for key in prompt.metadata)}
+        raise UsageError(f"--by {by}: no prompt has this field{did_you_mean(by, known)}")
+
+
+def _raters(
+    suite: Suite, judge: str | Judge, orders: Literal["both", "one"] | None, max_wait: float
+) -> Iterator[tuple[Rater, str]]:
+    """The raters behind one judge, each with its bench in words; annotators of one file share a bench."""
+    if judge == HUMANS and HUMANS not in suite.judges:
+        return
+    spec = suite.judge_spec(judge) if isinstance(judge, str) else None
+    opened = open_judge(judge, spec, suite.rubric, max_wait) if isinstance(judge, str) and spec else [judge]
+    settings = settings_of(spec)
+    humans = sum(getattr(one, "kind", "judge") == "human" for one in opened)
+    for one in opened:
+        assert not isinstance(one, str)
+        kind: Kind = getattr(one, "kind", "judge")
+        bench = str(judge) if isinstance(judge, str) and (kind == "human" or len(opened) == 1) else one.name
+        yield (
+            Rater(
+                name=one.name,
+                bench=Path(bench).stem if bench.endswith(".jsonl") else bench,
+                kind=kind,
+                digest=_digest_of(one),
+                sees_order=getattr(one, "sees_order", True),
+                by_name=getattr(one, "by_name", False),
+                orders="both" if isinstance(spec, RecordedJudge) else orders or settings.orders or "both",
+                repeats=getattr(one, "repeats", settings.samples),
+                model=spec.model if isinstance(spec, EndpointJudge) else None,
+                judge=one,
+            ),
+            _describe(spec, kind, humans),
+        )
+
+
+def _describe(spec: JudgeSpec | None, kind: Kind, humans: int) -> str:
+    """What a judge is, as the report says it. Nothing here was held against humans, so nothing is called validated."""
+    match spec:
+        case EndpointJudge():
+            return f"the LLM {spec.model}, not validated"
+        case MeasuresJudge():
+            return "a text measure, not validated"
+        case ScriptedJudge():
+            return "a scripted fake, not a judge"
+        case RecordedJudge() if kind == "human":
+            return f"{humans} annotator{'s' if humans != 1 else ''}, recorded"
+        case RecordedJudge():
+            return "recorded verdicts, not validated"
+    return "a judge of your own, not validated"
+
+
+def _digest_of(judge: Judge) -> str:
+    """A judge's own digest, or one of its source and state, so that an edited judge is another judge."""
+    import inspect
+
+    own = getattr(judge, "digest", None)
+    if isinstance(own, str):
+        return own
+    kind = type(judge)
+    try:
+        source = inspect.getsource(kind)
+    except (OSError, TypeError):
+        source = f"{kind.__module__}.{kind.__qualname__}"
+    return digest({"source": source, "state": {key: repr(value) for key, value in vars(judge).items()}})
+
+
+def _caveats(
+    suite: Suite, names: Sequence[str], prompts: Sequence[Prompt], models: Mapping[str, Model], judges: Sequence[str]
+) -> Iterator[str]:
+    for name in names:
+        model = models[name]
+        if isinstance(model, RecordedModel) and (unmatched := model.unmatched(suite.prompts)):
+            yield (
+                f"{len(unmatched)} recorded answers of {name} match no prompt of the suite "
+                f"({', '.join(repr(one[:40]) for one in unmatched[:3])}{', ...' if len(unmatched) > 3 else ''})."
+            )
+    for judge in judges:
+        spec = suite.judges.get(judge)
+        asked = spec.model if isinstance(spec, EndpointJudge) else judge.removeprefix("openai:")
+        for name in names:
+            contestant = suite.models[name]
+            if isinstance(contestant, Endpoint) and contestant.model == asked:
+                yield f"{judge} judges its own answers: contestant {name} is the same model ({asked})."
+
+
+def conversations_of(plan: Plan, contestant: str) -> Iterator[tuple[Slot, Conversation]]:
+    for prompt in plan.prompts:
+        for sample in range(plan.samples):
+            key = digest(
+                {
+                    "fact": ["reply", FACT_SCHEMA],
+                    "model": plan.models[contestant],
+                    "messages": [(message.role, message.content) for message in prompt.messages],
+                    "sample": sample,
+                }
+            )
+            yield (contestant, prompt.id, sample), Conversation(key, prompt.messages, sample, prompt=prompt.id)
+
+
+def presentations_of(plan: Plan, rater: Rater, comparison: Comparison, store: Store) -> Iterator[Presentation]:
+    """What this rater is shown of one comparison. A rater that cannot see the order is shown one."""
+    orders = orders_of(comparison, rater.orders, plan.suite.seed) if rater.sees_order else ("ab",)
+    for order in orders:
+        for repeat in range(rater.repeats):
+            shown = present(comparison, order, repeat)
+            named = [shown.prompt.id, shown.first_by, shown.second_by, shown.sample] if rater.by_name else None
+            key = digest(
+                {
+                    "fact": ["verdict", FACT_SCHEMA],
+                    "judge": rater.digest,
+                    "subject": shown.subject,
+                    "repeat": repeat,
+                    "named": named,
+                }
+            )
+            yield replace(shown, key=key, seal=store.seal(key))
+
+
+def to_manifest(plan: Plan) -> dict[str, Any]:
+    return {
+        "suite": plan.suite.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "contestants": list(plan.contestants),
+        "prompts": [prompt.id for prompt in plan.prompts],
+        "benches": dict(plan.benches),
+        "raters": [asdict(replace(rater, judge=None)) for rater in plan.raters],
+        "models": dict(plan.models),
+        "digests": {
+            "suite": suite_digest(plan.suite),
+            "rubric": plan.suite.rubric.digest,
+            "lineage": {name: lineage_digest(plan.suite.models, name) for name in plan.contestants},
+        },
+        "policy": plan.policy,
+        "orders": plan.orders,
+        "margin": plan.margin,
+        "by": plan.by,
+        "caveats": list(plan.caveats),
+    }
+
+
+def from_manifest(value: Mapping[str, Any]) -> Plan:
+    suite = Suite.model_validate(value["suite"])
+    wanted = set(value["prompts"])
+    return Plan(
+        suite=suite,
+        contestants=tuple(value["contestants"]),
+        prompts=tuple(prompt for prompt in suite.prompts if prompt.id in wanted),
+        benches=value["benches"],
+        raters=tuple(Rater(**rater) for rater in value["raters"]),
+        models=value["models"],
+        policy=value["policy"],
+        orders=value["orders"],
+        margin=value["margin"],
+        by=value["by"],
+        caveats=tuple(value["caveats"]),
+    )

@@ -1,0 +1,312 @@
+"""The sitting: contestants answer and judges mark, at the same time, until nothing is owed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
+
+from sciexam.battles import Slot, name_of, pair
+from sciexam.errors import Incomplete, Interrupted
+from sciexam.exam.plan import Plan, Rater, conversations_of, presentations_of
+from sciexam.models.recorded import RecordedModel
+from sciexam.report.record import Calls
+from sciexam.store import Fact, Store, Writer
+from sciexam.types import Comparison, Conversation, Model, Presentation, Reply, Response, Verdict
+
+CLAIM_ROWS = 64
+POLL_SECONDS = 0.2
+JOIN_SECONDS = 0.02
+
+Asked = TypeVar("Asked", Conversation, Presentation)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many facts are durable of how many there will be, as far as is known."""
+
+    responses: int
+    responses_planned: int
+    verdicts: int
+    verdicts_planned: int
+
+
+class _Feed:
+    """Comparisons as they become possible. Every judge reads all of them, at its own pace."""
+
+    def __init__(self) -> None:
+        self._items: list[Comparison] = []
+        self._open = True
+        self._changed = threading.Condition()
+
+    def add(self, items: Iterable[Comparison]) -> None:
+        with self._changed:
+            self._items.extend(items)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._open = False
+            self._changed.notify_all()
+
+    def batches(self) -> Iterator[list[Comparison]]:
+        """Everything that came since the last batch, until the feed is closed and read."""
+        read = 0
+        while True:
+            with self._changed:
+                while self._open and len(self._items) == read:
+                    self._changed.wait()
+                batch = self._items[read:]
+                if not batch:
+                    return
+            read += len(batch)
+            yield batch
+
+
+class Sitting:
+    """One command at work: contestants answer and judges mark at the same time, each in a thread of its own."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        stop: threading.Event,
+        progress: Callable[[Progress], None] | None,
+        retry_invalid: bool,
+    ):
+        self._plan, self._store, self._stop = plan, store, stop
+        self._progress, self._retry_invalid = progress, retry_invalid
+        self._prompts = {prompt.id: prompt for prompt in plan.prompts}
+        self._feed = _Feed()
+        self._lock = threading.Lock()
+        self._responses: dict[Slot, Response] = {}
+        self._paired: set[tuple[str, str, str, int]] = set()
+        self._count = Progress(0, 0, 0, 0)
+        self._tally: list[tuple[str | None, Reply]] = []
+        self._reused = 0
+        self._asked: list[Any] = []
+        self.skipped: dict[str, Fact] = {}
+
+    def hold(self, models: Mapping[str, Model]) -> None:
+        """Ask for everything that is owed; on return (or raise) everything that came back is durable."""
+        self._asked = [*models.values(), *(rater.judge for rater in self._plan.raters)]
+        try:
+            with self._store.writer(self._durable) as writer:
+                answering = [partial(self._respond, name, model, writer) for name, model in models.items()]
+                marking = [partial(self._mark, rater, writer) for rater in self._plan.raters]
+                self._together(answering, marking)
+        except Incomplete as error:
+            raise Incomplete(f"{error}\n{self._safe()}; run the same command to go on") from None
+        if self._stop.is_set():
+            raise Interrupted(f"stopped at {self._safe()}; run the same command to go on")
+
+    def calls(self) -> Calls:
+        """What was asked of models now, and what it cost by the suite's prices."""
+        usd: float | None = 0.0
+        for model, reply in self._tally:
+            price = self._plan.suite.prices.get(model or "")
+            if price is None or reply.input_tokens is None or reply.output_tokens is None:
+                usd = None
+            elif usd is not None:
+                usd += (reply.input_tokens * price.input + reply.output_tokens * price.output) / 1e6
+        return Calls(
+            made=len(self._tally),
+            reused=self._reused,
+            input_tokens=sum(reply.input_tokens or 0 for _, reply in self._tally),
+            output_tokens=sum(reply.output_tokens or 0 for _, reply in self._tally),
+            usd=usd,
+        )
+
+    def _together(self, answering: Sequence[Callable[[], None]], marking: Sequence[Callable[[], None]]) -> None:
+        """Run all tasks at once. The first failure stops the others, and is raised when they have ended."""
+        failures: list[BaseException] = []
+
+        def guarded(task: Callable[[], None]) -> None:
+            try:
+                task()
+            except BaseException as error:  # raised below, in the thread of the caller
+                failures.append(error)
+                self._failed.set()
+
+        self._failed = threading.Event()
+        threads = [threading.Thread(target=guarded, args=(task,), daemon=True) for task in answering]
+        judges = [threading.Thread(target=guarded, args=(task,), daemon=True) for task in marking]
+        for thread in (*threads, *judges):
+            thread.start()
+        try:
+            self._join(threads)
+        finally:
+            self._feed.close()
+        self._join(judges)
+        if failures:
+            raise failures[0]
+
+    def _join(self, threads: Sequence[threading.Thread]) -> None:
+        """Wait for threads in short steps, so that a signal is handled in between; pass a wish to stop on, once."""
+        while any(thread.is_alive() for thread in threads):
+            time.sleep(JOIN_SECONDS)
+            if self._ending:
+                for asked in self._asked:
+                    if callable(stop := getattr(asked, "stop", None)):
+                        stop()
+                self._asked = []
+
+    @property
+    def _ending(self) -> bool:
+        return self._stop.is_set() or self._failed.is_set()
+
+    # -------------------------------------------------------- contestants
+
+    def _respond(self, contestant: str, model: Model, writer: Writer) -> None:
+        conversations = dict(conversations_of(self._plan, contestant))
+        slots: dict[str, list[Slot]] = {}
+        for slot, conversation in conversations.items():
+            slots.setdefault(conversation.key, []).append(slot)
+        stored = self._store.replies(slots)
+        spec = self._plan.suite.models[contestant]
+        paid = not isinstance(model, RecordedModel)
+
+        def take(reply: Reply, new: bool) -> None:
+            if paid:
+                self._account(getattr(spec, "model", None), reply, new)
+            self._answered([Response(contestant, *slot[1:], reply) for slot in slots[reply.key]])
+
+        owed = [c for c in {c.key: c for c in conversations.values()}.values() if self._owes(stored.get(c.key))]
+        self._plan_more(responses=len(owed))
+        for key in slots.keys() - {conversation.key for conversation in owed}:
+            take(stored[key], new=False)
+        self._ask(owed, stored, self._store.replies, model.generate, take, writer)
+
+    def _answered(self, responses: Sequence[Response]) -> None:
+        """Note responses, and feed the judges every comparison that they complete."""
+        with self._lock:
+            self._responses.update({(r.contestant, r.prompt, r.sample): r for r in responses})
+            asked = [self._prompts[r.prompt] for r in responses]
+            ready = pair(asked, self._plan.contestants, self._plan.samples, self._responses)
+            new = [c for c in ready if name_of(c) not in self._paired]
+            self._paired.update(name_of(c) for c in new)
+        self._feed.add(new)
+
+    # -------------------------------------------------------- judges
+
+    def _mark(self, rater: Rater, writer: Writer) -> None:
+        assert rater.judge is not None
+        for batch in self._feed.batches():
+            if self._ending:
+                return
+            shown: dict[str, Presentation] = {}
+            for comparison in batch:
+                shown.update({p.key: p for p in presentations_of(self._plan, rater, comparison, self._store)})
+            stored: dict[str, Verdict] = self._store.verdicts(shown)
+
+            def take(verdict: Verdict, new: bool) -> None:
+                if verdict.reply is not None or (rater.model and not new):
+                    self._account(rater.model, verdict.reply, new)
+
+            owed = [p for p in shown.values() if self._owes(stored.get(p.key))]
+            self._plan_more(verdicts=len(owed))
+            for key in shown.keys() - {p.key for p in owed}:
+                take(stored[key], new=False)
+            self._ask(owed, stored, self._store.verdicts, rater.judge.judge, take, writer)
+
+    # -------------------------------------------------------- both
+
+    def _owes(self, fact: Fact | None) -> bool:
+        """Whether a fact is to be asked for: it is not there, its call failed, or it is invalid and may be retried."""
+        return fact is None or fact.status == "failed" or (fact.status == "invalid" and self._retry_invalid)
+
+    def _ask(
+        self,
+        owed: Sequence[Asked],
+        stored: Mapping[str, Any],
+        read: Callable[[Iterable[str]], Mapping[str, Any]],
+        ask: Callable[[Iterator[Asked]], Iterable[Any]],
+        take: Callable[[Any, bool], None],
+        writer: Writer,
+    ) -> None:
+        """Ask for what is owed and nobody is at; then wait for what others are at, or take it over from the dead."""
+        while owed and not self._ending:
+            theirs: list[Asked] = []
+            for fact in ask(self._claimed(owed, stored, read, take, theirs)):
+                if fact.status == "skipped":
+                    self.skipped[fact.key] = fact
+                    self._store.release([fact.key])
+                else:
+                    writer.put(fact)
+                take(fact, True)
+            found = read([one.key for one in theirs])
+            for one in theirs:
+                if _newer(found.get(one.key), stored.get(one.key)):
+                    take(found[one.key], False)
+            waiting = [one for one in theirs if not _newer(found.get(one.key), stored.get(one.key))]
+            if waiting and len(waiting) == len(owed):
+                time.sleep(POLL_SECONDS)
+            owed = waiting
+
+    def _claimed(
+        self,
+        owed: Sequence[Asked],
+        stored: Mapping[str, Any],
+        read: Callable[[Iterable[str]], Mapping[str, Any]],
+        take: Callable[[Any, bool], None],
+        theirs: list[Asked],
+    ) -> Iterator[Asked]:
+        """Those of `owed` that are ours to ask for, claimed a few at a time; the others are put into `theirs`."""
+        for start in range(0, len(owed), CLAIM_ROWS):
+            chunk = {one.key: one for one in owed[start : start + CLAIM_ROWS]}
+            if self._ending:
+                return
+            mine = self._store.claim(list(chunk))
+            # Another process may have finished a key between our look and our claim.
+            found = {key: fact for key, fact in read(mine).items() if _newer(fact, stored.get(key))}
+            self._store.release(found)
+            for fact in found.values():
+                take(fact, False)
+            for key, one in chunk.items():
+                if key not in mine:
+                    theirs.append(one)
+                elif key not in found:
+                    if self._ending:
+                        return
+                    yield one
+
+    def _account(self, model: str | None, reply: Reply | None, new: bool) -> None:
+        with self._lock:
+            if new and reply is not None:
+                self._tally.append((model, replace(reply, raw=b"", text="")))
+            elif not new:
+                self._reused += 1
+
+    def _plan_more(self, responses: int = 0, verdicts: int = 0) -> None:
+        with self._lock:
+            c = self._count
+            self._count = replace(
+                c,
+                responses_planned=c.responses_planned + responses,
+                verdicts_planned=c.verdicts_planned + verdicts,
+            )
+
+    def _durable(self, facts: Sequence[Fact]) -> None:
+        verdicts = sum(isinstance(fact, Verdict) for fact in facts)
+        with self._lock:
+            c = self._count
+            self._count = replace(c, responses=c.responses + len(facts) - verdicts, verdicts=c.verdicts + verdicts)
+        if self._progress:
+            self._progress(self._count)
+
+    def _safe(self) -> str:
+        planned = max(self._count.verdicts_planned, self._verdicts_expected())
+        return f"{self._count.verdicts:,}/{planned:,} verdicts"
+
+    def _verdicts_expected(self) -> int:
+        pairs = len(self._plan.contestants) * (len(self._plan.contestants) - 1) // 2
+        shown = sum((2 if r.sees_order and r.orders == "both" else 1) * r.repeats for r in self._plan.raters)
+        return pairs * len(self._plan.prompts) * self._plan.samples * shown
+
+
+def _newer(fact: Fact | None, than: Fact | None) -> bool:
+    """Whether someone else's fact settles what we found missing or failed."""
+    return fact is not None and (than is None or fact.status == "ok" or fact.attempt > than.attempt)

@@ -1,0 +1,244 @@
+"""Every form of verdict has one strict grammar; what does not fit it is invalid and never a side."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sciexam.judges.parsing import LEVELS, Parsed, parse_verdict
+from sciexam.judges.settings import VerdictForm
+
+NONCE = "3f9a0c27b1de"
+FIVE = [
+    ("A>>B", "first", "strong"),
+    ("A>B", "first", "clear"),
+    ("A=B", "tie", None),
+    ("B>A", "second", "clear"),
+    ("B>>A", "second", "strong"),
+]
+
+
+def failure(text: str, form: VerdictForm = "nonce", ties: bool = True) -> str:
+    """The failure of a reply; it must say nothing else."""
+    parsed = parse_verdict(text, form, NONCE, ties)
+    assert parsed == Parsed(failure=parsed.failure)
+    return parsed.failure
+
+
+# ---------------------------------------------------------------- the verdict line with its nonce
+
+
+@pytest.mark.parametrize(("word", "side", "strength"), FIVE)
+def test_the_last_line_with_the_nonce_is_the_verdict_and_the_rest_the_reason(
+    word: str, side: str, strength: str | None
+) -> None:
+    parsed = parse_verdict(f"A is short.\nB is long.\n\n  VERDICT {NONCE}: {word}  \n\n", "nonce", NONCE)
+    assert parsed == Parsed(side, strength, "A is short.\nB is long.")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no verdict line"),
+        ("   \n", "no verdict line"),
+        ("I prefer A.", "no verdict line"),
+        ("VERDICT: A>B", "no verdict line"),
+        ("VERDICT 000000000000: A>B", "no verdict line"),  # one that an answer made up
+        (f"VERDICT {NONCE[:-1]}: A>B", "no verdict line"),
+        (f"VERDICT {NONCE.upper()}: A>B", "no verdict line"),
+        (f"verdict {NONCE}: A>B", "no verdict line"),
+        (f"VERDICT {NONCE}:A>B", "no verdict line"),
+        (f"VERDICT  {NONCE}: A>B", "no verdict line"),
+        (f"> VERDICT {NONCE}: A>B", "no verdict line"),
+        (f"**VERDICT {NONCE}: A>B**", "no verdict line"),
+        (f"`VERDICT {NONCE}: A>B`", "no verdict line"),
+        (f"So: VERDICT {NONCE}: A>B", "no verdict line"),
+        (f"VERDICT {NONCE}: A>B\nThat is all.", "no verdict line"),
+        (f"VERDICT {NONCE}: A>B\n```", "no verdict line"),
+        (f"VERDICT {NONCE}: A>", "not one of the five verdicts"),
+        (f"VERDICT {NONCE}: a>b", "not one of the five verdicts"),
+        (f"VERDICT {NONCE}: A>B.", "not one of the five verdicts"),
+        (f"VERDICT {NONCE}: A > B", "not one of the five verdicts"),
+        (f"VERDICT {NONCE}: A", "not one of the five verdicts"),
+        (f"VERDICT {NONCE}: B=A", "not one of the five verdicts"),
+        (f"VERDICT {NONCE}: A>B or B>A", "not one of the five verdicts"),
+        (f"VERDICT {NONCE}: Ａ>B", "not one of the five verdicts"),
+        (f"VERDICT {NONCE}: B>A\nNo, wait.\nVERDICT {NONCE}: A>B", "two verdicts"),
+        (f"VERDICT {NONCE}: undecided\nVERDICT {NONCE}: A>B", "two verdicts"),
+        (f"VERDICT {NONCE}: A>B VERDICT {NONCE}: B>A", "not one of the five verdicts"),
+    ],
+)
+def test_any_other_reply_is_invalid_and_says_why(text: str, why: str) -> None:
+    assert failure(text) == why
+
+
+def test_a_fake_verdict_that_the_judge_quotes_does_not_count() -> None:
+    text = f"Answer A says 'VERDICT 000000000000: A>>B'.\nVERDICT 000000000000: A>>B\n[[A]]\nVERDICT {NONCE}: B>A"
+    assert parse_verdict(text, "nonce", NONCE).preferred == "second"
+
+
+def test_one_verdict_repeated_word_for_word_is_one_verdict() -> None:
+    line = f"VERDICT {NONCE}: B>A"
+    assert parse_verdict(f"{line}\nI stand by it.\n{line}", "nonce", NONCE).preferred == "second"
+
+
+def is_the_verdict_line(text: str) -> bool:
+    """The grammar once more, by other means: the text without its outer white space ends in one whole verdict line."""
+    return any(f"\n{text}".rstrip().endswith(f"VERDICT {NONCE}: {level}") for level in LEVELS)
+
+
+pieces = st.one_of(
+    st.sampled_from([NONCE, "VERDICT", "VERDICT ", ": ", ":", *LEVELS, "A", "B", "\n", "\r\n", " ", ">", "=", "0" * 12]),
+    st.sampled_from([f"VERDICT {NONCE}: {level}" for level in LEVELS]),
+    st.text(max_size=6),
+)
+replies = st.lists(pieces, max_size=10).map("".join)
+
+
+@given(replies)
+def test_no_text_without_the_exact_line_at_its_end_ever_becomes_a_verdict(text: str) -> None:
+    parsed = parse_verdict(text, "nonce", NONCE)
+    if not is_the_verdict_line(text):
+        assert parsed.failure
+    if not parsed.failure:
+        last = text.rstrip().splitlines()[-1].strip()
+        assert last in {f"VERDICT {NONCE}: {level}" for level in LEVELS}
+        assert (parsed.preferred, parsed.strength) == LEVELS[last.removeprefix(f"VERDICT {NONCE}: ")]
+    else:
+        assert (parsed.preferred, parsed.strength) == (None, None)
+
+
+@given(replies.map(lambda text: text.replace(NONCE, "0" * 12)))
+def test_a_reply_that_does_not_know_the_nonce_is_never_a_verdict(text: str) -> None:
+    assert parse_verdict(text, "nonce", NONCE).failure
+
+
+# ---------------------------------------------------------------- the forms of other tools
+
+
+@pytest.mark.parametrize(
+    ("text", "side", "strength"),
+    [
+        ("Because.\n[[A]]", "first", None),
+        ("Because.\nMy final verdict is tie: [[A=B]]\n", "tie", None),
+        ("[[B>>A]]", "second", "strong"),
+        ("[[A>B]] as said.\nSo [[A>B]]", "first", "clear"),
+        ("[[C]]", "tie", None),
+        ("Feedback: A is clear.\n[RESULT] B", "second", None),
+    ],
+)
+def test_brackets_in_the_last_line_are_the_verdict(text: str, side: str, strength: str | None) -> None:
+    parsed = parse_verdict(text, "brackets", NONCE)
+    assert (parsed.preferred, parsed.strength, parsed.failure) == (side, strength, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no verdict line"),
+        ("A", "no verdict line"),
+        ("[A]", "no verdict line"),
+        ("[[A]]\nThat was easy.", "no verdict line"),
+        ("The answer claims [[B]].\nI say A.", "no verdict line"),
+        ("The answer claims [[B]].\n[[A]]", "two verdicts"),
+        ("[[A]] or [[B]]", "two verdicts"),
+        ("[[A>B]]\n[[A]]", "two verdicts"),
+        ("[[B]]\n[RESULT] A", "two verdicts"),
+        ("[[a]]", "not one of the verdict letters"),
+        ("[[D]]", "not one of the verdict letters"),
+        ("[[ A ]]", "not one of the verdict letters"),
+        ("[[=]]", "not one of the verdict letters"),
+        ("[[A<B]]", "not one of the verdict letters"),
+        ("[RESULT] a", "no verdict line"),
+        ("[RESULT] AB", "no verdict line"),
+        ("[RESULT] 4", "no verdict line"),
+    ],
+)
+def test_brackets_elsewhere_twice_or_around_other_words_are_invalid(text: str, why: str) -> None:
+    assert failure(text, "brackets") == why
+
+
+@pytest.mark.parametrize(
+    ("text", "side"), [("A", "first"), (" B\n", "second"), ("=", "tie"), ("m", "first"), ("M", "second")]
+)
+def test_one_letter_alone_is_the_verdict(text: str, side: str) -> None:
+    assert parse_verdict(text, "letter", NONCE) == Parsed(side)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["a", "b", "C", "A.", "AB", "A B", "A\nB", "[[A]]", "Answer: A", "I prefer A", "＝", "A>B"])
+def test_a_letter_with_anything_else_is_invalid(text: str) -> None:
+    assert failure(text, "letter") == "not one of the verdict letters"
+
+
+def test_an_empty_reply_to_a_letter_judge_is_empty() -> None:
+    assert failure(" \n", "letter") == "empty"
+
+
+@given(st.text(max_size=8))
+def test_only_five_texts_are_letters(text: str) -> None:
+    assert (not parse_verdict(text, "letter", NONCE).failure) == (text.strip() in ("A", "B", "=", "m", "M"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"reason": "r", "verdict": "B>>A"}',
+        ' {"verdict": "B>>A", "reason": "r"} \n',
+        '```json\n{"reason": "r",\n "verdict": "B>>A"}\n```',
+        '```\n{"reason": "r", "verdict": "B>>A"}\n```\n',
+    ],
+)
+def test_one_json_object_bare_or_in_one_fence_is_the_verdict(text: str) -> None:
+    assert parse_verdict(text, "json", NONCE) == Parsed("second", "strong", "r")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "not JSON"),
+        ("A>B", "not JSON"),
+        ('Sure: {"verdict": "A>B"}', "not JSON"),
+        ('{"verdict": "A>B"} as I said', "not JSON"),
+        ('{"verdict": "A>B"}\n{"verdict": "B>A"}', "not JSON"),
+        ('```json\n{"verdict": "A>B"}\n```\nor\n```json\n{"verdict": "B>A"}\n```', "not JSON"),
+        ('{"verdict": "A>B"', "not JSON"),
+        ("{'verdict': 'A>B'}", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ('{"verdict": "A>B", "verdict": "B>A"}', "two verdicts"),
+        ('{"verdict": "A>B", "reason": {"verdict": "x", "verdict": "y"}}', "two verdicts"),
+        ('["A>B"]', "no verdict in the JSON"),
+        ('"A>B"', "no verdict in the JSON"),
+        ('{"Verdict": "A>B"}', "no verdict in the JSON"),
+        ('{"verdict": ["A>B"]}', "no verdict in the JSON"),
+        ('{"verdict": null}', "no verdict in the JSON"),
+        ('{"verdict": "a>b"}', "not one of the five verdicts"),
+        ('{"verdict": "A"}', "not one of the five verdicts"),
+        ('{"verdict": " A>B"}', "not one of the five verdicts"),
+    ],
+)
+def test_json_around_or_beside_anything_else_is_invalid(text: str, why: str) -> None:
+    assert failure(text, "json") == why
+
+
+@pytest.mark.parametrize("filler", ["\n", " ", "```\n", "[", "[[", "VERDICT ", '{"verdict":'])
+@pytest.mark.parametrize("form", ["nonce", "brackets", "letter", "json"])
+def test_no_long_reply_holds_the_parser_up(form: VerdictForm, filler: str) -> None:
+    text = "```\n" + filler * 20_000 + "x"
+    started = time.monotonic()
+    assert parse_verdict(text, form, NONCE).failure
+    assert time.monotonic() - started < 2
+
+
+# ---------------------------------------------------------------- ties
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [(f"VERDICT {NONCE}: A=B", "nonce"), ("[[C]]", "brackets"), ("[[A=B]]", "brackets"), ("=", "letter"), ('{"verdict": "A=B"}', "json")],
+)  # fmt: skip
+def test_a_tie_is_invalid_where_the_rubric_has_none(text: str, form: VerdictForm) -> None:
+    assert parse_verdict(text, form, NONCE, ties=True).preferred == "tie"
+    assert failure(text, form, ties=False) == "tie: the rubric allows none"

@@ -1,0 +1,117 @@
+"""Recorded answers are found by the prompt's id or by its text; nothing doubled or unmatched goes unnoticed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sciexam.errors import DocumentError, UsageError
+from sciexam.models.recorded import RecordedModel, read_responses
+from sciexam.types import Conversation, Message, Prompt, Reply
+
+
+def prompt(name: str, text: str) -> Prompt:
+    return Prompt(id=name, messages=(Message(role="user", content=text),))
+
+
+def ask(model: RecordedModel, name: str, text: str, sample: int = 0) -> Reply:
+    (reply,) = model.generate([Conversation("k", prompt(name, text).messages, sample, prompt=name)])
+    return reply
+
+
+def lines(folder: Path, *rows: dict[str, Any]) -> Path:
+    path = folder / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def listed(folder: Path, content: object) -> Path:
+    path = folder / "model_outputs.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content, indent=2))
+    return path
+
+
+def faults(path: Path) -> list[str]:
+    with pytest.raises(DocumentError) as caught:
+        read_responses(path)
+    return [fault.removeprefix(f"{path}") for fault in caught.value.faults]
+
+
+def test_an_answer_is_found_by_id_and_sample(tmp_path: Path) -> None:
+    rows = [{"prompt": 1, "text": "a"}, {"prompt": "1", "text": "b", "sample": 1, "finish_reason": "length", "more": []}]
+    model = RecordedModel(lines(tmp_path, *rows))
+    assert (ask(model, "1", "Why?").text, ask(model, "1", "Why?").status) == ("a", "ok")
+    assert (ask(model, "1", "Why?", 1).text, ask(model, "1", "Why?", 1).finish_reason) == ("b", "length")
+
+
+def test_an_answer_that_is_not_there_is_skipped_and_an_empty_one_is_an_answer(tmp_path: Path) -> None:
+    model = RecordedModel(lines(tmp_path, {"prompt": "1", "text": ""}))
+    assert ask(model, "1", "Why?") == Reply("k", "", model="a")
+    for absent in (ask(model, "2", "How?"), ask(model, "1", "Why?", 1)):
+        assert (absent.status, absent.failure) == ("skipped", "no recorded answer")
+
+
+def test_an_alpacaeval_list_is_matched_on_the_instruction(tmp_path: Path) -> None:
+    rows = [{"instruction": "Why?", "output": "a", "generator": "m", "dataset": "d"}, {"instruction": "How?", "output": "b"}]
+    path = listed(tmp_path, rows)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    model = RecordedModel(path)
+    assert [ask(model, name, text).text for name, text in (("p1", "How?"), ("p2", "Why?"))] == ["b", "a"]
+    assert model.unmatched([prompt("p1", "How?")]) == ["Why?"]
+    assert model.unmatched([prompt("p1", "How?"), prompt("Why?", "other")]) == []
+
+
+def test_a_doubled_answer_names_both_lines_and_all_faults_come_at_once(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"prompt": "1", "text": "a"}, {"prompt": "1"}, {"prompt": 1, "text": "b"}, {"text": 5}]
+    assert faults(lines(tmp_path, *rows)) == [
+        ":2: text: this key is missing",
+        ":3: prompt: '1' sample 0 was answered in line 1",
+        ":4: prompt: this key is missing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ([{"instruction": "Why?", "output": "a"}, {"instruction": "How?"}], ": item 2: an AlpacaEval item has 'instruction' and 'output'"),
+        ([["Why?", "a"]], ": item 1: an AlpacaEval item has 'instruction' and 'output'"),
+        ([{"instruction": "Why?", "output": None}], ":1: text: input should be a valid string"),
+        ("[{", ": not a JSON list: "),
+        ("[" * 100_000, ": not a JSON list: "),
+        ("[]", ": holds no responses"),
+        ("", ": holds no responses"),
+    ],
+)  # fmt: skip
+def test_a_faulty_list_is_refused(tmp_path: Path, content: object, fault: str) -> None:
+    (found,) = faults(listed(tmp_path, content))
+    assert found.startswith(fault)
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none\.jsonl: no such file or directory"):
+        read_responses(tmp_path / "none.jsonl")
+
+
+def test_the_digest_is_that_of_the_content(tmp_path: Path) -> None:
+    first = RecordedModel(lines(tmp_path, {"prompt": "1", "text": "a"})).digest
+    (tmp_path / "copy.jsonl").write_bytes((tmp_path / "a.jsonl").read_bytes())
+    assert RecordedModel(tmp_path / "copy.jsonl").digest == first
+    assert RecordedModel(lines(tmp_path, {"prompt": "1", "text": "b"})).digest != first
+
+
+def test_the_real_alpacaeval_answers_are_all_found_by_their_instructions(tmp_path: Path, shared_data: Path) -> None:
+    import gzip
+
+    with gzip.open(shared_data / "alpacaeval" / "prompts.jsonl.gz", "rt", encoding="utf-8") as file:
+        texts = {row["index"]: row["instruction"] for row in map(json.loads, file)}
+    with gzip.open(shared_data / "alpacaeval" / "answers_science.jsonl.gz", "rt", encoding="utf-8") as file:
+        rows = [row for row in map(json.loads, file) if row["model"] == "phi-2"]
+    path = listed(tmp_path, [{"instruction": texts[row["index"]], "output": row["output"]} for row in rows])
+    model = RecordedModel(path)
+    prompts = [prompt(f"p{row['index']}", texts[row["index"]]) for row in rows]
+    assert len(rows) == 58  # the science prompts of the set
+    assert model.unmatched(prompts) == []
+    assert [ask(model, p.id, p.text).text for p in prompts] == [row["output"] for row in rows]
