@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
 from sciexam import documents
 from sciexam.documents import (
@@ -46,7 +47,7 @@ class Whole(Record):
     title: str
     count: int = 0
     parts: tuple[Part, ...] = ()
-    named: dict[str, Part] = {}
+    named: dict[str, Part] = Field(default_factory=dict)
 
 
 def yaml_value(text: str) -> Any:
@@ -152,10 +153,12 @@ def test_a_bomb_of_aliases_is_refused_before_it_is_built() -> None:
 
 @given(st.text(alphabet=st.sampled_from("ab:-[]{}\n \t'\"#&*!|>?%@,~\x00\x07é\u2028"), max_size=60))
 def test_any_text_is_a_value_or_a_fault_with_its_file(text: str) -> None:
+    fault = ""
     try:
         parse_yaml(text, HERE)
     except DocumentError as error:
-        assert re.match(r"x\.yaml:\d+: ", str(error))
+        fault = str(error)
+    assert not fault or re.match(r"x\.yaml:\d+: ", fault)
 
 
 def test_a_bom_and_windows_line_ends_change_nothing(tmp_path: Path) -> None:

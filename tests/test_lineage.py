@@ -15,7 +15,7 @@ read_models: TypeAdapter[Models] = TypeAdapter(dict[str, ModelSpec])
 
 
 def family(folder: Path, **changes: dict[str, Any]) -> Models:
-    """base -> sft -> rs (by the reward model rm) -> rlhf, with data in `folder`; `changes` are made to a model's keys."""
+    """base -> sft -> rs (by the reward model rm) -> rlhf; data in `folder`; `changes` are made to a model's keys."""
     for name in ("demos", "pairs", "questions"):
         (folder / name).touch()
     models: dict[str, dict[str, Any]] = {

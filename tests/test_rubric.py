@@ -77,7 +77,12 @@ def test_a_rubric_without_criteria_is_refused(tmp_path: Path) -> None:
 def test_the_digest_changes_with_every_word_that_a_judge_reads_and_not_with_the_layout(tmp_path: Path) -> None:
     whole = read(tmp_path, WHOLE).digest
     assert read(tmp_path, f"# a comment\n{WHOLE}").digest == whole
-    for old, new in [("just enough", "enough"), ("weight: 3", "weight: 2"), ("ties: false", "ties: true"), ("A>>B", "A>B")]:
+    for old, new in [
+        ("just enough", "enough"),
+        ("weight: 3", "weight: 2"),
+        ("ties: false", "ties: true"),
+        ("A>>B", "A>B"),
+    ]:
         assert read(tmp_path, WHOLE.replace(old, new)).digest != whole, old
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from sciexam.errors import StoreError
-from sciexam.store import UNCOMMITTED_REPLIES, Store
+from sciexam.store import Store
+from sciexam.store.writer import UNCOMMITTED_REPLIES
 from sciexam.types import Reply, Verdict
 
 

@@ -78,7 +78,11 @@ def test_the_first_judge_is_the_default_one(tmp_path: Path) -> None:
         ("revision:", "revison:", ["4: models.base.revison: unknown key; did you mean 'revision'?"]),
         ("    data: demos.jsonl\n", "", ["5: models.sft.data: this key is missing"]),
         ("template:", "tempalte:", ["18: judges.gpt-4.tempalte: unknown key; did you mean 'template'?"]),
-        ("max_tokens: 9", "max_tokens: 0", ["9: models.gpt.generation.max_tokens: input should be greater than 0, not 0"]),
+        (
+            "max_tokens: 9",
+            "max_tokens: 0",
+            ["9: models.gpt.generation.max_tokens: input should be greater than 0, not 0"],
+        ),
         (
             "model: gpt-4, gen",
             "api_key: sk-secret-secret, model: gpt-4, gen",
@@ -98,7 +102,9 @@ def test_the_first_judge_is_the_default_one(tmp_path: Path) -> None:
         (
             "{backend: measures}",
             "{backend: measure}",
-            ["14: judges.measures: a judge has a backend: openai, measures, recorded, scripted, or package.module:Class"],
+            [
+                "14: judges.measures: a judge has a backend: openai, measures, recorded, scripted, or package.module:Class"
+            ],
         ),
         ("suite: exam", "suite: ../exam", ["1: suite: string should match pattern '^[\\w][\\w.-]*$', not '../exam'"]),
     ],
@@ -126,9 +132,11 @@ def test_an_unknown_model_or_judge_is_refused_with_the_nearest(tmp_path: Path) -
     suite = load_suite(str(write(tmp_path)))
     with pytest.raises(UsageError, match="'gtp' is not a model of suite 'exam'; did you mean 'gpt'"):
         suite.model("gtp")
-    with pytest.raises(UsageError, match=r"'gpt-5' is not a judge of suite 'exam'; did you mean 'gpt-4'\? .*openai:MODEL"):
+    with pytest.raises(
+        UsageError, match=r"'gpt-5' is not a judge of suite 'exam'; did you mean 'gpt-4'\? .*openai:MODEL"
+    ):
         suite.judge_spec("gpt-5")
-    with pytest.raises(UsageError, match="v.jsonl: no such file of verdicts"):
+    with pytest.raises(UsageError, match=r"v\.jsonl: no such file of verdicts"):
         suite.judge_spec("v.jsonl")
     with pytest.raises(UsageError, match="'openai:' is not a judge"):
         suite.judge_spec("openai:")
@@ -138,7 +146,9 @@ def test_an_unknown_model_or_judge_is_refused_with_the_nearest(tmp_path: Path) -
 def test_what_makes_verdicts_comparable_is_the_prompts_and_the_rubric(tmp_path: Path) -> None:
     suite = load_suite(str(write(tmp_path)))
     assert suite_digest(load_suite(str(write(tmp_path, "baseline: base", "baseline: sft")))) == suite_digest(suite)
-    assert suite_digest(load_suite(str(write(tmp_path, "models:", "rubric: helpfulness\nmodels:")))) != suite_digest(suite)
+    assert suite_digest(load_suite(str(write(tmp_path, "models:", "rubric: helpfulness\nmodels:")))) != suite_digest(
+        suite
+    )
     (tmp_path / "q.jsonl").write_text('{"id": 1, "text": "Why not?", "level": "school"}\n')
     assert suite_digest(load_suite(str(tmp_path / "exam.yaml"))) != suite_digest(suite)
 
@@ -153,8 +163,15 @@ def prompts_file(folder: Path, *rows: dict[str, Any] | str) -> Path:
 
 
 def test_a_prompt_keeps_its_own_fields_and_its_id_is_text(tmp_path: Path) -> None:
-    turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}, {"role": "user", "content": "Oh?"}]
-    rows = [{"id": 7, "text": "Why?", "level": "school"}, {"id": "b", "messages": turns, "group": "g", "reference": "r"}]
+    turns = [
+        {"role": "user", "content": "Why?"},
+        {"role": "assistant", "content": "So."},
+        {"role": "user", "content": "Oh?"},
+    ]
+    rows = [
+        {"id": 7, "text": "Why?", "level": "school"},
+        {"id": "b", "messages": turns, "group": "g", "reference": "r"},
+    ]
     one, several = read_prompts(prompts_file(tmp_path, *rows))
     assert (one.id, one.text, one.metadata) == ("7", "Why?", {"level": "school"})
     assert several.text == "[user]\nWhy?\n\n[assistant]\nSo.\n\n[user]\nOh?"

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from conftest import COMMAND, ROOT, Cli, answers, clean_environment, write_suite
 
-from sciexam.store import UNCOMMITTED_REPLIES
+from sciexam.store.writer import UNCOMMITTED_REPLIES
 
 PROMPTS = 40
 CONCURRENCY = 8

@@ -91,7 +91,9 @@ def is_the_verdict_line(text: str) -> bool:
 
 
 pieces = st.one_of(
-    st.sampled_from([NONCE, "VERDICT", "VERDICT ", ": ", ":", *LEVELS, "A", "B", "\n", "\r\n", " ", ">", "=", "0" * 12]),
+    st.sampled_from(
+        [NONCE, "VERDICT", "VERDICT ", ": ", ":", *LEVELS, "A", "B", "\n", "\r\n", " ", ">", "=", "0" * 12]
+    ),
     st.sampled_from([f"VERDICT {NONCE}: {level}" for level in LEVELS]),
     st.text(max_size=6),
 )
@@ -168,7 +170,9 @@ def test_one_letter_alone_is_the_verdict(text: str, side: str) -> None:
     assert parse_verdict(text, "letter", NONCE) == Parsed(side)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("text", ["a", "b", "C", "A.", "AB", "A B", "A\nB", "[[A]]", "Answer: A", "I prefer A", "＝", "A>B"])
+@pytest.mark.parametrize(
+    "text", ["a", "b", "C", "A.", "AB", "A B", "A\nB", "[[A]]", "Answer: A", "I prefer A", "＝", "A>B"]
+)
 def test_a_letter_with_anything_else_is_invalid(text: str) -> None:
     assert failure(text, "letter") == "not one of the verdict letters"
 

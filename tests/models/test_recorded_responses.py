@@ -41,7 +41,10 @@ def faults(path: Path) -> list[str]:
 
 
 def test_an_answer_is_found_by_id_and_sample(tmp_path: Path) -> None:
-    rows = [{"prompt": 1, "text": "a"}, {"prompt": "1", "text": "b", "sample": 1, "finish_reason": "length", "more": []}]
+    rows = [
+        {"prompt": 1, "text": "a"},
+        {"prompt": "1", "text": "b", "sample": 1, "finish_reason": "length", "more": []},
+    ]
     model = RecordedModel(lines(tmp_path, *rows))
     assert (ask(model, "1", "Why?").text, ask(model, "1", "Why?").status) == ("a", "ok")
     assert (ask(model, "1", "Why?", 1).text, ask(model, "1", "Why?", 1).finish_reason) == ("b", "length")
@@ -55,7 +58,10 @@ def test_an_answer_that_is_not_there_is_skipped_and_an_empty_one_is_an_answer(tm
 
 
 def test_an_alpacaeval_list_is_matched_on_the_instruction(tmp_path: Path) -> None:
-    rows = [{"instruction": "Why?", "output": "a", "generator": "m", "dataset": "d"}, {"instruction": "How?", "output": "b"}]
+    rows = [
+        {"instruction": "Why?", "output": "a", "generator": "m", "dataset": "d"},
+        {"instruction": "How?", "output": "b"},
+    ]
     path = listed(tmp_path, rows)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     model = RecordedModel(path)
@@ -65,7 +71,12 @@ def test_an_alpacaeval_list_is_matched_on_the_instruction(tmp_path: Path) -> Non
 
 
 def test_a_doubled_answer_names_both_lines_and_all_faults_come_at_once(tmp_path: Path) -> None:
-    rows: list[dict[str, Any]] = [{"prompt": "1", "text": "a"}, {"prompt": "1"}, {"prompt": 1, "text": "b"}, {"text": 5}]
+    rows: list[dict[str, Any]] = [
+        {"prompt": "1", "text": "a"},
+        {"prompt": "1"},
+        {"prompt": 1, "text": "b"},
+        {"text": 5},
+    ]
     assert faults(lines(tmp_path, *rows)) == [
         ":2: text: this key is missing",
         ":3: prompt: '1' sample 0 was answered in line 1",

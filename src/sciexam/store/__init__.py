@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import queue
 import secrets
-import threading
 import time
 import uuid
 import zlib
@@ -24,100 +22,30 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sciexam.errors import StoreError
-from sciexam.types import Kind, Reply, Side, Status, Strength, Verdict
+from sciexam.store.tables import (
+    Fact,
+    claims,
+    decode,
+    encode,
+    meta,
+    names,
+    read_reply,
+    read_verdict,
+    replies,
+    reply_row,
+    runs,
+    tables,
+    texts,
+    verdict_row,
+    verdicts,
+)
+from sciexam.store.writer import Writer
+from sciexam.types import Reply, Verdict
+
+__all__ = ["Fact", "Store", "Writer"]
 
 SCHEMA_VERSION = 1
-FLUSH_ROWS = 200
-UNCOMMITTED_REPLIES = 8  # paid for and not yet durable: what a kill can cost beyond the calls in flight
 READ_CHUNK = 500
-
-STATUSES: tuple[Status, ...] = ("ok", "invalid", "failed", "skipped")
-SIDES: tuple[Side, ...] = ("first", "second", "tie")
-STRENGTHS: tuple[Strength, ...] = ("slight", "clear", "strong")
-KINDS: tuple[Kind, ...] = ("judge", "human")
-
-_tables = sa.MetaData()
-_id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-
-
-def _facts(name: str, *columns: sa.Column[Any]) -> sa.Table:
-    """A table of attempts: (key, attempt) is unique, `seq` is the order of arrival, `at` is UTC in milliseconds."""
-    return sa.Table(
-        name,
-        _tables,
-        sa.Column("seq", _id, primary_key=True, autoincrement=True),
-        sa.Column("key", sa.LargeBinary(32), nullable=False),
-        sa.Column("attempt", sa.SmallInteger, nullable=False),
-        sa.Column("status", sa.SmallInteger, nullable=False),
-        sa.Column("failure", _id),
-        *columns,
-        sa.Column("at", sa.BigInteger, nullable=False),
-        sa.UniqueConstraint("key", "attempt"),
-    )
-
-
-meta = sa.Table(
-    "meta",
-    _tables,
-    sa.Column("name", sa.String(40), primary_key=True),
-    sa.Column("value", sa.LargeBinary, nullable=False),
-)
-names = sa.Table(
-    "names",
-    _tables,
-    sa.Column("id", _id, primary_key=True, autoincrement=True),
-    sa.Column("name", sa.LargeBinary, nullable=False, unique=True),
-)
-texts = sa.Table(
-    "texts",
-    _tables,
-    sa.Column("id", _id, primary_key=True, autoincrement=True),
-    sa.Column("digest", sa.LargeBinary(32), nullable=False, unique=True),
-    sa.Column("body", sa.LargeBinary, nullable=False),
-)
-replies = _facts(
-    "replies",
-    sa.Column("text", _id, nullable=False),
-    sa.Column("raw", _id),
-    sa.Column("finish_reason", _id),
-    sa.Column("model", _id),
-    sa.Column("input_tokens", sa.Integer),
-    sa.Column("output_tokens", sa.Integer),
-    sa.Column("reasoning_tokens", sa.Integer),
-    sa.Column("seconds", sa.Float, nullable=False),
-    sa.Column("tries", sa.Integer, nullable=False),
-)
-verdicts = _facts(
-    "verdicts",
-    sa.Column("subject", sa.LargeBinary(32), nullable=False, index=True),
-    sa.Column("rater", _id, nullable=False),
-    sa.Column("kind", sa.SmallInteger, nullable=False),
-    sa.Column("prompt", _id, nullable=False),
-    sa.Column("first", _id, nullable=False),
-    sa.Column("second", _id, nullable=False),
-    sa.Column("repeat", sa.Integer, nullable=False),
-    sa.Column("preferred", sa.SmallInteger),
-    sa.Column("strength", sa.SmallInteger),
-    sa.Column("probability_second", sa.Float),
-    sa.Column("reason", _id),
-)
-runs = sa.Table(
-    "runs",
-    _tables,
-    sa.Column("seq", _id, primary_key=True, autoincrement=True),
-    sa.Column("run", sa.String(64), nullable=False, index=True),
-    sa.Column("manifest", _id, nullable=False),
-    sa.Column("at", sa.BigInteger, nullable=False),
-)
-# Not facts: who is working on what right now, so that two processes never pay for one key.
-claims = sa.Table(
-    "claims",
-    _tables,
-    sa.Column("key", sa.LargeBinary(32), primary_key=True),
-    sa.Column("owner", sa.String(40), nullable=False, index=True),
-)
-
-Fact = Reply | Verdict
 
 
 class Store:
@@ -167,23 +95,21 @@ class Store:
             return
         with self._translated(), self._writing() as connection:
             now = _now()
-            plain = [f for f in facts if isinstance(f, Reply)] + [
-                replace(f.reply, key=f.key, status=f.status, failure=f.failure)
-                for f in facts
-                if isinstance(f, Verdict) and f.reply is not None
-            ]
-            judged = [f for f in facts if isinstance(f, Verdict)]
+            judged = [fact for fact in facts if isinstance(fact, Verdict)]
+            # What a judge's endpoint said is kept under the verdict's key, with what became of it.
+            said = [replace(v.reply, key=v.key, status=v.status, failure=v.failure) for v in judged if v.reply]
+            plain = [*(fact for fact in facts if isinstance(fact, Reply)), *said]
             name_ids = self._name_ids(
                 connection,
                 [w for f in plain for w in (f.finish_reason, f.model)]
                 + [w for v in judged for w in (v.rater, v.prompt, v.first, v.second)],
             )
-            bodies = [b for r in plain for b in (_encode(r.text), r.raw, _encode(r.failure))]
-            bodies += [b for v in judged for b in (_encode(v.reason), _encode(v.failure))]
+            bodies = [b for r in plain for b in (encode(r.text), r.raw, encode(r.failure))]
+            bodies += [b for v in judged for b in (encode(v.reason), encode(v.failure))]
             text_ids = _text_ids(self, connection, [b for b in bodies if b] + [b""])
             for table, rows in (
-                (replies, [_reply_row(r, name_ids, text_ids, now) for r in plain]),
-                (verdicts, [_verdict_row(v, name_ids, text_ids, now) for v in judged]),
+                (replies, [reply_row(r, name_ids, text_ids, now) for r in plain]),
+                (verdicts, [verdict_row(v, name_ids, text_ids, now) for v in judged]),
             ):
                 if rows:
                     _number_attempts(connection, table, rows)
@@ -195,7 +121,7 @@ class Store:
     @contextmanager
     def writer(self, durable: Callable[[Sequence[Fact]], None] | None = None) -> Iterator[Writer]:
         """A group-committing writer; on leaving, everything put is durable. `durable` is told of each batch."""
-        writer = Writer(self, durable)
+        writer = Writer(self.append, durable)
         try:
             yield writer
         finally:
@@ -204,7 +130,7 @@ class Store:
     def add_run(self, run: str, manifest: str) -> None:
         """Record that a run was started, with its manifest (JSON). One row for each start, so looks are counted."""
         with self._translated(), self._writing() as connection:
-            body = _encode(manifest)
+            body = encode(manifest)
             ids = _text_ids(self, connection, [body])
             connection.execute(sa.insert(runs), [{"run": run, "manifest": ids[body], "at": _now()}])
 
@@ -215,7 +141,7 @@ class Store:
         found: dict[str, Reply] = {}
         body = texts.alias("body")
         for row in self._attempts(replies, keys, body, replies.c.text == body.c.id):
-            _keep(found, self._reply(row))
+            _keep(found, read_reply(row, self._words))
         return found
 
     def verdicts(self, keys: Iterable[str]) -> dict[str, Verdict]:
@@ -223,7 +149,7 @@ class Store:
         found: dict[str, Verdict] = {}
         body = texts.alias("body")
         for row in self._attempts(verdicts, keys, body, verdicts.c.reason == body.c.id):
-            _keep(found, self._verdict(row))
+            _keep(found, read_verdict(row, self._words))
         return found
 
     def echoed(self, keys: Iterable[str]) -> dict[str, int]:
@@ -243,7 +169,7 @@ class Store:
         rows = self._attempts(verdicts, subjects, body, verdicts.c.reason == body.c.id, verdicts.c.subject)
         latest: dict[str, Verdict] = {}
         for row in rows:
-            verdict = self._verdict(row)
+            verdict = read_verdict(row, self._words)
             if verdict.kind == "human" and verdict.status == "ok":
                 latest[verdict.key] = verdict
         return list(latest.values())
@@ -260,7 +186,7 @@ class Store:
             rows = connection.execute(statement).all()
         if len({row.run for row in rows}) > 1:
             raise StoreError(f"{self.location}: several runs begin with {run!r}; write more of the id")
-        return _decode(rows[0].body) if rows else None
+        return decode(rows[0].body) if rows else None
 
     def looks(self, run: str) -> int:
         """How many times `run` was started."""
@@ -348,41 +274,6 @@ class Store:
             for row in connection.execute(sa.select(names).where(names.c.id.in_(chunk))):
                 self._words[row.id] = row.name.decode("utf-8", "surrogatepass")
 
-    def _reply(self, row: sa.Row[Any]) -> Reply:
-        return Reply(
-            key=row.key.hex(),
-            text=_decode(row.body),
-            status=STATUSES[row.status],
-            failure=_decode(row.why) if row.why else "",
-            finish_reason=self._words.get(row.finish_reason, ""),
-            model=self._words.get(row.model, ""),
-            input_tokens=row.input_tokens,
-            output_tokens=row.output_tokens,
-            reasoning_tokens=row.reasoning_tokens,
-            seconds=row.seconds,
-            attempt=row.attempt,
-            tries=row.tries,
-        )
-
-    def _verdict(self, row: sa.Row[Any]) -> Verdict:
-        return Verdict(
-            key=row.key.hex(),
-            prompt=self._words[row.prompt],
-            first=self._words[row.first],
-            second=self._words[row.second],
-            rater=self._words[row.rater],
-            kind=KINDS[row.kind],
-            subject=row.subject.hex(),
-            repeat=row.repeat,
-            attempt=row.attempt,
-            status=STATUSES[row.status],
-            failure=_decode(row.why) if row.why else "",
-            preferred=None if row.preferred is None else SIDES[row.preferred],
-            strength=None if row.strength is None else STRENGTHS[row.strength],
-            probability_second=row.probability_second,
-            reason=_decode(row.body) if row.body else "",
-        )
-
     # ------------------------------------------------------------ writing
 
     def _name_ids(self, connection: sa.Connection, words: Iterable[str]) -> dict[str, int]:
@@ -436,7 +327,7 @@ class Store:
                     f"{SCHEMA_VERSION}). Nothing was touched; upgrade sciexam, or name another file with --store"
                 )
             if found == 0:
-                _tables.create_all(connection)
+                tables.create_all(connection)
                 secret = {"name": "secret", "value": secrets.token_bytes(32)}
                 version = {"name": "version", "value": str(SCHEMA_VERSION).encode()}
                 connection.execute(sa.insert(meta), [secret, version])
@@ -459,74 +350,6 @@ class Store:
             raise StoreError(
                 f"{self.location}: {(error.strerror or str(error)).lower()}; choose another file with --store"
             ) from error
-
-
-class Writer:
-    """Collects facts from any thread and commits them in groups: whatever came while the last commit was under way.
-
-    A lone fact is durable after one commit, and under load a group grows by itself (at most 200), so durability costs
-    neither a wait nor a commit a row.
-    """
-
-    def __init__(self, store: Store, durable: Callable[[Sequence[Fact]], None] | None):
-        self._store = store
-        self._durable = durable
-        self._queue: queue.Queue[Fact | None] = queue.Queue(maxsize=10 * FLUSH_ROWS)
-        self._error: BaseException | None = None
-        self._room = threading.Semaphore(UNCOMMITTED_REPLIES)
-        self._thread = threading.Thread(target=self._run, name="ledger writer", daemon=True)
-        self._thread.start()
-
-    def put(self, fact: Fact) -> None:
-        """Hand a fact over; waits while 8 replies are not yet durable. Raises what an earlier commit raised."""
-        if _is_paid(fact):
-            self._room.acquire()
-        if self._error:
-            raise self._error
-        self._queue.put(fact)
-
-    def close(self) -> None:
-        """Wait until everything is durable; raise what a commit raised."""
-        self._queue.put(None)
-        self._thread.join()
-        if self._error:
-            raise self._error
-
-    def _run(self) -> None:
-        done = False
-        while not done:
-            batch, done = self._gather()
-            if self._error is not None:
-                self._let_in(batch)  # keep draining, so that nobody waits for room
-                continue
-            try:
-                self._store.append(batch)
-                if self._durable and batch:
-                    self._durable(batch)
-            except BaseException as error:  # handed to the thread that puts or closes
-                self._error = error
-            finally:
-                self._let_in(batch)
-
-    def _let_in(self, batch: Sequence[Fact]) -> None:
-        if paid := sum(map(_is_paid, batch)):
-            self._room.release(paid)
-
-    def _gather(self) -> tuple[list[Fact], bool]:
-        batch: list[Fact] = []
-        fact = self._queue.get()
-        while fact is not None:
-            batch.append(fact)
-            if len(batch) == FLUSH_ROWS or self._queue.empty():
-                return batch, False
-            fact = self._queue.get()
-        return batch, True
-
-
-def _is_paid(fact: Fact) -> bool:
-    """Whether a model was called for it: a reply of a recorded model has no count of tokens."""
-    reply = fact.reply if isinstance(fact, Verdict) else fact
-    return reply is not None and reply.input_tokens is not None
 
 
 def _configure_sqlite(connection: Any, _: Any) -> None:
@@ -563,9 +386,7 @@ def _explain(message: str) -> str:
     if "readonly" in message or "unable to open" in message:
         return f"cannot be written ({message}); check its permissions, or choose another file with --store"
     if "malformed" in message or "not a database" in message:
-        return (
-            f"damaged, or not a ledger ({message}). Nothing was changed; restore a backup, or use --store"
-        )
+        return f"damaged, or not a ledger ({message}). Nothing was changed; restore a backup, or use --store"
     if "locked" in message:
         return f"another process holds it for more than 30 s ({message}); wait for it and run again"
     return message
@@ -602,44 +423,6 @@ def _text_ids(store: Store, connection: sa.Connection, bodies: Iterable[bytes]) 
     return ids
 
 
-def _reply_row(reply: Reply, name_ids: dict[str, int], text_ids: dict[bytes, int], now: int) -> dict[str, Any]:
-    return {
-        "key": bytes.fromhex(reply.key),
-        "status": STATUSES.index(reply.status),
-        "failure": text_ids.get(_encode(reply.failure)) if reply.failure else None,
-        "text": text_ids[_encode(reply.text)],
-        "raw": text_ids[reply.raw] if reply.raw else None,
-        "finish_reason": name_ids.get(reply.finish_reason),
-        "model": name_ids.get(reply.model),
-        "input_tokens": reply.input_tokens,
-        "output_tokens": reply.output_tokens,
-        "reasoning_tokens": reply.reasoning_tokens,
-        "seconds": reply.seconds,
-        "tries": reply.tries,
-        "at": now,
-    }
-
-
-def _verdict_row(verdict: Verdict, name_ids: dict[str, int], text_ids: dict[bytes, int], now: int) -> dict[str, Any]:
-    return {
-        "key": bytes.fromhex(verdict.key),
-        "subject": bytes.fromhex(verdict.subject),
-        "status": STATUSES.index(verdict.status),
-        "failure": text_ids[_encode(verdict.failure)] if verdict.failure else None,
-        "rater": name_ids[verdict.rater],
-        "kind": KINDS.index(verdict.kind),
-        "prompt": name_ids[verdict.prompt],
-        "first": name_ids[verdict.first],
-        "second": name_ids[verdict.second],
-        "repeat": verdict.repeat,
-        "preferred": None if verdict.preferred is None else SIDES.index(verdict.preferred),
-        "strength": None if verdict.strength is None else STRENGTHS.index(verdict.strength),
-        "probability_second": verdict.probability_second,
-        "reason": text_ids[_encode(verdict.reason)] if verdict.reason else None,
-        "at": now,
-    }
-
-
 def _keep(found: dict[str, Any], fact: Fact) -> None:
     """Attempts arrive in order: keep the first usable one, or else the last."""
     known = found.get(fact.key)
@@ -650,14 +433,6 @@ def _keep(found: dict[str, Any], fact: Fact) -> None:
 def _chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
     for start in range(0, len(items), READ_CHUNK):
         yield items[start : start + READ_CHUNK]
-
-
-def _encode(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _decode(body: bytes) -> str:
-    return zlib.decompress(body).decode("utf-8", "surrogatepass")
 
 
 def _now() -> int:

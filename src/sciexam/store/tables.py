@@ -1,0 +1,182 @@
+"""The tables of the ledger and the coding of its rows: words as numbers, texts as compressed blobs."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from sciexam.types import Kind, Reply, Side, Status, Strength, Verdict
+
+STATUSES: tuple[Status, ...] = ("ok", "invalid", "failed", "skipped")
+SIDES: tuple[Side, ...] = ("first", "second", "tie")
+STRENGTHS: tuple[Strength, ...] = ("slight", "clear", "strong")
+KINDS: tuple[Kind, ...] = ("judge", "human")
+
+tables = sa.MetaData()
+_id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _facts(name: str, *columns: sa.Column[Any]) -> sa.Table:
+    """A table of attempts: (key, attempt) is unique, `seq` is the order of arrival, `at` is UTC in milliseconds."""
+    return sa.Table(
+        name,
+        tables,
+        sa.Column("seq", _id, primary_key=True, autoincrement=True),
+        sa.Column("key", sa.LargeBinary(32), nullable=False),
+        sa.Column("attempt", sa.SmallInteger, nullable=False),
+        sa.Column("status", sa.SmallInteger, nullable=False),
+        sa.Column("failure", _id),
+        *columns,
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.UniqueConstraint("key", "attempt"),
+    )
+
+
+meta = sa.Table(
+    "meta",
+    tables,
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+)
+names = sa.Table(
+    "names",
+    tables,
+    sa.Column("id", _id, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.LargeBinary, nullable=False, unique=True),
+)
+texts = sa.Table(
+    "texts",
+    tables,
+    sa.Column("id", _id, primary_key=True, autoincrement=True),
+    sa.Column("digest", sa.LargeBinary(32), nullable=False, unique=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+replies = _facts(
+    "replies",
+    sa.Column("text", _id, nullable=False),
+    sa.Column("raw", _id),
+    sa.Column("finish_reason", _id),
+    sa.Column("model", _id),
+    sa.Column("input_tokens", sa.Integer),
+    sa.Column("output_tokens", sa.Integer),
+    sa.Column("reasoning_tokens", sa.Integer),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+)
+verdicts = _facts(
+    "verdicts",
+    sa.Column("subject", sa.LargeBinary(32), nullable=False, index=True),
+    sa.Column("rater", _id, nullable=False),
+    sa.Column("kind", sa.SmallInteger, nullable=False),
+    sa.Column("prompt", _id, nullable=False),
+    sa.Column("first", _id, nullable=False),
+    sa.Column("second", _id, nullable=False),
+    sa.Column("repeat", sa.Integer, nullable=False),
+    sa.Column("preferred", sa.SmallInteger),
+    sa.Column("strength", sa.SmallInteger),
+    sa.Column("probability_second", sa.Float),
+    sa.Column("reason", _id),
+)
+runs = sa.Table(
+    "runs",
+    tables,
+    sa.Column("seq", _id, primary_key=True, autoincrement=True),
+    sa.Column("run", sa.String(64), nullable=False, index=True),
+    sa.Column("manifest", _id, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+)
+# Not facts: who is working on what right now, so that two processes never pay for one key.
+claims = sa.Table(
+    "claims",
+    tables,
+    sa.Column("key", sa.LargeBinary(32), primary_key=True),
+    sa.Column("owner", sa.String(40), nullable=False, index=True),
+)
+
+Fact = Reply | Verdict
+
+
+def reply_row(reply: Reply, name_ids: dict[str, int], text_ids: dict[bytes, int], now: int) -> dict[str, Any]:
+    return {
+        "key": bytes.fromhex(reply.key),
+        "status": STATUSES.index(reply.status),
+        "failure": text_ids.get(encode(reply.failure)) if reply.failure else None,
+        "text": text_ids[encode(reply.text)],
+        "raw": text_ids[reply.raw] if reply.raw else None,
+        "finish_reason": name_ids.get(reply.finish_reason),
+        "model": name_ids.get(reply.model),
+        "input_tokens": reply.input_tokens,
+        "output_tokens": reply.output_tokens,
+        "reasoning_tokens": reply.reasoning_tokens,
+        "seconds": reply.seconds,
+        "tries": reply.tries,
+        "at": now,
+    }
+
+
+def verdict_row(verdict: Verdict, name_ids: dict[str, int], text_ids: dict[bytes, int], now: int) -> dict[str, Any]:
+    return {
+        "key": bytes.fromhex(verdict.key),
+        "subject": bytes.fromhex(verdict.subject),
+        "status": STATUSES.index(verdict.status),
+        "failure": text_ids[encode(verdict.failure)] if verdict.failure else None,
+        "rater": name_ids[verdict.rater],
+        "kind": KINDS.index(verdict.kind),
+        "prompt": name_ids[verdict.prompt],
+        "first": name_ids[verdict.first],
+        "second": name_ids[verdict.second],
+        "repeat": verdict.repeat,
+        "preferred": None if verdict.preferred is None else SIDES.index(verdict.preferred),
+        "strength": None if verdict.strength is None else STRENGTHS.index(verdict.strength),
+        "probability_second": verdict.probability_second,
+        "reason": text_ids[encode(verdict.reason)] if verdict.reason else None,
+        "at": now,
+    }
+
+
+def read_reply(row: sa.Row[Any], words: Mapping[int, str]) -> Reply:
+    return Reply(
+        key=row.key.hex(),
+        text=decode(row.body),
+        status=STATUSES[row.status],
+        failure=decode(row.why) if row.why else "",
+        finish_reason=words.get(row.finish_reason, ""),
+        model=words.get(row.model, ""),
+        input_tokens=row.input_tokens,
+        output_tokens=row.output_tokens,
+        reasoning_tokens=row.reasoning_tokens,
+        seconds=row.seconds,
+        attempt=row.attempt,
+        tries=row.tries,
+    )
+
+
+def read_verdict(row: sa.Row[Any], words: Mapping[int, str]) -> Verdict:
+    return Verdict(
+        key=row.key.hex(),
+        prompt=words[row.prompt],
+        first=words[row.first],
+        second=words[row.second],
+        rater=words[row.rater],
+        kind=KINDS[row.kind],
+        subject=row.subject.hex(),
+        repeat=row.repeat,
+        attempt=row.attempt,
+        status=STATUSES[row.status],
+        failure=decode(row.why) if row.why else "",
+        preferred=None if row.preferred is None else SIDES[row.preferred],
+        strength=None if row.strength is None else STRENGTHS[row.strength],
+        probability_second=row.probability_second,
+        reason=decode(row.body) if row.body else "",
+    )
+
+
+def encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def decode(body: bytes) -> str:
+    return zlib.decompress(body).decode("utf-8", "surrogatepass")

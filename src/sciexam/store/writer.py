@@ -1,0 +1,81 @@
+"""Group commit: facts from any thread, made durable in groups by one."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+
+from sciexam.store.tables import Fact
+from sciexam.types import Verdict
+
+GROUP_ROWS = 200
+UNCOMMITTED_REPLIES = 8  # paid for and not yet durable: what a kill can cost beyond the calls in flight
+
+
+class Writer:
+    """Collects facts from any thread and commits them in groups: whatever came while the last commit was under way.
+
+    A lone fact is durable after one commit, and under load a group grows by itself (at most 200), so durability costs
+    neither a wait nor a commit a row.
+    """
+
+    def __init__(self, append: Callable[[Sequence[Fact]], None], durable: Callable[[Sequence[Fact]], None] | None):
+        self._append = append
+        self._durable = durable
+        self._queue: queue.Queue[Fact | None] = queue.Queue(maxsize=10 * GROUP_ROWS)
+        self._error: BaseException | None = None
+        self._room = threading.Semaphore(UNCOMMITTED_REPLIES)
+        self._thread = threading.Thread(target=self._run, name="ledger writer", daemon=True)
+        self._thread.start()
+
+    def put(self, fact: Fact) -> None:
+        """Hand a fact over; waits while 8 replies are not yet durable. Raises what an earlier commit raised."""
+        if _is_paid(fact):
+            self._room.acquire()
+        if self._error:
+            raise self._error
+        self._queue.put(fact)
+
+    def close(self) -> None:
+        """Wait until everything is durable; raise what a commit raised."""
+        self._queue.put(None)
+        self._thread.join()
+        if self._error:
+            raise self._error
+
+    def _run(self) -> None:
+        done = False
+        while not done:
+            batch, done = self._gather()
+            if self._error is not None:
+                self._let_in(batch)  # keep draining, so that nobody waits for room
+                continue
+            try:
+                self._append(batch)
+                if self._durable and batch:
+                    self._durable(batch)
+            except BaseException as error:  # handed to the thread that puts or closes
+                self._error = error
+            finally:
+                self._let_in(batch)
+
+    def _let_in(self, batch: Sequence[Fact]) -> None:
+        if paid := sum(map(_is_paid, batch)):
+            self._room.release(paid)
+
+    def _gather(self) -> tuple[list[Fact], bool]:
+        batch: list[Fact] = []
+        fact = self._queue.get()
+        while fact is not None:
+            batch.append(fact)
+            if len(batch) == GROUP_ROWS or self._queue.empty():
+                return batch, False
+            fact = self._queue.get()
+        return batch, True
+
+
+def _is_paid(fact: Fact) -> bool:
+    """Whether a model was called for it: a reply of a recorded model has no count of tokens."""
+    reply = fact.reply if isinstance(fact, Verdict) else fact
+    return reply is not None and reply.input_tokens is not None
