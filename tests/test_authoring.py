@@ -169,7 +169,7 @@ def test_the_default_suite_is_found_from_anywhere(sciexam: Cli) -> None:
         (["compare", "old.jsonl", "new.jsonl"], "old.jsonl: no such file of answers"),
         (["report", "nosuch"], "'nosuch' is not a run in results/ledger.sqlite"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_refused_with_exit_2_and_what_to_type_instead(
     sciexam: Cli, arguments: list[str], message: str
 ) -> None:

@@ -34,6 +34,9 @@ judge: measures
 """
 
 
+BACKENDS = "openai, measures, recorded, scripted, or package.module:Class"
+
+
 def write(folder: Path, old: str = "", new: str = "") -> Path:
     """The suite file above in `folder` with `old` replaced by `new`, and its prompts."""
     assert old in EXAM
@@ -102,9 +105,7 @@ def test_the_first_judge_is_the_default_one(tmp_path: Path) -> None:
         (
             "{backend: measures}",
             "{backend: measure}",
-            [
-                "14: judges.measures: a judge has a backend: openai, measures, recorded, scripted, or package.module:Class"
-            ],
+            [f"14: judges.measures: a judge has a backend: {BACKENDS}"],
         ),
         ("suite: exam", "suite: ../exam", ["1: suite: string should match pattern '^[\\w][\\w.-]*$', not '../exam'"]),
     ],

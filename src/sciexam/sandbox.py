@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,7 +12,8 @@ LONGEST = 20_000_000  # characters of a rendered text
 
 # What makes a text or a list of any size out of one number, before the length of the result can be looked at.
 _PADDING_METHODS = frozenset(("center", "expandtabs", "format", "format_map", "ljust", "rjust", "zfill"))
-_PADDING_FILTERS = ("batch", "center", "format", "indent", "slice", "tojson")
+_DEEPEST_INDENT = 16
+_PADDING_FILTERS = ("batch", "center", "format", "indent", "slice")
 
 
 def sandbox(extensions: tuple[str, ...] = ()) -> Environment:
@@ -39,7 +41,15 @@ def sandbox(extensions: tuple[str, ...] = ()) -> Environment:
     environment.globals.clear()
     for name in _PADDING_FILTERS:
         del environment.filters[name]
+    environment.filters["tojson"] = _to_json
     return environment
+
+
+def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, sort_keys: bool = False) -> str:
+    """The filter `tojson` as Hugging Face's templates know it: nothing is escaped for HTML."""
+    if indent is not None and not 0 <= indent <= _DEEPEST_INDENT:
+        raise ValueError(f"tojson: an indent between 0 and {_DEEPEST_INDENT}, not {indent}")
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, sort_keys=sort_keys)
 
 
 def render(template: Template, **variables: Any) -> str:

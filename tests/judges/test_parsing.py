@@ -241,8 +241,14 @@ def test_no_long_reply_holds_the_parser_up(form: VerdictForm, filler: str) -> No
 
 @pytest.mark.parametrize(
     ("text", "form"),
-    [(f"VERDICT {NONCE}: A=B", "nonce"), ("[[C]]", "brackets"), ("[[A=B]]", "brackets"), ("=", "letter"), ('{"verdict": "A=B"}', "json")],
-)  # fmt: skip
+    [
+        (f"VERDICT {NONCE}: A=B", "nonce"),
+        ("[[C]]", "brackets"),
+        ("[[A=B]]", "brackets"),
+        ("=", "letter"),
+        ('{"verdict": "A=B"}', "json"),
+    ],
+)
 def test_a_tie_is_invalid_where_the_rubric_has_none(text: str, form: VerdictForm) -> None:
     assert parse_verdict(text, form, NONCE, ties=True).preferred == "tie"
     assert failure(text, form, ties=False) == "tie: the rubric allows none"

@@ -14,11 +14,8 @@ from sciexam.types import Message, Order, Presentation, Prompt, Verdict
 
 
 def line(prompt: str = "p1", first: str = "base", second: str = "sft", **more: Any) -> dict[str, Any]:
-    return (
-        {"prompt": prompt, "first": first, "second": second}
-        | ({} if more.get("failure") else {"preferred": "first"})
-        | more
-    )
+    verdict = {} if "failure" in more else {"preferred": "first"}
+    return {"prompt": prompt, "first": first, "second": second} | verdict | more
 
 
 def lines(folder: Path, *rows: dict[str, Any]) -> Path:

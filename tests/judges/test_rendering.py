@@ -247,16 +247,23 @@ def test_an_escape_hidden_from_the_trial_is_refused_when_it_is_reached(tmp_path:
         "{{ 'a\n'|indent(999999999) }}",
         "{{ [1]|batch(999999999, 1)|list }}",
         "{{ [1]|slice(999999999)|list }}",
+        "{{ [[1]]|tojson(indent=999999999) }}",
     ],
 )
 def test_a_template_that_would_eat_the_memory_is_refused_at_once(tmp_path: Path, source: str) -> None:
     started = time.monotonic()
-    assert re.match(r"judge template: SecurityError|t\.j2:\d: No filter named", refusal(tmp_path, source))
+    found = refusal(tmp_path, source)
+    assert re.match(r"judge template: (SecurityError|ValueError: tojson)|t\.j2:\d: No filter named", found)
     assert time.monotonic() - started < 1
 
 
 def test_numbers_can_still_be_reckoned_with(tmp_path: Path) -> None:
     assert written(tmp_path, "{{ 3 * 4 }} {{ 7 % 4 }} {{ question|length * 2.0 }}").render(shown()) == "12 3 38.0"
+
+
+def test_json_is_written_as_chat_templates_expect_it(tmp_path: Path) -> None:
+    template = written(tmp_path, "{{ {'b': answer_a, 'a': 1}|tojson(indent=1) }}{{ [1]|tojson }}")
+    assert template.render(shown("<é'>")) == '{\n "b": "<é\'>",\n "a": 1\n}[1]'
 
 
 def test_a_rendered_prompt_has_a_longest_length(tmp_path: Path) -> None:

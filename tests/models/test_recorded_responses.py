@@ -84,18 +84,21 @@ def test_a_doubled_answer_names_both_lines_and_all_faults_come_at_once(tmp_path:
     ]
 
 
+NO_ITEM = "an AlpacaEval item has 'instruction' and 'output'"
+
+
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        ([{"instruction": "Why?", "output": "a"}, {"instruction": "How?"}], ": item 2: an AlpacaEval item has 'instruction' and 'output'"),
-        ([["Why?", "a"]], ": item 1: an AlpacaEval item has 'instruction' and 'output'"),
+        ([{"instruction": "Why?", "output": "a"}, {"instruction": "How?"}], f": item 2: {NO_ITEM}"),
+        ([["Why?", "a"]], f": item 1: {NO_ITEM}"),
         ([{"instruction": "Why?", "output": None}], ":1: text: input should be a valid string"),
         ("[{", ": not a JSON list: "),
         ("[" * 100_000, ": not a JSON list: "),
         ("[]", ": holds no responses"),
         ("", ": holds no responses"),
     ],
-)  # fmt: skip
+)
 def test_a_faulty_list_is_refused(tmp_path: Path, content: object, fault: str) -> None:
     (found,) = faults(listed(tmp_path, content))
     assert found.startswith(fault)
