@@ -31,7 +31,7 @@ format: $(VENV)/.test
 
 bench: $(VENV)/.test  ## the measurements behind the tables in benchmarks/
 	$(BIN)/python benchmarks/coverage.py
-	$(BIN)/python benchmarks/measures_agreement.py
+	$(BIN)/python benchmarks/measures_agreement.py $${SCIEXAM_SHARED_DATA:-../shared/data}
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -91,18 +91,20 @@ def resolve(
     """
     by_order: dict[Order, float] = {}
     preferences: list[float] = []
+    spoilt: list[Verdict] = []
     for order in sorted({presentation.order for presentation, _ in shown}):
         verdicts = [verdict for presentation, verdict in shown if presentation.order == order]
         usable = [verdict for verdict in verdicts if verdict.status == "ok"]
-        if not usable and all(verdict.status == "skipped" for verdict in verdicts):
-            continue
         if not usable:
-            worst = min((v for v in verdicts if v.status != "skipped"), key=lambda v: v.status != "failed")
-            return _void(comparison, rater, by_order, worst.status, worst.failure)
+            spoilt += [verdict for verdict in verdicts if verdict.status != "skipped"]
+            continue
         by_order[order] = sum(_score_of_a(v, order) for v in usable) / len(usable)
         strengths = [p for v in usable if (p := _preference_for_b(v, order)) is not None]
         if strengths:
             preferences.append(sum(strengths) / len(strengths))
+    if spoilt:
+        worst = min(spoilt, key=lambda v: v.status != "failed")
+        return _void(comparison, rater, by_order, worst.status, worst.failure)
     if not by_order:
         return _void(comparison, rater, by_order, "skipped", shown[0][1].failure if shown else "not judged")
     first = sum(s if order == "ab" else 1 - s for order, s in by_order.items()) / len(by_order)

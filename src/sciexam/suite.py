@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -38,7 +39,6 @@ class SuiteFile(Record):
 
     suite: str = Field(pattern=r"^[\w][\w.-]*$")
     version: int = 1
-    about: str = ""
     prompts: str
     rubric: str = DEFAULT_RUBRIC
     seed: int = 0
@@ -56,7 +56,6 @@ class Suite(Record):
 
     name: str
     version: int
-    about: str = ""
     prompts: tuple[Prompt, ...]
     rubric: Rubric
     seed: int
@@ -144,7 +143,6 @@ def load_suite(name: str = DEFAULT_SUITE) -> Suite:
     return Suite(
         name=file.suite,
         version=file.version,
-        about=file.about,
         prompts=read_prompts(_beside(folder, file.prompts), document.fault(("prompts",), "")),
         rubric=load_rubric(file.rubric, folder),
         seed=file.seed,
@@ -165,7 +163,7 @@ def suite_of_files(paths: Sequence[Path], prompts: Path | None = None, rubric: s
     """
     models = name_files(paths)
     return Suite(
-        name="-vs-".join(models),
+        name=re.sub(r"[^\w.-]+", "_", "-vs-".join(models))[:100],
         version=1,
         prompts=read_prompts(prompts) if prompts else _prompts_of(paths),
         rubric=load_rubric(rubric),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import time
+from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -90,14 +94,10 @@ def is_the_verdict_line(text: str) -> bool:
     return any(f"\n{text}".rstrip().endswith(f"VERDICT {NONCE}: {level}") for level in LEVELS)
 
 
-pieces = st.one_of(
-    st.sampled_from(
-        [NONCE, "VERDICT", "VERDICT ", ": ", ":", *LEVELS, "A", "B", "\n", "\r\n", " ", ">", "=", "0" * 12]
-    ),
-    st.sampled_from([f"VERDICT {NONCE}: {level}" for level in LEVELS]),
-    st.text(max_size=6),
-)
-replies = st.lists(pieces, max_size=10).map("".join)
+verdict_lines = st.sampled_from([f"VERDICT {NONCE}: {level}" for level in LEVELS])
+words = [NONCE, "0" * 12, "VERDICT ", "verdict ", ": ", ":", " ", ">", "A", *LEVELS, "`", "> ", "\r"]
+almost = st.lists(st.sampled_from(words) | verdict_lines | st.text(max_size=4), max_size=5).map("".join)
+replies = st.lists(verdict_lines | almost, max_size=4).map("\n".join)
 
 
 @given(replies)
@@ -210,7 +210,7 @@ def test_one_json_object_bare_or_in_one_fence_is_the_verdict(text: str) -> None:
         ('```json\n{"verdict": "A>B"}\n```\nor\n```json\n{"verdict": "B>A"}\n```', "not JSON"),
         ('{"verdict": "A>B"', "not JSON"),
         ("{'verdict': 'A>B'}", "not JSON"),
-        ("[" * 100_000, "not JSON"),
+        pytest.param("[" * 100_000, "not JSON", id="deep list"),
         ('{"verdict": "A>B", "verdict": "B>A"}', "two verdicts"),
         ('{"verdict": "A>B", "reason": {"verdict": "x", "verdict": "y"}}', "two verdicts"),
         ('["A>B"]', "no verdict in the JSON"),
@@ -252,3 +252,18 @@ def test_no_long_reply_holds_the_parser_up(form: VerdictForm, filler: str) -> No
 def test_a_tie_is_invalid_where_the_rubric_has_none(text: str, form: VerdictForm) -> None:
     assert parse_verdict(text, form, NONCE, ties=True).preferred == "tie"
     assert failure(text, form, ties=False) == "tie: the rubric allows none"
+
+
+# ---------------------------------------------------------------- what a real judge wrote
+
+
+def test_the_ends_of_700_real_replies_are_read_as_their_origin_read_them_or_not_at_all(shared_data: Path) -> None:
+    """JudgeBench's o1-mini verdicts: `decision` is what the benchmark itself read out of each reply."""
+    path = shared_data / "judgebench" / "raw_tails.jsonl.gz"
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        rows = [json.loads(row) for row in file]
+    sides = {"A>B": "first", "B>A": "second", "A=B": "tie"}
+    parsed = [(sides[row["decision"]], parse_verdict(row["tail"], "brackets", NONCE)) for row in rows]
+    assert [(side, p) for side, p in parsed if not p.failure and p.preferred != side] == []
+    # In 5 of the 30 the verdict is not in the last line; in 25 it is not within the 120 characters that the file keeps.
+    assert Counter(p.failure for _, p in parsed) == {"": 670, "no verdict line": 30}

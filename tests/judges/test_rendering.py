@@ -192,7 +192,7 @@ def test_the_digest_changes_with_template_form_and_rubric(tmp_path: Path) -> Non
         ("one\n{{ question question }}", "t.j2:2: expected token 'end of print statement', got 'question'"),
         ("{% for %}", "t.j2:1: Expected an expression"),
         ("{{ question|nosuch }}", "t.j2:1: No filter named 'nosuch'"),
-        ("{{ " + "(" * 20_000 + ")" * 20_000 + " }}", "t.j2: an expression is nested too deep"),
+        pytest.param("{{ " + "(" * 9999 + ")" * 9999 + " }}", "t.j2: an expression is nested too deep", id="deep"),
         ("{% include '/etc/passwd' %}", "judge template: TypeError: no loader"),
         ("{{ examples.append(1) }}", "judge template: SecurityError: "),
         ("{{ question.nosuch }}", "judge template: UndefinedError: "),

@@ -94,7 +94,7 @@ NO_ITEM = "an AlpacaEval item has 'instruction' and 'output'"
         ([["Why?", "a"]], f": item 1: {NO_ITEM}"),
         ([{"instruction": "Why?", "output": None}], ":1: text: input should be a valid string"),
         ("[{", ": not a JSON list: "),
-        ("[" * 100_000, ": not a JSON list: "),
+        pytest.param("[" * 100_000, ": not a JSON list: ", id="deep list"),
         ("[]", ": holds no responses"),
         ("", ": holds no responses"),
     ],

@@ -21,7 +21,7 @@ def read_facts(plan: Plan, store: Store, calls: Calls, skipped: Mapping[str, Fac
     """Read everything the plan covers back from the ledger: a report is a function of stored facts."""
     responses = _responses(plan, store, skipped)
     comparisons = list(pair(plan.prompts, plan.contestants, plan.samples, responses))
-    if not comparisons and all(r.reply.status == "skipped" for r in responses.values()):
+    if not comparisons and all(r.reply.status in ("ok", "skipped") for r in responses.values()):
         raise UsageError(
             f"no prompt of suite {plan.suite.name!r} has an answer from both of {', '.join(plan.contestants)}"
         )
@@ -87,7 +87,8 @@ def _bench(
 def _verdict(rater: Rater, presentation: Presentation, stored: Any) -> Verdict:
     """The stored verdict under the names of this comparison; a fact is about texts, and names may have changed."""
     if stored is None:
-        return presentation.verdict(rater.name, kind=rater.kind, status="skipped", failure="not judged")
+        why = "no recorded verdict" if rater.by_name else "not judged"
+        return presentation.verdict(rater.name, kind=rater.kind, status="skipped", failure=why)
     verdict: Verdict = replace(
         stored, prompt=presentation.prompt.id, first=presentation.first_by, second=presentation.second_by
     )
@@ -95,18 +96,26 @@ def _verdict(rater: Rater, presentation: Presentation, stored: Any) -> Verdict:
 
 
 def _humans(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Bench:
-    """Every human verdict in the ledger on these texts; annotators are averaged by prompt."""
-    seen = {p.subject: (c, p) for c in comparisons for p in (present(c, "ab"), present(c, "ba"))}
+    """Every human verdict in the ledger on these texts; annotators are averaged by prompt.
+
+    Who judged the same texts again (a corrected file) is taken at the last word, and a verdict counts wherever its
+    texts are compared.
+    """
+    seen: dict[str, list[tuple[Comparison, Presentation]]] = {}
+    for comparison in comparisons:
+        for presentation in (present(comparison, "ab"), present(comparison, "ba")):
+            seen.setdefault(presentation.subject, []).append((comparison, presentation))
+    last = {(v.rater, v.subject, v.repeat): v for v in store.human_verdicts(seen)}
     by_rater: dict[str, dict[tuple[str, str, str, int], list[tuple[Presentation, Verdict]]]] = {}
     shown: list[tuple[Presentation, Verdict]] = []
-    for stored in store.human_verdicts(seen):
-        comparison, presentation = seen[stored.subject]
-        verdict = replace(
-            stored, prompt=presentation.prompt.id, first=presentation.first_by, second=presentation.second_by
-        )
-        shown.append((presentation, verdict))
-        mine = by_rater.setdefault(stored.rater, {})
-        mine.setdefault(name_of(comparison), []).append((presentation, verdict))
+    for stored in last.values():
+        for comparison, presentation in seen[stored.subject]:
+            verdict = replace(
+                stored, prompt=presentation.prompt.id, first=presentation.first_by, second=presentation.second_by
+            )
+            shown.append((presentation, verdict))
+            mine = by_rater.setdefault(stored.rater, {})
+            mine.setdefault(name_of(comparison), []).append((presentation, verdict))
     if comparisons and not shown:
         raise UsageError(f"the ledger {store.location} holds no human verdict on {', '.join(plan.contestants)}")
     by_name = {name_of(c): c for c in comparisons}

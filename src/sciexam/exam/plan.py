@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any, Literal
 
 from sciexam.battles import Policy, Slot, orders_of, present
@@ -102,11 +106,14 @@ def make_plan(
     benches: dict[str, str] = {}
     raters: list[Rater] = []
     for judge in judges or (suite.judge,):
-        for rater, description in _raters(suite, judge, orders, max_wait):
-            benches[rater.bench] = description
-            raters.append(rater)
+        found = list(_raters(suite, judge, orders, max_wait))
+        named = {rater.bench: description for rater, description in found}
         if judge == HUMANS and HUMANS not in suite.judges:
-            benches[HUMANS] = "the human verdicts in the ledger"
+            named[HUMANS] = "the human verdicts in the ledger"
+        if twice := sorted(named.keys() & benches.keys()):
+            raise UsageError(f"two judges are called {twice[0]!r}; name each once, and no two the same")
+        benches |= named
+        raters += [rater for rater, _ in found]
     return Plan(
         suite=suite,
         contestants=names,
@@ -177,17 +184,38 @@ def _describe(spec: JudgeSpec | None, kind: Kind, humans: int) -> str:
 
 def _digest_of(judge: Judge) -> str:
     """A judge's own digest, or one of its source and state, so that an edited judge is another judge."""
-    import inspect
-
     own = getattr(judge, "digest", None)
     if isinstance(own, str):
         return own
-    kind = type(judge)
+    kinds = [kind for kind in type(judge).__mro__ if kind.__module__.partition(".")[0] not in sys.stdlib_module_names]
+    slots = {slot for kind in kinds for slot in getattr(kind, "__slots__", ())}
+    state = {name: getattr(judge, name) for name in {*slots, *getattr(judge, "__dict__", {})} if hasattr(judge, name)}
+    return digest(
+        {
+            "source": [_source_of(kind) for kind in kinds],
+            "state": {name: _same_everywhere(value) for name, value in state.items()},
+        }
+    )
+
+
+def _same_everywhere(value: Any) -> str:
+    """The repr of a value without what differs from process to process: addresses, and the order of a set."""
+    listed = sorted(value, key=repr) if isinstance(value, (set, frozenset)) else value
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(listed))
+
+
+def _source_of(kind: type) -> Any:
+    """The text of a class; of one typed into a session, which has no file, the code of its methods."""
     try:
-        source = inspect.getsource(kind)
+        return inspect.getsource(kind)
     except (OSError, TypeError):
-        source = f"{kind.__module__}.{kind.__qualname__}"
-    return digest({"source": source, "state": {key: repr(value) for key, value in vars(judge).items()}})
+        methods = {name: value.__code__ for name, value in vars(kind).items() if isinstance(value, FunctionType)}
+        return [f"{kind.__module__}.{kind.__qualname__}", {name: _code_of(code) for name, code in methods.items()}]
+
+
+def _code_of(code: CodeType) -> list[Any]:
+    constants = [_code_of(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
+    return [code.co_code.hex(), constants, code.co_names]
 
 
 def _caveats(
@@ -210,6 +238,10 @@ def _caveats(
 
 
 def conversations_of(plan: Plan, contestant: str) -> Iterator[tuple[Slot, Conversation]]:
+    """What a contestant is asked. A recorded answer is looked up by its prompt's id, so two prompts of one text are two
+    facts there; for everyone else one text is one question.
+    """
+    recorded = bool(getattr(plan.suite.models[contestant], "responses", None))
     for prompt in plan.prompts:
         for sample in range(plan.samples):
             key = digest(
@@ -218,6 +250,7 @@ def conversations_of(plan: Plan, contestant: str) -> Iterator[tuple[Slot, Conver
                     "model": plan.models[contestant],
                     "messages": [(message.role, message.content) for message in prompt.messages],
                     "sample": sample,
+                    "named": prompt.id if recorded else None,
                 }
             )
             yield (contestant, prompt.id, sample), Conversation(key, prompt.messages, sample, prompt=prompt.id)
@@ -244,7 +277,7 @@ def presentations_of(plan: Plan, rater: Rater, comparison: Comparison, store: St
 
 def to_manifest(plan: Plan) -> dict[str, Any]:
     return {
-        "suite": plan.suite.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "suite": plan.suite.model_dump(mode="json", by_alias=True),
         "contestants": list(plan.contestants),
         "prompts": [prompt.id for prompt in plan.prompts],
         "benches": dict(plan.benches),

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from sciexam.battles import Slot, name_of, pair
-from sciexam.errors import Incomplete, Interrupted
+from sciexam.errors import Incomplete, Interrupted, UsageError
 from sciexam.exam.plan import Plan, Rater, conversations_of, presentations_of
 from sciexam.models.recorded import RecordedModel
 from sciexam.report.record import Calls
@@ -178,7 +178,7 @@ class Sitting:
         self._plan_more(responses=len(owed))
         for key in slots.keys() - {conversation.key for conversation in owed}:
             take(stored[key], new=False)
-        self._ask(owed, stored, self._store.replies, model.generate, take, writer)
+        self._ask(contestant, owed, stored, self._store.replies, model.generate, take, writer)
 
     def _answered(self, responses: Sequence[Response]) -> None:
         """Note responses, and feed the judges every comparison that they complete."""
@@ -210,7 +210,7 @@ class Sitting:
             self._plan_more(verdicts=len(owed))
             for key in shown.keys() - {p.key for p in owed}:
                 take(stored[key], new=False)
-            self._ask(owed, stored, self._store.verdicts, rater.judge.judge, take, writer)
+            self._ask(rater.name, owed, stored, self._store.verdicts, rater.judge.judge, take, writer)
 
     # -------------------------------------------------------- both
 
@@ -220,6 +220,7 @@ class Sitting:
 
     def _ask(
         self,
+        name: str,
         owed: Sequence[Asked],
         stored: Mapping[str, Any],
         read: Callable[[Iterable[str]], Mapping[str, Any]],
@@ -227,16 +228,33 @@ class Sitting:
         take: Callable[[Any, bool], None],
         writer: Writer,
     ) -> None:
-        """Ask for what is owed and nobody is at; then wait for what others are at, or take it over from the dead."""
+        """Ask for what is owed and nobody is at; then wait for what others are at, or take it over from the dead.
+
+        What `name` was asked for and passed over in silence is a failed fact, so that it is counted and asked again.
+        """
+        settled: set[str] = set()
+
+        def settle(fact: Any, new: bool) -> None:
+            settled.add(fact.key)
+            take(fact, new)
+
         while owed and not self._ending:
             theirs: list[Asked] = []
-            for fact in ask(self._claimed(owed, stored, read, take, theirs)):
+            known = {one.key for one in owed}
+            for fact in ask(self._claimed(owed, stored, read, settle, theirs)):
+                if getattr(fact, "key", None) not in known:
+                    raise UsageError(f"{name} gave back {fact!r:.80}, which answers nothing that it was asked")
                 if fact.status == "skipped":
                     self.skipped[fact.key] = fact
                     self._store.release([fact.key])
                 else:
                     writer.put(fact)
-                take(fact, True)
+                settle(fact, True)
+            others = {one.key for one in theirs}
+            for one in [] if self._ending else owed:
+                if one.key not in settled | others:
+                    writer.put(_silence(one, name))
+                    take(_silence(one, name), True)
             found = read([one.key for one in theirs])
             for one in theirs:
                 if _newer(found.get(one.key), stored.get(one.key)):
@@ -305,6 +323,12 @@ class Sitting:
         pairs = len(self._plan.contestants) * (len(self._plan.contestants) - 1) // 2
         shown = sum((2 if r.sees_order and r.orders == "both" else 1) * r.repeats for r in self._plan.raters)
         return pairs * len(self._plan.prompts) * self._plan.samples * shown
+
+
+def _silence(asked: Conversation | Presentation, name: str) -> Fact:
+    if isinstance(asked, Conversation):
+        return Reply(asked.key, status="failed", failure="no reply given")
+    return asked.verdict(name, status="failed", failure="no verdict given")
 
 
 def _newer(fact: Fact | None, than: Fact | None) -> bool:

@@ -30,6 +30,11 @@ class PairwiseJudge:
         for presentation, reply in self._ask(cut, 2 * self._max_tokens):
             yield self._verdict(presentation, reply)
 
+    def stop(self) -> None:
+        """Ask nothing more, where the model can be told so; replies on their way are still yielded."""
+        if callable(stop := getattr(self._model, "stop", None)):
+            stop()
+
     def _ask(
         self, presentations: Iterable[Presentation], max_tokens: int | None
     ) -> Iterator[tuple[Presentation, Reply]]:

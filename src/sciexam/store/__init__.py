@@ -128,7 +128,7 @@ class Store:
             writer.close()
 
     def add_run(self, run: str, manifest: str) -> None:
-        """Record that a run was started, with its manifest (JSON). One row for each start, so looks are counted."""
+        """Record that a run was started, with its manifest (JSON). One row for each start."""
         with self._translated(), self._writing() as connection:
             body = encode(manifest)
             ids = _text_ids(self, connection, [body])
@@ -187,14 +187,6 @@ class Store:
         if len({row.run for row in rows}) > 1:
             raise StoreError(f"{self.location}: several runs begin with {run!r}; write more of the id")
         return decode(rows[0].body) if rows else None
-
-    def looks(self, run: str) -> int:
-        """How many times `run` was started."""
-        with self._translated(), self._engine.connect() as connection:
-            count = connection.execute(
-                sa.select(sa.func.count()).select_from(runs).where(runs.c.run == run)
-            ).scalar_one()
-            return int(count)
 
     def seal(self, key: str) -> str:
         """32 hex digits derived from a fact's key and the ledger's secret: repeatable here, not guessable elsewhere."""

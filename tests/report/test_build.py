@@ -1,0 +1,452 @@
+"""From verdicts to figures: every prompt is counted once, and what has no verdict is never a win, a tie or a loss."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from itertools import combinations
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
+
+from sciexam.battles import Policy, pair, present, resolve
+from sciexam.report.build import Bench, Evidence, build
+from sciexam.report.record import Calls, Pair, Report
+from sciexam.stats import Estimate, Undefined
+from sciexam.types import Message, Presentation, Prompt, Reply, Response, Verdict
+
+Judged = tuple[str, int, str, str, str]  # prompt, sample, rater, shown first, shown second
+Say = Callable[[str, int, str, str, str], Any]
+
+SHARES = {"first": Fraction(0), "tie": Fraction(1, 2), "second": Fraction(1)}  # of what is shown second
+CAUSES = ("invalid: refused", "failed: timeout", "skipped: none")
+
+
+def prompts(count: int, **more: Sequence[Any]) -> tuple[Prompt, ...]:
+    """p0.. of different texts; `more` gives one value a prompt for a field."""
+    return tuple(
+        Prompt(
+            id=f"p{i}",
+            messages=(Message(role="user", content=f"Why {i}?"),),
+            **{field: values[i] for field, values in more.items()},
+        )
+        for i in range(count)
+    )
+
+
+def evidence(
+    asked: Sequence[Prompt],
+    say: Say,
+    names: Sequence[str] = ("a", "b"),
+    benches: Mapping[str, Sequence[str]] | None = None,
+    samples: int = 1,
+    reply: Callable[[str, str, int], Reply] | None = None,
+    policy: Policy = "mean",
+    by: str = "category",
+    margin: float | None = None,
+) -> Evidence:
+    """Everything judged by `say(prompt, sample, rater, first, second)`, which gives a side, or "status: why"."""
+    written = reply or (lambda name, prompt, sample: Reply("k", f"{name} on {prompt} {sample}"))
+    responses = {
+        (name, one.id, sample): Response(name, one.id, sample, written(name, one.id, sample))
+        for name in names
+        for one in asked
+        for sample in range(samples)
+    }
+    compared = list(pair(asked, names, samples, responses))
+
+    def verdict(shown: Presentation, rater: str) -> Verdict:
+        said = say(shown.prompt.id, shown.sample, rater, shown.first_by, shown.second_by)
+        side, strength = said if isinstance(said, tuple) else (said, None)
+        if ": " in side:
+            status, failure = side.split(": ")
+            return shown.verdict(rater, status=status, failure=failure)
+        return shown.verdict(rater, side, strength=strength)
+
+    made = []
+    for bench, raters in (benches or {"judge": ["judge"]}).items():
+        seen = []
+        battles = []
+        for rater in raters:
+            for one in compared:
+                shown = [(p, verdict(p, rater)) for p in (present(one, "ab"), present(one, "ba"))]
+                battles.append(resolve(one, shown, rater, policy))
+                seen += shown
+        made.append(Bench(bench, "a test's judge", tuple(raters), True, battles, seen))
+    return Evidence(
+        *("suite", "run", "rubric", 0, tuple(names), {}, tuple(asked), samples, responses, made, policy, by, margin),
+        Calls(),
+    )
+
+
+def winner(*names: str) -> Say:
+    """Prompt p<i> is won by names[i], whatever the order; "tie" is one; anything with a colon is a failure."""
+
+    def say(prompt: str, sample: int, rater: str, first: str, second: str) -> str:
+        name = names[int(prompt[1:])]
+        return {first: "first", second: "second"}.get(name, name)
+
+    return say
+
+
+def only(report: Report) -> Pair:
+    (found,) = report.pairs
+    return found
+
+
+def estimate(figure: Estimate | Undefined) -> Estimate:
+    assert isinstance(figure, Estimate), figure
+    return figure
+
+
+# ---------------------------------------------------------------- counts, over any mixture of outcomes
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> dict[str, Any]:
+    """A few prompts, samples, raters and contestants, with any outcome for each presentation and response."""
+    names = draw(st.sampled_from([("a", "b"), ("a", "b", "c")]))
+    benches = draw(st.sampled_from([{"j": ["j"]}, {"j": ["j"], "panel": ["ann", "bob"]}]))
+    samples = draw(st.integers(1, 2))
+    count = draw(st.integers(1, 5))
+    groups = draw(st.lists(st.sampled_from([None, "g", "h"]), min_size=count, max_size=count))
+    categories = draw(st.lists(st.sampled_from(["x", "y", None]), min_size=count, max_size=count))
+    asked = prompts(count, group=groups, category=categories)
+    outcome = st.sampled_from([*SHARES, *SHARES, *CAUSES])
+    raters = [rater for bench in benches.values() for rater in bench]
+    said: dict[Judged, str] = {
+        (one.id, sample, rater, first, second): draw(outcome)
+        for one in asked
+        for sample in range(samples)
+        for rater in raters
+        for first in names
+        for second in names
+        if first != second
+    }
+    status = st.sampled_from(["ok"] * 6 + ["failed", "invalid", "skipped"])
+    replies = {
+        (name, one.id, sample): Reply("k", "w " * draw(st.integers(0, 3)), draw(status), "why")
+        for name in names
+        for one in asked
+        for sample in range(samples)
+    }
+    return {"asked": asked, "names": names, "benches": benches, "samples": samples, "said": said, "replies": replies}
+
+
+def built(world: Mapping[str, Any], names: Sequence[str] | None = None) -> Report:
+    kept = {key: world[key] for key in ("asked", "benches", "samples")}
+    return build(
+        evidence(
+            say=lambda *which: world["said"][which],
+            reply=lambda *which: world["replies"][which],
+            names=names or world["names"],
+            margin=0.2,
+            **kept,
+        )
+    )
+
+
+def share_of_b(world: Mapping[str, Any], prompt: str, raters: Sequence[str], a: str, b: str) -> Fraction | str:
+    """What a prompt is worth to b, counted by hand; or the gravest status of what stood in the way."""
+    shares: list[Fraction] = []
+    causes: list[str] = []
+    for sample in range(world["samples"]):
+        answered = [world["replies"][name, prompt, sample].status for name in (a, b)]
+        if answered != ["ok", "ok"]:
+            causes += [status for status in answered if status != "ok"]
+            continue
+        for rater in raters:
+            seen = {(first, second): world["said"][prompt, sample, rater, first, second]
+                    for first, second in ((a, b), (b, a))}  # fmt: skip
+            usable = [1 - SHARES[x] if first == b else SHARES[x] for (first, _), x in seen.items() if x in SHARES]
+            why = [x.split(":")[0] for x in seen.values() if x not in SHARES]
+            if usable and set(why) <= {"skipped"}:
+                shares.append(sum(usable, Fraction(0)) / len(usable))
+            else:
+                causes += [x for x in why if x != "skipped"] or why
+    if shares:
+        return sum(shares, Fraction(0)) / len(shares)
+    return min(causes, key=["failed", "invalid", "skipped"].index)
+
+
+@settings(max_examples=150)
+@given(worlds())
+def test_every_planned_prompt_is_counted_once_and_only_verdicts_are_wins_ties_or_losses(world: dict[str, Any]) -> None:
+    report = built(world)
+    assert len(report.pairs) == len(list(combinations(world["names"], 2))) * len(world["benches"])
+    for found in report.pairs:
+        worth = [share_of_b(world, one.id, world["benches"][found.judge], found.a, found.b) for one in world["asked"]]
+        scores = [share for share in worth if isinstance(share, Fraction)]
+        causes = Counter(cause for cause in worth if isinstance(cause, str))
+        half = Fraction(1, 2)
+        assert (found.used, found.planned) == (len(scores), len(worth))
+        assert (found.invalid, found.failed, found.skipped) == tuple(
+            causes[status] for status in ("invalid", "failed", "skipped")
+        )
+        assert found.used + found.invalid + found.failed + found.skipped == found.planned
+        assert (found.wins, found.ties, found.losses) == (
+            sum(x > half for x in scores),
+            sum(x == half for x in scores),
+            sum(x < half for x in scores),
+        )
+        assert sum(found.reasons.values()) == found.planned - found.used
+        if isinstance(found.win_rate, Estimate):
+            assert found.win_rate.value == pytest.approx(float(sum(scores) / len(scores)))
+            assert found.win_rate.low <= found.win_rate.value <= found.win_rate.high
+        if scores:
+            assert found.bounds is not None
+            whole = len(scores) + causes["invalid"] + causes["failed"]
+            assert found.bounds[0] == pytest.approx(float(sum(scores) / whole))
+            assert found.bounds[1] == pytest.approx(float((sum(scores) + whole - len(scores)) / whole))
+            rate = float(sum(scores) / len(scores))
+            assert found.bounds[0] - 1e-12 <= rate <= found.bounds[1] + 1e-12
+        else:
+            assert found.bounds is None
+            assert found.p_value is None
+            assert isinstance(found.win_rate, Undefined)
+        assert report.incomplete >= (not scores or bool(causes["failed"]))
+
+
+@settings(max_examples=60)
+@given(worlds())
+def test_a_report_is_strict_json_with_the_answers_and_without(world: dict[str, Any]) -> None:
+    report = built(world)
+    for items in (False, True):
+        text = json.dumps(report.to_json(items=items), allow_nan=False)
+        assert ("items" in json.loads(text)) == items
+    assert len(report.to_json(items=True)["items"]) == len(world["asked"])
+
+
+MIRRORED = {"better": "worse", "worse": "better", "equivalent": "equivalent", "undecided": "undecided"}
+
+
+@settings(max_examples=60)
+@given(worlds())
+def test_naming_the_contestants_the_other_way_round_mirrors_the_report(world: dict[str, Any]) -> None:
+    report, other = built(world), built(world, world["names"][::-1])
+    for found in report.pairs:
+        turned = other.pairs[found.b, found.a, found.judge]
+        assert (turned.wins, turned.ties, turned.losses) == (found.losses, found.ties, found.wins)
+        assert turned.p_value == pytest.approx(found.p_value)
+        assert turned.p_holm == pytest.approx(found.p_holm)
+        assert turned.conclusion == MIRRORED[found.conclusion]
+        for name in ("order_consistency", "position_bias"):
+            assert_close(getattr(turned, name), getattr(found, name))
+        if isinstance(found.win_rate, Undefined):
+            assert turned.win_rate == found.win_rate
+        else:
+            mirrored = [1 - found.win_rate.value, 1 - found.win_rate.high, 1 - found.win_rate.low]
+            rate = estimate(turned.win_rate)
+            assert [rate.value, rate.low, rate.high] == pytest.approx(mirrored)
+        if found.length and turned.length:
+            assert turned.length.difference == pytest.approx(-found.length.difference)
+            assert_close(turned.length.longer_wins, found.length.longer_wins)
+
+
+def assert_close(one: Estimate | Undefined, other: Estimate | Undefined) -> None:
+    if isinstance(one, Undefined) or isinstance(other, Undefined):
+        assert one == other
+    else:
+        assert [one.value, one.low, one.high] == pytest.approx([other.value, other.low, other.high])
+
+
+# ---------------------------------------------------------------- what a prompt's score is
+
+
+def test_samples_are_averaged_before_prompts_are() -> None:
+    """p0 is won twice, p1 is lost once and void once: one half, though two of three battles were won."""
+
+    def say(prompt: str, sample: int, rater: str, first: str, second: str) -> str:
+        if prompt == "p1" and sample == 1:
+            return "invalid: refused"
+        wins = "b" if prompt == "p0" else "a"
+        return "first" if first == wins else "second"
+
+    found = only(build(evidence(prompts(2), say, samples=2)))
+    assert (found.used, found.wins, found.losses) == (2, 1, 1)
+    assert estimate(found.win_rate).value == 0.5
+
+
+def test_annotators_of_one_bench_are_averaged_by_prompt_and_are_one_row() -> None:
+    votes = {"ann": ("b", "b"), "bob": ("b", "a"), "cy": ("a", "skipped: none")}
+
+    def say(prompt: str, sample: int, rater: str, first: str, second: str) -> str:
+        name = votes[rater][int(prompt[1:])]
+        return {first: "first", second: "second"}.get(name, name)
+
+    found = only(build(evidence(prompts(2), say, benches={"people": list(votes)})))
+    assert (found.judge, found.raters) == ("people", ("ann", "bob", "cy"))
+    assert (found.wins, found.ties, found.losses, found.used) == (1, 1, 0, 2)
+    assert estimate(found.win_rate).value == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert estimate(found.win_rate).n == 2, "prompts are counted, not votes"
+
+
+def test_the_policy_of_the_command_decides_what_one_order_is_worth() -> None:
+    def say(prompt: str, sample: int, rater: str, first: str, second: str) -> str:
+        return "tie" if first == "a" else "first"  # b wins when it is shown first, and ties when it is not
+
+    asked = prompts(3)
+    by_mean = only(build(evidence(asked, say)))
+    conservative = only(build(evidence(asked, say, policy="conservative")))
+    assert (estimate(by_mean.win_rate).value, by_mean.wins, by_mean.policy) == (0.75, 3, "mean")
+    assert (estimate(conservative.win_rate).value, conservative.ties) == (0.5, 3)
+    assert estimate(by_mean.order_consistency).value == 0.0
+
+
+def test_a_judge_that_always_says_first_is_a_tie_with_a_position_bias_of_one() -> None:
+    found = only(build(evidence(prompts(6), lambda *_: "first")))
+    assert (found.ties, estimate(found.win_rate).value, estimate(found.position_bias).value) == (6, 0.5, 1.0)
+
+
+def test_the_mean_preference_is_signed_towards_b() -> None:
+    def say(prompt: str, sample: int, rater: str, first: str, second: str) -> tuple[str, str]:
+        return ("first" if first == "b" else "second", "strong" if prompt == "p0" else "slight")
+
+    assert estimate(only(build(evidence(prompts(2), say))).preference).value == 2.0
+    assert estimate(only(build(evidence(prompts(2), say, names=("b", "a")))).preference).value == -2.0
+
+
+# ---------------------------------------------------------------- clusters, categories, families
+
+
+def test_prompts_of_one_group_or_of_one_text_are_one_unit_of_the_interval() -> None:
+    say = winner(*"bbbbbaabab")
+    apart = estimate(only(build(evidence(prompts(10), say))).win_rate)
+    grouped = estimate(only(build(evidence(prompts(10, group=["g"] * 5 + [None] * 5), say))).win_rate)
+    same = tuple(Prompt(id=f"p{i}", messages=(Message(role="user", content=f"{i % 4}"),)) for i in range(10))
+    texts = estimate(only(build(evidence(same, say))).win_rate)
+    assert (apart.n, grouped.n, texts.n) == (10, 6, 4)
+    assert apart.value == grouped.value == texts.value == 0.7
+    assert grouped.high - grouped.low > apart.high - apart.low
+
+
+def test_categories_are_any_field_of_the_prompts() -> None:
+    asked = prompts(
+        5, category=["x", "y", "x", None, "y"], metadata=[{"level": 1}, {"level": 2}, {"level": 2}, {}, {"level": 2}]
+    )
+    say = winner("b", "a", "b", "b", "invalid: refused")
+    by_category = only(build(evidence(asked, say))).categories
+    assert [(c.name, c.planned, c.used) for c in by_category] == [("x", 2, 2), ("y", 2, 1)]
+    assert estimate(by_category[0].win_rate).value == 1.0
+    assert isinstance(by_category[1].win_rate, Undefined)
+    by_level = only(build(evidence(asked, say, by="level"))).categories
+    assert [(c.name, c.planned, c.used) for c in by_level] == [("1", 1, 1), ("2", 3, 2)]
+    assert estimate(by_level[1].win_rate).value == 0.5
+    assert only(build(evidence(asked, say, by="group"))).categories == ()
+
+
+def test_holm_corrects_over_all_pairs_and_all_judges_of_a_command() -> None:
+    """Three contestants by two judges are a family of six; statsmodels gives the corrected values."""
+    order = {"a": 0, "b": 1, "c": 2}
+
+    def say(prompt: str, sample: int, rater: str, first: str, second: str) -> str:
+        upset = int(prompt[1:]) < order[first] + order[second] + (1 if rater == "lax" else -1)
+        return "second" if (order[second] > order[first]) != upset else "first"
+
+    benches = {"strict": ["strict"], "lax": ["lax"]}
+    report = build(evidence(prompts(12), say, names="abc", benches=benches))
+    assert len(report.pairs) == 6
+    expected = multipletests([found.p_value for found in report.pairs], method="holm")[1]
+    assert [found.p_holm for found in report.pairs] == pytest.approx(list(expected))
+    smallest = min(report.pairs, key=lambda found: found.p_value or 1)
+    assert smallest.p_holm == pytest.approx(6 * (smallest.p_value or 0))
+    assert (smallest.conclusion, smallest.judge) == ("better", "strict")
+    uncorrected = [found for found in report.pairs if (found.p_value or 1) < 0.05]
+    assert [f.conclusion for f in uncorrected if (f.p_holm or 1) >= 0.05] == ["undecided"] * 2
+
+
+def test_a_pair_without_a_verdict_is_no_member_of_the_family() -> None:
+    def say(prompt: str, sample: int, rater: str, first: str, second: str) -> str:
+        if "c" in (first, second):
+            return "failed: timeout"
+        return "first" if first == "b" else "second"
+
+    report = build(evidence(prompts(8), say, names="abc"))
+    kept = report.pairs["a", "b"]
+    assert kept.p_holm == kept.p_value == pytest.approx(2 / 2**8)
+    assert report.pairs["a", "c"].p_holm is None
+    assert report.incomplete
+
+
+def test_all_ties_are_equivalent_only_by_a_margin_that_the_prompts_can_show() -> None:
+    ties = winner(*["tie"] * 200)
+    assert only(build(evidence(prompts(200), ties))).conclusion == "undecided"
+    assert only(build(evidence(prompts(200), ties, margin=0.1))).conclusion == "equivalent"
+    assert only(build(evidence(prompts(10), winner(*["tie"] * 10), margin=0.01))).conclusion == "undecided"
+
+
+# ---------------------------------------------------------------- what a reader must be told
+
+
+def test_answers_cut_off_at_the_token_limit_are_told_above_five_percent() -> None:
+    def cut(count: int) -> Callable[[str, str, int], Reply]:
+        return lambda name, prompt, _: Reply(
+            "k", "x", finish_reason="length" if name == "b" and int(prompt[1:]) < count else "stop"
+        )
+
+    say = winner(*"b" * 20)
+    told = "2 of 20 answers of b hit the token limit; raise max_tokens."
+    assert told in build(evidence(prompts(20), say, reply=cut(2))).caveats
+    assert not [c for c in build(evidence(prompts(20), say, reply=cut(1))).caveats if "token limit" in c]
+    items = build(evidence(prompts(20), say, reply=cut(1))).items
+    assert [(a.contestant, a.truncated) for a in items[0].answers] == [("a", False), ("b", True)]
+
+
+def test_unusable_verdicts_few_prompts_and_a_longer_winner_are_told() -> None:
+    def long(name: str, prompt: str, _: int) -> Reply:
+        return Reply("k", "word " * (9 if name == "b" else 2))
+
+    say = winner(*"b" * 18, "invalid: refused", "skipped: none")
+    caveats = build(evidence(prompts(20), say, reply=long)).caveats
+    assert [caveat.removeprefix("b against a by judge: ")[:42] for caveat in caveats] == [
+        "1 of 19 prompts have no usable verdict; th",
+        "18 prompts are few; the interval is wide, ",
+        "the longer answer won 1.00 [0.81, 1.00] of",
+    ]
+
+
+def test_an_item_holds_the_answers_and_every_verdict_in_contestants_names() -> None:
+    def say(prompt: str, sample: int, rater: str, first: str, second: str) -> str:
+        return "first" if first == "b" else "invalid: refused"
+
+    (item,) = build(evidence(prompts(1), say)).items
+    assert [(a.contestant, a.text) for a in item.answers] == [("a", "a on p0 0"), ("b", "b on p0 0")]
+    assert [(o.first, o.second, o.preferred, o.status, o.failure) for o in item.opinions] == [
+        ("a", "b", None, "invalid", "refused"),
+        ("b", "a", "b", "ok", ""),
+    ]
+
+
+# ---------------------------------------------------------------- the record
+
+
+def test_pairs_are_found_by_their_names_and_the_judge() -> None:
+    report = build(
+        evidence(prompts(2), winner("tie", "tie"), names="abc", benches={"first": ["first"], "second": ["second"]})
+    )
+    assert report.pairs["a", "c"].judge == "first"
+    assert report.pairs["a", "c", "second"].judge == "second"
+    assert report.pairs[0] is report.pairs["a", "b"]
+    for missing in (("c", "a"), ("a", "b", "third")):
+        with pytest.raises(KeyError):
+            report.pairs[missing]
+
+
+def test_a_data_frame_has_one_row_a_pair_and_judge_with_the_reports_numbers() -> None:
+    report = build(
+        evidence(prompts(4), winner("b", "b", "a", "invalid: refused"), benches={"one": ["one"], "two": ["ann", "bob"]})
+    )
+    frame = report.to_frame()
+    assert list(zip(frame.a, frame.b, frame.judge, strict=True)) == [("a", "b", "one"), ("a", "b", "two")]
+    rate = estimate(report.pairs["a", "b"].win_rate)
+    row = frame.iloc[0]
+    assert (row.win_rate_value, row.win_rate_low, row.win_rate_high, row.win_rate_of) == (
+        *(rate.value, rate.low, rate.high),
+        "b",
+    )
+    assert (row.bounds_low, row.bounds_high, row.used, row.invalid) == (0.5, 0.75, 3, 1)
