@@ -1,6 +1,6 @@
 """Real answers and GPT-4's recorded verdicts (AlpacaEval): the win rates of the file, and the published ones.
 
-The published figures are the leaderboard rows of tatsu-lab/alpaca_eval at cd543a1, win_rate = 100 * mean(preference - 1).
+The published figures are leaderboard rows of tatsu-lab/alpaca_eval at cd543a1; win_rate = 100 * mean(preference - 1).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Cli, write_jsonl
 
 import sciexam as sx
+from conftest import Cli, write_jsonl
 
 REFERENCE = {"v1": "text_davinci_003", "v2": "gpt4_1106_preview"}
 RATER = {"v1": "alpaca_eval_gpt4", "v2": "weighted_alpaca_eval_gpt4_turbo"}
@@ -121,7 +121,7 @@ def test_recorded_verdicts_on_all_prompts_give_the_published_win_rates(
         assert (pair.wins, pair.losses, pair.ties) == (row["n_wins"], row["n_wins_base"], row["n_draws"])
         assert pair.used == row["n_total"]
         assert pair.planned == 805
-        # Their interval, +-1.96 standard errors, takes prompts as independent too: ours agrees where neither is extreme.
+        # Their +-1.96 standard errors take prompts as independent too: ours agrees where neither is extreme.
         if 20 < row["win_rate"] < 80:
             width = 100 * (pair.win_rate.high - pair.win_rate.low)
             assert width == pytest.approx(2 * 1.96 * row["standard_error"], rel=0.05)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from conftest import COMMAND, Cli, answers, clean_environment, write_jsonl, write_suite
 
 KEY = "sk-sentinel-0123456789abcdef"

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import answers, write_jsonl, write_suite
-from endpoint import Body, Endpoint, nonce_of, prompt_of
 
 import sciexam as sx
+from conftest import answers, write_jsonl, write_suite
+from endpoint import Body, Endpoint, nonce_of, prompt_of
 from sciexam import exam
 from sciexam.errors import Interrupted, UsageError
 from sciexam.exam.sitting import Progress
@@ -184,7 +184,7 @@ def test_an_edited_judge_is_another_judge(tmp_path: Path, monkeypatch: pytest.Mo
 
 @dataclass(slots=True)
 class Holder:
-    """A judge with state: a threshold that changes it, a client and a set whose reprs change from process to process."""
+    """A judge with state: a threshold that matters, and a client and a set whose reprs differ between processes."""
 
     threshold: int
     client: object

@@ -62,7 +62,7 @@ def test_any_text_comes_back_as_it_was(store: Store, text: str) -> None:
     reply = Reply(
         key(1),
         text,
-        failure="" if not text else text,
+        failure=text,
         finish_reason=text,
         model=text,
         raw=text.encode("utf-8", "surrogatepass"),
@@ -180,10 +180,15 @@ def test_the_writer_tells_only_of_what_another_connection_can_read(store: Store)
 def test_what_a_commit_raises_reaches_the_one_who_puts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Store(tmp_path / "l.sqlite") as store:
         monkeypatch.setattr(store, "append", lambda facts: (_ for _ in ()).throw(StoreError("no space left")))
-        with pytest.raises(StoreError, match="no space left"), store.writer() as writer:
-            for number in range(5000):
-                writer.put(Reply(key(number), "x"))
-                time.sleep(0.001)
+
+        def put_many() -> None:
+            with store.writer() as writer:
+                for number in range(5000):
+                    writer.put(Reply(key(number), "x"))
+                    time.sleep(0.001)
+
+        with pytest.raises(StoreError, match="no space left"):
+            put_many()
 
 
 def test_few_replies_that_were_paid_for_can_be_waiting_for_their_commit(
@@ -305,7 +310,8 @@ FULL = """
             resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
             with store.writer(lambda facts: safe.extend(f.key for f in facts)) as writer:
                 for number in range(20_000):
-                    writer.put(Reply(hashlib.sha256(str(number).encode()).hexdigest(), str(number) * 50, raw=bytes(str(number) * 97, "ascii")))
+                    key = hashlib.sha256(str(number).encode()).hexdigest()
+                    writer.put(Reply(key, str(number) * 50, raw=bytes(str(number) * 97, "ascii")))
     except StoreError as error:
         print(json.dumps({"error": str(error), "safe": safe}))
 """
@@ -330,7 +336,8 @@ def test_a_ledger_that_may_not_be_written_is_refused_before_anything_is_asked(tm
     path = tmp_path / "l.sqlite"
     Store(path).close()
     # As root first, so that everything is imported: the interpreter itself may lie where others cannot read.
-    code = "import os, sys; from sciexam.store import Store; Store(sys.argv[1]).close(); os.setuid(65534); Store(sys.argv[1])"
+    code = "import os, sys; from sciexam.store import Store; Store(sys.argv[1]).close(); "
+    code += "os.setuid(65534); Store(sys.argv[1])"
     tmp_path.chmod(0o755)
     for folder in tmp_path.parents:
         if folder.owner() == "root" and str(folder).startswith("/tmp/pytest"):

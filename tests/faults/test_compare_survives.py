@@ -1,4 +1,4 @@
-"""The real command line against a real server: killed, stopped, doubled, misled; nothing paid for is lost or paid twice.
+"""The real command line against a real server: killed, stopped, doubled, misled; nothing is lost or paid for twice.
 
 Rows F1, F2, F5, F10, F13, F15, F16, F17, F21, F22, F23 and A15 of the fault matrix that sciexam promises to stand.
 """
@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import COMMAND, ROOT, Cli, answers, clean_environment, write_suite
 
+from conftest import COMMAND, ROOT, Cli, answers, clean_environment, write_suite
 from sciexam.store.writer import UNCOMMITTED_REPLIES
 
 PROMPTS = 40

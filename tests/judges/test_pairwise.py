@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from endpoint import Endpoint
 
+from endpoint import Endpoint
 from sciexam.errors import UsageError
 from sciexam.judges import open_judge, settings_of
 from sciexam.judges.pairwise import PairwiseJudge
@@ -19,14 +19,10 @@ from sciexam.judges.settings import CustomJudge, EndpointJudge, MeasuresJudge, S
 from sciexam.rubric import Rubric
 from sciexam.types import Conversation, Judge, Message, Order, Presentation, Prompt, Reply, Verdict
 
+LEVELS = [{"label": "no", "anchor": "x"}, {"label": "yes", "anchor": "y"}]
 RUBRIC = Rubric.model_validate(
-    {
-        "rubric": "r",
-        "criteria": [
-            {"name": "c", "question": "Is it good?", "levels": [{"label": "no", "anchor": "x"}, {"label": "yes", "anchor": "y"}]}
-        ],
-    }
-)  # fmt: skip
+    {"rubric": "r", "criteria": [{"name": "c", "question": "Is it good?", "levels": LEVELS}]}
+)
 
 
 class Canned:
@@ -71,7 +67,7 @@ def verdict_line(conversation: Conversation, level: str) -> Reply:
 
 def test_each_reply_becomes_the_verdict_on_its_own_presentation_whatever_comes_first() -> None:
     levels = ["A>>B", "B>A", "A=B"]
-    one, model = judge(lambda c: verdict_line(c, levels[int(c.key[3:])]))
+    one, _ = judge(lambda c: verdict_line(c, levels[int(c.key[3:])]))
     found = {v.key: v for v in one.judge([shown(i) for i in range(3)])}
     assert [(found[f"key{i}"].preferred, found[f"key{i}"].strength, found[f"key{i}"].prompt) for i in range(3)] == [
         ("first", "strong", "q0"),
