@@ -13,6 +13,7 @@ from sciexam.types import Comparison, Order, Presentation, Prompt, Response, Sta
 Policy = Literal["mean", "conservative"]
 Slot = tuple[str, str, int]  # contestant, prompt id, sample
 
+ROUNDING = 1e-9  # an average that misses one half by less is one half
 STRENGTH = {"slight": 1.0, "clear": 2.0, "strong": 3.0}
 
 
@@ -148,6 +149,6 @@ def _preference_for_b(verdict: Verdict, order: Order) -> float | None:
 def _combine(scores: Sequence[float], policy: Policy) -> float:
     if policy == "mean":
         return sum(scores) / len(scores)
-    if all(score > 0.5 for score in scores):
+    if all(score > 0.5 + ROUNDING for score in scores):
         return 1.0
-    return 0.0 if all(score < 0.5 for score in scores) else 0.5
+    return 0.0 if all(score < 0.5 - ROUNDING for score in scores) else 0.5
