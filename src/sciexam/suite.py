@@ -33,6 +33,12 @@ class Price(Record):
     input: float = Field(ge=0)
     output: float = Field(ge=0)
 
+    def of(self, input_tokens: int | None, output_tokens: int | None) -> float | None:
+        """What a call cost in USD; None where the endpoint did not say how many tokens it took."""
+        if input_tokens is None or output_tokens is None:
+            return None
+        return (input_tokens * self.input + output_tokens * self.output) / 1e6
+
 
 class SuiteFile(Record):
     """The YAML file as written."""

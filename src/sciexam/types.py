@@ -17,6 +17,8 @@ Strength = Literal["slight", "clear", "strong"]
 Kind = Literal["judge", "human"]
 Status = Literal["ok", "invalid", "failed", "skipped"]
 
+TRUNCATED = "truncated"  # the failure of a reply that was cut off by the token limit before it was of use
+
 
 class Record(BaseModel):
     """Base of everything read from YAML or JSON Lines: frozen, and an unknown key is an error."""

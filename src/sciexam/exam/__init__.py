@@ -53,14 +53,17 @@ def compare(
         ledger.add_run(plan.run, json.dumps(manifest))
         sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid)
         sitting.hold(models)
-        report = build(read_facts(plan, ledger, sitting.calls(), sitting.skipped))
+        report = build(read_facts(plan, ledger, sitting.calls, sitting.skipped))
         _write(report, manifest, Path(results))
     return report
 
 
 def report(run: str, store: str | Path | None = None, results: str | Path = "results") -> Report:
     """The report of an earlier run (an id, or its unique beginning), counted again from the ledger without any call."""
-    with Store(store or Path(results) / "ledger.sqlite") as ledger:
+    location = str(store or Path(results) / "ledger.sqlite")
+    if "://" not in location and not Path(location).is_file():
+        raise UsageError(f"{location}: no ledger there; name it with --store or --results")
+    with Store(location) as ledger:
         text = ledger.manifest(run)
         if text is None:
             raise UsageError(f"{run!r} is not a run in {ledger.location}; `sciexam compare` prints the run's id")

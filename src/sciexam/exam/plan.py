@@ -159,11 +159,16 @@ def _raters(
                 by_name=getattr(one, "by_name", False),
                 orders="both" if isinstance(spec, RecordedJudge) else orders or settings.orders or "both",
                 repeats=getattr(one, "repeats", settings.samples),
-                model=spec.model if isinstance(spec, EndpointJudge) else None,
+                model=_model_of(spec),
                 judge=one,
             ),
             _describe(spec, kind, humans),
         )
+
+
+def _model_of(spec: JudgeSpec | None) -> str | None:
+    """The model that a judge calls, for prices; None for a judge that calls none."""
+    return "scripted" if isinstance(spec, ScriptedJudge) else getattr(spec, "model", None)
 
 
 def _describe(spec: JudgeSpec | None, kind: Kind, humans: int) -> str:

@@ -15,7 +15,7 @@ from sciexam.exam.plan import Plan, Rater, conversations_of, presentations_of
 from sciexam.models.recorded import RecordedModel
 from sciexam.report.record import Calls
 from sciexam.store import Fact, Store, Writer
-from sciexam.types import Comparison, Conversation, Model, Presentation, Reply, Response, Verdict
+from sciexam.types import TRUNCATED, Comparison, Conversation, Model, Presentation, Reply, Response, Verdict
 
 CLAIM_ROWS = 64
 POLL_SECONDS = 0.2
@@ -85,8 +85,7 @@ class Sitting:
         self._responses: dict[Slot, Response] = {}
         self._paired: set[tuple[str, str, str, int]] = set()
         self._count = Progress(0, 0, 0, 0)
-        self._tally: list[tuple[str | None, Reply]] = []
-        self._reused = 0
+        self._calls = Calls()
         self._asked: list[Any] = []
         self.skipped: dict[str, Fact] = {}
 
@@ -103,22 +102,10 @@ class Sitting:
         if self._stop.is_set():
             raise Interrupted(f"stopped at {self._safe()}; run the same command to go on")
 
+    @property
     def calls(self) -> Calls:
         """What was asked of models now, and what it cost by the suite's prices."""
-        usd: float | None = 0.0
-        for model, reply in self._tally:
-            price = self._plan.suite.prices.get(model or "")
-            if price is None or reply.input_tokens is None or reply.output_tokens is None:
-                usd = None
-            elif usd is not None:
-                usd += (reply.input_tokens * price.input + reply.output_tokens * price.output) / 1e6
-        return Calls(
-            made=len(self._tally),
-            reused=self._reused,
-            input_tokens=sum(reply.input_tokens or 0 for _, reply in self._tally),
-            output_tokens=sum(reply.output_tokens or 0 for _, reply in self._tally),
-            usd=usd,
-        )
+        return self._calls
 
     def _together(self, answering: Sequence[Callable[[], None]], marking: Sequence[Callable[[], None]]) -> None:
         """Run all tasks at once. The first failure stops the others, and is raised when they have ended."""
@@ -175,7 +162,7 @@ class Sitting:
             self._answered([Response(contestant, *slot[1:], reply) for slot in slots[reply.key]])
 
         owed = [c for c in {c.key: c for c in conversations.values()}.values() if self._owes(stored.get(c.key))]
-        self._plan_more(responses=len(owed))
+        self._expect(responses=len(slots), of_them_stored=len(slots) - len(owed))
         for key in slots.keys() - {conversation.key for conversation in owed}:
             take(stored[key], new=False)
         self._ask(contestant, owed, stored, self._store.replies, model.generate, take, writer)
@@ -207,7 +194,7 @@ class Sitting:
                     self._account(rater.model, verdict.reply, new)
 
             owed = [p for p in shown.values() if self._owes(stored.get(p.key))]
-            self._plan_more(verdicts=len(owed))
+            self._expect(verdicts=len(shown), of_them_stored=len(shown) - len(owed))
             for key in shown.keys() - {p.key for p in owed}:
                 take(stored[key], new=False)
             self._ask(rater.name, owed, stored, self._store.verdicts, rater.judge.judge, take, writer)
@@ -215,8 +202,14 @@ class Sitting:
     # -------------------------------------------------------- both
 
     def _owes(self, fact: Fact | None) -> bool:
-        """Whether a fact is to be asked for: it is not there, its call failed, or it is invalid and may be retried."""
-        return fact is None or fact.status == "failed" or (fact.status == "invalid" and self._retry_invalid)
+        """Whether a fact is to be asked for: it is not there, its call failed, or it is invalid and may be retried.
+
+        A verdict that was cut off is owed its second attempt, which a kill may have come before.
+        """
+        if fact is None or fact.status == "failed":
+            return True
+        cut_off = isinstance(fact, Verdict) and fact.failure == TRUNCATED and fact.attempt == 0
+        return fact.status == "invalid" and (self._retry_invalid or cut_off)
 
     def _ask(
         self,
@@ -246,10 +239,10 @@ class Sitting:
                     raise UsageError(f"{name} gave back {fact!r:.80}, which answers nothing that it was asked")
                 if fact.status == "skipped":
                     self.skipped[fact.key] = fact
-                    self._store.release([fact.key])
                 else:
                     writer.put(fact)
                 settle(fact, True)
+            self._store.release(settled & self.skipped.keys())
             others = {one.key for one in theirs}
             for one in [] if self._ending else owed:
                 if one.key not in settled | others:
@@ -292,18 +285,29 @@ class Sitting:
                     yield one
 
     def _account(self, model: str | None, reply: Reply | None, new: bool) -> None:
+        """Count a call by its price; the cost is unknown as soon as one call's is."""
         with self._lock:
-            if new and reply is not None:
-                self._tally.append((model, replace(reply, raw=b"", text="")))
-            elif not new:
-                self._reused += 1
+            c = self._calls
+            if not new:
+                self._calls = replace(c, reused=c.reused + 1)
+            elif reply is not None:
+                price = self._plan.suite.prices.get(model or "")
+                cost = price.of(reply.input_tokens, reply.output_tokens) if price else None
+                self._calls = Calls(
+                    made=c.made + 1,
+                    reused=c.reused,
+                    input_tokens=c.input_tokens + (reply.input_tokens or 0),
+                    output_tokens=c.output_tokens + (reply.output_tokens or 0),
+                    usd=None if cost is None or c.usd is None else c.usd + cost,
+                )
 
-    def _plan_more(self, responses: int = 0, verdicts: int = 0) -> None:
+    def _expect(self, responses: int = 0, verdicts: int = 0, of_them_stored: int = 0) -> None:
         with self._lock:
             c = self._count
-            self._count = replace(
-                c,
+            self._count = Progress(
+                responses=c.responses + (of_them_stored if responses else 0),
                 responses_planned=c.responses_planned + responses,
+                verdicts=c.verdicts + (of_them_stored if verdicts else 0),
                 verdicts_planned=c.verdicts_planned + verdicts,
             )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from sciexam.documents import digest
 from sciexam.judges.parsing import parse_verdict
 from sciexam.judges.rendering import JudgeTemplate, nonce
-from sciexam.types import Conversation, Kind, Message, Model, Presentation, Reply, Verdict
+from sciexam.types import TRUNCATED, Conversation, Kind, Message, Model, Presentation, Reply, Verdict
 
 
 class PairwiseJudge:
@@ -24,7 +24,7 @@ class PairwiseJudge:
     def judge(self, presentations: Iterable[Presentation]) -> Iterator[Verdict]:
         cut: list[Presentation] = []
         for presentation, reply in self._ask(presentations, None):
-            if reply.finish_reason == "length" or reply.failure == "truncated":
+            if reply.finish_reason == "length" or reply.failure == TRUNCATED:
                 cut.append(presentation)
             yield self._verdict(presentation, reply)
         for presentation, reply in self._ask(cut, 2 * self._max_tokens):
@@ -52,7 +52,7 @@ class PairwiseJudge:
     def _verdict(self, presentation: Presentation, reply: Reply) -> Verdict:
         failure, status = reply.failure, reply.status
         if reply.finish_reason == "length":
-            failure, status = "truncated", "invalid"
+            failure, status = TRUNCATED, "invalid"
         if failure:
             return presentation.verdict(self.name, status=status, failure=failure, reply=reply)
         parsed = parse_verdict(reply.text, self._template.form, nonce(presentation), self._template.rubric.ties)

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from sciexam.types import Reply, Status
+from sciexam.types import TRUNCATED, Reply, Status
 
 Kind = Literal["again", "rate", "refused", "parameter", "final"]
 
@@ -104,7 +104,7 @@ def _usable(text: str, refused: bool, finish: str) -> tuple[Status, str]:
         return "invalid", "refused"
     if text.strip():
         return "ok", ""
-    return "invalid", "truncated" if finish == "length" else "empty"
+    return "invalid", TRUNCATED if finish == "length" else "empty"
 
 
 def without_thought(text: str) -> str:

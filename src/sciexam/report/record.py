@@ -163,8 +163,8 @@ class Report:
 
     @property
     def incomplete(self) -> bool:
-        """Whether calls failed, or a pair has no usable verdict at all."""
-        return any(pair.failed or not pair.used for pair in self.pairs)
+        """Whether calls failed, or all verdicts on a pair are invalid."""
+        return any(pair.failed or (pair.invalid and not pair.used) for pair in self.pairs)
 
     def to_json(self, items: bool = False) -> dict[str, Any]:
         """Plain values for strict JSON: no NaN, no infinity. `items` adds the answers and verdicts."""
@@ -184,7 +184,7 @@ class Report:
             for key, value in row.items():
                 if isinstance(value, dict) and key not in ("reasons",):
                     yield from flat(value, f"{prefix}{key}_")
-                elif not isinstance(value, (list, dict)):
+                elif not isinstance(value, (list, dict)) and key not in ("bounds", "length"):
                     yield prefix + key, value
 
         return pd.DataFrame([dict(flat(row)) for row in self.to_json()["pairs"]])
