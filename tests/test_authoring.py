@@ -167,7 +167,7 @@ def test_the_default_suite_is_found_from_anywhere(sciexam: Cli) -> None:
         (["compare", "base", "sft", "--margin", "0.9"], "--margin: a difference of win rates between 0 and 0.5"),
         (["compare", "base", "sft", "--by", "nosuch"], "no prompt has this field; known: category, group, level"),
         (["compare", "old.jsonl", "new.jsonl"], "old.jsonl: no such file of answers"),
-        (["report", "nosuch"], "'nosuch' is not a run in results/ledger.sqlite"),
+        (["report", "nosuch"], "results/ledger.sqlite: no ledger there; name it with --store or --results"),
     ],
 )
 def test_bad_input_is_refused_with_exit_2_and_what_to_type_instead(

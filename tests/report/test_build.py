@@ -179,6 +179,7 @@ def share_of_b(world: Mapping[str, Any], prompt: str, raters: Sequence[str], a: 
 def test_every_planned_prompt_is_counted_once_and_only_verdicts_are_wins_ties_or_losses(world: dict[str, Any]) -> None:
     report = built(world)
     assert len(report.pairs) == len(list(combinations(world["names"], 2))) * len(world["benches"])
+    lacking = 0
     for found in report.pairs:
         worth = [share_of_b(world, one.id, world["benches"][found.judge], found.a, found.b) for one in world["asked"]]
         scores = [share for share in worth if isinstance(share, Fraction)]
@@ -209,7 +210,8 @@ def test_every_planned_prompt_is_counted_once_and_only_verdicts_are_wins_ties_or
             assert found.bounds is None
             assert found.p_value is None
             assert isinstance(found.win_rate, Undefined)
-        assert report.incomplete >= (not scores or bool(causes["failed"]))
+        lacking += causes["failed"] > 0 or (causes["invalid"] > 0 and not scores)
+    assert report.incomplete == (lacking > 0)
 
 
 @settings(max_examples=60)
