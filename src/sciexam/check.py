@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,26 +12,28 @@ from sciexam.battles import cluster
 from sciexam.documents import read_jsonl
 from sciexam.errors import SciexamError
 from sciexam.judges import open_judge
-from sciexam.judges.settings import EndpointJudge, JudgeSpec
+from sciexam.models import open_model
 from sciexam.models.recorded import RecordedModel, read_responses
 from sciexam.suite import Suite
 from sciexam.types import Prompt
 
 SHOWN = 5  # ids or lines that a message lists
+LONG_WORDS = 4  # a prompt of more words than this is also looked for inside longer texts
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of a check: a fault has to be mended, the rest is good to know."""
+    """One line of a check: a fault has to be mended, what is unchecked may hide one, the rest is good to know."""
 
     text: str
     fault: bool = False
+    unchecked: bool = False
 
 
 def check(suite: Suite) -> list[Finding]:
     """Look at prompts, recorded answers, judges and training data. Reads files; calls no model."""
     findings = [Finding(f"{len(suite.prompts)} prompts in {_count_categories(suite)}; rubric {suite.rubric.rubric!r}")]
-    for part in (_same_text, _answers, _judges, _contamination):
+    for part in (_same_text, _answers, _contestants, _judges, _contamination):
         try:
             findings += part(suite)
         except SciexamError as error:
@@ -75,62 +77,75 @@ def _answers(suite: Suite) -> Iterator[Finding]:
             yield Finding(f"{path}: {len(unmatched)} answers match no prompt: {shown}", fault=True)
 
 
+def _contestants(suite: Suite) -> Iterator[Finding]:
+    """Open every contestant that is no file of answers, as `compare` would, and ask it nothing."""
+    for name in suite.contestants:
+        spec = suite.models[name]
+        if getattr(spec, "responses", None) is not None:
+            continue
+        try:
+            open_model(name, spec, suite.generation_of(name))
+            yield Finding(f"{name}: ready; it was not called")
+        except SciexamError as error:
+            yield from (Finding(f"{name}: {line}", fault=True) for line in str(error).splitlines())
+
+
 def _judges(suite: Suite) -> Iterator[Finding]:
     for name, spec in suite.judges.items():
         try:
-            yield Finding(f"judge {name}: {_judge(name, spec, suite)}")
+            raters = open_judge(name, spec, suite.rubric)
+            yield Finding(f"judge {name}: ready" + (f", {len(raters)} raters" if len(raters) > 1 else ""))
         except SciexamError as error:
-            yield from (Finding(line, fault=True) for line in str(error).splitlines())
-
-
-def _judge(name: str, spec: JudgeSpec, suite: Suite) -> str:
-    if isinstance(spec, EndpointJudge):
-        from sciexam.judges.rendering import JudgeTemplate
-
-        JudgeTemplate(spec.template, spec.verdict, suite.rubric)
-        return f"template {spec.template!r} renders; the endpoint was not called"
-    raters = open_judge(name, spec, suite.rubric)
-    return "ready" + (f", {len(raters)} raters" if len(raters) > 1 else "")
+            yield from (Finding(f"judge {name}: {line}", fault=True) for line in str(error).splitlines())
 
 
 def _contamination(suite: Suite) -> Iterator[Finding]:
     """Prompts of the exam that stand word for word in training data: case, spacing and punctuation aside."""
-    asked = {normalise(prompt.text): prompt.id for prompt in suite.prompts}
+    asked = {normalise(prompt.messages[-1].content): prompt.id for prompt in suite.prompts}
     asked.pop("", None)  # a prompt without a word would match every empty line
     for name, spec in suite.models.items():
         for key in ("data", "prompts"):
-            path = getattr(spec, key, None)
-            if path is None:
+            if (path := getattr(spec, key, None)) is None:
                 continue
             if not Path(path).is_file():
-                yield Finding(f"{name}: {key}: {path}: no such file; its training data were not checked")
+                yield Finding(
+                    f"{name}: {key}: {path}: no such file; its training data were not checked", unchecked=True
+                )
                 continue
             try:
-                found = [(n, asked[t]) for n, line in read_jsonl(Path(path)) for t in _questions(line) if t in asked]
+                found = [(n, hit) for n, line in read_jsonl(Path(path)) if (hit := _first_asked(line, asked))]
             except SciexamError as error:
                 yield from (Finding(line, fault=True) for line in str(error).splitlines())
                 continue
             if found:
-                shown = ", ".join(f"line {number} is {prompt}" for number, prompt in found[:SHOWN])
+                shown = ", ".join(f"line {number} holds {prompt}" for number, prompt in found[:SHOWN])
                 yield Finding(f"{path}: {len(found)} lines train {name} on prompts of the exam: {shown}", fault=True)
             else:
-                yield Finding(f"{name}: no prompt of the exam stands in {Path(path).name}")
+                yield Finding(f"{name}: no prompt of the exam stands word for word in {Path(path).name}")
 
 
-def _questions(line: dict[str, Any]) -> Iterator[str]:
-    """Everything in a training line that may be a question: `prompt`, `text`, `instruction`, and users' messages."""
-    for key in ("prompt", "text", "instruction", "question"):
-        if isinstance(line.get(key), str):
-            yield normalise(line[key])
-    for key in ("messages", "prompt"):
-        if isinstance(line.get(key), list):
-            yield from _users(line[key])
+def _first_asked(line: Any, asked: Mapping[str, str]) -> str | None:
+    """The id of a prompt that stands in a training line, in whatever field; short prompts must be the whole of it."""
+    for text in map(normalise, _strings(line)):
+        if text in asked:
+            return asked[text]
+        padded = f" {text} "
+        for question, prompt in asked.items():
+            if question.count(" ") >= LONG_WORDS and f" {question} " in padded:
+                return prompt
+    return None
 
 
-def _users(messages: Iterable[Any]) -> Iterator[str]:
-    for message in messages:
-        if isinstance(message, dict) and message.get("role") == "user" and isinstance(message.get("content"), str):
-            yield normalise(message["content"])
+def _strings(value: Any) -> Iterator[str]:
+    """Every string in a JSON value: the formats of training data differ, and a question may stand in any field."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
 
 
 def normalise(text: str) -> str:

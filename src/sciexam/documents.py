@@ -28,7 +28,6 @@ R = TypeVar("R", bound=BaseModel)
 MAX_YAML_BYTES = 4_000_000
 MAX_LINE_BYTES = 16_000_000
 MAX_DEPTH = 60
-MAX_FAULTS = 20
 STALE_SECONDS = 60
 
 
@@ -335,6 +334,11 @@ def _faults(error: ValidationError, path: Path, lines: Mapping[Loc, int], value:
             what = "keys are never written in files; name the environment variable that holds it: api_key_env: NAME"
         elif item["type"] == "extra_forbidden":
             what = f"unknown key{did_you_mean(str(item['loc'][-1]), _keys_at(model, item['loc'][:-1]))}"
+        elif item["type"] in ("unknown_model", "unknown_judge") and isinstance(item["input"], Mapping):
+            key = "stage" if item["input"].get("stage") is not None else "backend"
+            word, known = item["input"].get(key), re.findall(r"\w+", what.partition(":")[2])
+            if word is not None:
+                loc, what = (*loc, key), f"{word!r} is not known{did_you_mean(str(word), known)}"
         elif item["type"] == "missing":
             loc, what = (*loc, item["loc"][-1]), "this key is missing"
         elif item["type"] in ("model_type", "dict_type"):
@@ -344,7 +348,7 @@ def _faults(error: ValidationError, path: Path, lines: Mapping[Loc, int], value:
             if isinstance(item["input"], (str, int, float, bool)) and item["type"] != "value_error":
                 what += f", not {item['input']!r}"
         found.append(_fault(path, lines, loc, what))
-    return found[:MAX_FAULTS] + ([f"{path}: and {len(found) - MAX_FAULTS} more"] if len(found) > MAX_FAULTS else [])
+    return found
 
 
 def _fault(path: Path, lines: Mapping[Loc, int], loc: Loc, what: str) -> str:

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MAX_FAULTS = 20  # that a message lists
+
 
 class SciexamError(Exception):
     """The root: `except SciexamError` catches all that sciexam raises on purpose."""
@@ -31,7 +33,9 @@ class DocumentError(UsageError):
 
     def __init__(self, faults: Iterable[str]):
         self.faults = tuple(faults)
-        super().__init__("\n".join(self.faults))
+        shown = self.faults[:MAX_FAULTS]
+        more = [f"and {len(self.faults) - MAX_FAULTS} more"] if len(self.faults) > MAX_FAULTS else []
+        super().__init__("\n".join([*shown, *more]))
 
 
 class EndpointRefused(UsageError):

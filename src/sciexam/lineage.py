@@ -110,8 +110,8 @@ ModelSpec = Annotated[
     Discriminator(
         kind_of,
         custom_error_type="unknown_model",
-        custom_error_message="neither a backend (openai, scripted, package.module:Class) nor a stage "
-        f"({', '.join(STAGES)}) is named here",
+        custom_error_message="name what it is by one of responses, weights, backend or stage: openai, scripted, "
+        f"package.module:Class, {', '.join(STAGES)}",
     ),
 ]
 

@@ -50,7 +50,8 @@ def check(
             typer.echo(plain_text(finding.text))
     if faults := [finding.text for finding in findings if finding.fault]:
         raise DocumentError(faults)
-    typer.echo("nothing is wrong")
+    unchecked = any(finding.unchecked for finding in findings)
+    typer.echo("nothing is wrong in what was checked" if unchecked else "nothing is wrong")
 
 
 def schema(kind: Annotated[Kind, typer.Argument(help="Which file's schema.")]) -> None:
@@ -123,5 +124,8 @@ def _write_new(files: dict[Path, str]) -> None:
     for path in files:
         if path.exists():
             raise UsageError(f"{path} is there already; nothing was written")
-    for path, text in files.items():
-        write_atomically(path, text)
+    try:
+        for path, text in files.items():
+            write_atomically(path, text)
+    except OSError as error:
+        raise UsageError(f"{error.filename or path}: {(error.strerror or str(error)).lower()}") from None

@@ -86,7 +86,7 @@ def compare(
     """
     from sciexam import exam
 
-    chosen, names = _suite(suite, contestants or [], prompts, rubric)
+    chosen, names = _suite(suite, contestants or [], prompts, rubric, judge or [])
     with _interruptible() as stop, _progress(as_json or quiet) as shown:
         report = exam.compare(
             chosen,
@@ -105,15 +105,16 @@ def compare(
             progress=shown,
         )
     _show(report, results, as_json, quiet)
+    if report.incomplete:
+        again = "the same command" if any(pair.failed for pair in report.pairs) else "--retry-invalid"
+        print(f"sciexam: not everything has a result; {again} asks again for it", file=sys.stderr)
+        raise typer.Exit(3)
     if not shown.worked and not as_json:
         print("sciexam: nothing was left to do; every fact was in the ledger", file=sys.stderr)
-    if report.incomplete:
-        print("sciexam: not everything has a result; the same command asks again for what failed", file=sys.stderr)
-        raise typer.Exit(3)
 
 
 def report(
-    run: Annotated[str, typer.Argument(help="A run's id, or its unique beginning.")],
+    run: Annotated[str, typer.Argument(help="A run's id, its unique beginning, or its folder.")],
     store: StorePath = None,
     results: Results = Path("results"),
     as_json: AsJson = False,
@@ -122,21 +123,29 @@ def report(
     """Count an earlier run again from the ledger and write its report. No model is called."""
     from sciexam import exam
 
-    _show(exam.report(run, store, results), results, as_json, quiet)
+    _show(exam.report(Path(run).name, store, results), results, as_json, quiet)
 
 
-def _suite(name: str | None, given: list[str], prompts: Path | None, rubric: str | None) -> tuple[Suite, list[str]]:
+def _suite(
+    name: str | None, given: list[str], prompts: Path | None, rubric: str | None, judges: list[str]
+) -> tuple[Suite, list[str]]:
     """The suite, and the contestants by name; a file among them joins the suite as a recorded model."""
     from sciexam import suite as suites
     from sciexam.errors import UsageError
     from sciexam.rubric import load_rubric
 
+    for one in given:
+        if Path(one).is_file() and not one.endswith((".jsonl", ".json")):
+            raise UsageError(f"{one}: answers are read from .jsonl (a JSON object a line) or AlpacaEval's .json")
     files = [Path(one) for one in given if one.endswith((".jsonl", ".json"))]
     for path in files:
         if not path.is_file():
             raise UsageError(f"{path}: no such file of answers")
     if files and len(files) == len(given) and name is None:
         chosen = suites.suite_of_files(files, prompts, rubric or suites.DEFAULT_RUBRIC)
+        bare = next((prompt.id for prompt in chosen.prompts if not prompt.text.strip().count(" ")), None)
+        if bare and any(one.startswith("openai:") for one in judges):
+            raise UsageError(f"{bare!r} is no question that a judge could read; give the questions with --prompts FILE")
         return chosen, list(chosen.contestants)
     if prompts is not None:
         raise UsageError("--prompts goes with files of answers alone; a suite names its own prompts")
@@ -217,9 +226,9 @@ class _Bar:
             ("verdicts", progress.verdicts, progress.verdicts_planned),
         ):
             if planned:
-                task = self._tasks.setdefault(name, None) or self._bars.add_task(name, total=planned)
-                self._tasks[name] = task
-                self._bars.update(task, completed=done, total=planned)
+                if name not in self._tasks:
+                    self._tasks[name] = self._bars.add_task(name, total=planned)
+                self._bars.update(self._tasks[name], completed=done, total=planned)
 
     def close(self) -> None:
         if self._bars is not None:

@@ -18,12 +18,12 @@ from sciexam.manifest import environment
 from sciexam.report.build import build
 from sciexam.report.record import Calls, Report
 from sciexam.store import Store
-from sciexam.suite import Suite
+from sciexam.suite import Suite, load_suite
 from sciexam.types import Judge
 
 
 def compare(
-    suite: Suite,
+    suite: Suite | str,
     *contestants: str,
     judges: Sequence[str | Judge] = (),
     orders: Literal["both", "one"] | None = None,
@@ -38,7 +38,7 @@ def compare(
     stop: threading.Event | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
-    """Compare contestants of `suite` pairwise: all pairs, by every judge, over its prompts.
+    """Compare contestants of `suite` (or of the one of that name) pairwise: all pairs, by every judge.
 
     `judges` are names of the suite's judges (or `measures`, `openai:MODEL`, a file of verdicts, `humans`) or objects
     with a name and `judge(presentations)`; the suite's own judge by default. `margin` is the difference of win rates
@@ -48,6 +48,7 @@ def compare(
     Setting `stop` ends the run early: calls in flight are waited for, and Interrupted is raised.
     """
     with Store(store or Path(results) / "ledger.sqlite") as ledger:
+        suite = load_suite(suite) if isinstance(suite, str) else suite
         plan, models = make_plan(suite, contestants, judges, orders, policy, margin, by, limit, max_wait)
         manifest = environment() | {"run": plan.run, "plan": to_manifest(plan)}
         ledger.add_run(plan.run, json.dumps(manifest))

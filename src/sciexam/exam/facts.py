@@ -23,7 +23,8 @@ def read_facts(plan: Plan, store: Store, calls: Calls, skipped: Mapping[str, Fac
     comparisons = list(pair(plan.prompts, plan.contestants, plan.samples, responses))
     if not comparisons and all(r.reply.status in ("ok", "skipped") for r in responses.values()):
         raise UsageError(
-            f"no prompt of suite {plan.suite.name!r} has an answer from both of {', '.join(plan.contestants)}"
+            f"no prompt of suite {plan.suite.name!r} has an answer from both of {', '.join(plan.contestants)}; "
+            "do the files name the prompts alike?"
         )
     benches = [_bench(plan, name, store, comparisons, skipped) for name in plan.benches]
     return Evidence(
@@ -117,7 +118,10 @@ def _humans(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Benc
             mine = by_rater.setdefault(stored.rater, {})
             mine.setdefault(name_of(comparison), []).append((presentation, verdict))
     if comparisons and not shown:
-        raise UsageError(f"the ledger {store.location} holds no human verdict on {', '.join(plan.contestants)}")
+        raise UsageError(
+            f"the ledger {store.location} holds no human verdict on {', '.join(plan.contestants)}; "
+            "name a file of verdicts as a judge first: --judge verdicts.jsonl"
+        )
     by_name = {name_of(c): c for c in comparisons}
     battles = [
         resolve(by_name[key], verdicts, rater, plan.policy)

@@ -91,7 +91,7 @@ def make_plan(
     limit: int | None,
     max_wait: float,
 ) -> tuple[Plan, dict[str, Model]]:
-    names = tuple(contestants) or suite.contestants
+    names = tuple(contestants) or _baseline_first(suite)
     if len(names) < 2:
         raise UsageError("a comparison needs two contestants: sciexam compare A B")
     if len(set(names)) < len(names):
@@ -129,6 +129,11 @@ def make_plan(
     ), models
 
 
+def _baseline_first(suite: Suite) -> tuple[str, ...]:
+    """The suite's contestants, so ordered that the others are set against the baseline."""
+    return tuple(sorted(suite.contestants, key=lambda name: name != suite.baseline))
+
+
 def _check_field(prompts: Sequence[Prompt], by: str) -> None:
     if by != "category" and all(field_of(prompt, by) is None for prompt in prompts):
         known = {"category", "group", *(key for prompt in prompts for key in prompt.metadata)}
@@ -147,6 +152,10 @@ def _raters(
     humans = sum(getattr(one, "kind", "judge") == "human" for one in opened)
     for one in opened:
         assert not isinstance(one, str)
+        if not isinstance(getattr(one, "name", None), str) or not callable(getattr(one, "judge", None)):
+            raise UsageError(
+                f"{type(one).__name__} is no judge: a judge has a `name` and a method judge(presentations)"
+            )
         kind: Kind = getattr(one, "kind", "judge")
         bench = str(judge) if isinstance(judge, str) and (kind == "human" or len(opened) == 1) else one.name
         yield (

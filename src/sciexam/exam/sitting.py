@@ -312,10 +312,11 @@ class Sitting:
             )
 
     def _durable(self, facts: Sequence[Fact]) -> None:
-        verdicts = sum(isinstance(fact, Verdict) for fact in facts)
+        given = [fact for fact in facts if fact.status != "failed"]
+        verdicts = sum(isinstance(fact, Verdict) for fact in given)
         with self._lock:
             c = self._count
-            self._count = replace(c, responses=c.responses + len(facts) - verdicts, verdicts=c.verdicts + verdicts)
+            self._count = replace(c, responses=c.responses + len(given) - verdicts, verdicts=c.verdicts + verdicts)
         if self._progress:
             self._progress(self._count)
 

@@ -46,6 +46,7 @@ def _pairwise(name: str, spec: EndpointJudge | ScriptedJudge, rubric: Rubric, ma
         update=spec.generation.model_dump(exclude_unset=True) if spec.generation else {}
     )
     template = JudgeTemplate(spec.template, spec.verdict, rubric)
+    template.check_complete()
     return PairwiseJudge(name, open_model(name, spec, generation, max_wait), template, generation.max_tokens)
 
 

@@ -33,24 +33,31 @@ class JudgeTemplate:
     def __init__(self, name: str, form: VerdictForm | None, rubric: Rubric):
         from jinja2 import TemplateSyntaxError, meta
 
+        self.name = name
         source = _source(name)
         self.form: VerdictForm = form or SHIPPED.get(name, "nonce")
         self.rubric = rubric
         self.digest = digest({"template": source, "form": self.form, "rubric": rubric})
         environment = sandbox()
         try:
-            unknown = meta.find_undeclared_variables(environment.parse(source)) - set(VARIABLES)
+            self._used = meta.find_undeclared_variables(environment.parse(source))
             self._template = environment.from_string(source)
         except TemplateSyntaxError as error:
             raise UsageError(f"{name}:{error.lineno}: {error.message}") from None
         except (RecursionError, SyntaxError, MemoryError):  # of Python's own compiler, too
             raise UsageError(f"{name}: an expression is nested too deep") from None
-        if unknown:
+        if unknown := self._used - set(VARIABLES):
             word = min(unknown)
             raise UsageError(
                 f"{name}: {{{{ {word} }}}} is not a variable of a judge template{did_you_mean(word, VARIABLES)}"
             )
         self.render(Presentation(prompt=_BLANK, first="", second="", order="ab", seal="0" * 32))
+
+    def check_complete(self) -> None:
+        """Refuse a template that leaves out what its verdict rests on: every call would be paid for and be of no use."""
+        needed = {"answer_a", "answer_b", *(["nonce"] if self.form == "nonce" else [])}
+        if missing := sorted(needed - self._used):
+            raise UsageError(f"{self.name}: a template of the form {self.form!r} must show {{{{ {missing[0]} }}}}")
 
     def render(self, presentation: Presentation) -> str:
         """What the judge reads. The presentation's names never enter: only its texts and its seal do."""

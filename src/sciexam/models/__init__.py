@@ -29,6 +29,8 @@ def open_model(name: str, settings: Record, generation: Generation, max_wait: fl
             return RecordedModel(Path(settings.responses))
         case Custom():
             model: Model = load_class(name, settings.backend, "generate")(**settings.settings)
+            if not isinstance(getattr(model, "digest", None), str):
+                raise UsageError(f"model {name!r}: its class has no `digest`, a word that changes with what it says")
             return model
     responses = getattr(settings, "responses", None)
     if responses:

@@ -361,7 +361,7 @@ class _Run:
             self._give_up(f"{self._row} calls in a row failed, the last with: {reason}")
 
     def _give_up(self, why: str) -> None:
-        self._end(Incomplete(f"{self.model.where}: {why}; what came back is kept, run the same command to go on"))
+        self._end(Incomplete(f"{self.model.where}: {why}; is it running, is base_url: right? What came back is kept"))
 
     def _signed(self, reply: Reply, call: _Call) -> Reply:
         asked = call.conversation

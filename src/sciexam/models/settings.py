@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from sciexam.types import Generation, Record
 
@@ -18,13 +19,19 @@ class ModelSettings(Record):
     note: str | None = None
 
 
+def _variable(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):  # it may be a pasted key: it must not be repeated
+        raise ValueError("this is no name of an environment variable; a key itself never goes into a file")
+    return name
+
+
 class Endpoint(ModelSettings):
     """Any OpenAI-compatible endpoint. The key is read from the environment variable `api_key_env`."""
 
     backend: Literal["openai"]
     model: str
     base_url: str | None = None
-    api_key_env: str | None = "OPENAI_API_KEY"
+    api_key_env: Annotated[str, AfterValidator(_variable)] | None = "OPENAI_API_KEY"
     revision: str | None = None
     concurrency: int = Field(16, ge=1, le=4096)
     timeout: float = Field(120.0, gt=0)  # seconds a call may take

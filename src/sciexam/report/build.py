@@ -211,6 +211,8 @@ def _bias(bench: Bench, used: Sequence[Score]) -> Figure:
     """From prompts seen in both orders; or, where each was seen in one, from orders that were mixed."""
     if not bench.sees_order:
         return Undefined("not applicable: this judge scores each answer by itself and cannot see the order")
+    if not used:
+        return Undefined("no prompt has a usable verdict")
     balanced = [s for s in used if all(len(x.by_order) == 2 for x in s.battles)]
     if not balanced:
         orders = {order for s in used for x in s.battles for order in x.by_order}
@@ -272,16 +274,22 @@ def _caveats(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
         cut = sum(reply.finish_reason == "length" for reply in answers)
         if answers and cut > MANY_TRUNCATED * len(answers):
             yield f"{cut} of {len(answers)} answers of {contestant} hit the token limit; raise max_tokens."
+        empty = sum(not reply.text.strip() for reply in answers if reply.status == "ok")
+        if empty:
+            yield f"{empty} of {len(answers)} answers of {contestant} are empty; they are judged as they are."
+    if any(0 < pair.used < FEW_PROMPTS for pair in pairs):
+        fewest = min(pair.used for pair in pairs if pair.used)
+        yield f"{fewest} prompt{'s are' if fewest > 1 else ' is'} few; the intervals are wide, and slices say little."
     for pair in pairs:
         yield from _pair_caveats(pair, f"{pair.b} against {pair.a} by {pair.judge}")
 
 
 def _pair_caveats(pair: Pair, name: str) -> Iterable[str]:
-    judged = pair.used + pair.invalid
-    if judged and pair.invalid > MANY_INVALID * judged:
-        yield f"{name}: {pair.invalid} of {judged} prompts have no usable verdict; the bounds say what that can do."
-    if pair.used and pair.used < FEW_PROMPTS:
-        yield f"{name}: {pair.used} prompts are few; the interval is wide, and categories say little."
+    missing = pair.invalid + pair.failed
+    asked = pair.used + missing
+    if missing > MANY_INVALID * asked:
+        hint = "; the bounds say what that can do" if pair.used else ""
+        yield f"{name}: {missing} of {asked} prompts have no usable verdict{hint}."
     if not isinstance(pair.order_consistency, Undefined) and pair.order_consistency.value < 0.8:
         kept = f"{pair.order_consistency.value:.0%}"
         yield f"{name}: when the order was swapped, the judge kept its verdict in {kept} of the prompts only."

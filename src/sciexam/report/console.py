@@ -16,20 +16,22 @@ from sciexam.report.plain_text import one_line
 from sciexam.report.record import Pair, Report
 from sciexam.stats import Estimate
 
+NARROW = 72  # columns below which the table is left out: the sentences say the same
 WIDE = 110  # columns from which an interval stands beside its value, and not below it
 MOST_CATEGORIES = 3  # pairs whose categories are printed; more of them are left to the report
 
 
 def print_report(report: Report, console: Console, html: Path | None) -> None:
     """Print the results, what they rest on, and where the HTML report is. Writes to `console` and nowhere else."""
-    console.print(_results(report, console))
-    for figure, why in _undefined(report):
-        console.print(_text(console, f"n/a for {figure}: {why}", "dim"))
-    console.print()
+    if console.width >= NARROW:
+        console.print(_results(report, console))
+        for figure, why in _undefined(report):
+            console.print(_text(console, f"n/a for {figure}: {why}", "dim"))
+        console.print()
     for pair in report.pairs:
         console.print(_text(console, pair.sentence, "bold"))
         console.print(Padding(_text(console, wording.conclusion(report, pair)), (0, 0, 0, 2)))
-        for line in (wording.used(pair), wording.bounds(pair)):
+        for line in (wording.used(pair), *wording.reasons(pair), wording.bounds(pair)):
             if line:
                 console.print(Padding(_text(console, line), (0, 0, 0, 2)))
     _print_categories(report, console)
@@ -42,6 +44,7 @@ def print_report(report: Report, console: Console, html: Path | None) -> None:
                 console.print(Padding(_text(console, f"- {line}"), (0, 0, 0, 2)))
     console.print()
     console.print(_text(console, f"Calls: {wording.calls(report.calls)}"))
+    console.print(_text(console, f"Run: {report.run}"))
     if html is not None:
         # On one line however long it is: a path that is broken in two cannot be clicked or copied.
         console.print(_text(console, f"Report: {html}"), soft_wrap=True)

@@ -49,7 +49,7 @@ def _blocks(report: Report) -> Iterator[str]:
         yield " ".join(filter(None, (result, escape(wording.conclusion(report, pair)), escape(wording.bounds(pair)))))
     yield _results(report)
     yield from _categories(report)
-    yield "## Prompts used"
+    yield "## Prompts used, and other figures"
     yield "\n".join(_counts(report.pairs))
     notes = [f"{contestant}: {note}" for contestant, note in report.notes.items()]
     for heading, lines in (("Caveats", report.caveats), ("Notes", notes), ("Not applicable", _undefined(report))):
@@ -101,6 +101,7 @@ def _categories(report: Report) -> Iterator[str]:
 def _counts(pairs: Iterable[Pair]) -> Iterator[str]:
     for pair in pairs:
         yield f"- {escape(wording.contest(pair))}, {escape(pair.judge)}: {wording.used(pair)}"
+        yield f"  - {escape('; '.join(wording.figures(pair)))}"
         yield from (f"  - {count} x {escape(reason)}" for reason, count in pair.reasons.items())
 
 

@@ -106,6 +106,24 @@ def used(pair: Pair) -> str:
     return f"{pair.used} of {pair.planned} prompts used{'; ' + lost if lost else ''}"
 
 
+def reasons(pair: Pair, most: int = 5) -> list[str]:
+    """Why prompts were not used, the most frequent reasons first."""
+    listed = [f"{count} x {reason}" for reason, count in pair.reasons.items()]
+    return listed[:most] + ([f"and {len(listed) - most} more reasons"] if len(listed) > most else [])
+
+
+def figures(pair: Pair) -> list[str]:
+    """What else was measured of a pair, each with its interval."""
+    found = [f"policy {pair.policy}", f"position bias {value(pair.position_bias)}"]
+    found.append(f"mean preference {value(pair.preference)}")
+    if pair.length is not None:
+        found.append(f"mean words {pair.length.a:.0f} ({pair.a}) and {pair.length.b:.0f} ({pair.b})")
+        found.append(f"longer answer wins {value(pair.length.longer_wins)}")
+    if pair.bounds is not None:
+        found.append(f"bounds [{pair.bounds[0]:.2f}, {pair.bounds[1]:.2f}]")
+    return found
+
+
 def calls(made: Calls) -> str:
     if not made.made:
         return "no model was called" + (f"; {made.reused:,} stored replies and verdicts reused" if made.reused else "")

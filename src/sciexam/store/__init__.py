@@ -21,7 +21,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from sciexam.errors import StoreError
+from sciexam.errors import StoreError, UsageError
 from sciexam.store.tables import (
     Fact,
     claims,
@@ -164,13 +164,13 @@ class Store:
         return counts
 
     def human_verdicts(self, subjects: Iterable[str]) -> list[Verdict]:
-        """Every usable human verdict on these subjects (see Presentation.subject), in order of arrival."""
+        """Every human verdict on these subjects (see Presentation.subject), in order of arrival."""
         body = texts.alias("body")
         rows = self._attempts(verdicts, subjects, body, verdicts.c.reason == body.c.id, verdicts.c.subject)
         latest: dict[str, Verdict] = {}
         for row in rows:
             verdict = read_verdict(row, self._words)
-            if verdict.kind == "human" and verdict.status == "ok":
+            if verdict.kind == "human":
                 latest[verdict.key] = verdict
         return list(latest.values())
 
@@ -185,7 +185,7 @@ class Store:
             )
             rows = connection.execute(statement).all()
         if len({row.run for row in rows}) > 1:
-            raise StoreError(f"{self.location}: several runs begin with {run!r}; write more of the id")
+            raise UsageError(f"{self.location}: several runs begin with {run!r}; write more of the id")
         return decode(rows[0].body) if rows else None
 
     def seal(self, key: str) -> str:
@@ -304,7 +304,12 @@ class Store:
     # ------------------------------------------------------------ opening
 
     def _connect(self) -> sa.Engine:
-        engine = sa.create_engine(self._url)
+        try:
+            engine = sa.create_engine(self._url)
+        except sa.exc.ArgumentError:
+            raise UsageError("--store: a path of a SQLite file, or a database URL") from None
+        except ImportError:
+            raise UsageError("this --store needs: pip install 'sciexam[postgres]'") from None
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _configure_sqlite)
             sa.event.listen(engine, "begin", _begin)
