@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow soak check format bench clean
+.PHONY: demo test test-slow check format bench clean
 
 demo: $(VENV)/.core  ## compare the two shipped contestants, offline
 	$(BIN)/sciexam compare base sft

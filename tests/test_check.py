@@ -8,10 +8,17 @@ from typing import Any
 
 import pytest
 
+from conftest import Cli
 from sciexam.check import Finding, check, normalise
+from sciexam.errors import DocumentError
 from sciexam.suite import load_suite
 
 QUESTIONS = {"q1": "Why is the sky blue?", "q2": "How do vaccines work?", "q3": "Why do leaves fall?"}
+ANSWERED = {"weights": "w", "responses": "answers.jsonl"}
+TRAINED = {
+    "sft": {"from": "base", "stage": "sft", "data": "train.jsonl", "responses": "answers.jsonl"},
+    "base": {"weights": "w"},
+}
 
 
 def jsonl(path: Path, *rows: dict[str, Any]) -> None:
@@ -19,9 +26,13 @@ def jsonl(path: Path, *rows: dict[str, Any]) -> None:
 
 
 def findings(folder: Path, models: dict[str, Any], **more: Any) -> list[Finding]:
-    """What is found in a suite of three prompts with `models`; JSON is YAML."""
+    """What is found in a suite of three prompts with `models`, the first a contestant; JSON is YAML.
+
+    answers.jsonl holds an answer to every prompt.
+    """
     prompts = more.pop("prompts", [{"id": i, "text": text, "category": "c"} for i, text in QUESTIONS.items()])
     jsonl(folder / "prompts.jsonl", *prompts)
+    jsonl(folder / "answers.jsonl", *({"prompt": prompt["id"], "text": "a"} for prompt in prompts))
     suite = {"suite": "exam", "prompts": "prompts.jsonl", "models": models, "contestants": list(models)[:1]} | more
     (folder / "exam.yaml").write_text(json.dumps(suite))
     return check(load_suite(str(folder / "exam.yaml")))
@@ -46,8 +57,10 @@ def test_all_files_and_judges_are_looked_at_though_some_are_faulty(tmp_path: Pat
     jsonl(tmp_path / "v.jsonl", {"prompt": "q1", "first": "a", "second": "b"})
     (tmp_path / "sft.jsonl").write_text("{")
     (tmp_path / "t.j2").write_text("{{ answr_a }}")
+    (tmp_path / "reason.j2").write_text("{{ question }}{{ answer_a }}{{ answer_b }}{{ nonce }}")
     judges = {
         "template": {"backend": "openai", "model": "m", "template": "t.j2"},
+        "incomplete": {"backend": "openai", "model": "m", "template": "reason.j2"},
         "recorded": {"backend": "recorded", "verdicts": "v.jsonl"},
         "stranger": {"backend": "no.such.module:Judge"},
         "measures": {"backend": "measures"},
@@ -62,9 +75,11 @@ def test_all_files_and_judges_are_looked_at_though_some_are_faulty(tmp_path: Pat
         "a.jsonl:1: text: this key is missing",
         "a.jsonl:2: text: this key is missing",
         "none.jsonl: no such file or directory",
-        "t.j2: {{ answr_a }} is not a variable of a judge template; did you mean 'answer_a'?",
-        "v.jsonl:1: a verdict has 'preferred' or 'probability_second', or else 'failure'",
-        "stranger: backend 'no.such.module:Judge': No module named 'no'; is it installed, or its folder in PYTHONPATH?",
+        "judge template: t.j2: {{ answr_a }} is not a variable of a judge template; did you mean 'answer_a'?",
+        "judge incomplete: template reason.j2: must show {{ boundary }} to be read in the form 'nonce'",
+        "judge recorded: v.jsonl:1: a verdict has 'preferred' or 'probability_second', or else 'failure'",
+        "judge stranger: stranger: backend 'no.such.module:Judge': No module named 'no'; "
+        "is it installed, or its folder in PYTHONPATH?",
         "sft.jsonl:1: the line ends in the middle of its JSON; was the file cut off?",
     ]
     assert "judge measures: ready" in remarks
@@ -78,10 +93,10 @@ def test_a_good_judge_of_every_kind_is_ready_and_no_endpoint_is_called(tmp_path:
         "recorded": {"backend": "recorded", "verdicts": "v.jsonl"},
         "fake": {"backend": "scripted", "rules": [{"say": "A"}]},
     }
-    remarks, faults = split(findings(tmp_path, {"m": {"weights": "w"}}, judges=judges), tmp_path)
+    remarks, faults = split(findings(tmp_path, {"m": ANSWERED}, judges=judges), tmp_path)
     assert faults == []
-    assert remarks[1:] == [
-        "judge gpt: template 'mt-bench' renders; the endpoint was not called",
+    assert remarks[2:] == [
+        "judge gpt: ready",
         "judge recorded: ready, 2 raters",
         "judge fake: ready",
     ]
@@ -102,35 +117,129 @@ TRAINING = [
 
 def test_prompts_of_the_exam_in_training_data_are_found_word_for_word(tmp_path: Path) -> None:
     jsonl(tmp_path / "train.jsonl", *TRAINING)
-    models = {"sft": {"from": "base", "stage": "sft", "data": "train.jsonl"}, "base": {"weights": "w"}}
-    remarks, faults = split(findings(tmp_path, models), tmp_path)
+    _, faults = split(findings(tmp_path, TRAINED), tmp_path)
     assert faults == [
-        "train.jsonl: 5 lines train sft on prompts of the exam: "
-        "line 1 is q1, line 3 is q2, line 4 is q3, line 6 is q3, line 7 is q2"
+        "train.jsonl: 8 lines train sft on prompts of the exam: "
+        "line 1 holds q1, line 2 holds q1, line 3 holds q2, line 4 holds q3, line 5 holds q3"
     ]
-    jsonl(tmp_path / "train.jsonl", TRAINING[1], TRAINING[4])
-    remarks, faults = split(findings(tmp_path, models), tmp_path)
+
+
+SKY = "Why is the sky blue?"  # q1, five words
+LEAVES = "Why do leaves fall?"  # q3, four words
+
+
+@pytest.mark.parametrize(
+    ("line", "held"),
+    [
+        ({"conversations": [{"from": "human", "value": LEAVES}, {"from": "gpt", "value": "x"}]}, "q3"),
+        (
+            {
+                "chosen": [{"role": "user", "content": LEAVES}, {"role": "assistant", "content": "x"}],
+                "rejected": [{"role": "user", "content": LEAVES}, {"role": "assistant", "content": "y"}],
+            },
+            "q3",
+        ),
+        ({"rejected": [[{"content": LEAVES}]]}, "q3"),
+        ({"instruction": "Answer the question.", "input": "How do vaccines work?", "output": "x"}, "q2"),
+        ({"text": f"### Instruction:\n{SKY}\n\n### Response:\nBecause of scattering."}, "q1"),
+        ({"text": f"<|im_start|>user\n{SKY}<|im_end|>\n<|im_start|>assistant"}, "q1"),
+        ({"chosen": f"\n\nHuman: {SKY}\n\nAssistant: x", "rejected": "y"}, "q1"),
+        ({"any": {"where": [1, None, [SKY.upper()]]}}, "q1"),
+    ],
+    ids=["ShareGPT", "preferences", "deep list", "instruction and input", "template", "ChatML", "HH", "elsewhere"],
+)
+def test_a_prompt_is_found_in_every_format_of_training_data(tmp_path: Path, line: dict[str, Any], held: str) -> None:
+    jsonl(tmp_path / "train.jsonl", {"text": "Nothing."}, line)
+    _, faults = split(findings(tmp_path, TRAINED), tmp_path)
+    assert faults == [f"train.jsonl: 1 lines train sft on prompts of the exam: line 2 holds {held}"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"text": f"Tell me: {LEAVES}"},  # a prompt of four words or fewer must be the whole text
+        {"text": "Say why is the sky bluest."},  # whole words only
+        {"text": "Blue is the sky why?"},
+        {"Why is the sky blue?": "a key is no text"},
+        {"text": "Why is the sky", "more": "blue?"},
+        {},
+    ],
+)
+def test_texts_that_only_resemble_a_prompt_are_no_contamination(tmp_path: Path, line: dict[str, Any]) -> None:
+    jsonl(tmp_path / "train.jsonl", line)
+    remarks, faults = split(findings(tmp_path, TRAINED), tmp_path)
     assert faults == []
-    assert "sft: no prompt of the exam stands in train.jsonl" in remarks
+    assert "sft: no prompt of the exam stands word for word in train.jsonl" in remarks
 
 
 def test_training_prompts_count_and_absent_data_are_said_to_be_unchecked(tmp_path: Path) -> None:
     jsonl(tmp_path / "train.jsonl", {"prompt": "Why is the sky blue?"})
     models = {
-        "base": {"weights": "w"},
+        "base": ANSWERED,
         "rm": {"from": "base", "stage": "reward", "data": "gone.jsonl"},
         "rs": {"from": "base", "stage": "best_of_n", "prompts": "train.jsonl", "reward": "rm"},
     }
-    remarks, faults = split(findings(tmp_path, models), tmp_path)
-    assert faults == ["train.jsonl: 1 lines train rs on prompts of the exam: line 1 is q1"]
-    assert "rm: data: gone.jsonl: no such file; its training data were not checked" in remarks
+    found = findings(tmp_path, models)
+    remarks, faults = split(found, tmp_path)
+    assert faults == ["train.jsonl: 1 lines train rs on prompts of the exam: line 1 holds q1"]
+    unchecked = "rm: data: gone.jsonl: no such file; its training data were not checked"
+    assert unchecked in remarks
+    assert [f.text.replace(f"{tmp_path}/", "") for f in found if f.unchecked] == [unchecked]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"), [("gone.jsonl", "nothing is wrong in what was checked"), ("train.jsonl", "nothing is wrong")]
+)
+def test_the_last_line_claims_no_more_than_was_checked(tmp_path: Path, sciexam: Cli, data: str, said: str) -> None:
+    jsonl(tmp_path / "train.jsonl", {"prompt": "Something else."})
+    findings(tmp_path, {"sft": TRAINED["sft"] | {"data": data}, "base": {"weights": "w"}})
+    done = sciexam("check", "exam.yaml")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == said
+
+
+@pytest.mark.parametrize("model", [{"weights": "w"}, {"from": "base", "stage": "sft", "data": "train.jsonl"}])
+def test_a_contestant_that_nothing_can_ask_is_a_fault(tmp_path: Path, model: dict[str, Any]) -> None:
+    jsonl(tmp_path / "train.jsonl", {"text": "x"})
+    _, faults = split(findings(tmp_path, {"m": model, "base": {"weights": "w"}}), tmp_path)
+    assert faults == [
+        "m: model 'm' cannot be asked from here: it is local weights or a training stage. Serve it (`vllm serve ...`) "
+        "and name it with `backend: openai` and `base_url:`, or give `responses: FILE`"
+    ]
+
+
+def test_a_contestant_behind_an_endpoint_is_ready_only_with_its_key_and_is_not_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpt = {"backend": "openai", "model": "m", "base_url": "https://127.0.0.2.invalid/v1", "api_key_env": "EXAM_KEY"}
+    monkeypatch.delenv("EXAM_KEY", raising=False)
+    _, (fault,) = split(findings(tmp_path, {"gpt": gpt}), tmp_path)
+    assert fault.startswith("gpt: ")
+    assert "EXAM_KEY" in fault
+    monkeypatch.setenv("EXAM_KEY", "sk-sentinel")
+    remarks, faults = split(findings(tmp_path, {"gpt": gpt}), tmp_path)
+    assert faults == []
+    assert "gpt: ready; it was not called" in remarks
+
+
+def test_a_key_in_the_place_of_a_variable_name_is_refused_and_not_repeated(tmp_path: Path, sciexam: Cli) -> None:
+    key = "sk-sentinel-0123456789abcdef"
+    gpt = {"backend": "openai", "model": "m", "api_key_env": key}
+    with pytest.raises(DocumentError) as caught:
+        findings(tmp_path, {"gpt": gpt})
+    assert [fault.removeprefix(f"{tmp_path}/") for fault in caught.value.faults] == [
+        "exam.yaml:1: models.gpt.api_key_env: this is no name of an environment variable; "
+        "a key itself never goes into a file"
+    ]
+    done = sciexam("check", "exam.yaml")
+    assert done.returncode == 2
+    assert key not in done.stdout + done.stderr
 
 
 def test_a_prompt_without_a_word_matches_no_empty_line(tmp_path: Path) -> None:
     jsonl(tmp_path / "train.jsonl", {"prompt": ""}, {"prompt": "!"})
-    models = {"sft": {"from": "base", "stage": "sft", "data": "train.jsonl"}, "base": {"weights": "w"}}
     prompts = [{"id": "q1", "text": "∑?"}, {"id": "q2", "text": "∏?"}]
-    remarks, faults = split(findings(tmp_path, models, prompts=prompts), tmp_path)
+    remarks, faults = split(findings(tmp_path, TRAINED, prompts=prompts), tmp_path)
     assert faults == []
     assert not [remark for remark in remarks if "ask the same" in remark]
 
@@ -143,7 +252,7 @@ def test_prompts_of_one_text_are_named_with_what_that_means_for_the_interval(tmp
         {"id": "d", "text": "How?", "group": "g"},
         {"id": "e", "text": "how", "group": "g"},
     ]
-    remarks, faults = split(findings(tmp_path, {"m": {"weights": "w"}}, prompts=prompts), tmp_path)
+    remarks, faults = split(findings(tmp_path, {"m": ANSWERED}, prompts=prompts), tmp_path)
     assert faults == []
     assert [remark for remark in remarks if "ask the same" in remark] == [
         "prompts 'a' and 'b' ask the same; they count as one in every interval",

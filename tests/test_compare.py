@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from conftest import COMMAND, Cli, answers, clean_environment, write_jsonl, write_suite
+from endpoint import Endpoint
 
 KEY = "sk-sentinel-0123456789abcdef"
 QUESTIONS = [f"Why does thing {i} happen?" for i in range(6)]
@@ -352,12 +353,23 @@ def test_store_results_and_rubric_are_taken_as_given(tmp_path: Path, sciexam: Cl
         ),
         (["-j", "measures", "-j", "measures"], "two judges are called 'measures'; name each once, and no two the same"),
         (["--judge", "v.jsonl"], "v.jsonl: no such file of verdicts"),
-        (["--judge", "humans"], "the ledger results/ledger.sqlite holds no human verdict on base, sft"),
+        (
+            ["--judge", "humans"],
+            "the ledger results/ledger.sqlite holds no human verdict on base, sft; "
+            "name a file of verdicts as a judge first: --judge verdicts.jsonl",
+        ),
         (["--by", "levle"], "--by levle: no prompt has this field; did you mean 'level'?"),
         (["--limit", "0"], "--limit: 1 or more prompts, not 0"),
         (["--margin", "0.7"], "--margin: a difference of win rates between 0 and 0.5, not 0.7"),
         (["--margin", "nan"], "--margin: a difference of win rates between 0 and 0.5, not nan"),
-        (["base", "apart.jsonl"], "no prompt of suite 'exam' has an answer from both of base, apart"),
+        (
+            ["base", "apart.jsonl"],
+            "no prompt of suite 'exam' has an answer from both of base, apart; do the files name the prompts alike?",
+        ),
+        (
+            ["base", "answers.csv"],
+            "answers.csv: answers are read from .jsonl (a JSON object a line) or AlpacaEval's .json",
+        ),
         (["base", "gone.jsonl"], "gone.jsonl: no such file of answers"),
         (["base", "base.jsonl"], "'base' is a model of the suite and the name of a file; rename the file"),
         (
@@ -380,8 +392,26 @@ def test_wrong_use_is_one_line_and_exit_code_2(
     lines = [{"id": f"q{i}", "text": text, "level": "school"} for i, text in enumerate(QUESTIONS)]
     write_jsonl(tmp_path / "prompts.jsonl", lines)
     write_jsonl(tmp_path / "apart.jsonl", [{"prompt": "x0", "text": "So."}])
+    (tmp_path / "answers.csv").write_text("prompt,text\nq0,So.\n")
     done = sciexam("compare", *arguments, "--suite", path)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"sciexam: {message}\n")
+
+
+def test_ids_in_the_place_of_questions_are_not_sent_to_a_judge_that_costs_money(tmp_path: Path, sciexam: Cli) -> None:
+    suite(tmp_path)  # its files name the prompts by id
+    files = ("compare", "base.jsonl", "sft.jsonl", "--json")
+    with Endpoint("judge-first") as endpoint:
+        env = {"OPENAI_BASE_URL": endpoint.url, "OPENAI_API_KEY": KEY}
+        done = sciexam(*files, "--judge", "openai:m", env=env)
+        assert (done.returncode, done.stdout, done.stderr) == (
+            2,
+            "",
+            "sciexam: 'q0' is no question that a judge could read; give the questions with --prompts FILE\n",
+        )
+        assert endpoint.requests == 0
+        report = told(sciexam(*files, "--judge", "openai:m", "--prompts", "prompts.jsonl", env=env))
+        assert (report["pairs"][0]["used"], endpoint.requests) == (6, 12)
+    assert told(sciexam(*files))["pairs"][0]["used"] == 6  # text measures cost nothing
 
 
 def test_the_same_file_twice_is_refused(tmp_path: Path, sciexam: Cli) -> None:
@@ -427,8 +457,10 @@ def test_a_run_that_is_not_there_and_an_ambiguous_beginning_are_refused(tmp_path
         "sciexam: 'xyz' is not a run in results/ledger.sqlite; `sciexam compare` prints the run's id\n",
     )
     done = sciexam("report", "")
-    assert done.returncode == 5
-    assert "several runs begin with ''; write more of the id" in done.stderr
+    assert (done.returncode, done.stderr) == (
+        2,
+        "sciexam: results/ledger.sqlite: several runs begin with ''; write more of the id\n",
+    )
 
 
 def test_a_bug_is_called_one_and_its_trace_shows_no_secret_of_the_environment(tmp_path: Path, sciexam: Cli) -> None:

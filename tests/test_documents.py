@@ -32,7 +32,7 @@ from sciexam.documents import (
     read_yaml,
     write_atomically,
 )
-from sciexam.errors import DocumentError, UsageError
+from sciexam.errors import MAX_FAULTS, DocumentError, UsageError
 from sciexam.types import Record
 
 HERE = Path("x.yaml")
@@ -235,9 +235,12 @@ def test_a_number_that_is_not_finite_is_refused(tmp_path: Path, size: str) -> No
 
 
 def test_many_faults_are_cut_off_with_their_number(tmp_path: Path) -> None:
-    faults = whole_faults(tmp_path, "title: a\n" + "".join(f"k{i}: 1\n" for i in range(50)))
-    assert len(faults) == documents.MAX_FAULTS + 1
-    assert faults[-1] == "whole.yaml: and 30 more"
+    with pytest.raises(DocumentError) as caught:
+        whole(tmp_path, "title: a\n" + "".join(f"k{i}: 1\n" for i in range(50)))
+    shown = str(caught.value).splitlines()
+    assert len(caught.value.faults) == 50
+    assert shown == [*caught.value.faults[:MAX_FAULTS], f"and {50 - MAX_FAULTS} more"]
+    assert str(DocumentError(caught.value.faults[:MAX_FAULTS])).splitlines() == shown[:-1]
 
 
 # ---------------------------------------------------------------- JSON Lines

@@ -184,10 +184,10 @@ def test_an_edited_judge_is_another_judge(tmp_path: Path, monkeypatch: pytest.Mo
 
 @dataclass(slots=True)
 class Holder:
-    """A judge with state: a threshold that matters, and a client and a set whose reprs differ between processes."""
+    """A judge with state: a threshold that matters, and a set whose order differs between processes."""
 
     threshold: int
-    client: object
+    client: object = None
     words: frozenset[str] = frozenset({"alpha", "beta", "gamma"})
     name: str = "holder"
 
@@ -197,13 +197,25 @@ class Holder:
             yield p.verdict(self.name, "tie" if abs(len(p.first) - len(p.second)) < self.threshold else shorter_of(p))
 
 
-def test_the_state_of_a_judge_makes_it_another_but_not_where_it_lies_in_memory(tmp_path: Path) -> None:
+def test_the_state_of_a_judge_makes_it_another(tmp_path: Path) -> None:
     suite = folder_suite(tmp_path)
-    assert value(only(compare(tmp_path, suite, judges=[Holder(5, object())]))) == 0.5
+    assert value(only(compare(tmp_path, suite, judges=[Holder(5)]))) == 0.5
     asked.clear()
-    compare(tmp_path, suite, judges=[Holder(5, object())])
-    assert asked == [], "another client is no other judge"
-    assert value(only(compare(tmp_path, suite, judges=[Holder(1, object())]))) == 1.0
+    compare(tmp_path, suite, judges=[Holder(5)])
+    assert asked == []
+    assert value(only(compare(tmp_path, suite, judges=[Holder(1)]))) == 1.0
+
+
+def test_a_judge_whose_state_cannot_be_told_apart_is_asked_for_a_digest(tmp_path: Path) -> None:
+    suite = folder_suite(tmp_path)
+    with pytest.raises(UsageError, match=r"^judge 'holder' holds a object in 'client', .* give the judge a `digest`"):
+        compare(tmp_path, suite, judges=[Holder(5, client=object())])
+
+    class Named(Shorter):
+        digest = "my judge 1"
+        client = object()
+
+    assert value(only(compare(tmp_path, suite, judges=[Named()]))) in (0.0, 1.0)
 
 
 def test_a_judge_that_raises_keeps_what_it_had_given(tmp_path: Path) -> None:
@@ -212,18 +224,18 @@ def test_a_judge_that_raises_keeps_what_it_had_given(tmp_path: Path) -> None:
             yield from islice(super().judge(presentations), 5)
             raise RuntimeError("the wire was cut")
 
-    with pytest.raises(RuntimeError, match="the wire was cut"):
+    with pytest.raises(UsageError, match=r"^shorter raised RuntimeError at .*test_exam.py:\d+: the wire was cut$"):
         compare(tmp_path, folder_suite(tmp_path), judges=[Fragile()])
     assert rows(tmp_path, "SELECT count(*) FROM verdicts WHERE status = 0") == [(5,)]
 
 
 class Reticent(Shorter):
-    """Says nothing about prompt q0 and stops altogether before the last two presentations."""
+    """Says nothing about prompt q0."""
 
     name = "reticent"
 
     def judge(self, presentations: Iterable[Presentation]) -> Iterator[Verdict]:
-        for p in islice(presentations, 2 * PROMPTS - 2):
+        for p in presentations:
             asked.append(p)
             if p.prompt.id != "q0":
                 yield p.verdict(self.name, shorter_of(p))
@@ -233,13 +245,23 @@ def test_a_presentation_that_a_judge_passes_over_is_failed_and_asked_again(tmp_p
     suite = folder_suite(tmp_path)
     report = compare(tmp_path, suite, judges=[Reticent()])
     found = only(report)
-    assert (found.used, found.failed, found.skipped) == (PROMPTS - 2, 2, 0)
-    assert found.reasons == {"failed: no verdict given": 2}
+    assert (found.used, found.failed, found.skipped) == (PROMPTS - 1, 1, 0)
+    assert found.reasons == {"failed: no verdict given": 1}
     assert report.incomplete
     asked.clear()
     again = only(compare(tmp_path, suite, judges=[Reticent()]))
-    assert {p.prompt.id for p in asked} == {"q0", "q5"}
+    assert {p.prompt.id for p in asked} == {"q0"}
     assert (again.used, again.failed) == (PROMPTS - 1, 1)
+
+
+def test_a_judge_that_stops_early_is_told_so_and_nothing_is_written_over_what_it_left(tmp_path: Path) -> None:
+    class Early(Shorter):
+        def judge(self, presentations: Iterable[Presentation]) -> Iterator[Verdict]:
+            yield from super().judge(islice(presentations, 3))
+
+    with pytest.raises(UsageError, match=r"^shorter stopped after 3 of 12; it must go through all it gets$"):
+        compare(tmp_path, folder_suite(tmp_path), judges=[Early()])
+    assert rows(tmp_path, "SELECT status FROM verdicts") == [(0,)] * 3
 
 
 @pytest.mark.parametrize("given", ["first", None, Verdict("", "q0", "base", "sft", "odd", preferred="first")])
@@ -396,6 +418,18 @@ def test_a_scripted_llm_judge_goes_the_whole_way(tmp_path: Path) -> None:
     assert (opinion.preferred, opinion.strength, opinion.reason) == ("base", "clear", "A is terse.")
 
 
+def test_a_rubric_edited_where_no_prompt_shows_it_asks_an_llm_nothing_again(tmp_path: Path) -> None:
+    rule = {"when": "VERDICT (\\w+): A>>B", "say": "So.\nVERDICT \\1: A=B"}
+    suite = folder_suite(tmp_path, judges={"llm": {"backend": "scripted", "rules": [rule]}})
+    compare(tmp_path, suite)
+    before = rows(tmp_path, "SELECT hex(key), at FROM verdicts")
+    assert len(before) == 2 * PROMPTS
+    criteria = tuple(criterion.model_copy(update={"measure": "clarity"}) for criterion in suite.rubric.criteria)
+    assert criteria != suite.rubric.criteria
+    compare(tmp_path, suite.model_copy(update={"rubric": suite.rubric.model_copy(update={"criteria": criteria})}))
+    assert rows(tmp_path, "SELECT hex(key), at FROM verdicts") == before
+
+
 def test_a_changed_rubric_or_template_asks_again_and_keeps_the_old_verdicts(tmp_path: Path) -> None:
     rule = {"when": "VERDICT (\\w+): A>>B", "say": "So.\nVERDICT \\1: A=B"}
     scripted = {"backend": "scripted", "rules": [rule]}
@@ -407,7 +441,9 @@ def test_a_changed_rubric_or_template_asks_again_and_keeps_the_old_verdicts(tmp_
     after = set(rows(tmp_path, "SELECT hex(key), at FROM verdicts"))
     assert before < after
     assert len({key for key, _ in after}) == 2 * len(before) == 4 * PROMPTS
-    (tmp_path / "mine.j2").write_text("{{ question }}{{ answer_a }}{{ answer_b }}\nVERDICT {{ nonce }}: A>>B\n")
+    (tmp_path / "mine.j2").write_text(
+        "{{ question }}{{ boundary }}{{ answer_a }}{{ answer_b }}\nVERDICT {{ nonce }}: A>>B\n"
+    )
     compare(tmp_path, folder_suite(tmp_path, judges={"llm": scripted | {"template": "mine.j2"}}))
     assert rows(tmp_path, "SELECT count(DISTINCT key) FROM verdicts") == [(6 * PROMPTS,)]
 
@@ -490,7 +526,7 @@ def test_a_file_of_one_order_is_used_and_says_that_the_bias_cannot_be_told(tmp_p
 
 def test_humans_are_everyone_whose_verdicts_are_in_the_ledger(tmp_path: Path) -> None:
     suite = folder_suite(tmp_path)
-    with pytest.raises(UsageError, match=r"holds no human verdict on base, sft$"):
+    with pytest.raises(UsageError, match=r"holds no human verdict on base, sft; name a file of verdicts"):
         compare(tmp_path, suite, judges=["humans"])
     ann = write_jsonl(tmp_path / "ann.jsonl", recorded("ann", "sft", "human", both=False, count=4))
     compare(tmp_path, suite, judges=[str(ann), "measures", Shorter()])

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from sciexam.errors import StoreError
+from sciexam.errors import StoreError, UsageError
 from sciexam.store import Store
 from sciexam.store.writer import UNCOMMITTED_REPLIES
 from sciexam.types import Reply, Verdict
@@ -157,7 +157,7 @@ def test_a_run_is_found_by_its_unique_beginning_as_it_was_last_started(store: St
     for run, manifest in (("abc1", "one"), ("abd2", "two"), ("abc1", "three")):
         store.add_run(run, manifest)
     assert (store.manifest("abc"), store.manifest("zz")) == ("three", None)
-    with pytest.raises(StoreError, match="several runs begin with 'ab'"):
+    with pytest.raises(UsageError, match="several runs begin with 'ab'; write more of the id"):
         store.manifest("ab")
 
 
@@ -202,10 +202,10 @@ def test_few_replies_that_were_paid_for_can_be_waiting_for_their_commit(
         def pay() -> None:
             with store.writer() as writer:
                 for number in range(50):
-                    writer.put(Reply(key(number), "x", input_tokens=1))
+                    writer.put(Reply(key(number), "x", raw=b"{}"))
                     put.append(number)
 
-        payer = threading.Thread(target=pay)
+        payer = threading.Thread(target=pay, daemon=True)
         payer.start()
         time.sleep(0.5)
         assert len(put) == UNCOMMITTED_REPLIES, "the ninth waits until a commit has made room"

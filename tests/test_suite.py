@@ -97,15 +97,39 @@ def test_the_first_judge_is_the_default_one(tmp_path: Path) -> None:
         (
             "stage: sft",
             "stage: stf",
+            ["7: models.sft.stage: 'stf' is not known; did you mean 'sft'?"],
+        ),
+        (
+            "{backend: openai",
+            "{backend: opnai",
+            ["9: models.gpt.backend: 'opnai' is not known; did you mean 'openai'?"],
+        ),
+        (
+            "    stage: sft\n    data: demos.jsonl\n",
+            "",
             [
-                "5: models.sft: neither a backend (openai, scripted, package.module:Class) nor a stage "
-                "(sft, reward, best_of_n, dpo, ppo, self_rewarding) is named here"
+                "5: models.sft: name what it is by one of responses, weights, backend or stage: "
+                "openai, scripted, package.module:Class, sft, reward, best_of_n, dpo, ppo, self_rewarding"
             ],
         ),
         (
             "{backend: measures}",
             "{backend: measure}",
-            [f"14: judges.measures: a judge has a backend: {BACKENDS}"],
+            ["14: judges.measures.backend: 'measure' is not known; did you mean 'measures'?"],
+        ),
+        (
+            "{backend: measures}",
+            "{backend: recordd, verdicts: v.jsonl}",
+            ["14: judges.measures.backend: 'recordd' is not known; did you mean 'recorded'?"],
+        ),
+        ("{backend: measures}", "{verdicts: v.jsonl}", [f"14: judges.measures: a judge has a backend: {BACKENDS}"]),
+        (
+            "    model: gpt-4\n    template",
+            "    model: gpt-4\n    api_key_env: sk-secret-secret\n    template",
+            [
+                "18: judges.gpt-4.api_key_env: this is no name of an environment variable; "
+                "a key itself never goes into a file"
+            ],
         ),
         ("suite: exam", "suite: ../exam", ["1: suite: string should match pattern '^[\\w][\\w.-]*$', not '../exam'"]),
     ],

@@ -12,6 +12,7 @@ SciexamError                exit 1   never raised itself
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -56,6 +57,14 @@ class StoreError(SciexamError):
 
 class Interrupted(SciexamError):
     exit_code = 130
+
+
+def redacted(text: str) -> str:
+    """`text` without the value of any environment variable that is named like a secret."""
+    for name, value in os.environ.items():
+        if name.upper().endswith(("_KEY", "_TOKEN", "_SECRET")) and len(value) >= 8:
+            text = text.replace(value, f"[{name}]")
+    return text
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -9,6 +9,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from sciexam.errors import redacted
+
 SCHEMA = "sciexam/run/1"
 PACKAGES = ("sciexam", "numpy", "scipy", "openai", "sqlalchemy", "pydantic", "jinja2", "torch", "transformers", "vllm")
 
@@ -18,7 +20,7 @@ def environment() -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "argv": sys.argv,
+        "argv": [redacted(word) for word in sys.argv],
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},

@@ -43,7 +43,7 @@ class Price(Record):
 class SuiteFile(Record):
     """The YAML file as written."""
 
-    suite: str = Field(pattern=r"^[\w][\w.-]*$")
+    suite: str = Field(pattern=r"^[\w][\w.-]*$", max_length=100)
     version: int = 1
     prompts: str
     rubric: str = DEFAULT_RUBRIC
@@ -225,6 +225,11 @@ def suite_digest(suite: Suite) -> str:
 def _faults(document: Document[SuiteFile]) -> Iterable[str]:
     """What the file says of names that it does not have."""
     file = document.value
+    for key, names in (("models", file.models), ("judges", file.judges)):
+        for name in names:
+            if not re.fullmatch(r"\w[\w .:+@/-]{0,99}", name):
+                what = "a name is a letter or digit, then at most 99 of these, '_.:+@/-' or blanks"
+                yield document.fault((key, name), what)
     for index, name in enumerate(file.contestants):
         if name not in file.models:
             yield document.fault(("contestants", index), f"{name!r} is not a model{did_you_mean(name, file.models)}")

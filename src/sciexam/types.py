@@ -142,6 +142,7 @@ class Presentation:
     order: Order
     sample: int = 0
     repeat: int = 0
+    attempt: int = 0  # how often this rater was asked before
     subject: str = ""
     key: str = ""
     seal: str = field(default="", repr=False)

@@ -52,7 +52,9 @@ def judge(say: Callable[[Conversation], Reply | None], template: str = "reason",
 def shown(number: int = 0, order: Order = "ab") -> Presentation:
     return Presentation(
         Prompt(id=f"q{number}", messages=(Message(role="user", content="Why?"),)),
-        *(f"first text {number}", f"second text {number}", order, 0, 0, "subject", f"key{number}"),
+        *(f"first text {number}", f"second text {number}", order),
+        subject="subject",
+        key=f"key{number}",
         seal=f"{number:012x}" + "f" * 20,
         first_by="base",
         second_by="sft",
@@ -188,6 +190,21 @@ def test_a_judge_whose_model_cannot_be_stopped_is_left_alone() -> None:
 
 
 # ---------------------------------------------------------------- opening a judge
+
+
+def test_a_judge_is_not_opened_with_a_template_that_its_verdict_cannot_be_read_from() -> None:
+    spec = {"backend": "scripted", "rules": [{"say": "x"}], "template": "mt-bench", "verdict": "nonce"}
+    with pytest.raises(UsageError, match=r"^template mt-bench: must show {{ nonce }} to be read in the form 'nonce'$"):
+        open_judge("llm", ScriptedJudge.model_validate(spec), RUBRIC)
+
+
+@pytest.mark.parametrize(("template", "said", "side"), [("alpacaeval", "M", "second"), ("verdict-only", "B", "second")])
+def test_a_letter_is_a_verdict_only_for_the_template_that_asks_for_it(template: str, said: str, side: str) -> None:
+    one, model = judge(lambda c: Reply(c.key, said), template)
+    assert [v.preferred for v in one.judge([shown()])] == [side]
+    model.say = lambda c: Reply(c.key, {"M": "B", "B": "M"}[said])
+    (verdict,) = one.judge([shown()])
+    assert (verdict.status, verdict.failure) == ("invalid", "not one of the verdict letters")
 
 
 def test_an_endpoint_judge_has_room_to_reason_unless_the_suite_says_otherwise() -> None:

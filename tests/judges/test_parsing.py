@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sciexam.judges.parsing import LEVELS, Parsed, parse_verdict
+from sciexam.judges.parsing import LETTERS, LEVELS, Parsed, parse_verdict
 from sciexam.judges.settings import VerdictForm
 
 NONCE = "3f9a0c27b1de"
@@ -25,9 +26,9 @@ FIVE = [
 ]
 
 
-def failure(text: str, form: VerdictForm = "nonce", ties: bool = True) -> str:
+def failure(text: str, form: VerdictForm = "nonce", ties: bool = True, words: tuple[str, ...] = LETTERS) -> str:
     """The failure of a reply; it must say nothing else."""
-    parsed = parse_verdict(text, form, NONCE, ties)
+    parsed = parse_verdict(text, form, NONCE, ties, words)
     assert parsed == Parsed(failure=parsed.failure)
     return parsed.failure
 
@@ -125,14 +126,16 @@ def test_a_reply_that_does_not_know_the_nonce_is_never_a_verdict(text: str) -> N
     ("text", "side", "strength"),
     [
         ("Because.\n[[A]]", "first", None),
-        ("Because.\nMy final verdict is tie: [[A=B]]\n", "tie", None),
+        ("Because.\n\n  [[A=B]] \n\n", "tie", None),
         ("[[B>>A]]", "second", "strong"),
-        ("[[A>B]] as said.\nSo [[A>B]]", "first", "clear"),
+        ("[[A>B]] as said.\n[[A>B]]", "first", "clear"),
         ("[[C]]", "tie", None),
         ("Feedback: A is clear.\n[RESULT] B", "second", None),
+        ("[RESULT] A it is.\n[RESULT] A", "first", None),
+        ("I say [[A]].\n[RESULT] A", "first", None),
     ],
 )
-def test_brackets_in_the_last_line_are_the_verdict(text: str, side: str, strength: str | None) -> None:
+def test_brackets_that_are_the_whole_last_line_are_the_verdict(text: str, side: str, strength: str | None) -> None:
     parsed = parse_verdict(text, "brackets", NONCE)
     assert (parsed.preferred, parsed.strength, parsed.failure) == (side, strength, "")
 
@@ -146,7 +149,22 @@ def test_brackets_in_the_last_line_are_the_verdict(text: str, side: str, strengt
         ("[[A]]\nThat was easy.", "no verdict line"),
         ("The answer claims [[B]].\nI say A.", "no verdict line"),
         ("The answer claims [[B]].\n[[A]]", "two verdicts"),
-        ("[[A]] or [[B]]", "two verdicts"),
+        ("[RESULT] B or A.\n[RESULT] A", "two verdicts"),
+        ("[RESULT] C\n[RESULT] A", "two verdicts"),
+        ("[[A]] or [[B]]", "no verdict line"),
+        ("I would not say [[A]] here", "no verdict line"),
+        ("My final verdict is: [[A]]", "no verdict line"),
+        ("So.\n**[[A]]**", "no verdict line"),
+        ("[[A]].", "no verdict line"),
+        ("[[A]] [[A]]", "no verdict line"),
+        ("> [[A]]", "no verdict line"),
+        ("[[A\n]]", "no verdict line"),
+        ("[RESULT] A tie would be fair", "no verdict line"),
+        ("[RESULT] B or A, I cannot say", "no verdict line"),
+        ("So: [RESULT] A", "no verdict line"),
+        ("[RESULT]A", "no verdict line"),
+        ("[RESULT] A.", "no verdict line"),
+        ("[RESULT] C", "no verdict line"),  # no template asks for a tie in this form
         ("[[A>B]]\n[[A]]", "two verdicts"),
         ("[[B]]\n[RESULT] A", "two verdicts"),
         ("[[a]]", "not one of the verdict letters"),
@@ -163,11 +181,40 @@ def test_brackets_elsewhere_twice_or_around_other_words_are_invalid(text: str, w
     assert failure(text, "brackets") == why
 
 
+VERDICTS = [*(f"[[{word}]]" for word in (*LEVELS, "A", "B", "C")), "[RESULT] A", "[RESULT] B"]
+bracket_lines = st.lists(
+    st.sampled_from([*VERDICTS, "[[", "]]", "[RESULT] ", "A", " ", ".", "**", "\r"]) | st.text(max_size=4), max_size=4
+).map("".join)
+
+
+@given(st.lists(bracket_lines, max_size=3).map("\n".join))
+def test_no_text_whose_last_line_is_not_a_bracketed_verdict_alone_ever_becomes_one(text: str) -> None:
+    parsed = parse_verdict(text, "brackets", NONCE)
+    assert parsed.failure or text.rstrip().splitlines()[-1].strip() in VERDICTS
+
+
+NAMES = ("m", "M")  # AlpacaEval's names of the two models
+
+
 @pytest.mark.parametrize(
-    ("text", "side"), [("A", "first"), (" B\n", "second"), ("=", "tie"), ("m", "first"), ("M", "second")]
+    ("text", "words", "side"),
+    [
+        ("A", LETTERS, "first"),
+        (" B\n", LETTERS, "second"),
+        ("=", LETTERS, "tie"),
+        ("m", NAMES, "first"),
+        (" M\n", NAMES, "second"),
+    ],
 )
-def test_one_letter_alone_is_the_verdict(text: str, side: str) -> None:
-    assert parse_verdict(text, "letter", NONCE) == Parsed(side)  # type: ignore[arg-type]
+def test_one_letter_alone_is_the_verdict(text: str, words: tuple[str, ...], side: str) -> None:
+    assert parse_verdict(text, "letter", NONCE, words=words) == Parsed(side)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [*((text, LETTERS) for text in NAMES), *((text, NAMES) for text in (*LETTERS, "C", "mM"))]
+)
+def test_a_letter_that_the_template_does_not_ask_for_is_invalid(text: str, words: tuple[str, ...]) -> None:
+    assert failure(text, "letter", words=words) == "not one of the verdict letters"
 
 
 @pytest.mark.parametrize(
@@ -182,8 +229,8 @@ def test_an_empty_reply_to_a_letter_judge_is_empty() -> None:
 
 
 @given(st.text(max_size=8))
-def test_only_five_texts_are_letters(text: str) -> None:
-    assert (not parse_verdict(text, "letter", NONCE).failure) == (text.strip() in ("A", "B", "=", "m", "M"))
+def test_only_three_texts_are_letters(text: str) -> None:
+    assert (not parse_verdict(text, "letter", NONCE).failure) == (text.strip() in ("A", "B", "="))
 
 
 @pytest.mark.parametrize(
@@ -257,13 +304,35 @@ def test_a_tie_is_invalid_where_the_rubric_has_none(text: str, form: VerdictForm
 # ---------------------------------------------------------------- what a real judge wrote
 
 
-def test_the_ends_of_700_real_replies_are_read_as_their_origin_read_them_or_not_at_all(shared_data: Path) -> None:
-    """JudgeBench's o1-mini verdicts: `decision` is what the benchmark itself read out of each reply."""
+@pytest.fixture
+def real_tails(shared_data: Path) -> list[tuple[str, str]]:
+    """JudgeBench's 700 o1-mini replies: the last 120 characters of each, and `decision`, what the benchmark read."""
     path = shared_data / "judgebench" / "raw_tails.jsonl.gz"
     with gzip.open(path, "rt", encoding="utf-8") as file:
         rows = [json.loads(row) for row in file]
-    sides = {"A>B": "first", "B>A": "second", "A=B": "tie"}
-    parsed = [(sides[row["decision"]], parse_verdict(row["tail"], "brackets", NONCE)) for row in rows]
+    assert len(rows) == 700
+    return [(row["tail"], row["decision"]) for row in rows]
+
+
+SIDES = {"A>B": "first", "B>A": "second", "A=B": "tie"}
+
+
+def test_a_real_reply_is_read_as_its_origin_read_it_or_not_at_all(real_tails: list[tuple[str, str]]) -> None:
+    """Nine of 700: that benchmark asked for a sentence around the verdict ("My final verdict is tie: [[A=B]]")."""
+    parsed = [(SIDES[decision], parse_verdict(tail, "brackets", NONCE)) for tail, decision in real_tails]
     assert [(side, p) for side, p in parsed if not p.failure and p.preferred != side] == []
-    # In 5 of the 30 the verdict is not in the last line; in 25 it is not within the 120 characters that the file keeps.
-    assert Counter(p.failure for _, p in parsed) == {"": 670, "no verdict line": 30}
+    assert Counter(p.failure for _, p in parsed) == {"": 9, "no verdict line": 691}
+
+
+def test_a_real_reply_that_ends_in_another_verdict_than_it_gave_is_two_verdicts(
+    real_tails: list[tuple[str, str]],
+) -> None:
+    """In 25 of the 700 no verdict stands within the 120 characters that are kept, so the added one is the only one."""
+    read: Counter[tuple[bool, str]] = Counter()
+    for tail, decision in real_tails:
+        (given,) = set(re.findall(r"\[\[(.*?)\]\]", tail)) or {""}
+        other = next(word for word in LEVELS if SIDES[decision] != LEVELS[word][0])
+        read[bool(given), parse_verdict(f"{tail}\n[[{other}]]", "brackets", NONCE).failure] += 1
+        if given:
+            assert parse_verdict(f"{tail}\n[[{given}]]", "brackets", NONCE).preferred == SIDES[decision]
+    assert read == {(True, "two verdicts"): 675, (False, ""): 25}

@@ -68,6 +68,12 @@ def test_a_probability_leans_to_a_side(tmp_path: Path, probability: float, side:
     assert (verdict.preferred, verdict.probability_second) == (side, probability)
 
 
+@pytest.mark.parametrize(("side", "probability"), [("second", 0.83), ("tie", 0.5), ("first", 0.49)])
+def test_a_side_and_a_probability_that_agree_are_both_kept(tmp_path: Path, side: str, probability: float) -> None:
+    verdict = only(lines(tmp_path, line(preferred=side, probability_second=probability)), shown())
+    assert (verdict.preferred, verdict.probability_second) == (side, probability)
+
+
 def test_a_recorded_failure_is_invalid_and_no_side(tmp_path: Path) -> None:
     verdict = only(lines(tmp_path, line(failure="refused")), shown())
     assert (verdict.status, verdict.failure, verdict.preferred) == ("invalid", "refused", None)
@@ -99,6 +105,11 @@ def test_all_faults_of_a_file_come_at_once_and_a_double_names_both_lines(tmp_pat
         {"prompt": "p1", "first": "base", "second": "sft", "probability_second": 1.2},
         line(strength="very"),
         line(kind="robot"),
+        line(probability_second=0.9),
+        line(probability_second=0.5),
+        line(preferred="tie", probability_second=0.51),
+        line(sample=-1),
+        line(repeat=-1),
     ]
     path = lines(tmp_path, *rows)
     with pytest.raises(DocumentError) as caught:
@@ -112,6 +123,11 @@ def test_all_faults_of_a_file_come_at_once_and_a_double_names_both_lines(tmp_pat
         "7: probability_second: input should be less than or equal to 1, not 1.2",
         "8: strength: input should be 'slight', 'clear' or 'strong', not 'very'",
         "9: kind: input should be 'judge' or 'human', not 'robot'",
+        "10: 'preferred' is 'first', but 'probability_second' 0.9 means 'second'; give one of them, or both alike",
+        "11: 'preferred' is 'first', but 'probability_second' 0.5 means 'tie'; give one of them, or both alike",
+        "12: 'preferred' is 'tie', but 'probability_second' 0.51 means 'second'; give one of them, or both alike",
+        "13: sample: input should be greater than or equal to 0, not -1",
+        "14: repeat: input should be greater than or equal to 0, not -1",
     ]
 
 

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from sciexam.errors import UsageError
 from sciexam.judges.parsing import parse_verdict
-from sciexam.judges.rendering import SHIPPED, JudgeTemplate, nonce
+from sciexam.judges.rendering import FOLDER, SHIPPED, JudgeTemplate, nonce
 from sciexam.rubric import Example, Rubric, load_rubric
 from sciexam.sandbox import LONGEST
 from sciexam.types import Comparison, Message, Presentation, Prompt, Reply, Response
 
 RUBRIC = load_rubric("science-explanation")
 NO_TIES = RUBRIC.model_copy(update={"ties": False})
+EXAMPLE = Example(question="EXQ", first="EXA", second="EXB", verdict="B>>A", reason="EXR")
 SEAL = "0123456789abcdef0123456789ABCDEF"
 QUESTION = Prompt(id="p1", messages=(Message(role="user", content="Why does ice float?"),), reference="Lower density.")
 
@@ -75,12 +76,24 @@ ASKED_BY = {
 def test_every_shipped_template_asks_for_the_form_it_is_read_in(name: str, form: str) -> None:
     template = JudgeTemplate(name, None, RUBRIC)
     assert template.form == form
+    template.check_complete()
     text = template.render(shown())
     words = ASKED_BY.get(name) or ASKED_FOR[form]
     assert all(word in text for word in words)
     if form in ("nonce", "brackets"):  # what it asks for is a verdict as it stands
         for word in words:
             assert not parse_verdict(f"Reasons.\n{word}", template.form, nonce(shown())).failure
+
+
+@pytest.mark.parametrize(("name", "asked"), [("verdict-only", ("A", "B", "=")), ("alpacaeval", ("m", "M"))])
+def test_a_letter_is_read_only_if_the_template_asks_for_it(name: str, asked: tuple[str, ...]) -> None:
+    template = JudgeTemplate(name, None, RUBRIC)
+    read = [
+        word
+        for word in ("A", "B", "=", "C", "m", "M")
+        if not parse_verdict(word, template.form, nonce(shown()), True, template.words).failure
+    ]
+    assert tuple(read) == asked
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -91,8 +104,7 @@ def test_no_shipped_template_offers_a_tie_where_the_rubric_has_none(name: str) -
 
 @pytest.mark.parametrize("name", ["reason", "verdict-only", "json"])
 def test_examples_of_the_rubric_are_shown(name: str) -> None:
-    example = Example(question="EXQ", first="EXA", second="EXB", verdict="B>>A", reason="EXR")
-    text = JudgeTemplate(name, None, RUBRIC.model_copy(update={"examples": (example,)})).render(shown())
+    text = JudgeTemplate(name, None, RUBRIC.model_copy(update={"examples": (EXAMPLE,)})).render(shown())
     assert "Question: EXQ\nAnswer A: EXA\nAnswer B: EXB\nReasoning: EXR\nVerdict: B>>A\n" in text
 
 
@@ -175,10 +187,62 @@ def test_the_digest_changes_with_template_form_and_rubric(tmp_path: Path) -> Non
         JudgeTemplate("json", None, RUBRIC).digest,
         JudgeTemplate("reason", "brackets", RUBRIC).digest,
         JudgeTemplate("reason", None, NO_TIES).digest,
+        JudgeTemplate("reason", None, RUBRIC.model_copy(update={"about": "Brevity alone."})).digest,
+        JudgeTemplate("reason", None, RUBRIC.model_copy(update={"examples": (EXAMPLE,)})).digest,
         written(tmp_path, "{{ question }}").digest,
     }
     assert one not in others
-    assert len(others) == 4
+    assert len(others) == 6
+
+
+def test_the_digest_changes_with_the_letters_that_a_template_is_read_in(tmp_path: Path) -> None:
+    copy = tmp_path / "alpacaeval.j2"
+    copy.write_text((FOLDER / "alpacaeval.j2").read_text())
+    mine, shipped = JudgeTemplate(str(copy), "letter", RUBRIC), JudgeTemplate("alpacaeval", None, RUBRIC)
+    assert mine.render(shown()) == shipped.render(shown())
+    assert (mine.words, shipped.words) == (("A", "B", "="), ("m", "M"))
+    assert mine.digest != shipped.digest
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_an_edit_of_the_rubric_that_no_prompt_shows_keeps_prompt_and_digest(name: str) -> None:
+    criteria = [criterion.model_copy(update={"measure": None}) for criterion in RUBRIC.criteria]
+    assert any(criterion.measure for criterion in RUBRIC.criteria)
+    edited = RUBRIC.model_copy(update={"rubric": "renamed", "version": 99, "criteria": tuple(criteria)})
+    before, after = JudgeTemplate(name, None, RUBRIC), JudgeTemplate(name, None, edited)
+    assert after.render(shown()) == before.render(shown())
+    assert after.digest == before.digest
+
+
+COMPLETE = "{{ question }}{{ answer_a }}{{ answer_b }}{{ boundary }}{{ nonce }}"
+
+
+@pytest.mark.parametrize("variable", ["question", "answer_a", "answer_b", "boundary", "nonce"])
+def test_a_template_that_leaves_out_what_a_verdict_needs_is_refused_by_name(tmp_path: Path, variable: str) -> None:
+    written(tmp_path, COMPLETE).check_complete()
+    template = written(tmp_path, COMPLETE.replace(f"{{{{ {variable} }}}}", ""))
+    with pytest.raises(UsageError) as caught:
+        template.check_complete()
+    assert str(caught.value) == (
+        f"template {tmp_path}/t.j2: must show {{{{ {variable} }}}} to be read in the form 'nonce'"
+    )
+
+
+def test_all_that_a_template_leaves_out_is_named_and_the_nonce_only_where_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.j2"
+    path.write_text("{{ answer_a }}")
+    with pytest.raises(UsageError, match=r"show {{ question }}, {{ answer_b }}, {{ boundary }} to .* form 'letter'$"):
+        JudgeTemplate(str(path), "letter", RUBRIC).check_complete()
+    path.write_text(COMPLETE.replace("{{ nonce }}", ""))
+    JudgeTemplate(str(path), "letter", RUBRIC).check_complete()
+
+
+@pytest.mark.parametrize("name", [name for name, form in SHIPPED.items() if form != "nonce"])
+def test_a_shipped_template_that_shows_no_nonce_cannot_be_read_by_it(name: str) -> None:
+    with pytest.raises(
+        UsageError, match=rf"^template {name}: must show {{{{ nonce }}}} to be read in the form 'nonce'$"
+    ):
+        JudgeTemplate(name, "nonce", RUBRIC).check_complete()
 
 
 @pytest.mark.parametrize(

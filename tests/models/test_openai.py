@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,10 +25,10 @@ import pytest
 import endpoint as endpoint_file
 from endpoint import Endpoint as Server
 from sciexam.errors import EndpointRefused, Incomplete, UsageError
-from sciexam.models import openai
+from sciexam.models import calls, wire
 from sciexam.models.openai import OpenAIModel, resolve
 from sciexam.models.redaction import Redaction
-from sciexam.models.replies import read_error, without_thought
+from sciexam.models.replies import read_body, read_error, without_thought
 from sciexam.models.settings import Endpoint
 from sciexam.types import Conversation, Generation, Message, Reply
 
@@ -37,8 +37,8 @@ KEY = "sk-sentinel/7f+Q2-do_not-show-me"
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openai, "BACKOFF", 0.005)
-    monkeypatch.setattr(openai, "BACKOFF_MOST", 0.05)
+    monkeypatch.setattr(calls, "BACKOFF", 0.005)
+    monkeypatch.setattr(calls, "BACKOFF_MOST", 0.05)
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_CUSTOM_HEADERS"):
         monkeypatch.delenv(name, raising=False)
 
@@ -48,7 +48,7 @@ def opened(
 ) -> OpenAIModel:
     url = server if isinstance(server, str) else server.url
     key = settings.pop("api_key", None)
-    record = Endpoint(**{"backend": "openai", "model": "m-1", "base_url": url, "timeout": 5.0, **settings})
+    record = Endpoint(**{"backend": "openai", "model": "m-1", "base_url": url, "timeout": 20.0, **settings})
     return OpenAIModel(record, generation or Generation(), api_key=key, max_wait=max_wait)
 
 
@@ -68,16 +68,25 @@ def one(fault: str | None, **settings: Any) -> tuple[Reply, Server]:
     return reply, server
 
 
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for what happens in another thread; that it never does is found out after half a minute."""
+    latest = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < latest, "what the test waits for did not happen"
+        time.sleep(0.005)
+
+
 # --- a good reply ---------------------------------------------------------------------------------------------------
 
 
 def test_a_reply_carries_its_key_its_text_its_tokens_and_the_body_as_received() -> None:
+    began = time.monotonic()
     with Server(latency=0.05) as server:
         [reply] = ask(opened(server), attempt=3)
     assert (reply.key, reply.text, reply.status, reply.finish_reason) == ("k0", "question 0", "ok", "stop")
     assert (reply.attempt, reply.tries, reply.input_tokens, reply.output_tokens) == (3, 1, 2, 2)
     assert json.loads(reply.raw)["choices"][0]["message"]["content"] == "question 0"
-    assert 0.05 <= reply.seconds < 2
+    assert 0.05 <= reply.seconds < time.monotonic() - began
 
 
 def test_every_conversation_has_exactly_one_reply() -> None:
@@ -121,11 +130,23 @@ def test_the_sampling_seed_follows_the_conversation_its_sample_and_its_attempt()
         for _ in range(2):
             ask(model, 2)
         ask(model, sample=1)
-        ask(model, attempt=1)
+        [second] = ask(model, attempt=1)
+        [third] = ask(model, attempt=2)
     seeds = [body["seed"] for body in server.received]
     assert seeds[:2] == seeds[2:4]
-    assert len({seeds[0], seeds[1], seeds[4], seeds[5]}) == 4
+    assert len({seeds[0], seeds[1], *seeds[4:]}) == 5
     assert all(0 <= seed < 2**31 for seed in seeds)
+    assert (second.attempt, third.attempt) == (1, 2)
+
+
+def test_the_seed_of_a_first_attempt_is_the_one_of_the_formula() -> None:
+    # The first four bytes of SHA-256 of key, sample and attempt, joined by NUL, without the highest bit. A seed that
+    # changed would make another draw of every answer: printf 'k0\0000\0000' | sha256sum, and 1 for the attempt.
+    with Server() as server:
+        model = opened(server, concurrency=1)
+        ask(model)
+        ask(model, attempt=1)
+    assert [body["seed"] for body in server.received] == [416285814, 30452586]
 
 
 def test_half_a_surrogate_in_an_answer_does_not_stop_the_call() -> None:
@@ -228,6 +249,15 @@ def test_an_endpoint_that_does_not_answer_like_openai_is_named_so_and_not_asked_
     assert server.requests == 1
 
 
+def test_the_body_of_every_reply_is_kept_whatever_it_means() -> None:
+    bodies = ["null", "empty", "refusal", "content_filter", "length_empty", "error_200", "html", "schema", "400", "500"]
+    assert [fault for fault in bodies if not one(fault)[0].raw] == []
+    with Server(lambda body: server.body(body, "fine") | {"usage": None}) as server:
+        [reply] = ask(opened(server))
+    assert (reply.status, reply.input_tokens) == ("ok", None)
+    assert json.loads(reply.raw)["choices"]
+
+
 def test_an_error_sent_with_status_200_is_a_failure_with_the_words_of_the_endpoint() -> None:
     reply, _ = one("error_200")
     assert (reply.status, reply.failure) == ("failed", "the endpoint answered with an error: upstream overloaded")
@@ -260,6 +290,39 @@ def test_the_model_that_the_server_names_is_kept() -> None:
 )
 def test_the_reasoning_before_an_answer_is_no_part_of_it(said: str, text: str) -> None:
     assert without_thought(said) == text
+
+
+def test_reasoning_of_any_number_of_blocks_is_left_out_in_linear_time() -> None:
+    began = time.monotonic()
+    assert without_thought("<think>\n\n</think>" * 200_000 + "Four.") == "Four."
+    assert time.monotonic() - began < 10  # a quadratic way copies 340 GB
+
+
+def test_a_reply_of_thousands_of_think_blocks_is_one_reply_like_another() -> None:
+    said = "<think>\n\n</think>" * 2000
+    with Server(lambda body: said + "Four." if "question 1" in str(body) else said) as server:
+        replies = {reply.key: reply for reply in ask(opened(server), 2)}
+    assert (replies["k0"].status, replies["k0"].failure) == ("invalid", "empty")
+    assert (replies["k1"].status, replies["k1"].text) == ("ok", "Four.")
+
+
+@pytest.mark.parametrize("fault", [None, "400"])
+def test_a_body_that_the_reader_stumbles_over_fails_alone_and_is_kept(
+    fault: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumbling(*arguments: Any) -> Any:
+        if len(arguments) == 1 and b"question 1" not in arguments[0]:
+            return read_body(*arguments)
+        raise RecursionError(f"unforeseen, with {KEY}")
+
+    monkeypatch.setattr(wire, "read_body", stumbling)
+    monkeypatch.setattr(wire, "read_error", stumbling)
+    with Server(faults=[None, fault]) as server:
+        replies = ask(opened(server, concurrency=1, api_key=KEY), 3)
+    assert [reply.status for reply in replies] == ["ok", "failed", "ok"]
+    assert replies[1].failure == "endpoint did not answer like OpenAI: RecursionError: unforeseen, with [key]"
+    assert json.loads(replies[1].raw)
+    assert (replies[1].tries, server.requests) == (1, 3)
 
 
 def test_reasoning_tokens_are_counted_and_reasoning_fields_are_not_read() -> None:
@@ -391,9 +454,10 @@ def test_a_refusal_for_the_rate_lowers_the_concurrency() -> None:
 def test_a_server_that_never_answers_right_is_left_alone_after_a_row_of_failures() -> None:
     replies: list[Reply] = []
     with Server(faults={"500": 1.0}) as server:
-        with pytest.raises(Incomplete, match=r"16 calls in a row failed.*500.*run the same command") as raised:
+        with pytest.raises(Incomplete, match=r"16 calls in a row failed.*500.*; what came back is kept$") as raised:
             keep(replies, opened(server, concurrency=4), 1000)
         assert server.requests <= 20 * 6
+    assert "is it running" not in str(raised.value)  # it answered
     assert raised.value.exit_code == 3
     assert 16 <= len(replies) <= 20
     assert {reply.status for reply in replies} == {"failed"}
@@ -410,18 +474,18 @@ def keep(kept: list[Reply], model: OpenAIModel, count: int) -> None:
 
 @pytest.mark.parametrize("fault", ["hang", "drip"])
 def test_a_call_ends_at_its_timeout_though_bytes_still_come_and_the_others_go_on(fault: str) -> None:
-    with Server(faults=[fault], drip=0.02) as server:
-        arrived = [(reply, time.monotonic()) for reply in opened(server, timeout=1.0).generate(questions(20))]
-    replies, times = zip(*arrived, strict=True)
+    with Server(faults=[fault], drip=0.05) as server:
+        began = time.monotonic()
+        replies = ask(opened(server, timeout=3.0), 20)
+        assert 3.0 <= time.monotonic() - began < 12  # the body alone drips for fourteen seconds
     assert [reply.status for reply in replies] == ["ok"] * 20
-    assert [reply.tries for reply in replies] == [1] * 19 + [2]  # the stalled one, asked again
-    assert times[18] - times[0] < 0.8 < times[19] - times[0] < 5
+    assert [reply.tries for reply in replies] == [1] * 19 + [2]  # the stalled one, asked again, comes last
 
 
 def test_a_server_that_stays_silent_costs_two_timeouts_a_call() -> None:
-    reply, _ = one("hang", timeout=0.2)
+    reply, _ = one("hang", timeout=1.5)
     assert (reply.status, reply.tries) == ("failed", 2)
-    assert reply.failure == "timeout: no whole reply within 0.2 s (asked 2 times)"
+    assert reply.failure == "timeout: no whole reply within 1.5 s (asked 2 times)"
 
 
 def test_an_address_where_nobody_listens_is_found_out_in_seconds() -> None:
@@ -429,11 +493,16 @@ def test_an_address_where_nobody_listens_is_found_out_in_seconds() -> None:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
         replies: list[Reply] = []
-        with pytest.raises(Incomplete, match=r"127.0.0.1:\d+/v1: 3 calls in a row failed.*endpoint unreachable"):
+        with pytest.raises(
+            Incomplete,
+            match=r"0.1:\d+/v1: 3 calls in a row failed.*endpoint unreachable.*; is it running, is base_url: right\?$",
+        ):
             keep(replies, opened(url), 1000)
     assert 3 <= len(replies) <= 16
     assert [reply.failure for reply in replies if not reply.failure.startswith("endpoint unreachable: ")] == []
-    assert {reply.tries for reply in replies} == {3}
+    # A request on the wire when the third call failed is the last of its call.
+    assert [reply.tries for reply in replies][:3] == [3, 3, 3]
+    assert max(reply.tries for reply in replies) == 3
 
 
 # --- rates ----------------------------------------------------------------------------------------------------------
@@ -459,7 +528,9 @@ def test_a_wait_the_endpoint_asks_for_holds_every_call(fault: str, least: float)
 
     def reply(body: dict[str, Any]) -> str:
         arrivals.append(time.monotonic())
-        time.sleep(0.2)  # the refusal of the first request is known before any other is answered
+        if len(arrivals) <= 3:  # the refusal of the first request is known before any other is answered
+            wait_until(lambda: server.statuses[fault.partition(":")[0]] == 1)
+            time.sleep(0.5)
         return "fine"
 
     with Server(reply, faults=[fault]) as server:
@@ -488,12 +559,33 @@ def test_refusals_without_end_are_bounded_by_the_total_wait(fault: str) -> None:
         [reply] = ask(opened(server, max_wait=0.5))
     assert reply.status == "failed"
     assert "--max-wait 0.5" in reply.failure
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
     assert server.requests < 100
 
 
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("2", 2.0),
+        ("Mon, 01 Jan 2020 00:00:00 GMT", 0.0),
+        ("Mon, 99999999999999999999 Jan 2020 00:00:00 GMT", None),
+        ("Mon, 01 Jan 2020 00:00:00 +99999999999999999999", None),
+        ("soon", None),
+        ("nan", None),
+        ("1e999", None),
+        ("-1", None),
+    ],
+)
+def test_a_wait_that_makes_no_sense_is_no_wait(said: str, seconds: float | None) -> None:
+    fault = read_error(503, {"retry-after": said}, b"", {})
+    assert (fault.kind, fault.wait) == ("again", seconds)
+
+
 def test_an_account_without_money_is_not_a_rate() -> None:
-    with Server(faults=["no_money"] * 99) as server, pytest.raises(EndpointRefused, match="plan and billing"):
+    with (
+        Server(faults=["no_money"] * 99) as server,
+        pytest.raises(EndpointRefused, match=r"refuses \(429\).*look at the account's plan and billing$"),
+    ):
         ask(opened(server), 100)
     assert server.requests <= 4
 
@@ -507,7 +599,7 @@ def test_an_account_without_money_is_not_a_rate() -> None:
         ("401", r"refuses \(401\): Incorrect API key provided: .*; set MY_KEY to a key"),
         ("403", r"refuses \(403\).*the key in MY_KEY may use the model 'm-1'"),
         ("404", r"refuses \(404\).*check model: 'm-1' and base_url:"),
-        ("no_model", r"refuses \(404\): The model `m-1` does not exist; check model:"),
+        ("no_model", r"refuses \(400\): The model `m-1` does not exist; check model:"),
     ],
 )
 def test_a_refusal_ends_the_run_at_once_and_says_what_to_type(fault: str, said: str) -> None:
@@ -528,10 +620,9 @@ def test_replies_that_came_before_a_refusal_are_yielded_before_it_is_raised() ->
 
 
 def test_a_request_on_the_wire_when_another_is_refused_is_still_yielded() -> None:
-    slow = threading.Event()
-
     def reply(body: dict[str, Any]) -> str:
-        slow.wait(0.4)
+        wait_until(lambda: server.statuses["401"] == 1)
+        time.sleep(0.5)  # the refusal is read before these replies are
         return "paid for"
 
     replies: list[Reply] = []
@@ -679,25 +770,30 @@ def test_conversations_are_pulled_in_the_callers_thread_and_never_more_than_a_wi
 
 
 def test_no_more_requests_than_the_concurrency_are_in_flight() -> None:
-    with Server(latency=0.01) as server:
+    with Server(latency=0.1) as server:
         ask(opened(server, concurrency=7), 100)
     assert 4 < server.peak <= 7
 
 
 def test_a_reply_comes_out_while_later_conversations_are_still_being_pulled() -> None:
+    latest = time.monotonic() + 30
+    pulled = 0
+
     def source() -> Iterator[Conversation]:
-        for number, conversation in enumerate(questions(10)):
-            if number:
-                time.sleep(0.05)
-            if number > 5:
-                assert seen, "nothing was yielded though replies are there"
+        nonlocal pulled
+        for conversation in questions(1000):
+            if seen:
+                return
+            assert time.monotonic() < latest, "nothing was yielded though replies are there"
+            time.sleep(0.05)
+            pulled += 1
             yield conversation
 
     seen: list[Reply] = []
     with Server() as server:
-        for reply in opened(server, concurrency=64).generate(source()):
+        for reply in opened(server, concurrency=1000).generate(source()):
             seen.append(reply)
-    assert len(seen) == 10
+    assert len(seen) == pulled
 
 
 def test_after_stop_nothing_more_is_pulled_and_what_is_on_the_wire_still_comes_out() -> None:
@@ -710,11 +806,12 @@ def test_after_stop_nothing_more_is_pulled_and_what_is_on_the_wire_still_comes_o
 
     with Server(latency=0.1) as server:
         model = opened(server, concurrency=8)
-        replies = []
+        replies: list[Reply] = []
         for reply in model.generate(source()):
             if not replies:
-                threading.Thread(target=model.stop).start()
-                time.sleep(0.05)
+                stopping = threading.Thread(target=model.stop)
+                stopping.start()
+                stopping.join()
                 at_stop = len(pulled)
             replies.append(reply)
         assert list(model.generate(source())) == []
@@ -726,21 +823,29 @@ def test_after_stop_nothing_more_is_pulled_and_what_is_on_the_wire_still_comes_o
 def test_stop_drops_what_outlasts_the_grace() -> None:
     with Server(faults=[None, "hang", "hang", "hang"]) as server:
         model = opened(server, timeout=60.0)
-        began = time.monotonic()
-        threading.Timer(0.3, model.stop, [0.3]).start()
-        replies = ask(model, 4)
+        replies: list[Reply] = []
+        for reply in model.generate(questions(4)):
+            replies.append(reply)
+            wait_until(lambda: server.requests == 4)
+            began = time.monotonic()
+            model.stop(0.3)
     assert [reply.status for reply in replies] == ["ok"]
-    assert 0.5 < time.monotonic() - began < 3
+    assert 0.3 <= time.monotonic() - began < 20
 
 
 def test_a_second_stop_hastens_the_end() -> None:
     with Server(faults=["hang"] * 9) as server:
         model = opened(server, timeout=60.0)
+
+        def stop_twice() -> None:
+            wait_until(lambda: server.requests == 4)
+            model.stop(60.0)
+            model.stop(0.0)
+
         began = time.monotonic()
-        threading.Timer(0.2, model.stop, [60.0]).start()
-        threading.Timer(0.5, model.stop, [0.0]).start()
+        threading.Thread(target=stop_twice).start()
         assert ask(model, 4) == []
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 40
 
 
 def test_closing_the_iterator_gives_up_the_calls_in_flight_and_ends_its_thread() -> None:
@@ -749,7 +854,7 @@ def test_closing_the_iterator_gives_up_the_calls_in_flight_and_ends_its_thread()
         assert next(replies).status == "ok"
         began = time.monotonic()
         replies.close()  # type: ignore[attr-defined]
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20
     assert not [thread for thread in threading.enumerate() if thread.name == "sciexam-openai"]
 
 
@@ -783,14 +888,17 @@ print("ended", flush=True)
 def test_an_interrupt_ends_the_run_in_the_way_its_handler_says(way: str) -> None:
     with Server(latency=0.2) as server:
         child = subprocess.Popen(
-            [sys.executable, "-c", INTERRUPTED, server.url, way], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [sys.executable, "-c", INTERRUPTED, server.url, way],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,  # `communicate` does not see what `readline` has read ahead
         )
         assert child.stdout is not None
         assert child.stdout.readline() == b"ok\n"
         began = time.monotonic()
         child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=20)
-    assert time.monotonic() - began < 8
+        out, err = child.communicate(timeout=60)
+    assert time.monotonic() - began < 30  # all of it would take 250 s
     assert b"Task was destroyed" not in err
     if way == "stop":
         assert child.returncode == 0, err
@@ -860,7 +968,7 @@ def test_the_test_server_runs_as_a_process_of_its_own_and_tells_what_it_saw() ->
         stats = _stats(url)
     finally:
         child.terminate()
-        assert child.wait(10) == 0
+        assert child.wait(30) == 0
     assert [reply.status for reply in replies] == ["ok"] * 30
     assert (stats["answered"], stats["billed_twice"], stats["in_flight"]) == (30, 0, 0)
     assert stats["requests"] == sum(reply.tries for reply in replies) > 30

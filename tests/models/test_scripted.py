@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from pydantic import ValidationError
 
 from sciexam.errors import UsageError
+from sciexam.lineage import Sft
 from sciexam.models.scripted import ScriptedModel
-from sciexam.models.settings import Rule, Scripted
-from sciexam.types import Conversation, Message, Reply
+from sciexam.models.settings import Custom, Endpoint, Recorded, Rule, Scripted, Weights
+from sciexam.types import Conversation, Message, Record, Reply
 
 
 def model(*rules: Rule, note: str | None = None) -> ScriptedModel:
@@ -55,3 +59,24 @@ def test_the_digest_changes_with_the_rules_and_not_with_the_note() -> None:
     one = model(Rule(say="a")).digest
     assert model(Rule(say="a"), note="remark").digest == one
     assert model(Rule(say="b")).digest != one
+
+
+@pytest.mark.parametrize("key", ["system", "chat_template"])
+@pytest.mark.parametrize(
+    ("record", "needed"),
+    [
+        (Scripted, {"backend": "scripted", "rules": ()}),
+        (Custom, {"backend": "package.module:Class"}),
+        (Recorded, {"responses": "answers.jsonl"}),
+        (Weights, {"weights": "base"}),
+        (Sft, {"stage": "sft", "from": "base", "data": "pairs.jsonl"}),
+    ],
+)
+def test_a_setting_that_only_an_endpoint_reads_is_refused_elsewhere(
+    record: type[Record], needed: dict[str, Any], key: str
+) -> None:
+    record.model_validate(needed)
+    with pytest.raises(ValidationError, match=rf"(?s)1 validation error.*{key}\n.*Extra inputs are not permitted"):
+        record.model_validate({**needed, key: "{{ messages"})
+    endpoint = {"backend": "openai", "model": "m", key: "x"}
+    assert Endpoint.model_validate(endpoint).model_dump()[key] == "x"

@@ -151,6 +151,29 @@ def built(world: Mapping[str, Any], names: Sequence[str] | None = None) -> Repor
     )
 
 
+def limits_of_b(
+    world: Mapping[str, Any], prompt: str, raters: Sequence[str], a: str, b: str
+) -> tuple[Fraction, Fraction]:
+    """What a prompt would be worth to b were everything lost, or won, that is missing of it."""
+    shares: list[Fraction] = []
+    missing = 0
+    for sample in range(world["samples"]):
+        answered = {world["replies"][name, prompt, sample].status for name in (a, b)}
+        if answered != {"ok"}:
+            missing += bool(answered & {"failed", "invalid"})
+            continue
+        for rater in raters:
+            said = {(x, y): world["said"][prompt, sample, rater, x, y] for x, y in ((a, b), (b, a))}
+            why = {x.split(":")[0] for x in said.values() if x not in SHARES}
+            if why - {"skipped"}:
+                missing += 1
+            elif usable := [1 - SHARES[x] if y == b else SHARES[x] for (y, _), x in said.items() if x in SHARES]:
+                shares.append(sum(usable, Fraction(0)) / len(usable))
+    whole = len(shares) + missing
+    total = sum(shares, Fraction(0))
+    return total / whole, (total + missing) / whole
+
+
 def share_of_b(world: Mapping[str, Any], prompt: str, raters: Sequence[str], a: str, b: str) -> Fraction | str:
     """What a prompt is worth to b, counted by hand; or the gravest status of what stood in the way."""
     shares: list[Fraction] = []
@@ -201,16 +224,23 @@ def test_every_planned_prompt_is_counted_once_and_only_verdicts_are_wins_ties_or
             assert found.win_rate.low <= found.win_rate.value <= found.win_rate.high
         if scores:
             assert found.bounds is not None
-            whole = len(scores) + causes["invalid"] + causes["failed"]
-            assert found.bounds[0] == pytest.approx(float(sum(scores) / whole))
-            assert found.bounds[1] == pytest.approx(float((sum(scores) + whole - len(scores)) / whole))
+            lost = causes["invalid"] + causes["failed"]
+            limits = [
+                limits_of_b(world, one.id, world["benches"][found.judge], found.a, found.b)
+                for one, share in zip(world["asked"], worth, strict=True)
+                if isinstance(share, Fraction)
+            ]
+            whole = len(scores) + lost
+            assert found.bounds[0] == pytest.approx(float(sum(low for low, _ in limits) / whole))
+            assert found.bounds[1] == pytest.approx(float((sum(high for _, high in limits) + lost) / whole))
             rate = float(sum(scores) / len(scores))
             assert found.bounds[0] - 1e-12 <= rate <= found.bounds[1] + 1e-12
         else:
             assert found.bounds is None
             assert found.p_value is None
             assert isinstance(found.win_rate, Undefined)
-        lacking += causes["failed"] > 0 or (causes["invalid"] > 0 and not scores)
+        lacking += found.verdicts["failed"] > 0 or (causes["invalid"] > 0 and not scores)
+        assert (found.verdicts["failed"] > 0) >= (causes["failed"] > 0)
     assert report.incomplete == (lacking > 0)
 
 
@@ -406,8 +436,8 @@ def test_unusable_verdicts_few_prompts_and_a_longer_winner_are_told() -> None:
     say = winner(*"b" * 18, "invalid: refused", "skipped: none")
     caveats = build(evidence(prompts(20), say, reply=long)).caveats
     assert [caveat.removeprefix("b against a by judge: ")[:42] for caveat in caveats] == [
-        "1 of 19 prompts have no usable verdict; th",
-        "18 prompts are few; the interval is wide, ",
+        "18 prompts are few; the intervals are wide",
+        "2 of 38 verdicts are invalid or failed; th",
         "the longer answer won 1.00 [0.81, 1.00] of",
     ]
 

@@ -352,7 +352,7 @@ def test_a_figure_that_is_undefined_is_a_sentence_in_every_view() -> None:
         assert "n/a" in view
         assert "no prompt has a usable verdict" in view
         assert "no prompt was judged in both orders" in view
-        assert "no price given" in view
+        assert "cost unknown" in view
 
 
 def test_the_console_says_once_why_a_figure_is_missing() -> None:
@@ -465,7 +465,7 @@ def test_a_conclusion_says_what_it_rests_on(
     [
         (Calls(), "no model was called"),
         (Calls(0, 48, 0, 0, None), "no model was called; 48 stored replies and verdicts reused"),
-        (Calls(3, 1, 10, 20, None), "3 made, 1 reused; 10 tokens in, 20 out; no price given"),
+        (Calls(3, 1, 10, 20, None), "3 made, 1 reused; 10 tokens in, 20 out; cost unknown"),
         (Calls(3, 1, 10, 20, 0.0001), "3 made, 1 reused; 10 tokens in, 20 out; less than 0.01 USD"),
     ],
 )

@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from sciexam.cli import author, compare
-from sciexam.errors import SciexamError
+from sciexam.errors import SciexamError, redacted
 
 app = typer.Typer(
     name="sciexam",
@@ -63,14 +63,10 @@ def main() -> NoReturn:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    for line in _redacted(message).splitlines():
+    for line in _printable(redacted(message)).splitlines():
         print(f"sciexam: {line}", file=sys.stderr)
     sys.exit(code)
 
 
-def _redacted(text: str) -> str:
-    """`text` without the value of any environment variable that is named like a secret, and without escape codes."""
-    for name, value in os.environ.items():
-        if name.upper().endswith(("_KEY", "_TOKEN", "_SECRET")) and len(value) >= 8:
-            text = text.replace(value, f"[{name}]")
+def _printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -105,10 +105,7 @@ def compare(
             progress=shown,
         )
     _show(report, results, as_json, quiet)
-    if report.incomplete:
-        again = "the same command" if any(pair.failed for pair in report.pairs) else "--retry-invalid"
-        print(f"sciexam: not everything has a result; {again} asks again for it", file=sys.stderr)
-        raise typer.Exit(3)
+    _refuse_incomplete(report)
     if not shown.worked and not as_json:
         print("sciexam: nothing was left to do; every fact was in the ledger", file=sys.stderr)
 
@@ -123,7 +120,17 @@ def report(
     """Count an earlier run again from the ledger and write its report. No model is called."""
     from sciexam import exam
 
-    _show(exam.report(Path(run).name, store, results), results, as_json, quiet)
+    found = exam.report(Path(run).name, store, results)
+    _show(found, results, as_json, quiet)
+    _refuse_incomplete(found)
+
+
+def _refuse_incomplete(report: Report) -> None:
+    """Exit 3, and what to type next, where something that was asked for has no result."""
+    if report.incomplete:
+        again = "the same command" if any(pair.verdicts["failed"] for pair in report.pairs) else "--retry-invalid"
+        print(f"sciexam: not everything has a result; {again} asks again for it", file=sys.stderr)
+        raise typer.Exit(3)
 
 
 def _suite(

@@ -49,12 +49,13 @@ def compare(
     """
     with Store(store or Path(results) / "ledger.sqlite") as ledger:
         suite = load_suite(suite) if isinstance(suite, str) else suite
+        judges = [judges] if isinstance(judges, str) else judges
         plan, models = make_plan(suite, contestants, judges, orders, policy, margin, by, limit, max_wait)
         manifest = environment() | {"run": plan.run, "plan": to_manifest(plan)}
         ledger.add_run(plan.run, json.dumps(manifest))
         sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid)
         sitting.hold(models)
-        report = build(read_facts(plan, ledger, sitting.calls, sitting.skipped))
+        report = build(read_facts(plan, ledger, sitting.calls, sitting.skipped, sitting.notes))
         _write(report, manifest, Path(results))
     return report
 

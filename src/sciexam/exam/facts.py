@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,9 @@ from sciexam.suite import HUMANS
 from sciexam.types import Comparison, Presentation, Reply, Response, Verdict
 
 
-def read_facts(plan: Plan, store: Store, calls: Calls, skipped: Mapping[str, Fact]) -> Evidence:
+def read_facts(
+    plan: Plan, store: Store, calls: Calls, skipped: Mapping[str, Fact], notes: Sequence[str] = ()
+) -> Evidence:
     """Read everything the plan covers back from the ledger: a report is a function of stored facts."""
     responses = _responses(plan, store, skipped)
     comparisons = list(pair(plan.prompts, plan.contestants, plan.samples, responses))
@@ -27,6 +30,9 @@ def read_facts(plan: Plan, store: Store, calls: Calls, skipped: Mapping[str, Fac
             "do the files name the prompts alike?"
         )
     benches = [_bench(plan, name, store, comparisons, skipped) for name in plan.benches]
+    silent = [bench for bench in benches if all(verdict.status == "skipped" for _, verdict in bench.verdicts)]
+    if comparisons and len(silent) == len(benches):
+        raise UsageError(_nobody_judged(plan, store))
     return Evidence(
         suite=plan.suite.name,
         run=plan.run,
@@ -42,8 +48,24 @@ def read_facts(plan: Plan, store: Store, calls: Calls, skipped: Mapping[str, Fac
         by=plan.by,
         margin=plan.margin,
         calls=calls,
-        caveats=(*plan.caveats, *_echoes(plan, store, comparisons)),
+        caveats=(
+            *plan.caveats,
+            *notes,
+            *(f"{bench.name} has no verdict on these prompts." for bench in silent),
+            *_echoes(plan, store, comparisons),
+        ),
     )
+
+
+def _nobody_judged(plan: Plan, store: Store) -> str:
+    names = ", ".join(plan.contestants)
+    if list(plan.benches) == [HUMANS]:
+        return (
+            f"the ledger {store.location} holds no human verdict on {names}; "
+            "name a file of verdicts as a judge first: --judge verdicts.jsonl"
+        )
+    judges = ", ".join(map(repr, plan.benches))
+    return f"judge {judges} has no verdict on {names} for these prompts"
 
 
 def _responses(plan: Plan, store: Store, skipped: Mapping[str, Fact]) -> dict[Slot, Response]:
@@ -51,8 +73,10 @@ def _responses(plan: Plan, store: Store, skipped: Mapping[str, Fact]) -> dict[Sl
     for contestant in plan.contestants:
         conversations = dict(conversations_of(plan, contestant))
         found = store.replies({c.key: None for c in conversations.values()})
+        recorded = getattr(plan.suite.models[contestant], "responses", None)
+        why = "no recorded answer" if recorded else "not asked, for nobody else has an answer"
         for slot, conversation in conversations.items():
-            missing = Reply(conversation.key, status="skipped", failure="no recorded answer")
+            missing = Reply(conversation.key, status="skipped", failure=why)
             reply = found.get(conversation.key) or missing
             responses[slot] = Response(contestant, slot[1], slot[2], reply)
     return responses
@@ -73,8 +97,6 @@ def _bench(
             verdicts = [(p, _verdict(rater, p, found.get(p.key) or skipped.get(p.key))) for p in presentations]
             battles.append(resolve(comparison, verdicts, rater.name, plan.policy))
             shown += verdicts
-    if comparisons and all(verdict.status == "skipped" for _, verdict in shown):
-        raise UsageError(f"judge {name!r} has no verdict on {', '.join(plan.contestants)} for these prompts")
     return Bench(
         name=name,
         description=plan.benches[name],
@@ -91,7 +113,11 @@ def _verdict(rater: Rater, presentation: Presentation, stored: Any) -> Verdict:
         why = "no recorded verdict" if rater.by_name else "not judged"
         return presentation.verdict(rater.name, kind=rater.kind, status="skipped", failure=why)
     verdict: Verdict = replace(
-        stored, prompt=presentation.prompt.id, first=presentation.first_by, second=presentation.second_by
+        stored,
+        rater=rater.name,
+        prompt=presentation.prompt.id,
+        first=presentation.first_by,
+        second=presentation.second_by,
     )
     return verdict
 
@@ -117,11 +143,6 @@ def _humans(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Benc
             shown.append((presentation, verdict))
             mine = by_rater.setdefault(stored.rater, {})
             mine.setdefault(name_of(comparison), []).append((presentation, verdict))
-    if comparisons and not shown:
-        raise UsageError(
-            f"the ledger {store.location} holds no human verdict on {', '.join(plan.contestants)}; "
-            "name a file of verdicts as a judge first: --judge verdicts.jsonl"
-        )
     by_name = {name_of(c): c for c in comparisons}
     battles = [
         resolve(by_name[key], verdicts, rater, plan.policy)
@@ -133,7 +154,7 @@ def _humans(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Benc
 
 
 def _echoes(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Iterator[str]:
-    """Endpoints that answered under another model's name than was asked for."""
+    """Endpoints that answered under another model's name than was asked for; a date at its end is no other."""
     asked: list[tuple[str, str, list[str]]] = []
     for name in plan.contestants:
         spec = plan.suite.models[name]
@@ -145,5 +166,5 @@ def _echoes(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Iter
             asked.append((rater.name, rater.model, keys))
     for name, model, keys in asked:
         for echoed, count in store.echoed(keys).items():
-            if not echoed.startswith(model):
+            if not re.fullmatch(rf"{re.escape(model.rpartition('/')[2])}(-\d[\d-]*)?", echoed.rpartition("/")[2]):
                 yield f"{name}: {model!r} was asked for, but {count} replies came from {echoed!r}."

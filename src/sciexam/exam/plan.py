@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
-import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import CodeType, FunctionType
 from typing import Any, Literal
 
 from sciexam.battles import Policy, Slot, orders_of, present
 from sciexam.documents import digest
 from sciexam.errors import UsageError, did_you_mean
 from sciexam.judges import open_judge, settings_of
+from sciexam.judges.foreign import digest_of
 from sciexam.judges.settings import EndpointJudge, JudgeSpec, MeasuresJudge, RecordedJudge, ScriptedJudge
 from sciexam.lineage import lineage_digest
 from sciexam.models import open_model
@@ -103,6 +100,7 @@ def make_plan(
     prompts = suite.prompts[:limit]
     _check_field(prompts, by)
     models = {name: open_model(name, suite.model(name), suite.generation_of(name), max_wait) for name in names}
+    _check_answers(suite, prompts, models)
     benches: dict[str, str] = {}
     raters: list[Rater] = []
     for judge in judges or (suite.judge,):
@@ -127,6 +125,17 @@ def make_plan(
         by=by,
         caveats=tuple(_caveats(suite, names, prompts, models, [str(judge) for judge in judges or (suite.judge,)])),
     ), models
+
+
+def _check_answers(suite: Suite, prompts: Sequence[Prompt], models: Mapping[str, Model]) -> None:
+    """Refuse recorded answers to other prompts before anyone else is asked and paid."""
+    for name, model in models.items():
+        if isinstance(model, RecordedModel) and not any(model.answers(prompt) for prompt in prompts):
+            theirs = next(iter(model.lines))[0]
+            raise UsageError(
+                f"{name}: no prompt of suite {suite.name!r} has an answer in {model.path}; "
+                f"the suite names its prompts like {prompts[0].id!r}, the file like {theirs[:60]!r}"
+            )
 
 
 def _baseline_first(suite: Suite) -> tuple[str, ...]:
@@ -163,7 +172,7 @@ def _raters(
                 name=one.name,
                 bench=Path(bench).stem if bench.endswith(".jsonl") else bench,
                 kind=kind,
-                digest=_digest_of(one),
+                digest=digest_of(one),
                 sees_order=getattr(one, "sees_order", True),
                 by_name=getattr(one, "by_name", False),
                 orders="both" if isinstance(spec, RecordedJudge) else orders or settings.orders or "both",
@@ -194,42 +203,6 @@ def _describe(spec: JudgeSpec | None, kind: Kind, humans: int) -> str:
         case RecordedJudge():
             return "recorded verdicts, not validated"
     return "a judge of your own, not validated"
-
-
-def _digest_of(judge: Judge) -> str:
-    """A judge's own digest, or one of its source and state, so that an edited judge is another judge."""
-    own = getattr(judge, "digest", None)
-    if isinstance(own, str):
-        return own
-    kinds = [kind for kind in type(judge).__mro__ if kind.__module__.partition(".")[0] not in sys.stdlib_module_names]
-    slots = {slot for kind in kinds for slot in getattr(kind, "__slots__", ())}
-    state = {name: getattr(judge, name) for name in {*slots, *getattr(judge, "__dict__", {})} if hasattr(judge, name)}
-    return digest(
-        {
-            "source": [_source_of(kind) for kind in kinds],
-            "state": {name: _same_everywhere(value) for name, value in state.items()},
-        }
-    )
-
-
-def _same_everywhere(value: Any) -> str:
-    """The repr of a value without what differs from process to process: addresses, and the order of a set."""
-    listed = sorted(value, key=repr) if isinstance(value, (set, frozenset)) else value
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(listed))
-
-
-def _source_of(kind: type) -> Any:
-    """The text of a class; of one typed into a session, which has no file, the code of its methods."""
-    try:
-        return inspect.getsource(kind)
-    except (OSError, TypeError):
-        methods = {name: value.__code__ for name, value in vars(kind).items() if isinstance(value, FunctionType)}
-        return [f"{kind.__module__}.{kind.__qualname__}", {name: _code_of(code) for name, code in methods.items()}]
-
-
-def _code_of(code: CodeType) -> list[Any]:
-    constants = [_code_of(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
-    return [code.co_code.hex(), constants, code.co_names]
 
 
 def _caveats(

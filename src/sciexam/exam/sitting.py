@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 from sciexam.battles import Slot, name_of, pair
 from sciexam.errors import Incomplete, Interrupted, UsageError
 from sciexam.exam.plan import Plan, Rater, conversations_of, presentations_of
+from sciexam.judges.foreign import guarded
 from sciexam.models.recorded import RecordedModel
 from sciexam.report.record import Calls
 from sciexam.store import Fact, Store, Writer
@@ -20,6 +22,10 @@ from sciexam.types import TRUNCATED, Comparison, Conversation, Model, Presentati
 CLAIM_ROWS = 64
 POLL_SECONDS = 0.2
 JOIN_SECONDS = 0.02
+GATHER_SECONDS = 0.5  # that a judge waits for company of the first comparison of a batch
+WORD_SECONDS = 5.0  # of waiting for another process, before a word is said of it
+
+_log = logging.getLogger(__name__)
 
 Asked = TypeVar("Asked", Conversation, Presentation)
 
@@ -59,6 +65,8 @@ class _Feed:
             with self._changed:
                 while self._open and len(self._items) == read:
                     self._changed.wait()
+                if self._open:
+                    self._changed.wait_for(lambda: not self._open, GATHER_SECONDS)
                 batch = self._items[read:]
                 if not batch:
                     return
@@ -78,6 +86,7 @@ class Sitting:
         retry_invalid: bool,
     ):
         self._plan, self._store, self._stop = plan, store, stop
+        self._failed = threading.Event()
         self._progress, self._retry_invalid = progress, retry_invalid
         self._prompts = {prompt.id: prompt for prompt in plan.prompts}
         self._feed = _Feed()
@@ -86,11 +95,14 @@ class Sitting:
         self._paired: set[tuple[str, str, str, int]] = set()
         self._count = Progress(0, 0, 0, 0)
         self._calls = Calls()
+        self._models: Mapping[str, Model] = {}
         self._asked: list[Any] = []
+        self._waited = 0.0
         self.skipped: dict[str, Fact] = {}
 
     def hold(self, models: Mapping[str, Model]) -> None:
         """Ask for everything that is owed; on return (or raise) everything that came back is durable."""
+        self._models = models
         self._asked = [*models.values(), *(rater.judge for rater in self._plan.raters)]
         try:
             with self._store.writer(self._durable) as writer:
@@ -101,6 +113,12 @@ class Sitting:
             raise Incomplete(f"{error}\n{self._safe()}; run the same command to go on") from None
         if self._stop.is_set():
             raise Interrupted(f"stopped at {self._safe()}; run the same command to go on")
+
+    @property
+    def notes(self) -> list[str]:
+        """What endpoints do not take and were asked without, as sentences."""
+        named = [*self._models.items(), *((rater.name, rater.judge) for rater in self._plan.raters)]
+        return [f"{name}: {note}" for name, asked in named for note in getattr(asked, "notes", ())]
 
     @property
     def calls(self) -> Calls:
@@ -118,16 +136,20 @@ class Sitting:
                 failures.append(error)
                 self._failed.set()
 
-        self._failed = threading.Event()
         threads = [threading.Thread(target=guarded, args=(task,), daemon=True) for task in answering]
         judges = [threading.Thread(target=guarded, args=(task,), daemon=True) for task in marking]
         for thread in (*threads, *judges):
             thread.start()
         try:
             self._join(threads)
+            self._feed.close()
+            self._join(judges)
+        except BaseException:  # an interrupt, in a notebook too: the threads must not go on asking
+            self._failed.set()
+            self._tell_to_stop()
+            raise
         finally:
             self._feed.close()
-        self._join(judges)
         if failures:
             raise failures[0]
 
@@ -136,10 +158,13 @@ class Sitting:
         while any(thread.is_alive() for thread in threads):
             time.sleep(JOIN_SECONDS)
             if self._ending:
-                for asked in self._asked:
-                    if callable(stop := getattr(asked, "stop", None)):
-                        stop()
-                self._asked = []
+                self._tell_to_stop()
+
+    def _tell_to_stop(self) -> None:
+        for asked in self._asked:
+            if callable(stop := getattr(asked, "stop", None)):
+                stop()
+        self._asked = []
 
     @property
     def _ending(self) -> bool:
@@ -161,11 +186,22 @@ class Sitting:
                 self._account(getattr(spec, "model", None), reply, new)
             self._answered([Response(contestant, *slot[1:], reply) for slot in slots[reply.key]])
 
-        owed = [c for c in {c.key: c for c in conversations.values()}.values() if self._owes(stored.get(c.key))]
+        useful = {(slot[1], slot[2]) for slot in conversations if self._comparable(contestant, slot)}
+        owed = [
+            replace(conversation, attempt=_attempts(stored.get(conversation.key)))
+            for conversation in {c.key: c for slot, c in conversations.items() if slot[1:] in useful}.values()
+            if self._owes(stored.get(conversation.key))
+        ]
         self._expect(responses=len(slots), of_them_stored=len(slots) - len(owed))
-        for key in slots.keys() - {conversation.key for conversation in owed}:
+        for key in stored.keys() - {conversation.key for conversation in owed}:
             take(stored[key], new=False)
         self._ask(contestant, owed, stored, self._store.replies, model.generate, take, writer)
+
+    def _comparable(self, contestant: str, slot: Slot) -> bool:
+        """Whether anyone else may have an answer to compare with: nobody is asked, and paid, for nothing."""
+        prompt, sample = self._prompts[slot[1]], slot[2]
+        others = (model for name, model in self._models.items() if name != contestant)
+        return any(not isinstance(other, RecordedModel) or other.answers(prompt, sample) for other in others)
 
     def _answered(self, responses: Sequence[Response]) -> None:
         """Note responses, and feed the judges every comparison that they complete."""
@@ -193,7 +229,11 @@ class Sitting:
                 if verdict.reply is not None or (rater.model and not new):
                     self._account(rater.model, verdict.reply, new)
 
-            owed = [p for p in shown.values() if self._owes(stored.get(p.key))]
+            owed = [
+                replace(presentation, attempt=_attempts(stored.get(presentation.key)))
+                for presentation in shown.values()
+                if self._owes(stored.get(presentation.key))
+            ]
             self._expect(verdicts=len(shown), of_them_stored=len(shown) - len(owed))
             for key in shown.keys() - {p.key for p in owed}:
                 take(stored[key], new=False)
@@ -208,8 +248,7 @@ class Sitting:
         """
         if fact is None or fact.status == "failed":
             return True
-        cut_off = isinstance(fact, Verdict) and fact.failure == TRUNCATED and fact.attempt == 0
-        return fact.status == "invalid" and (self._retry_invalid or cut_off)
+        return fact.status == "invalid" and (self._retry_invalid or _is_cut_off(fact))
 
     def _ask(
         self,
@@ -234,7 +273,8 @@ class Sitting:
         while owed and not self._ending:
             theirs: list[Asked] = []
             known = {one.key for one in owed}
-            for fact in ask(self._claimed(owed, stored, read, settle, theirs)):
+            pulled: set[str] = set()
+            for fact in guarded(name, ask(self._claimed(owed, stored, read, settle, theirs, pulled))):
                 if getattr(fact, "key", None) not in known:
                     raise UsageError(f"{name} gave back {fact!r:.80}, which answers nothing that it was asked")
                 if fact.status == "skipped":
@@ -243,9 +283,8 @@ class Sitting:
                     writer.put(fact)
                 settle(fact, True)
             self._store.release(settled & self.skipped.keys())
-            others = {one.key for one in theirs}
             for one in [] if self._ending else owed:
-                if one.key not in settled | others:
+                if one.key in pulled - settled:
                     writer.put(_silence(one, name))
                     take(_silence(one, name), True)
             found = read([one.key for one in theirs])
@@ -253,9 +292,21 @@ class Sitting:
                 if _newer(found.get(one.key), stored.get(one.key)):
                     take(found[one.key], False)
             waiting = [one for one in theirs if not _newer(found.get(one.key), stored.get(one.key))]
+            unasked = [one for one in owed if one.key not in settled | pulled | {other.key for other in theirs}]
+            if unasked and not self._ending:
+                raise UsageError(
+                    f"{name} stopped after {len(pulled)} of {len(owed)}; it must go through all it is given"
+                )
             if waiting and len(waiting) == len(owed):
-                time.sleep(POLL_SECONDS)
+                self._wait(len(waiting))
             owed = waiting
+
+    def _wait(self, keys: int) -> None:
+        """Leave another process time; say so once, for it may be one that was suspended and forgotten."""
+        self._waited += POLL_SECONDS
+        if POLL_SECONDS <= self._waited - WORD_SECONDS < 2 * POLL_SECONDS:
+            _log.warning("waiting for %d keys that another sciexam on this ledger is working on", keys)
+        time.sleep(POLL_SECONDS)
 
     def _claimed(
         self,
@@ -264,6 +315,7 @@ class Sitting:
         read: Callable[[Iterable[str]], Mapping[str, Any]],
         take: Callable[[Any, bool], None],
         theirs: list[Asked],
+        pulled: set[str],
     ) -> Iterator[Asked]:
         """Those of `owed` that are ours to ask for, claimed a few at a time; the others are put into `theirs`."""
         for start in range(0, len(owed), CLAIM_ROWS):
@@ -282,6 +334,7 @@ class Sitting:
                 elif key not in found:
                     if self._ending:
                         return
+                    pulled.add(key)
                     yield one
 
     def _account(self, model: str | None, reply: Reply | None, new: bool) -> None:
@@ -293,6 +346,8 @@ class Sitting:
             elif reply is not None:
                 price = self._plan.suite.prices.get(model or "")
                 cost = price.of(reply.input_tokens, reply.output_tokens) if price else None
+                if reply.status == "failed" and reply.input_tokens is None:
+                    cost = 0.0  # nothing came back that could have been billed
                 self._calls = Calls(
                     made=c.made + 1,
                     reused=c.reused,
@@ -330,6 +385,16 @@ class Sitting:
         return pairs * len(self._plan.prompts) * self._plan.samples * shown
 
 
+def _attempts(fact: Fact | None) -> int:
+    """How many attempts there are under a key whose last (or first usable) is `fact`."""
+    return 0 if fact is None else fact.attempt + 1
+
+
+def _is_cut_off(fact: Fact) -> bool:
+    """Whether this is the first attempt of a verdict that was cut off: a second one is on its way, or owed."""
+    return isinstance(fact, Verdict) and fact.failure == TRUNCATED and fact.attempt == 0
+
+
 def _silence(asked: Conversation | Presentation, name: str) -> Fact:
     if isinstance(asked, Conversation):
         return Reply(asked.key, status="failed", failure="no reply given")
@@ -338,4 +403,6 @@ def _silence(asked: Conversation | Presentation, name: str) -> Fact:
 
 def _newer(fact: Fact | None, than: Fact | None) -> bool:
     """Whether someone else's fact settles what we found missing or failed."""
-    return fact is not None and (than is None or fact.status == "ok" or fact.attempt > than.attempt)
+    if fact is None or _is_cut_off(fact):
+        return False
+    return than is None or fact.status == "ok" or fact.attempt > than.attempt

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from sciexam.documents import digest
 from sciexam.judges.parsing import parse_verdict
@@ -25,10 +26,15 @@ class PairwiseJudge:
         cut: list[Presentation] = []
         for presentation, reply in self._ask(presentations, None):
             if reply.finish_reason == "length" or reply.failure == TRUNCATED:
-                cut.append(presentation)
+                cut.append(replace(presentation, attempt=presentation.attempt + 1))
             yield self._verdict(presentation, reply)
         for presentation, reply in self._ask(cut, 2 * self._max_tokens):
             yield self._verdict(presentation, reply)
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the model was asked without, because its endpoint does not take it."""
+        return getattr(self._model, "notes", ())
 
     def stop(self) -> None:
         """Ask nothing more, where the model can be told so; replies on their way are still yielded."""
@@ -44,7 +50,13 @@ class PairwiseJudge:
             for presentation in presentations:
                 asked[presentation.key] = presentation
                 message = Message(role="user", content=self._template.render(presentation))
-                yield Conversation(presentation.key, (message,), max_tokens=max_tokens, prompt=presentation.prompt.id)
+                yield Conversation(
+                    presentation.key,
+                    (message,),
+                    max_tokens=max_tokens,
+                    attempt=presentation.attempt,
+                    prompt=presentation.prompt.id,
+                )
 
         for reply in self._model.generate(conversations()):
             yield asked.pop(reply.key), reply
@@ -55,7 +67,8 @@ class PairwiseJudge:
             failure, status = TRUNCATED, "invalid"
         if failure:
             return presentation.verdict(self.name, status=status, failure=failure, reply=reply)
-        parsed = parse_verdict(reply.text, self._template.form, nonce(presentation), self._template.rubric.ties)
+        template = self._template
+        parsed = parse_verdict(reply.text, template.form, nonce(presentation), template.rubric.ties, template.words)
         return presentation.verdict(
             self.name,
             parsed.preferred,

@@ -18,7 +18,7 @@ LEVELS: dict[str, tuple[Side, Strength | None]] = {
     "B>>A": ("second", "strong"),
 }
 # MT-Bench says [[A]], [[B]], [[C]]; AlpacaEval names the first answer m and the second M.
-LETTERS: dict[str, tuple[Side, Strength | None]] = {
+SIDES: dict[str, tuple[Side, Strength | None]] = {
     "A": ("first", None),
     "B": ("second", None),
     "C": ("tie", None),
@@ -26,6 +26,7 @@ LETTERS: dict[str, tuple[Side, Strength | None]] = {
     "m": ("first", None),
     "M": ("second", None),
 }
+LETTERS = ("A", "B", "=")  # the words of the letter form, unless the template has its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +39,21 @@ class Parsed:
     failure: str = ""
 
 
-def parse_verdict(text: str, form: VerdictForm, nonce: str, ties: bool = True) -> Parsed:
-    """Read a judge's reply in `form`. `nonce` is the word that the verdict line of the nonce form must repeat."""
+def parse_verdict(
+    text: str, form: VerdictForm, nonce: str, ties: bool = True, words: tuple[str, ...] = LETTERS
+) -> Parsed:
+    """Read a judge's reply in `form`.
+
+    `nonce` is the word that the verdict line of the nonce form must repeat, `words` are those that the letter form may
+    consist of.
+    """
     match form:
         case "nonce":
             parsed = _nonce(text, nonce)
         case "brackets":
             parsed = _brackets(text)
         case "letter":
-            parsed = _word(text.strip(), ("A", "B", "=", "m", "M"), "")
+            parsed = _word(text.strip(), words, "")
         case "json":
             parsed = _json(text)
     if parsed.preferred == "tie" and not ties:
@@ -67,20 +74,23 @@ def _nonce(text: str, nonce: str) -> Parsed:
     return _level(level, "\n".join(lines[:-1]).strip())
 
 
-_BRACKETS = re.compile(r"\[\[([^\[\]]{1,5})\]\]|\[RESULT\] ?([ABC])\b")
+_BRACKETS = re.compile(r"\[\[([^\[\]]{1,5})\]\]|\[RESULT\] ?([ABC])\b")  # wherever it stands
+_VERDICT = re.compile(r"\[\[([^\[\]]{1,5})\]\]|\[RESULT\] ([AB])")  # the whole of the last line
 
 
 def _brackets(text: str) -> Parsed:
-    """`[[A]]`, `[[A>>B]]` (MT-Bench, Arena-Hard) or `[RESULT] A` (Prometheus) in the last line, and no other one."""
+    """`[[A]]`, `[[A>>B]]` (MT-Bench, Arena-Hard) or `[RESULT] A` (Prometheus) as the last line, and no other one.
+
+    A verdict in a sentence may be denied or weighed there ("[[A]] would be unfair"), so the line holds nothing else.
+    """
     lines = text.rstrip().splitlines()
-    found = {a or b for a, b in _BRACKETS.findall(text)}
-    in_last = _BRACKETS.findall(lines[-1]) if lines else []
-    if not in_last:
+    verdict = _VERDICT.fullmatch(lines[-1].strip()) if lines else None
+    if verdict is None:
         return Parsed(failure="no verdict line")
-    if len(found) > 1:
+    word = verdict[1] or verdict[2]
+    if {a or b for a, b in _BRACKETS.findall(text)} != {word}:
         return Parsed(failure="two verdicts")
-    reason = _BRACKETS.sub("", text).strip()
-    word = found.pop()
+    reason = "\n".join(lines[:-1]).strip()
     return _level(word, reason) if word in LEVELS else _word(word, ("A", "B", "C"), reason)
 
 
@@ -121,5 +131,5 @@ def _level(word: str, reason: str) -> Parsed:
 def _word(word: str, allowed: tuple[str, ...], reason: str) -> Parsed:
     if word not in allowed:
         return Parsed(failure="not one of the verdict letters" if word else "empty")
-    preferred, strength = LETTERS[word]
+    preferred, strength = SIDES[word]
     return Parsed(preferred, strength, reason)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sciexam.documents import digest, file_digest, parse_line, read_jsonl
 from sciexam.errors import DocumentError
-from sciexam.types import Kind, Presentation, Side, Strength, Verdict
+from sciexam.types import Kind, Presentation, Side, Strength, Verdict, side_of
 
 Slot = tuple[str, str, str, int, int]  # prompt, first, second, sample, repeat
 
@@ -28,8 +28,8 @@ class VerdictLine(BaseModel):
     probability_second: float | None = Field(None, ge=0, le=1)
     rater: str = "recorded"
     kind: Kind = "judge"
-    sample: int = 0
-    repeat: int = 0
+    sample: int = Field(0, ge=0)
+    repeat: int = Field(0, ge=0)
     reason: str = ""
     failure: str = ""
 
@@ -38,6 +38,13 @@ class VerdictLine(BaseModel):
         given = (self.preferred is not None or self.probability_second is not None) + bool(self.failure)
         if given != 1:
             raise ValueError("a verdict has 'preferred' or 'probability_second', or else 'failure'")
+        if self.preferred is not None and self.probability_second is not None:
+            leans = side_of(self.probability_second)
+            if leans != self.preferred:
+                raise ValueError(
+                    f"'preferred' is {self.preferred!r}, but 'probability_second' {self.probability_second} "
+                    f"means {leans!r}; give one of them, or both alike"
+                )
         if self.first == self.second:
             raise ValueError("'first' and 'second' are the same contestant")
         return self

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sciexam.documents import digest
 from sciexam.errors import UsageError, did_you_mean
+from sciexam.judges.parsing import LETTERS
 from sciexam.judges.settings import VerdictForm
 from sciexam.rubric import Rubric
 from sciexam.sandbox import render, sandbox
@@ -25,6 +26,7 @@ SHIPPED: dict[str, VerdictForm] = {
 }
 _BLANK = Prompt(id="blank", messages=(Message(role="user", content="?"),))
 VARIABLES = ("question", "answer_a", "answer_b", "reference", "rubric", "ties", "examples", "boundary", "nonce")
+NEEDED = ("question", "answer_a", "answer_b", "boundary")  # without `boundary` an answer could pose as instructions
 
 
 class JudgeTemplate:
@@ -36,8 +38,18 @@ class JudgeTemplate:
         self.name = name
         source = _source(name)
         self.form: VerdictForm = form or SHIPPED.get(name, "nonce")
+        self.words = ("m", "M") if name == "alpacaeval" else LETTERS  # of the letter form: what the template asks for
         self.rubric = rubric
-        self.digest = digest({"template": source, "form": self.form, "rubric": rubric})
+        # Of the rubric only what a prompt can show: an edit that changes no prompt leaves every verdict as it is.
+        self.digest = digest(
+            {
+                "template": source,
+                "read as": (self.form, self.words),
+                "rubric": rubric.render(),
+                "ties": rubric.ties,
+                "examples": rubric.examples,
+            }
+        )
         environment = sandbox()
         try:
             self._used = meta.find_undeclared_variables(environment.parse(source))
@@ -54,10 +66,12 @@ class JudgeTemplate:
         self.render(Presentation(prompt=_BLANK, first="", second="", order="ab", seal="0" * 32))
 
     def check_complete(self) -> None:
-        """Refuse a template that leaves out what its verdict rests on: every call would be paid for and be of no use."""
-        needed = {"answer_a", "answer_b", *(["nonce"] if self.form == "nonce" else [])}
-        if missing := sorted(needed - self._used):
-            raise UsageError(f"{self.name}: a template of the form {self.form!r} must show {{{{ {missing[0]} }}}}")
+        """Raises UsageError for a template that leaves out what a verdict needs: its calls would be paid in vain."""
+        needed = (*NEEDED, "nonce") if self.form == "nonce" else NEEDED
+        if missing := [f"{{{{ {word} }}}}" for word in needed if word not in self._used]:
+            raise UsageError(
+                f"template {self.name}: must show {', '.join(missing)} to be read in the form {self.form!r}"
+            )
 
     def render(self, presentation: Presentation) -> str:
         """What the judge reads. The presentation's names never enter: only its texts and its seal do."""

@@ -45,6 +45,10 @@ class RecordedModel:
     def _line(self, prompt: str, text: str, sample: int) -> ResponseLine | None:
         return self.lines.get((prompt, sample)) or self.lines.get((text, sample))
 
+    def answers(self, prompt: Prompt, sample: int = 0) -> bool:
+        """Whether the file holds an answer to this prompt."""
+        return self._line(prompt.id, prompt.messages[-1].content, sample) is not None
+
     def unmatched(self, prompts: Iterable[Prompt]) -> list[str]:
         """The prompts that the file has an answer for and the suite does not know, sorted."""
         known = {name for prompt in prompts for name in (prompt.id, prompt.messages[-1].content)}

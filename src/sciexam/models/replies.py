@@ -16,7 +16,7 @@ from sciexam.types import TRUNCATED, Reply, Status
 
 Kind = Literal["again", "rate", "refused", "parameter", "final"]
 
-_OUR_SHAPE = "endpoint did not answer like OpenAI"
+OTHER_SHAPE = "endpoint did not answer like OpenAI"  # how the failure of a body that is no reply begins
 _THOUGHT = re.compile(r"\s*<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)\s*", re.DOTALL)
 _THOUGHT_TAIL = re.compile(r"</think>\s*")  # templates that open the thought in the prompt leave only its end
 _TOO_LONG = re.compile(
@@ -57,12 +57,16 @@ class Fault:
 
 
 def read_body(body: bytes) -> Reply | Fault:
-    """A body that came with status 200. The reply's key, attempt and seconds are filled in by the caller."""
+    """A body that came with status 200. The reply's key, attempt and seconds are filled in by the caller.
+
+    `raw` is the body whatever it means and never empty for a Reply: what has one was answered, and may have been paid
+    for though its body says nothing of tokens.
+    """
     value = _json(body)
     if value is None:
         if not body.strip() or body.lstrip()[:1] == b"{":
             return Fault("again", "the reply is cut: its JSON does not end", raw=body, outage=True)
-        return Fault("final", f"{_OUR_SHAPE}: {head(body)}", raw=body, outage=True)
+        return Fault("final", f"{OTHER_SHAPE}: {head(body)}", raw=body, outage=True)
     choice = _first_choice(value)
     if choice is None:
         return _no_choice(value, body)
@@ -70,7 +74,7 @@ def read_body(body: bytes) -> Reply | Fault:
     if not isinstance(message, dict):
         message = {"content": choice.get("text")}
     if not isinstance(message.get("content"), (str, list, type(None))):
-        return Fault("final", f"{_OUR_SHAPE}: {head(body)}", raw=body, outage=True)
+        return Fault("final", f"{OTHER_SHAPE}: {head(body)}", raw=body, outage=True)
     finish = choice.get("finish_reason")
     return _reply(value, message, finish if isinstance(finish, str) else "", body)
 
@@ -112,11 +116,12 @@ def without_thought(text: str) -> str:
 
     Tags further on belong to the answer: a text about these tags is not taken apart.
     """
-    if match := _THOUGHT.match(text):
-        return without_thought(text[match.end() :])
-    if (match := _THOUGHT_TAIL.search(text)) and "<think>" not in text[: match.start()]:
-        return text[match.end() :]
-    return text
+    start = 0
+    while match := _THOUGHT.match(text, start):
+        start = match.end()
+    if (match := _THOUGHT_TAIL.search(text, start)) and "<think>" not in text[start : match.start()]:
+        start = match.end()
+    return text[start:]
 
 
 def _content(content: Any) -> str:
@@ -138,7 +143,7 @@ def _first_choice(value: Any) -> dict[str, Any] | None:
 def _no_choice(value: Any, body: bytes) -> Fault:
     if isinstance(value, dict) and value.get("error"):  # some routers send their errors with status 200
         return Fault("final", f"the endpoint answered with an error: {_message(body)}", raw=body, outage=True)
-    return Fault("final", f"{_OUR_SHAPE}: {head(body)}", raw=body, outage=True)
+    return Fault("final", f"{OTHER_SHAPE}: {head(body)}", raw=body, outage=True)
 
 
 def read_error(status: int, headers: Mapping[str, str], body: bytes, sent: Mapping[str, Any]) -> Fault:
@@ -150,13 +155,13 @@ def read_error(status: int, headers: Mapping[str, str], body: bytes, sent: Mappi
     if status == 429 and code not in _NO_MONEY:
         return Fault("rate", said, raw=body, status=status, wait=_retry_after(headers), outage=True)
     if status == 429:
-        return Fault("refused", said, raw=body, status=402)
+        return Fault("refused", said, raw=body, status=status)
     if status in (408, 409) or status >= 500:
         return Fault("again", f"{status}: {said}", raw=body, status=status, wait=_retry_after(headers), outage=True)
     if code == "context_length_exceeded" or status == 413 or _TOO_LONG.search(said):
         return Fault("final", f"too-long: {said}", raw=body, status=status)
     if code == "model_not_found" or _NO_MODEL.search(said):
-        return Fault("refused", said, raw=body, status=404)
+        return Fault("refused", said, raw=body, status=status)
     if _UNSUPPORTED.search(f"{said} {code}") and (name := _named(said, parameter, sent)):
         return Fault("parameter", said, raw=body, status=status, parameter=name)
     return Fault("final", f"{status}: {said}", raw=body, status=status)
@@ -223,7 +228,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
             return seconds
     try:
         date = parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
+    except (ValueError, OverflowError):  # a day or a zone of twenty digits
         return None
     if date.tzinfo is None:  # "-0000" parses without a zone and means UTC
         date = date.replace(tzinfo=UTC)

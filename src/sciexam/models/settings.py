@@ -13,8 +13,6 @@ from sciexam.types import Generation, Record
 class ModelSettings(Record):
     """What every model may say of itself. `note` is printed wherever the model's results are."""
 
-    system: str | None = None
-    chat_template: str | None = None  # Jinja2; with it the conversation is rendered and sent as a plain completion
     generation: Generation | None = None  # replaces the suite's, field by field
     note: str | None = None
 
@@ -33,6 +31,8 @@ class Endpoint(ModelSettings):
     base_url: str | None = None
     api_key_env: Annotated[str, AfterValidator(_variable)] | None = "OPENAI_API_KEY"
     revision: str | None = None
+    system: str | None = None
+    chat_template: str | None = None  # Jinja2; with it the conversation is rendered and sent as a plain completion
     concurrency: int = Field(16, ge=1, le=4096)
     timeout: float = Field(120.0, gt=0)  # seconds a call may take
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -19,6 +20,7 @@ from sciexam.stats import (
     mean,
     order_consistency,
     position_bias,
+    position_bias_between,
     sign_flip,
     win_rate,
 )
@@ -65,13 +67,18 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One prompt's outcome for one pair and bench: b's score, or why there is none."""
+    """One prompt's outcome for one pair and bench: b's score, or why there is none.
+
+    `low` and `high` are the score were all that is missing of it (a sample, a rater) lost, or won.
+    """
 
     prompt: Prompt
     score: float | None
     battles: tuple[Battle, ...]
     status: Status = "ok"
     failure: str = ""
+    low: float = 0.0
+    high: float = 1.0
 
 
 def build(evidence: Evidence) -> Report:
@@ -118,10 +125,36 @@ def _scores(evidence: Evidence, bench: Bench, a: str, b: str) -> list[Score]:
 
 def _score(evidence: Evidence, prompt: Prompt, a: str, b: str, battles: Sequence[Battle]) -> Score:
     usable = tuple(battle for battle in battles if battle.score is not None)
-    if usable:
-        return Score(prompt, sum(1 - (battle.score or 0.0) for battle in usable) / len(usable), usable)
-    status, failure = _why_none(evidence, prompt, a, b, battles)
-    return Score(prompt, None, (), status, failure)
+    if not usable:
+        status, failure = _why_none(evidence, prompt, a, b, battles)
+        return Score(prompt, None, (), status, failure)
+    total = sum(1 - (battle.score or 0.0) for battle in usable)
+    void = sum(battle.status in ("invalid", "failed") for battle in battles)
+    missing = void + sum(_lost_samples(evidence, prompt, a, b).values())
+    whole = len(usable) + missing
+    return Score(prompt, total / len(usable), usable, low=total / whole, high=(total + missing) / whole)
+
+
+def _lost_samples(evidence: Evidence, prompt: Prompt, a: str, b: str) -> Counter[str]:
+    """Samples of a prompt that could not be compared because a call failed, or a reply was unusable."""
+    lost: Counter[str] = Counter()
+    for sample in range(evidence.samples):
+        both = [evidence.responses.get((name, prompt.id, sample)) for name in (a, b)]
+        statuses = [response.reply.status for response in both if response is not None]
+        if worst := next((status for status in ("failed", "invalid") if status in statuses), None):
+            lost[worst] += 1
+    return lost
+
+
+def _verdict_counts(evidence: Evidence, bench: Bench, a: str, b: str) -> dict[str, int]:
+    """Verdicts that were asked for on a pair, by status; one that lacked its answers counts as the answers do."""
+    counts: Counter[str] = Counter()
+    for _, verdict in bench.verdicts:
+        if {verdict.first, verdict.second} == {a, b}:
+            counts[verdict.status] += 1
+    for prompt in evidence.prompts:
+        counts.update(_lost_samples(evidence, prompt, a, b))
+    return {status: counts[status] for status in ("ok", "invalid", "failed")}
 
 
 def _why_none(evidence: Evidence, prompt: Prompt, a: str, b: str, battles: Sequence[Battle]) -> tuple[Status, str]:
@@ -145,8 +178,8 @@ def _pair(
     evidence: Evidence, bench: Bench, a: str, b: str, scores: Sequence[Score], p: float | None, p_holm: float | None
 ) -> Pair:
     used = [s for s in scores if s.score is not None]
-    values, clusters = _values(used), _clusters(used)
-    rate = win_rate(values, clusters, LEVEL) if used else Undefined("no prompt has a usable verdict")
+    values, clusters = _values(used), _clusters(s.prompt for s in used)
+    rate = _rate(used, "no prompt has a usable verdict")
     counts = {status: sum(s.status == status for s in scores) for status in ("invalid", "failed", "skipped")}
     within = equivalent(values, evidence.margin, clusters, 1 - LEVEL) if evidence.margin is not None and used else None
     return Pair(
@@ -158,7 +191,7 @@ def _pair(
         policy=evidence.policy,
         conclusion=conclude(rate, p_holm, within),
         win_rate=rate,
-        bounds=bounds(values, len(used) + counts["invalid"] + counts["failed"]) if used else None,
+        bounds=_bounds(used, counts["invalid"] + counts["failed"]) if used else None,
         wins=sum(value > 0.5 + 1e-9 for value in values),
         ties=sum(abs(value - 0.5) <= 1e-9 for value in values),
         losses=sum(value < 0.5 - 1e-9 for value in values),
@@ -174,13 +207,23 @@ def _pair(
         failed=counts["failed"],
         skipped=counts["skipped"],
         reasons=_reasons(scores),
+        verdicts=_verdict_counts(evidence, bench, a, b),
         categories=tuple(_categories(evidence.by, scores)),
     )
 
 
+def _rate(used: Sequence[Score], else_why: str) -> Figure:
+    return win_rate(_values(used), _clusters(s.prompt for s in used), LEVEL) if used else Undefined(else_why)
+
+
+def _bounds(used: Sequence[Score], missing: int) -> tuple[float, float]:
+    planned = len(used) + missing
+    return bounds([s.low for s in used], planned)[0], bounds([s.high for s in used], planned)[1]
+
+
 def _p_value(scores: Sequence[Score], seed: int) -> float | None:
     used = [s for s in scores if s.score is not None]
-    return sign_flip(_values(used), _clusters(used), seed) if used else None
+    return sign_flip(_values(used), _clusters(s.prompt for s in used), seed) if used else None
 
 
 def _preference(bench: Bench, used: Sequence[Score]) -> Figure:
@@ -192,35 +235,40 @@ def _preference(bench: Bench, used: Sequence[Score]) -> Figure:
     if not kept:
         return Undefined("no usable verdict carries a strength")
     values = [sum(strengths) / len(strengths) for _, strengths in kept]
-    return mean(values, _clusters([s for s, _ in kept]), LEVEL, low=-3.0, high=3.0)
+    return mean(values, _clusters(s.prompt for s, _ in kept), LEVEL, low=-3.0, high=3.0)
 
 
 def _consistency(bench: Bench, used: Sequence[Score]) -> Figure:
     if not bench.sees_order:
         return Undefined("not applicable: this judge scores each answer by itself and cannot see the order")
-    both = [(s, [x.by_order for x in s.battles if len(x.by_order) == 2]) for s in used]
-    both = [(s, seen) for s, seen in both if seen]
+    both = [(s.prompt, x.by_order) for s in used for x in s.battles if len(x.by_order) == 2]
     if not both:
         return Undefined("no prompt was judged in both orders")
-    in_ab = [sum(o["ab"] for o in seen) / len(seen) for _, seen in both]
-    in_ba = [sum(o["ba"] for o in seen) / len(seen) for _, seen in both]
-    return order_consistency(in_ab, in_ba, _clusters([s for s, _ in both]), LEVEL)
+    in_ab, in_ba = [o["ab"] for _, o in both], [o["ba"] for _, o in both]
+    return order_consistency(in_ab, in_ba, _clusters(prompt for prompt, _ in both), LEVEL)
 
 
 def _bias(bench: Bench, used: Sequence[Score]) -> Figure:
-    """From prompts seen in both orders; or, where each was seen in one, from orders that were mixed."""
+    """From prompts seen in both orders; or, where each was seen in one, from those that were shown each way."""
     if not bench.sees_order:
         return Undefined("not applicable: this judge scores each answer by itself and cannot see the order")
     if not used:
         return Undefined("no prompt has a usable verdict")
-    balanced = [s for s in used if all(len(x.by_order) == 2 for x in s.battles)]
-    if not balanced:
-        orders = {order for s in used for x in s.battles for order in x.by_order}
-        if len(orders) < 2:
-            return Undefined("every prompt was shown in the same order, so a bias cannot be told from a preference")
-        balanced = list(used)
-    firsts = [_mean_of(x.first for x in s.battles if x.first is not None) for s in balanced]
-    return position_bias(firsts, _clusters(balanced), LEVEL)
+    if balanced := [s for s in used if all(len(x.by_order) == 2 for x in s.battles)]:
+        firsts = [_mean_of(x.first for x in s.battles if x.first is not None) for s in balanced]
+        return position_bias(firsts, _clusters(s.prompt for s in balanced), LEVEL)
+    seen = [(order, s.prompt, score) for s in used for x in s.battles for order, score in x.by_order.items()]
+    a_first = [(prompt, score) for order, prompt, score in seen if order == "ab"]
+    a_second = [(prompt, score) for order, prompt, score in seen if order == "ba"]
+    if not a_first or not a_second:
+        return Undefined("every prompt was shown in the same order, so a bias cannot be told from a preference")
+    return position_bias_between(
+        [score for _, score in a_first],
+        [score for _, score in a_second],
+        _clusters(prompt for prompt, _ in a_first),
+        _clusters(prompt for prompt, _ in a_second),
+        LEVEL,
+    )
 
 
 def _length(evidence: Evidence, a: str, b: str, used: Sequence[Score]) -> Length | None:
@@ -237,7 +285,7 @@ def _length(evidence: Evidence, a: str, b: str, used: Sequence[Score]) -> Length
         a=_mean_of(words[a]),
         b=_mean_of(words[b]),
         difference=_mean_of(difference),
-        longer_wins=longer_wins(_values(used), difference, _clusters(used), LEVEL),
+        longer_wins=longer_wins(_values(used), difference, _clusters(s.prompt for s in used), LEVEL),
     )
 
 
@@ -246,8 +294,7 @@ def _categories(by: str, scores: Sequence[Score]) -> Iterable[Category]:
     for name in names:
         inside = [s for s in scores if field_of(s.prompt, by) == name]
         used = [s for s in inside if s.score is not None]
-        rate = win_rate(_values(used), _clusters(used), LEVEL) if used else Undefined("no prompt was used")
-        yield Category(name, rate, len(inside), len(used))
+        yield Category(name, _rate(used, "no prompt was used"), len(inside), len(used))
 
 
 def field_of(prompt: Prompt, by: str) -> str | None:
@@ -285,11 +332,11 @@ def _caveats(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
 
 
 def _pair_caveats(pair: Pair, name: str) -> Iterable[str]:
-    missing = pair.invalid + pair.failed
-    asked = pair.used + missing
+    missing = pair.verdicts["invalid"] + pair.verdicts["failed"]
+    asked = missing + pair.verdicts["ok"]
     if missing > MANY_INVALID * asked:
         hint = "; the bounds say what that can do" if pair.used else ""
-        yield f"{name}: {missing} of {asked} prompts have no usable verdict{hint}."
+        yield f"{name}: {missing} of {asked} verdicts are invalid or failed{hint}."
     if not isinstance(pair.order_consistency, Undefined) and pair.order_consistency.value < 0.8:
         kept = f"{pair.order_consistency.value:.0%}"
         yield f"{name}: when the order was swapped, the judge kept its verdict in {kept} of the prompts only."
@@ -356,9 +403,9 @@ def _values(used: Sequence[Score]) -> list[float]:
     return [s.score for s in used if s.score is not None]
 
 
-def _clusters(used: Sequence[Score]) -> list[str] | None:
+def _clusters(prompts: Iterable[Prompt]) -> list[str] | None:
     """The clusters of the prompts; None where every prompt is its own."""
-    clusters = [cluster(s.prompt) for s in used]
+    clusters = [cluster(prompt) for prompt in prompts]
     return clusters if len(set(clusters)) < len(clusters) else None
 
 

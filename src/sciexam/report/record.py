@@ -79,6 +79,8 @@ class Pair:
     skipped: int
     reasons: Mapping[str, int]  # why prompts were not used, most frequent first
     categories: tuple[Category, ...]
+    # Verdicts that were asked for, by status: a prompt can be used though some of its verdicts are missing.
+    verdicts: Mapping[str, int] = field(default_factory=lambda: {"ok": 0, "invalid": 0, "failed": 0})
 
     @property
     def sentence(self) -> str:
@@ -141,7 +143,8 @@ class Pairs(tuple[Pair, ...]):
         for pair in self:
             if (pair.a, pair.b) == which[:2] and which[2:] in ((), (pair.judge,)):
                 return pair
-        raise KeyError(which)
+        known = ", ".join(str((pair.a, pair.b, pair.judge)) for pair in self)
+        raise KeyError(f"{which}: the pairs are {known}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +166,8 @@ class Report:
 
     @property
     def incomplete(self) -> bool:
-        """Whether calls failed, or all verdicts on a pair are invalid."""
-        return any(pair.failed or (pair.invalid and not pair.used) for pair in self.pairs)
+        """Whether any call failed, or all verdicts on a pair are invalid."""
+        return any(pair.verdicts["failed"] or (pair.invalid and not pair.used) for pair in self.pairs)
 
     def to_json(self, items: bool = False) -> dict[str, Any]:
         """Plain values for strict JSON: no NaN, no infinity. `items` adds the answers and verdicts."""

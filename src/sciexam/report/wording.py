@@ -127,7 +127,7 @@ def figures(pair: Pair) -> list[str]:
 def calls(made: Calls) -> str:
     if not made.made:
         return "no model was called" + (f"; {made.reused:,} stored replies and verdicts reused" if made.reused else "")
-    cost = "no price given" if made.usd is None else f"{made.usd:.2f} USD" if made.usd >= 0.005 else _small(made.usd)
+    cost = "cost unknown" if made.usd is None else f"{made.usd:.2f} USD" if made.usd >= 0.005 else _small(made.usd)
     return (
         f"{made.made:,} made, {made.reused:,} reused; "
         f"{made.input_tokens:,} tokens in, {made.output_tokens:,} out; {cost}"

@@ -2,7 +2,7 @@
 
 # Imported at once, not on first use: the function `win_rate` has the name of its module, and importing the module later
 # would put it in the function's place. These files need numpy alone; they import scipy when they are called.
-from sciexam.stats.bias import longer_wins, order_consistency, position_bias
+from sciexam.stats.bias import longer_wins, order_consistency, position_bias, position_bias_between
 from sciexam.stats.conclusion import Conclusion, conclude
 from sciexam.stats.equivalence import equivalent
 from sciexam.stats.estimate import Estimate, Undefined
@@ -22,6 +22,7 @@ __all__ = [
     "mean",
     "order_consistency",
     "position_bias",
+    "position_bias_between",
     "sign_flip",
     "win_rate",
 ]

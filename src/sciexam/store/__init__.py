@@ -40,7 +40,7 @@ from sciexam.store.tables import (
     verdicts,
 )
 from sciexam.store.writer import Writer
-from sciexam.types import Reply, Verdict
+from sciexam.types import TRUNCATED, Reply, Verdict
 
 __all__ = ["Fact", "Store", "Writer"]
 
@@ -49,7 +49,7 @@ READ_CHUNK = 500
 
 
 class Store:
-    """The ledger at `location`: a path of a SQLite file, or a database URL. Use as a context manager.
+    """The ledger at `location`: the path of a SQLite file, or its URL. Use as a context manager.
 
     Every write is one IMMEDIATE transaction under an advisory lock beside the file (SQLite's WAL-reset bug corrupts
     rarely when two connections write or checkpoint at once). Raises StoreError with the path and what to do.
@@ -57,15 +57,15 @@ class Store:
 
     def __init__(self, location: str | Path):
         self.location = str(location)
-        self._url = self.location if "://" in self.location else f"sqlite:///{Path(self.location).absolute()}"
-        self._file = None if "://" in self.location else Path(self.location).absolute()
+        if "://" in self.location and not self.location.startswith("sqlite:///"):
+            raise UsageError("--store: this version keeps its ledger in SQLite; give the path of a file")
+        self._file = Path(self.location.removeprefix("sqlite:///")).absolute()
         self._names: dict[bytes, int] = {}
         self._words: dict[int, str] = {}
         self._owner = uuid.uuid4().hex
         self._owner_file: Any = None
         with self._translated():
-            if self._file:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._file.parent.mkdir(parents=True, exist_ok=True)
             self._engine = self._connect()
             self._prepare()
         self._secret = self._read_secret()
@@ -114,9 +114,10 @@ class Store:
                 if rows:
                     _number_attempts(connection, table, rows)
                     connection.execute(sa.insert(table), rows)
-            keys = [bytes.fromhex(f.key) for f in facts]
+            # A verdict that was cut off gets a second attempt: until then nobody else may ask for it.
+            keys = [bytes.fromhex(f.key) for f in facts if not (isinstance(f, Verdict) and f.failure == TRUNCATED)]
             for chunk in _chunks(keys):
-                connection.execute(claims.delete().where(claims.c.key.in_(chunk)))
+                connection.execute(claims.delete().where(claims.c.key.in_(chunk), claims.c.owner == self._owner))
 
     @contextmanager
     def writer(self, durable: Callable[[Sequence[Fact]], None] | None = None) -> Iterator[Writer]:
@@ -221,14 +222,13 @@ class Store:
 
     def _announce(self) -> None:
         """Hold a lock on a file of our own for as long as we live: that is how others see that our claims stand."""
-        if self._owner_file is None and self._file:
+        if self._owner_file is None:
             folder = self._file.with_name(self._file.name + ".owners")
             folder.mkdir(exist_ok=True)
             self._owner_file = (folder / self._owner).open("w")
             _flock(self._owner_file)
 
     def _alive(self, owner: str) -> bool:
-        assert self._file is not None
         path = self._file.with_name(self._file.name + ".owners") / owner
         try:
             with path.open("r+") as file:
@@ -294,9 +294,6 @@ class Store:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        if self._file is None:
-            yield
-            return
         with self._translated(), Path(f"{self._file}.lock").open("w") as file:
             _flock(file)
             yield
@@ -304,12 +301,7 @@ class Store:
     # ------------------------------------------------------------ opening
 
     def _connect(self) -> sa.Engine:
-        try:
-            engine = sa.create_engine(self._url)
-        except sa.exc.ArgumentError:
-            raise UsageError("--store: a path of a SQLite file, or a database URL") from None
-        except ImportError:
-            raise UsageError("this --store needs: pip install 'sciexam[postgres]'") from None
+        engine = sa.create_engine(sa.URL.create("sqlite", database=str(self._file)))
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _configure_sqlite)
             sa.event.listen(engine, "begin", _begin)

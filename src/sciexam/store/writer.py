@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 
+from sciexam.errors import StoreError
 from sciexam.store.tables import Fact
 from sciexam.types import Verdict
 
@@ -25,6 +26,7 @@ class Writer:
         self._durable = durable
         self._queue: queue.Queue[Fact | None] = queue.Queue(maxsize=10 * GROUP_ROWS)
         self._error: BaseException | None = None
+        self._closed = False
         self._room = threading.Semaphore(UNCOMMITTED_REPLIES)
         self._thread = threading.Thread(target=self._run, name="ledger writer", daemon=True)
         self._thread.start()
@@ -35,10 +37,13 @@ class Writer:
             self._room.acquire()
         if self._error:
             raise self._error
+        if self._closed:
+            raise StoreError("the ledger is closed; this came too late to be kept")
         self._queue.put(fact)
 
     def close(self) -> None:
         """Wait until everything is durable; raise what a commit raised."""
+        self._closed = True
         self._queue.put(None)
         self._thread.join()
         if self._error:
@@ -76,6 +81,6 @@ class Writer:
 
 
 def _is_paid(fact: Fact) -> bool:
-    """Whether a model was called for it: a reply of a recorded model has no count of tokens."""
+    """Whether an endpoint answered: what is recorded or scripted comes without a raw body."""
     reply = fact.reply if isinstance(fact, Verdict) else fact
-    return reply is not None and reply.input_tokens is not None
+    return reply is not None and bool(reply.raw)

@@ -1,0 +1,227 @@
+"""Many calls to one endpoint at once: each bounded in time and tries, none of them lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import random
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sciexam.errors import Incomplete, SciexamError
+from sciexam.models.limiter import Limiter
+from sciexam.models.replies import Fault
+from sciexam.models.wire import Request, Wire
+from sciexam.types import Conversation, Reply
+
+TRIES = 6  # requests a call may take while the endpoint is at fault; refusals for the rate are bounded by --max-wait
+TIMEOUTS = 2  # a call that ran out of time twice has cost twice its timeout and will likely do so again
+FIRST_TRIES = 3  # of a call to an address that never answered: a wrong address is found out in seconds
+BACKOFF = 0.5  # seconds before the first repetition; it doubles, up to BACKOFF_MOST, and is spread by half
+BACKOFF_MOST = 30.0
+CONNECTIONS = 1000  # that the transport opens at most
+GRACE = 10.0  # seconds for the requests in flight when nothing more is to be asked
+GIVE_UP = 16  # calls in a row that the endpoint failed before the rest is left for another day (or one whole window)
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """One conversation on its way. `tries` counts its requests, `faults` those the endpoint failed."""
+
+    conversation: Conversation
+    tries: int = 0
+    faults: int = 0
+    timeouts: int = 0
+    refusals: int = 0
+    waited: float = 0.0  # seconds, because of the rate
+    seconds: float = 0.0  # of its last request
+    on_wire: bool = False
+    task: asyncio.Task[Any] | None = None
+
+
+class Run:
+    """An event loop in a thread of its own, and the calls on it, at most `concurrency` of them sent at once.
+
+    `limit` is how many the endpoint was last seen to take; `max_wait` (seconds) bounds what a call waits because of its
+    rate. `submit`, `next_reply`, `wind_down` and `close` are for other threads; all else runs on the loop. `ending` is
+    the error that the caller is to raise when there is one, after the replies that came back.
+    """
+
+    def __init__(self, wire: Wire, *, concurrency: int, limit: float, max_wait: float):
+        self.wire = wire
+        self.max_wait = max_wait
+        self.finished: queue.SimpleQueue[Future[Reply | None]] = queue.SimpleQueue()
+        self.limiter = Limiter(min(concurrency, CONNECTIONS), limit)
+        self.ending: SciexamError | None = None
+        self.winding_down = False
+        self._calls: set[_Call] = set()
+        self._row = 0  # calls in a row that the endpoint failed
+        self._most = max(GIVE_UP, concurrency)
+        self._reached = False
+        self._client = wire.client()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="sciexam-openai", daemon=True)
+        self._thread.start()
+
+    def submit(self, conversation: Conversation) -> None:
+        future = asyncio.run_coroutine_threadsafe(self._answer(_Call(conversation)), self._loop)
+        future.add_done_callback(self.finished.put)
+
+    def next_reply(self) -> Reply | None:
+        """Wait for a call to end: its reply, or None when it was dropped."""
+        future = self.finished.get()
+        return None if future.cancelled() else future.result()
+
+    def wind_down(self, grace: float) -> None:
+        """Drop what is not on the wire, and after `grace` seconds what still is."""
+        self.winding_down = True
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
+            self._loop.call_soon_threadsafe(self._drop, grace)
+
+    def close(self) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+            self._loop.run_until_complete(self._hang_up())
+        finally:
+            self._loop.close()
+
+    async def _hang_up(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._client.close()
+        await self._loop.shutdown_asyncgens()
+
+    def _drop(self, grace: float) -> None:
+        for call in self._calls:
+            if call.task is not None and not call.on_wire:
+                call.task.cancel()
+        self._loop.call_later(grace, self._drop_all)
+
+    def _drop_all(self) -> None:
+        for call in self._calls:
+            if call.task is not None:
+                call.task.cancel()
+
+    def _end(self, ending: SciexamError) -> None:
+        if self.ending is None:
+            self.ending = ending
+            self.winding_down = True
+            self._drop(GRACE)  # now: on the next turn of the loop another request would be on the wire
+
+    async def _answer(self, call: _Call) -> Reply | None:
+        if self.winding_down:
+            return None
+        call.task = asyncio.current_task()
+        self._calls.add(call)
+        try:
+            outcome = await self._ask_until_answered(call)
+        finally:
+            self._calls.discard(call)
+        if isinstance(outcome, Reply):
+            self._row = 0
+            return self._signed(outcome, call)
+        if outcome.kind == "refused":
+            self._end(self.wire.refusal(outcome))
+            return None
+        self._row = self._row + 1 if outcome.outage else 0
+        self._row_ended(outcome.reason)
+        return self._signed(Reply("", status="failed", failure=outcome.reason, raw=outcome.raw), call)
+
+    def _row_ended(self, reason: str) -> None:
+        """Give up when the endpoint failed one call after the other, and the sooner if it was never there."""
+        most = self._most if self._reached else FIRST_TRIES
+        if self._row >= most:
+            self._give_up(f"{self._row} calls in a row failed, the last with: {reason}")
+
+    def _give_up(self, why: str) -> None:
+        hint = "what came back is kept" if self._reached else "is it running, is base_url: right?"
+        self._end(Incomplete(f"{self.wire.where}: {why}; {hint}"))
+
+    def _signed(self, reply: Reply, call: _Call) -> Reply:
+        asked = call.conversation
+        return replace(reply, key=asked.key, attempt=asked.attempt, tries=call.tries, seconds=call.seconds)
+
+    async def _ask_until_answered(self, call: _Call) -> Reply | Fault:
+        """Requests until one is answered or there is no sense in another; the last fault says why it stopped."""
+        request = self.wire.request(call.conversation)
+        if isinstance(request, Fault):
+            return request
+        while True:
+            outcome = await self._ask(call, request)
+            if isinstance(outcome, Reply) or outcome.kind in ("refused", "final"):
+                return outcome
+            if outcome.kind == "parameter":
+                if not self.wire.adapt(outcome):
+                    return outcome
+                continue
+            pause = self._pause(call, outcome)
+            final = self._too_long_a_wait(call, outcome) or self._too_many_tries(call, outcome)
+            if final is not None or self.winding_down:
+                return final or outcome
+            await asyncio.sleep(pause)
+
+    def _pause(self, call: _Call, fault: Fault) -> float:
+        """Count the fault. Seconds this call rests before its next request, whatever the endpoint asks for."""
+        if fault.kind == "rate":
+            call.refusals += 1
+        else:
+            call.faults += 1
+            call.timeouts += fault.timeout
+        nth = call.refusals if fault.kind == "rate" else call.faults
+        pause = min(BACKOFF * 2.0 ** (nth - 1), BACKOFF_MOST) * random.uniform(0.5, 1.5)  # noqa: S311  spread, no secret
+        if fault.kind == "rate":
+            call.waited += max(pause, fault.wait or 0.0)
+        return pause
+
+    def _too_long_a_wait(self, call: _Call, fault: Fault) -> Fault | None:
+        """The final fault when the endpoint asks for more patience than `max_wait`, else None."""
+        most = self.max_wait
+        if fault.wait is not None and fault.wait > most:
+            asks = f"the endpoint asks to wait {fault.wait:.0f} s, longer than --max-wait {most:g}"
+            self._give_up(asks)
+        elif call.waited > most:
+            asks = f"after {call.refusals} refusals the wait would be longer than --max-wait {most:g}"
+        else:
+            return None
+        limited = "rate limited: " if fault.kind == "rate" else ""
+        return replace(fault, reason=f"{limited}{asks}: {fault.reason}")
+
+    def _too_many_tries(self, call: _Call, fault: Fault) -> Fault | None:
+        """The final fault when the call has used up its tries, else None."""
+        most = FIRST_TRIES if fault.unreachable and not self._reached else TRIES
+        if call.faults >= most or call.timeouts >= TIMEOUTS:
+            return replace(fault, reason=f"{fault.reason} (asked {call.tries} times)")
+        return None
+
+    async def _ask(self, call: _Call, request: Request) -> Reply | Fault:
+        """One request under the limiter."""
+        episode = await self.limiter.acquire()
+        call.on_wire = True
+        call.tries += 1
+        began = time.monotonic()
+        try:
+            outcome = await self.wire.send(self._client, request)
+            if isinstance(outcome, Reply):
+                self.limiter.succeeded()
+            elif outcome.kind == "rate":
+                self.limiter.refused(episode)
+            if isinstance(outcome, Fault) and 0 < (outcome.wait or 0) <= self.max_wait:
+                self.limiter.hold(outcome.wait or 0)  # before the slot is given to another: every call waits
+        finally:
+            call.on_wire = False
+            call.seconds = time.monotonic() - began
+            self.limiter.release()
+        self._reached = self._reached or isinstance(outcome, Reply) or not outcome.unreachable
+        return outcome

@@ -1,0 +1,244 @@
+"""One request to an OpenAI-compatible endpoint: what is sent, in the words it takes, and what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from sciexam.errors import EndpointRefused, UsageError
+from sciexam.models.chat_template import ChatTemplate
+from sciexam.models.redaction import Redaction
+from sciexam.models.replies import OTHER_SHAPE, Fault, read_body, read_error
+from sciexam.models.settings import Endpoint
+from sciexam.types import Conversation, Generation, Message, Reply
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+CONNECT = 10.0  # seconds to reach the host
+
+_HEADERS = frozenset(
+    {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
+    | {"x-stainless-raw-response"}  # the client looks it up in the request to hand the body over unparsed
+)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent, before it is put into the dialect of the endpoint; `options` are by OpenAI's names."""
+
+    content: Any  # messages, or the rendered prompt
+    options: dict[str, Any]
+
+
+class Wire:
+    """The line to one model at one endpoint. The key is in nothing that comes out of it.
+
+    `where` is the host and path to name in messages. `notes` lists what the endpoint does not take and was asked
+    without. Raises UsageError as OpenAIModel does.
+    """
+
+    def __init__(self, settings: Endpoint, generation: Generation, base_url: str, api_key: str | None):
+        self.settings = settings
+        self.generation = generation
+        self.base_url = base_url
+        self.where, self._loopback = _address(base_url)
+        self.notes: list[str] = []
+        self._key = _usable_key(settings, api_key, self.where, self._loopback)
+        self._redaction = Redaction(api_key)
+        self._template = ChatTemplate(settings.chat_template) if settings.chat_template is not None else None
+        self._dialect: dict[str, str | None] = {}  # argument -> its name at this endpoint, None: not taken
+
+    def request(self, conversation: Conversation) -> Request | Fault:
+        """What asks for `conversation`, or why the chat template cannot render it."""
+        messages = conversation.messages
+        if self.settings.system is not None:
+            messages = (Message(role="system", content=self.settings.system), *messages)
+        content: Any
+        if self._template is None:
+            content = [{"role": m.role, "content": _sendable(m.content)} for m in messages]
+        else:
+            try:
+                content = _sendable(self._template.render(messages))
+            except UsageError as error:
+                return Fault("final", self._redaction.error(str(error)))
+        return Request(content, self._options(conversation))
+
+    def _options(self, conversation: Conversation) -> dict[str, Any]:
+        asked = self.generation
+        options: dict[str, Any] = {
+            "max_tokens": conversation.max_tokens or asked.max_tokens,
+            "temperature": asked.temperature,
+            "top_p": asked.top_p,
+            "stop": list(asked.stop) or None,
+            "reasoning_effort": asked.effort,
+            "seed": _seed(conversation),
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
+    async def send(self, client: AsyncOpenAI, request: Request) -> Reply | Fault:
+        """The reply to one request, within the timeout, or why there is none; its body is `raw` if there was one."""
+        redact = self._redaction
+        outcome = await self._answer(client, request)
+        if isinstance(outcome, Reply):
+            return replace(outcome, text=redact.text(outcome.text))
+        return replace(outcome, reason=redact.error(outcome.reason), raw=redact.error_raw(outcome.raw))
+
+    async def _answer(self, client: AsyncOpenAI, request: Request) -> Reply | Fault:
+        import openai
+
+        options = self._spoken(request.options)
+        create: Any = client.completions.with_raw_response.create
+        said = {"prompt": request.content}
+        if not isinstance(request.content, str):
+            create = client.chat.completions.with_raw_response.create
+            said = {"messages": request.content}
+        late = f"timeout: no whole reply within {self.settings.timeout:g} s"
+        try:
+            # A timeout of the transport starts again with every byte; this one holds for the whole request.
+            async with asyncio.timeout(self.settings.timeout):
+                answer = (await create(model=self.settings.model, **said, extra_body=options)).http_response
+        except TimeoutError:
+            return Fault("again", late, timeout=True, outage=True)
+        except openai.APIStatusError as error:
+            answer = error.response
+        except openai.APIConnectionError as error:
+            return _broken(error, late)
+        return self._read(answer, options)
+
+    def _read(self, answer: Any, options: dict[str, Any]) -> Reply | Fault:
+        body = answer.content
+        try:
+            if answer.is_success:
+                return read_body(self._redaction.raw(body))
+            return read_error(answer.status_code, answer.headers, body, options)
+        except Exception as error:  # a body is a stranger's: what nobody foresaw in it must not cost the other calls
+            reason = f"{OTHER_SHAPE}: {type(error).__name__}: {error}"
+            return Fault("final", reason, raw=body, status=answer.status_code, outage=True)
+
+    def client(self) -> AsyncOpenAI:
+        """The official client, without its own retries, redirects, and reading of the environment."""
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
+
+        key = self._key
+
+        async def only_our_headers(request: Any) -> None:
+            # Whatever host it is pointed at, the client sends what is in OPENAI_CUSTOM_HEADERS, OPENAI_ORG_ID and
+            # OPENAI_PROJECT_ID, and a description of this machine.
+            for name in [name for name in request.headers if name.lower() not in _HEADERS]:
+                del request.headers[name]
+            request.headers["authorization"] = f"Bearer {key}"
+
+        try:
+            http = DefaultAsyncHttpxClient(
+                follow_redirects=False,
+                trust_env=not self._loopback,  # the user's proxy, but never between this machine and itself
+                event_hooks={"request": [only_our_headers]},
+            )
+        except (ImportError, ValueError) as error:  # a proxy of a kind that is not installed, or no proxy at all
+            raise UsageError(f"the proxy set in this environment cannot be used: {error}") from None
+        return AsyncOpenAI(
+            api_key=key,
+            base_url=self.base_url,
+            max_retries=0,
+            timeout=Timeout(self.settings.timeout, connect=min(CONNECT, self.settings.timeout)),
+            http_client=http,
+        )
+
+    def _spoken(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The options under the names this endpoint takes them by."""
+        names = {name: self._dialect.get(name, name) for name in options}
+        return {spoken: options[name] for name, spoken in names.items() if spoken is not None}
+
+    def adapt(self, fault: Fault) -> bool:
+        """Learn from a refused argument. False when it cannot be left out: a limit on the tokens never is."""
+        if fault.parameter == "max_completion_tokens":
+            return False
+        spoken = "max_completion_tokens" if fault.parameter == "max_tokens" else None
+        self._learn(fault.parameter, spoken, fault.reason)
+        return True
+
+    def _learn(self, name: str, spoken: str | None, said: str) -> None:
+        if name in self._dialect:
+            return
+        self._dialect[name] = spoken
+        note = f"asked without {name}" if spoken is None else f"asked with {spoken} for {name}"
+        self.notes.append(f"{self.settings.model}: {note}, because the endpoint says: {said}")
+        _log.warning("%s", self.notes[-1])
+
+    def refusal(self, fault: Fault) -> EndpointRefused:
+        """The one message for a refusal: what, where, and what to type next."""
+        variable = self.settings.api_key_env or "api_key_env: in the suite"
+        if 300 <= fault.status < 400:
+            said = f"redirects to {fault.reason}, which is not followed, so that the key goes nowhere else"
+            return EndpointRefused(f"{self.where}: {said}; set base_url: to the address itself")
+        billing = "look at the account's plan and billing"
+        todo = {
+            401: f"set {variable} to a key that this endpoint accepts",
+            402: billing,
+            403: f"check that the key in {variable} may use the model {self.settings.model!r}",
+            429: billing,  # of an account without money; what is refused for its rate is asked again
+        }.get(fault.status, f"check model: {self.settings.model!r} and base_url: (most end in /v1)")
+        return EndpointRefused(f"{self.where} refuses ({fault.status}): {fault.reason}; {todo}")
+
+
+def _broken(error: Exception, late: str) -> Fault:
+    """What a connection that gave no whole answer says: the transport's own error is its cause."""
+    cause = error.__cause__
+    name = type(cause).__name__
+    if name in ("ConnectError", "ConnectTimeout"):
+        return Fault("again", f"endpoint unreachable: {cause or name}", outage=True, unreachable=True)
+    if name.endswith("Timeout"):
+        return Fault("again", late, outage=True, timeout=True)
+    return Fault("again", f"connection lost: {cause or name}", outage=True)
+
+
+def _address(base_url: str) -> tuple[str, bool]:
+    """Host and path to name in messages, and whether the host is this machine."""
+    try:
+        parts = urlsplit(base_url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise UsageError(f"base_url: {error}") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise UsageError("base_url: must be http://HOST/... or https://HOST/...")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise UsageError("base_url: carries a password or a query; name the key's variable in api_key_env: instead")
+    where = f"{host}:{port}" if port else host
+    try:
+        loopback = ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost" or host.endswith(".localhost")
+    return where + parts.path.rstrip("/"), loopback
+
+
+def _usable_key(settings: Endpoint, key: str | None, where: str, loopback: bool) -> str:
+    if key is None:
+        if settings.api_key_env is not None and not loopback:
+            raise UsageError(f"{where}: no key for the model {settings.model!r}; set {settings.api_key_env}")
+        return "none"
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(
+            f"{settings.api_key_env}: the key holds characters that no HTTP header can carry; set it again"
+        )
+    return key
+
+
+def _seed(conversation: Conversation) -> int:
+    """A sampling seed that is the same for the same conversation, sample and attempt: 0 <= seed < 2**31.
+
+    Another attempt is another draw: a reply that could not be used would come again.
+    """
+    named = f"{conversation.key}\0{conversation.sample}\0{conversation.attempt}"
+    return int.from_bytes(hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()[:4]) >> 1
+
+
+def _sendable(text: str) -> str:
+    """`text` with U+FFFD for half surrogates: JSON in UTF-8 cannot carry them."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
