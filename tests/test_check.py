@@ -102,7 +102,7 @@ def test_a_good_judge_of_every_kind_is_ready_and_no_endpoint_is_called(tmp_path:
     ]
 
 
-TRAINING = [
+TRAINING: list[dict[str, Any]] = [
     {"prompt": "WHY is the   sky blue", "completion": "x"},
     {"text": "Why is the sky blue? And more."},
     {"instruction": "How do vaccines work?", "output": "x"},

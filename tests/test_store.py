@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -247,6 +248,50 @@ def test_the_claims_of_a_killed_process_are_taken_over_at_once(tmp_path: Path) -
         assert store.claim([key(1)]) == {key(1)}
 
 
+def test_the_fact_of_one_process_does_not_free_the_claim_of_another(tmp_path: Path) -> None:
+    with Store(tmp_path / "l.sqlite") as one, Store(tmp_path / "l.sqlite") as two, Store(tmp_path / "l.sqlite") as third:
+        one.claim([key(1)])
+        two.append([verdict(1)])
+        assert third.claim([key(1)]) == set()
+
+
+def test_a_verdict_that_was_cut_off_keeps_its_claim_for_the_second_attempt(tmp_path: Path) -> None:
+    with Store(tmp_path / "l.sqlite") as one, Store(tmp_path / "l.sqlite") as two:
+        one.claim([key(1)])
+        one.append([verdict(1, status="invalid", failure="truncated", preferred=None)])
+        assert two.claim([key(1)]) == set()
+        one.append([verdict(1)])
+        assert two.claim([key(1)]) == {key(1)}
+
+
+def test_a_write_takes_both_locks_from_its_beginning_and_a_read_takes_none(store: Store) -> None:
+    other = sqlite3.connect(store.location, timeout=0, isolation_level=None)
+    with store._writing(), Path(f"{store.location}.lock").open() as lock:
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with store._engine.connect() as reading:
+        assert reading.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2, "FULL"
+        assert reading.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("ROLLBACK")
+    other.close()
+
+
+@pytest.mark.parametrize("location", ["postgresql://me:hunter2@host/db", "mysql://host/db", "nonsense://x"])
+def test_a_database_that_is_not_supported_is_refused_without_repeating_its_password(location: str) -> None:
+    with pytest.raises(UsageError, match="keeps its ledger in SQLite") as refused:
+        Store(location)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_sqlite_url_is_the_file_it_names(tmp_path: Path) -> None:
+    with Store(f"sqlite:///{tmp_path}/l.sqlite") as one, Store(tmp_path / "l.sqlite") as two:
+        assert one.claim([key(1)]) == {key(1)}
+        assert two.claim([key(1)]) == set()
+
+
 WRITER = """
     import sys
     from sciexam.store import Store
@@ -300,7 +345,7 @@ def test_kill_9_loses_no_acknowledged_fact_with_two_writers(tmp_path: Path) -> N
 
 FULL = """
     import resource, signal, sys, json, hashlib
-    from sciexam.errors import StoreError
+    from sciexam.errors import StoreError, UsageError
     from sciexam.store import Store
     from sciexam.types import Reply
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

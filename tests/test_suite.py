@@ -193,7 +193,7 @@ def test_a_prompt_keeps_its_own_fields_and_its_id_is_text(tmp_path: Path) -> Non
         {"role": "assistant", "content": "So."},
         {"role": "user", "content": "Oh?"},
     ]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": 7, "text": "Why?", "level": "school"},
         {"id": "b", "messages": turns, "group": "g", "reference": "r"},
     ]

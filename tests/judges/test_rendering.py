@@ -114,7 +114,7 @@ def test_no_prompt_tells_who_wrote_what(name: str) -> None:
     a, b = (Response(who, "p1", 0, Reply("k", f"answer {i}", model=who)) for i, who in enumerate(names))
     template = JudgeTemplate(name, None, RUBRIC)
     for order in ("ab", "ba"):
-        presentation = replace(Comparison(QUESTION, a, b).shown(order), seal=SEAL, key="keykey", subject="subsub")  # type: ignore[arg-type]
+        presentation = replace(Comparison(QUESTION, a, b).shown(order), seal=SEAL, key="keykey", subject="subsub")
         text = template.render(presentation)
         assert not [word for word in (*names, "keykey", "subsub", "p1", f"order {order}") if word in text]
         other = replace(presentation, first_by="someone", second_by="else", key="z", subject="y")

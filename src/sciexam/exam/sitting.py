@@ -294,9 +294,7 @@ class Sitting:
             waiting = [one for one in theirs if not _newer(found.get(one.key), stored.get(one.key))]
             unasked = [one for one in owed if one.key not in settled | pulled | {other.key for other in theirs}]
             if unasked and not self._ending:
-                raise UsageError(
-                    f"{name} stopped after {len(pulled)} of {len(owed)}; it must go through all it is given"
-                )
+                raise UsageError(f"{name} stopped after {len(pulled)} of {len(owed)}; it must go through all it gets")
             if waiting and len(waiting) == len(owed):
                 self._wait(len(waiting))
             owed = waiting

@@ -1,0 +1,177 @@
+"""What is paid for: asked once, kept, never asked for in vain, and never lost between two attempts."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import answers, write_suite
+from endpoint import Endpoint, nonce_of, prompt_of
+
+import sciexam as sx
+from sciexam.errors import Interrupted
+from sciexam.exam.sitting import Progress
+from sciexam.report.record import Report
+from sciexam.stats import Undefined
+
+PROMPTS = 6
+
+
+def llm(endpoint: Endpoint, **more: Any) -> dict[str, Any]:
+    return {"backend": "openai", "model": "judge-1", "base_url": endpoint.url, "api_key_env": None} | more
+
+
+def suite(folder: Path, judge: dict[str, Any], **models: Any) -> sx.Suite:
+    recorded = {
+        "old": {"responses": answers(folder, "old", [f"Because {i}." for i in range(PROMPTS)])},
+        "new": {"responses": answers(folder, "new", [f"Because {i}, and why." for i in range(PROMPTS)])},
+    }
+    return sx.load_suite(str(write_suite(folder, PROMPTS, models or recorded, judges={"llm": judge}, judge="llm")))
+
+
+def compare(folder: Path, exam: sx.Suite, *names: str, **options: Any) -> Report:
+    return sx.compare(exam, *names, results=folder / "results", **options)
+
+
+def rows(folder: Path, query: str) -> list[Any]:
+    with sqlite3.connect(folder / "results" / "ledger.sqlite") as raw:
+        return raw.execute(query).fetchall()
+
+
+def cut_off_at_first(endpoint: Endpoint) -> Any:
+    """A judge whose first attempt does not get to the verdict: it needs more than 1,024 tokens."""
+
+    def reply(body: dict[str, Any]) -> dict[str, Any]:
+        if body.get("max_tokens", 0) <= 1024:
+            return endpoint.body(body, "First I consider", finish="length")
+        return endpoint.body(body, f"Now I know.\nVERDICT {nonce_of(prompt_of(body))}: B>A")
+
+    return reply
+
+
+def test_a_verdict_that_was_cut_off_gets_its_second_attempt_after_a_stop(tmp_path: Path) -> None:
+    with Endpoint() as endpoint:
+        endpoint.reply = cut_off_at_first(endpoint)
+        exam = suite(tmp_path, llm(endpoint, concurrency=2))
+        stop = threading.Event()
+
+        def first_attempts_are_in(progress: Progress) -> None:
+            if progress.verdicts >= PROMPTS:
+                stop.set()
+
+        with pytest.raises(Interrupted):
+            compare(tmp_path, exam, "old", "new", stop=stop, progress=first_attempts_are_in)
+        assert rows(tmp_path, "SELECT count(*) FROM verdicts WHERE status = 0") == [(0,)]
+        pair = compare(tmp_path, exam, "old", "new").pairs["old", "new"]
+        assert (pair.used, pair.invalid, pair.win_rate.value) == (PROMPTS, 0, 0.5)
+        asked = endpoint.requests
+        compare(tmp_path, exam, "old", "new")
+        assert endpoint.requests == asked
+
+
+def test_two_runs_at_once_both_wait_for_the_second_attempt(tmp_path: Path) -> None:
+    with Endpoint(latency=0.1) as endpoint:
+        endpoint.reply = cut_off_at_first(endpoint)
+        exam = suite(tmp_path, llm(endpoint, concurrency=2))
+        found: list[Report] = []
+        runs = [
+            threading.Thread(target=lambda: found.append(compare(tmp_path, exam, "old", "new")), daemon=True)
+            for _ in range(2)
+        ]
+        for run in runs:
+            run.start()
+        for run in runs:
+            run.join(timeout=60)
+        assert [report.pairs["old", "new"].used for report in found] == [PROMPTS, PROMPTS]
+        assert endpoint.requests == 2 * 2 * PROMPTS
+
+
+def test_an_interrupt_in_python_stops_the_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sciexam.exam import sitting
+
+    with Endpoint("judge-longer", latency=0.05) as endpoint:
+        exam = suite(tmp_path, llm(endpoint, concurrency=1))
+
+        sleep = time.sleep
+
+        def interrupted(seconds: float) -> None:
+            if endpoint.requests >= 3 and threading.current_thread() is threading.main_thread():
+                raise KeyboardInterrupt
+            sleep(seconds)
+
+        monkeypatch.setattr(sitting.time, "sleep", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            compare(tmp_path, exam, "old", "new")
+        monkeypatch.undo()
+        time.sleep(1)
+        at_rest = endpoint.requests
+        time.sleep(0.5)
+        assert endpoint.requests == at_rest < 2 * PROMPTS
+
+
+def test_a_judge_without_verdicts_does_not_cost_the_report_of_the_others(tmp_path: Path) -> None:
+    with Endpoint("judge-longer") as endpoint:
+        exam = suite(tmp_path, llm(endpoint))
+        report = compare(tmp_path, exam, "old", "new", judges=["llm", "humans"])
+    assert report.pairs["old", "new", "llm"].win_rate.value == 1.0
+    assert isinstance(report.pairs["old", "new", "humans"].win_rate, Undefined)
+    assert "humans has no verdict on these prompts." in report.caveats
+    assert not report.incomplete
+
+
+def test_a_contestant_is_asked_only_where_another_has_an_answer(tmp_path: Path) -> None:
+    with Endpoint("echo") as endpoint:
+        models = {
+            "live": {"backend": "openai", "model": "m", "base_url": endpoint.url, "api_key_env": None},
+            "few": {"responses": answers(tmp_path, "few", ["Because.", "Because of it."])},
+        }
+        exam = suite(tmp_path, llm(endpoint), **models)
+        pair = compare(tmp_path, exam, "live", "few", judges=["measures"]).pairs["live", "few"]
+        assert (pair.used, pair.skipped) == (2, PROMPTS - 2)
+        assert endpoint.requests == 2
+
+
+def test_answers_to_other_prompts_are_refused_before_anyone_is_paid(tmp_path: Path) -> None:
+    with Endpoint("echo") as endpoint:
+        (tmp_path / "other.jsonl").write_text('{"prompt": "x1", "text": "Because."}\n')
+        live = {"backend": "openai", "model": "m", "base_url": endpoint.url, "api_key_env": None}
+        exam = suite(tmp_path, llm(endpoint), live=live, other={"responses": "other.jsonl"})
+        with pytest.raises(sx.SciexamError, match="the suite names its prompts like 'q0', the file like 'x1'"):
+            compare(tmp_path, exam, "live", "other")
+        assert endpoint.requests == 0
+
+
+def test_an_invalid_reply_is_drawn_again_with_another_seed(tmp_path: Path) -> None:
+    with Endpoint("judge-garbage") as endpoint:
+        seeds: list[int] = []
+        endpoint.reply = lambda body: seeds.append(body["seed"]) or "no verdict here"  # type: ignore[func-returns-value]
+        exam = suite(tmp_path, llm(endpoint))
+        compare(tmp_path, exam, "old", "new")
+        compare(tmp_path, exam, "old", "new", retry_invalid=True)
+    assert len(seeds) == len(set(seeds)) == 2 * 2 * PROMPTS
+
+
+def test_samples_of_a_judge_are_facts_of_their_own(tmp_path: Path) -> None:
+    with Endpoint("judge-longer") as endpoint:
+        exam = suite(tmp_path, llm(endpoint, samples=3))
+        pair = compare(tmp_path, exam, "old", "new").pairs["old", "new"]
+        assert endpoint.requests == 2 * 3 * PROMPTS
+    assert pair.verdicts == {"ok": 2 * 3 * PROMPTS, "invalid": 0, "failed": 0}
+    assert pair.used == PROMPTS
+
+
+def test_verdicts_that_failed_are_seen_though_every_prompt_has_a_score(tmp_path: Path) -> None:
+    """Every third reply of a judge that is asked three times an order is of no use: no prompt is lost by it."""
+    with Endpoint("judge-longer") as endpoint:
+        good = endpoint.reply
+        count = iter(range(10_000))
+        endpoint.reply = lambda body: "no verdict" if next(count) % 3 == 2 else good(body)
+        exam = suite(tmp_path, llm(endpoint, samples=3, concurrency=1))
+        report = compare(tmp_path, exam, "old", "new")
+    pair = report.pairs["old", "new"]
+    assert pair.verdicts["invalid"] == 2 * PROMPTS
+    assert any("12 of 36 verdicts are invalid or failed" in caveat for caveat in report.caveats)
