@@ -482,3 +482,21 @@ def test_a_data_frame_has_one_row_a_pair_and_judge_with_the_reports_numbers() ->
         "b",
     )
     assert (row.bounds_low, row.bounds_high, row.used, row.invalid) == (0.5, 0.75, 3, 1)
+
+
+def test_two_raters_of_opposite_bias_are_not_consistent() -> None:
+    """Averaged first, their scores would be one half in both orders, and look like agreement."""
+
+    def say(prompt: str, sample: int, rater: str, first: str, second: str) -> str:
+        return "first" if rater == "ann" else "second"
+
+    pair = only(build(evidence(prompts(10), say, benches={"panel": ["ann", "bob"]})))
+    assert isinstance(pair.order_consistency, Estimate)
+    assert pair.order_consistency.value == 0.0
+    assert pair.win_rate.value == 0.5  # type: ignore[union-attr]
+
+
+def test_the_p_value_flips_whole_groups() -> None:
+    asked = prompts(10, group=["one"] * 5 + ["two"] * 5)
+    assert only(build(evidence(asked, winner(*"b" * 10)))).p_value == pytest.approx(2 / 2**2)
+    assert only(build(evidence(prompts(10), winner(*"b" * 10)))).p_value == pytest.approx(2 / 2**10)

@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from sciexam.stats import Undefined, longer_wins, order_consistency, position_bias, win_rate
+from sciexam.stats import (
+    Estimate,
+    Undefined,
+    longer_wins,
+    order_consistency,
+    position_bias,
+    position_bias_between,
+    win_rate,
+)
 
 
 def test_a_judge_that_always_says_first_has_bias_one_and_no_consistency():
@@ -76,3 +84,37 @@ def test_lengths_that_differ_and_values_that_are_no_scores_are_refused():
         longer_wins([1, 0], [1, float("nan")])
     with pytest.raises(ValueError, match="2 scores but 1 cluster labels"):
         longer_wins([1, 0], [1, 2], ["a"])
+
+
+def test_a_preference_shown_mostly_second_is_no_bias_between_the_orders() -> None:
+    """A rater that always prefers a has no bias, however rarely a was shown first."""
+    found = position_bias_between([1.0] * 10, [1.0] * 90)
+    assert isinstance(found, Estimate)
+    assert found.value == 0.0
+    assert found.low < 0 < found.high
+
+
+def test_a_judge_that_always_says_first_has_the_whole_bias_between_the_orders() -> None:
+    found = position_bias_between([1.0] * 30, [0.0] * 50)
+    assert isinstance(found, Estimate)
+    assert (found.value, found.high, found.n) == (1.0, 1.0, 80)
+    assert 0.8 < found.low < 1.0
+
+
+def test_one_order_alone_gives_no_bias() -> None:
+    assert isinstance(position_bias_between([1.0, 0.0], []), Undefined)
+    assert isinstance(position_bias_between([1.0], [0.0, 1.0]), Undefined)
+
+
+def test_the_interval_between_the_orders_agrees_with_newcombe_for_forced_choices() -> None:
+    """Against statsmodels' Newcombe interval (from Wilson's): ours is from exact intervals, so a little wider."""
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
+    found = position_bias_between([1.0] * 56 + [0.0] * 14, [1.0] * 48 + [0.0] * 32)
+    assert isinstance(found, Estimate)
+    low, high = confint_proportions_2indep(56, 70, 48, 80, method="newcomb")
+    assert found.value == pytest.approx(0.2)
+    assert found.low == pytest.approx(low, abs=0.02)
+    assert found.high == pytest.approx(high, abs=0.02)
+    assert found.low <= low
+    assert found.high >= high
