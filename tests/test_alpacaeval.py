@@ -130,9 +130,9 @@ def test_recorded_verdicts_on_all_prompts_give_the_published_win_rates(
 def test_measures_run_end_to_end_on_the_real_answers(tmp_path: Path, shared_data: Path, sciexam: Cli) -> None:
     path = science(shared_data, tmp_path, "v1")
     names = ["phi-2", "phi-2-sft", "phi-2-dpo", "gpt4"]
-    done = sciexam("compare", *names, "--suite", str(path), "--judge", "measures", "--judge", "gpt-4", "--json")
+    done = sciexam("compare", *names, "--suite", str(path), "--judge", "gpt-4", "--json")
     assert done.returncode == 2, "gpt-4 judged models against the reference only"
-    assert "gpt-4' has no verdict on" in done.stderr
+    assert "judge 'alpaca_eval_gpt4' has no verdict on" in done.stderr
     done = sciexam("compare", *names, "--suite", str(path), "--judge", "measures", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)

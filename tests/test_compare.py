@@ -24,7 +24,7 @@ TOP = ("schema", "suite", "run", "rubric", "contestants", "notes", "prompts", "b
 PAIR = (
     *("a", "b", "judge", "judge_is", "raters", "policy", "conclusion", "win_rate", "bounds", "wins", "ties", "losses"),
     *("p_value", "p_holm", "preference", "order_consistency", "position_bias", "length", "planned", "used", "invalid"),
-    *("failed", "skipped", "reasons", "categories", "sentence"),
+    *("failed", "skipped", "reasons", "categories", "verdicts", "sentence"),
 )
 FIGURE = {"value", "low", "high", "level", "n", "method", "why"}
 
@@ -364,7 +364,8 @@ def test_store_results_and_rubric_are_taken_as_given(tmp_path: Path, sciexam: Cl
         (["--margin", "nan"], "--margin: a difference of win rates between 0 and 0.5, not nan"),
         (
             ["base", "apart.jsonl"],
-            "no prompt of suite 'exam' has an answer from both of base, apart; do the files name the prompts alike?",
+            "apart: no prompt of suite 'exam' has an answer in {folder}/apart.jsonl; "
+            "the suite names its prompts like 'q0', the file like 'x0'",
         ),
         (
             ["base", "answers.csv"],
@@ -394,7 +395,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(
     write_jsonl(tmp_path / "apart.jsonl", [{"prompt": "x0", "text": "So."}])
     (tmp_path / "answers.csv").write_text("prompt,text\nq0,So.\n")
     done = sciexam("compare", *arguments, "--suite", path)
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"sciexam: {message}\n")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"sciexam: {message.format(folder=tmp_path)}\n")
 
 
 def test_ids_in_the_place_of_questions_are_not_sent_to_a_judge_that_costs_money(tmp_path: Path, sciexam: Cli) -> None:

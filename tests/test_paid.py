@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import answers, write_suite
-from endpoint import Endpoint, nonce_of, prompt_of
 
 import sciexam as sx
+from conftest import answers, write_suite
+from endpoint import Endpoint, nonce_of, prompt_of
 from sciexam.errors import Interrupted
 from sciexam.exam.sitting import Progress
 from sciexam.report.record import Report

@@ -249,7 +249,11 @@ def test_the_claims_of_a_killed_process_are_taken_over_at_once(tmp_path: Path) -
 
 
 def test_the_fact_of_one_process_does_not_free_the_claim_of_another(tmp_path: Path) -> None:
-    with Store(tmp_path / "l.sqlite") as one, Store(tmp_path / "l.sqlite") as two, Store(tmp_path / "l.sqlite") as third:
+    with (
+        Store(tmp_path / "l.sqlite") as one,
+        Store(tmp_path / "l.sqlite") as two,
+        Store(tmp_path / "l.sqlite") as third,
+    ):
         one.claim([key(1)])
         two.append([verdict(1)])
         assert third.claim([key(1)]) == set()

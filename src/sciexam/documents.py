@@ -336,7 +336,7 @@ def _faults(error: ValidationError, path: Path, lines: Mapping[Loc, int], value:
             what = f"unknown key{did_you_mean(str(item['loc'][-1]), _keys_at(model, item['loc'][:-1]))}"
         elif item["type"] in ("unknown_model", "unknown_judge") and isinstance(item["input"], Mapping):
             key = "stage" if item["input"].get("stage") is not None else "backend"
-            word, known = item["input"].get(key), re.findall(r"\w+", what.partition(":")[2])
+            word, known = item["input"].get(key), re.findall(r"(?<= )[a-z_]+(?=,|$)", what.partition(":")[2])
             if word is not None:
                 loc, what = (*loc, key), f"{word!r} is not known{did_you_mean(str(word), known)}"
         elif item["type"] == "missing":

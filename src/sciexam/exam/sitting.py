@@ -186,7 +186,7 @@ class Sitting:
                 self._account(getattr(spec, "model", None), reply, new)
             self._answered([Response(contestant, *slot[1:], reply) for slot in slots[reply.key]])
 
-        useful = {(slot[1], slot[2]) for slot in conversations if self._comparable(contestant, slot)}
+        useful = {(slot[1], slot[2]) for slot in conversations if not paid or self._comparable(contestant, slot)}
         owed = [
             replace(conversation, attempt=_attempts(stored.get(conversation.key)))
             for conversation in {c.key: c for slot, c in conversations.items() if slot[1:] in useful}.values()
