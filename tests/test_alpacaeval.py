@@ -132,7 +132,7 @@ def test_measures_run_end_to_end_on_the_real_answers(tmp_path: Path, shared_data
     names = ["phi-2", "phi-2-sft", "phi-2-dpo", "gpt4"]
     done = sciexam("compare", *names, "--suite", str(path), "--judge", "gpt-4", "--json")
     assert done.returncode == 2, "gpt-4 judged models against the reference only"
-    assert "judge 'alpaca_eval_gpt4' has no verdict on" in done.stderr
+    assert "judge 'gpt-4' has no verdict on" in done.stderr
     done = sciexam("compare", *names, "--suite", str(path), "--judge", "measures", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
