@@ -90,7 +90,11 @@ def _undefined(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def _print_categories(report: Report, console: Console) -> None:
-    sliced = [pair for pair in report.pairs if len(pair.categories) > 1]
+    sliced = [
+        pair
+        for pair in report.pairs
+        if len(pair.categories) > 1 and any(isinstance(one.win_rate, Estimate) for one in pair.categories)
+    ]
     if not sliced:
         return
     console.print()
