@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from sciexam.battles import Slot, name_of, pair
-from sciexam.errors import Incomplete, Interrupted, UsageError
+from sciexam.errors import Incomplete, Interrupted
+from sciexam.exam.asking import Asking, attempts, owes
 from sciexam.exam.plan import Plan, Rater, conversations_of, presentations_of
-from sciexam.judges.foreign import guarded
 from sciexam.models.recorded import RecordedModel
 from sciexam.report.record import Calls
 from sciexam.store import Fact, Store, Writer
-from sciexam.types import TRUNCATED, Comparison, Conversation, Model, Presentation, Reply, Response, Verdict
+from sciexam.types import Comparison, Conversation, Model, Presentation, Reply, Response, Verdict
 
-CLAIM_ROWS = 64
-POLL_SECONDS = 0.2
 JOIN_SECONDS = 0.02
 GATHER_SECONDS = 0.5  # that a judge waits for company of the first comparison of a batch
-WORD_SECONDS = 5.0  # of waiting for another process, before a word is said of it
-
-_log = logging.getLogger(__name__)
-
-Asked = TypeVar("Asked", Conversation, Presentation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +89,6 @@ class Sitting:
         self._calls = Calls()
         self._models: Mapping[str, Model] = {}
         self._asked: list[Any] = []
-        self._waited = 0.0
         self.skipped: dict[str, Fact] = {}
 
     def hold(self, models: Mapping[str, Model]) -> None:
@@ -157,7 +148,7 @@ class Sitting:
         """Wait for threads in short steps, so that a signal is handled in between; pass a wish to stop on, once."""
         while any(thread.is_alive() for thread in threads):
             time.sleep(JOIN_SECONDS)
-            if self._ending:
+            if self._is_ending():
                 self._tell_to_stop()
 
     def _tell_to_stop(self) -> None:
@@ -166,8 +157,7 @@ class Sitting:
                 stop()
         self._asked = []
 
-    @property
-    def _ending(self) -> bool:
+    def _is_ending(self) -> bool:
         return self._stop.is_set() or self._failed.is_set()
 
     # -------------------------------------------------------- contestants
@@ -188,14 +178,19 @@ class Sitting:
 
         useful = {(slot[1], slot[2]) for slot in conversations if not paid or self._comparable(contestant, slot)}
         owed = [
-            replace(conversation, attempt=_attempts(stored.get(conversation.key)))
+            replace(conversation, attempt=attempts(stored.get(conversation.key)))
             for conversation in {c.key: c for slot, c in conversations.items() if slot[1:] in useful}.values()
-            if self._owes(stored.get(conversation.key))
+            if owes(stored.get(conversation.key), self._retry_invalid)
         ]
-        self._expect(responses=len(slots), of_them_stored=len(slots) - len(owed))
-        for key in stored.keys() - {conversation.key for conversation in owed}:
+        reused = stored.keys() - {conversation.key for conversation in owed}
+        self._expect(responses=len(owed) + len(reused), of_them_stored=len(reused))
+        for key in reused:
             take(stored[key], new=False)
-        self._ask(contestant, owed, stored, self._store.replies, model.generate, take, writer)
+        errand: Asking[Conversation] = Asking(
+            contestant, self._store, writer, stored, self._store.replies, take, self._is_ending
+        )
+        errand.run(owed, model.generate)
+        self.skipped.update(errand.skipped)
 
     def _comparable(self, contestant: str, slot: Slot) -> bool:
         """Whether anyone else may have an answer to compare with: nobody is asked, and paid, for nothing."""
@@ -218,7 +213,7 @@ class Sitting:
     def _mark(self, rater: Rater, writer: Writer) -> None:
         assert rater.judge is not None
         for batch in self._feed.batches():
-            if self._ending:
+            if self._is_ending():
                 return
             shown: dict[str, Presentation] = {}
             for comparison in batch:
@@ -230,110 +225,20 @@ class Sitting:
                     self._account(rater.model, verdict.reply, new)
 
             owed = [
-                replace(presentation, attempt=_attempts(stored.get(presentation.key)))
+                replace(presentation, attempt=attempts(stored.get(presentation.key)))
                 for presentation in shown.values()
-                if self._owes(stored.get(presentation.key))
+                if owes(stored.get(presentation.key), self._retry_invalid)
             ]
             self._expect(verdicts=len(shown), of_them_stored=len(shown) - len(owed))
             for key in shown.keys() - {p.key for p in owed}:
                 take(stored[key], new=False)
-            self._ask(rater.name, owed, stored, self._store.verdicts, rater.judge.judge, take, writer)
+            errand: Asking[Presentation] = Asking(
+                rater.name, self._store, writer, stored, self._store.verdicts, take, self._is_ending
+            )
+            errand.run(owed, rater.judge.judge)
+            self.skipped.update(errand.skipped)
 
     # -------------------------------------------------------- both
-
-    def _owes(self, fact: Fact | None) -> bool:
-        """Whether a fact is to be asked for: it is not there, its call failed, or it is invalid and may be retried.
-
-        A verdict that was cut off is owed its second attempt, which a kill may have come before.
-        """
-        if fact is None or fact.status == "failed":
-            return True
-        return fact.status == "invalid" and (self._retry_invalid or _is_cut_off(fact))
-
-    def _ask(
-        self,
-        name: str,
-        owed: Sequence[Asked],
-        stored: Mapping[str, Any],
-        read: Callable[[Iterable[str]], Mapping[str, Any]],
-        ask: Callable[[Iterator[Asked]], Iterable[Any]],
-        take: Callable[[Any, bool], None],
-        writer: Writer,
-    ) -> None:
-        """Ask for what is owed and nobody is at; then wait for what others are at, or take it over from the dead.
-
-        What `name` was asked for and passed over in silence is a failed fact, so that it is counted and asked again.
-        """
-        settled: set[str] = set()
-
-        def settle(fact: Any, new: bool) -> None:
-            settled.add(fact.key)
-            take(fact, new)
-
-        while owed and not self._ending:
-            theirs: list[Asked] = []
-            known = {one.key for one in owed}
-            pulled: set[str] = set()
-            for fact in guarded(name, ask(self._claimed(owed, stored, read, settle, theirs, pulled))):
-                if getattr(fact, "key", None) not in known:
-                    raise UsageError(f"{name} gave back {fact!r:.80}, which answers nothing that it was asked")
-                if fact.status == "skipped":
-                    self.skipped[fact.key] = fact
-                else:
-                    writer.put(fact)
-                settle(fact, True)
-            self._store.release(settled & self.skipped.keys())
-            for one in [] if self._ending else owed:
-                if one.key in pulled - settled:
-                    writer.put(_silence(one, name))
-                    take(_silence(one, name), True)
-            found = read([one.key for one in theirs])
-            for one in theirs:
-                if _newer(found.get(one.key), stored.get(one.key)):
-                    take(found[one.key], False)
-            waiting = [one for one in theirs if not _newer(found.get(one.key), stored.get(one.key))]
-            unasked = [one for one in owed if one.key not in settled | pulled | {other.key for other in theirs}]
-            if unasked and not self._ending:
-                raise UsageError(f"{name} stopped after {len(pulled)} of {len(owed)}; it must go through all it gets")
-            if waiting and len(waiting) == len(owed):
-                self._wait(len(waiting))
-            owed = waiting
-
-    def _wait(self, keys: int) -> None:
-        """Leave another process time; say so once, for it may be one that was suspended and forgotten."""
-        self._waited += POLL_SECONDS
-        if POLL_SECONDS <= self._waited - WORD_SECONDS < 2 * POLL_SECONDS:
-            _log.warning("waiting for %d keys that another sciexam on this ledger is working on", keys)
-        time.sleep(POLL_SECONDS)
-
-    def _claimed(
-        self,
-        owed: Sequence[Asked],
-        stored: Mapping[str, Any],
-        read: Callable[[Iterable[str]], Mapping[str, Any]],
-        take: Callable[[Any, bool], None],
-        theirs: list[Asked],
-        pulled: set[str],
-    ) -> Iterator[Asked]:
-        """Those of `owed` that are ours to ask for, claimed a few at a time; the others are put into `theirs`."""
-        for start in range(0, len(owed), CLAIM_ROWS):
-            chunk = {one.key: one for one in owed[start : start + CLAIM_ROWS]}
-            if self._ending:
-                return
-            mine = self._store.claim(list(chunk))
-            # Another process may have finished a key between our look and our claim.
-            found = {key: fact for key, fact in read(mine).items() if _newer(fact, stored.get(key))}
-            self._store.release(found)
-            for fact in found.values():
-                take(fact, False)
-            for key, one in chunk.items():
-                if key not in mine:
-                    theirs.append(one)
-                elif key not in found:
-                    if self._ending:
-                        return
-                    pulled.add(key)
-                    yield one
 
     def _account(self, model: str | None, reply: Reply | None, new: bool) -> None:
         """Count a call by its price; the cost is unknown as soon as one call's is."""
@@ -381,26 +286,3 @@ class Sitting:
         pairs = len(self._plan.contestants) * (len(self._plan.contestants) - 1) // 2
         shown = sum((2 if r.sees_order and r.orders == "both" else 1) * r.repeats for r in self._plan.raters)
         return pairs * len(self._plan.prompts) * self._plan.samples * shown
-
-
-def _attempts(fact: Fact | None) -> int:
-    """How many attempts there are under a key whose last (or first usable) is `fact`."""
-    return 0 if fact is None else fact.attempt + 1
-
-
-def _is_cut_off(fact: Fact) -> bool:
-    """Whether this is the first attempt of a verdict that was cut off: a second one is on its way, or owed."""
-    return isinstance(fact, Verdict) and fact.failure == TRUNCATED and fact.attempt == 0
-
-
-def _silence(asked: Conversation | Presentation, name: str) -> Fact:
-    if isinstance(asked, Conversation):
-        return Reply(asked.key, status="failed", failure="no reply given")
-    return asked.verdict(name, status="failed", failure="no verdict given")
-
-
-def _newer(fact: Fact | None, than: Fact | None) -> bool:
-    """Whether someone else's fact settles what we found missing or failed."""
-    if fact is None or _is_cut_off(fact):
-        return False
-    return than is None or fact.status == "ok" or fact.attempt > than.attempt
