@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
 from sciexam.battles import Policy, pair, present, resolve
-from sciexam.report.build import Bench, Evidence, build
+from sciexam.report.build import build
+from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Calls, Pair, Report
 from sciexam.stats import Estimate, Undefined
 from sciexam.types import Message, Presentation, Prompt, Reply, Response, Verdict

@@ -11,7 +11,7 @@ from sciexam.battles import Battle, Slot, name_of, pair, present, resolve
 from sciexam.errors import UsageError
 from sciexam.exam.plan import Plan, Rater, conversations_of, presentations_of
 from sciexam.models.settings import Endpoint
-from sciexam.report.build import Bench, Evidence
+from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Calls
 from sciexam.store import Fact, Store
 from sciexam.suite import HUMANS

@@ -111,7 +111,7 @@ def _json(text: str) -> Parsed:
 
 
 class _TwiceError(Exception):
-    pass
+    """One object with two verdicts."""
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

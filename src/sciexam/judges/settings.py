@@ -23,11 +23,11 @@ class Pairwise(Record):
 
 
 class EndpointJudge(Endpoint, Pairwise):
-    pass
+    """An LLM behind an endpoint."""
 
 
 class ScriptedJudge(Scripted, Pairwise):
-    pass
+    """The shipped fake as a judge: its rules see the judge's prompt."""
 
 
 class MeasuresJudge(Record):

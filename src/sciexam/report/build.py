@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from sciexam.battles import Battle, Policy, Slot, cluster
-from sciexam.report.record import Answer, Calls, Category, Figure, Item, Length, Opinion, Pair, Pairs, Report
+from sciexam.battles import Battle, cluster
+from sciexam.report.caveats import caveats_of
+from sciexam.report.evidence import Bench, Evidence
+from sciexam.report.record import Answer, Category, Figure, Item, Length, Opinion, Pair, Pairs, Report
 from sciexam.stats import (
     Undefined,
     bounds,
@@ -27,42 +29,6 @@ from sciexam.stats import (
 from sciexam.types import Presentation, Prompt, Response, Status, Verdict
 
 LEVEL = 0.95
-FEW_PROMPTS = 30
-MANY_INVALID = 0.05
-MANY_TRUNCATED = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """Those who judged under one name: one judge, or several annotators whose scores are averaged by prompt."""
-
-    name: str
-    description: str
-    raters: tuple[str, ...]
-    sees_order: bool
-    battles: Sequence[Battle]
-    verdicts: Sequence[tuple[Presentation, Verdict]]
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """Everything that one command planned and found out, before any of it is counted."""
-
-    suite: str
-    run: str
-    rubric: str
-    seed: int
-    contestants: tuple[str, ...]
-    notes: Mapping[str, str]
-    prompts: tuple[Prompt, ...]
-    samples: int
-    responses: Mapping[Slot, Response]
-    benches: Sequence[Bench]
-    policy: Policy
-    by: str
-    margin: float | None
-    calls: Calls
-    caveats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +72,7 @@ def build(evidence: Evidence) -> Report:
         margin=evidence.margin,
         pairs=pairs,
         calls=evidence.calls,
-        caveats=(*evidence.caveats, *_caveats(evidence, pairs)),
+        caveats=(*evidence.caveats, *caveats_of(evidence, pairs)),
         items=tuple(_items(evidence)),
     )
 
@@ -310,42 +276,6 @@ def _reasons(scores: Sequence[Score]) -> dict[str, int]:
             reason = f"{s.status}: {s.failure}" if s.failure else s.status
             counts[reason] = counts.get(reason, 0) + 1
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
-# ---------------------------------------------------------------- what a reader must be told
-
-
-def _caveats(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
-    for contestant in evidence.contestants:
-        answers = [r.reply for (name, _, _), r in evidence.responses.items() if name == contestant]
-        cut = sum(reply.finish_reason == "length" for reply in answers)
-        if answers and cut > MANY_TRUNCATED * len(answers):
-            yield f"{cut} of {len(answers)} answers of {contestant} hit the token limit; raise max_tokens."
-        empty = sum(not reply.text.strip() for reply in answers if reply.status == "ok")
-        if empty:
-            yield f"{empty} of {len(answers)} answers of {contestant} are empty; they are judged as they are."
-    if any(0 < pair.used < FEW_PROMPTS for pair in pairs):
-        fewest = min(pair.used for pair in pairs if pair.used)
-        yield f"{fewest} prompt{'s are' if fewest > 1 else ' is'} few; the intervals are wide, and slices say little."
-    for pair in pairs:
-        yield from _pair_caveats(pair, f"{pair.b} against {pair.a} by {pair.judge}")
-
-
-def _pair_caveats(pair: Pair, name: str) -> Iterable[str]:
-    missing = pair.verdicts["invalid"] + pair.verdicts["failed"]
-    asked = missing + pair.verdicts["ok"]
-    if missing > MANY_INVALID * asked:
-        hint = "; the bounds say what that can do" if pair.used else ""
-        yield f"{name}: {missing} of {asked} verdicts are invalid or failed{hint}."
-    if not isinstance(pair.order_consistency, Undefined) and pair.order_consistency.value < 0.8:
-        kept = f"{pair.order_consistency.value:.0%}"
-        yield f"{name}: when the order was swapped, the judge kept its verdict in {kept} of the prompts only."
-    if not isinstance(pair.position_bias, Undefined) and pair.position_bias.low * pair.position_bias.high > 0:
-        shown = "first" if pair.position_bias.value > 0 else "second"
-        yield f"{name}: the judge favours the answer shown {shown} (position bias {pair.position_bias})."
-    effect = pair.length.longer_wins if pair.length else None
-    if effect and not isinstance(effect, Undefined) and effect.low > 0.5:
-        yield f"{name}: the longer answer won {effect} of the decided prompts; part of the result may be length."
 
 
 # ---------------------------------------------------------------- side by side

@@ -1,0 +1,43 @@
+"""What a report is made of: everything that one command planned and found out, before any of it is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sciexam.battles import Battle, Policy, Slot
+from sciexam.report.record import Calls
+from sciexam.types import Presentation, Prompt, Response, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Those who judged under one name: one judge, or several annotators whose scores are averaged by prompt."""
+
+    name: str
+    description: str
+    raters: tuple[str, ...]
+    sees_order: bool
+    battles: Sequence[Battle]
+    verdicts: Sequence[tuple[Presentation, Verdict]]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that one command planned and found out, before any of it is counted."""
+
+    suite: str
+    run: str
+    rubric: str
+    seed: int
+    contestants: tuple[str, ...]
+    notes: Mapping[str, str]
+    prompts: tuple[Prompt, ...]
+    samples: int
+    responses: Mapping[Slot, Response]
+    benches: Sequence[Bench]
+    policy: Policy
+    by: str
+    margin: float | None
+    calls: Calls
+    caveats: tuple[str, ...] = ()
