@@ -120,7 +120,8 @@ def test_the_manifest_is_in_the_ledger_before_any_fact(tmp_path: Path, sciexam: 
     (tmp_path / "mute.py").write_text(source)
     path = str(write_suite(tmp_path, 2, {name: {"backend": "mute:Mute"} for name in ("one", "two")}))
     done = sciexam("compare", "--suite", path, env={"PYTHONPATH": str(tmp_path)})
-    assert done.returncode == 1
+    assert done.returncode == 2
+    assert "raised RuntimeError at " in done.stderr
     with sqlite3.connect(tmp_path / "results" / "ledger.sqlite") as raw:
         assert raw.execute("SELECT count(*) FROM runs").fetchone() == (1,)
         assert raw.execute("SELECT count(*) FROM replies").fetchone() == (0,)
@@ -356,7 +357,7 @@ def test_store_results_and_rubric_are_taken_as_given(tmp_path: Path, sciexam: Cl
         (
             ["--judge", "humans"],
             "the ledger results/ledger.sqlite holds no human verdict on base, sft; "
-            "name a file of verdicts as a judge first: --judge verdicts.jsonl",
+            'first name a file of verdicts with "kind": "human" as a judge: --judge verdicts.jsonl',
         ),
         (["--by", "levle"], "--by levle: no prompt has this field; did you mean 'level'?"),
         (["--limit", "0"], "--limit: 1 or more prompts, not 0"),
@@ -464,9 +465,30 @@ def test_a_run_that_is_not_there_and_an_ambiguous_beginning_are_refused(tmp_path
     )
 
 
-def test_a_bug_is_called_one_and_its_trace_shows_no_secret_of_the_environment(tmp_path: Path, sciexam: Cli) -> None:
+def test_what_a_judge_raises_is_its_own_and_shows_no_secret(tmp_path: Path, sciexam: Cli) -> None:
     path, env = with_longer(tmp_path)
     done = sciexam("compare", "--suite", path, "--judge", "leaking", env=env | {"JUDGE_API_KEY": KEY})
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"sciexam: longer raised RuntimeError at {tmp_path}/longer.py:13: POST failed")
+    assert line.endswith("Bearer [JUDGE_API_KEY]")
+
+
+PLANTED = """
+import os
+import sciexam.exam
+
+def broken(*_):
+    raise RuntimeError("POST failed: Authorization: Bearer " + os.environ["JUDGE_API_KEY"])
+
+sciexam.exam.read_facts = broken
+"""
+
+
+def test_a_bug_is_called_one_and_its_trace_shows_no_secret_of_the_environment(tmp_path: Path, sciexam: Cli) -> None:
+    """The bug is planted where a report is read back, in the interpreter that the command starts."""
+    (tmp_path / "sitecustomize.py").write_text(PLANTED)
+    done = sciexam("compare", "--suite", suite(tmp_path), env={"PYTHONPATH": str(tmp_path), "JUDGE_API_KEY": KEY})
     assert (done.returncode, done.stdout) == (1, "")
     lines = done.stderr.splitlines()
     assert lines[0] == "sciexam: Traceback (most recent call last):"

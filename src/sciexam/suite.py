@@ -121,7 +121,11 @@ class PromptLine(BaseModel):
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
         if (self.text is None) == (self.messages is None):
-            raise ValueError("a prompt has either 'text' or 'messages'")
+            other = next(
+                (key for key in ("prompt", "question", "instruction") if key in (self.model_extra or {})), None
+            )
+            hint = f"; rename {other!r} to 'text'" if other and self.text is None else ""
+            raise ValueError(f"a prompt has either 'text' or 'messages'{hint}")
         if not (self.text or "").strip() and not self.messages:
             raise ValueError("the prompt is empty")
         if self.messages and self.messages[-1].role != "user":

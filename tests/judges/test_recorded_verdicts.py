@@ -146,3 +146,10 @@ def test_the_digest_is_that_of_the_content(tmp_path: Path) -> None:
     before = read_verdicts(lines(tmp_path, line()))[0].digest
     assert read_verdicts(lines(tmp_path, line()))[0].digest == before
     assert read_verdicts(lines(tmp_path, line(preferred="tie")))[0].digest != before
+
+
+def test_two_people_without_a_name_are_not_taken_for_one(tmp_path: Path) -> None:
+    line = {"prompt": "q", "first": "a", "second": "b", "preferred": "first", "kind": "human"}
+    (tmp_path / "v.jsonl").write_text(json.dumps(line))
+    with pytest.raises(DocumentError, match=r"v\.jsonl:1: a human verdict needs a 'rater', or two people would count"):
+        read_verdicts(tmp_path / "v.jsonl")

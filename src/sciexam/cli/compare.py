@@ -175,8 +175,12 @@ def _show(report: Report, results: Path, as_json: bool, quiet: bool) -> None:
     from sciexam.report.plain_text import plain_text
 
     if quiet:
+        from sciexam.report.wording import used
+
         for pair in report.pairs:
             print(plain_text(pair.sentence))
+            if pair.used < pair.planned:
+                print(f"sciexam: {plain_text(used(pair))}", file=sys.stderr)
         return
     from rich.console import Console
 

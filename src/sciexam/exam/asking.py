@@ -81,7 +81,7 @@ class Asking(Generic[Asked]):
         self, owed: Sequence[Asked], ask: Callable[[Iterator[Asked]], Iterable[Any]], theirs: list[Asked]
     ) -> None:
         known = {one.key for one in owed}
-        for fact in guarded(self._name, ask(self._claimed(owed, theirs))):
+        for fact in guarded(self._name, lambda: ask(self._claimed(owed, theirs))):
             if getattr(fact, "key", None) not in known:
                 raise UsageError(f"{self._name} gave back {fact!r:.80}, which answers nothing that it was asked")
             if fact.status == "skipped":

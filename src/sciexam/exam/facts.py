@@ -62,7 +62,7 @@ def _nobody_judged(plan: Plan, store: Store) -> str:
     if list(plan.benches) == [HUMANS]:
         return (
             f"the ledger {store.location} holds no human verdict on {names}; "
-            "name a file of verdicts as a judge first: --judge verdicts.jsonl"
+            'first name a file of verdicts with "kind": "human" as a judge: --judge verdicts.jsonl'
         )
     judges = ", ".join(map(repr, plan.benches))
     return f"judge {judges} has no verdict on {names} for these prompts"
@@ -132,7 +132,9 @@ def _humans(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Benc
     for comparison in comparisons:
         for presentation in (present(comparison, "ab"), present(comparison, "ba")):
             seen.setdefault(presentation.subject, []).append((comparison, presentation))
-    last = {(v.rater, v.subject, v.repeat): v for v in store.human_verdicts(seen)}
+    given = store.human_verdicts(seen)
+    last = {(v.rater, v.subject, v.repeat): v for v in given}
+    changed = {(v.rater, v.subject) for v in given if v.preferred != last[v.rater, v.subject, v.repeat].preferred}
     by_rater: dict[str, dict[tuple[str, str, str, int], list[tuple[Presentation, Verdict]]]] = {}
     shown: list[tuple[Presentation, Verdict]] = []
     for stored in last.values():
@@ -149,8 +151,10 @@ def _humans(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Benc
         for rater, judged in sorted(by_rater.items())
         for key, verdicts in judged.items()
     ]
-    count = len(by_rater)
-    return Bench(HUMANS, f"{count} annotator{'s' if count != 1 else ''}", tuple(sorted(by_rater)), True, battles, shown)
+    people = f"{len(by_rater)} annotator{'s' if len(by_rater) != 1 else ''}"
+    if changed:
+        people += f", {len(changed)} of whose verdicts the ledger holds in two ways; the last to come in counts"
+    return Bench(HUMANS, people, tuple(sorted(by_rater)), True, battles, shown)
 
 
 def _echoes(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Iterator[str]:

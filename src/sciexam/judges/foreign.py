@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from types import CodeType, FunctionType
 from typing import Any, TypeVar
@@ -35,11 +35,12 @@ def digest_of(judge: Judge) -> str:
     return digest({"source": [_source_of(kind) for kind in kinds], "state": plain})
 
 
-def guarded(name: str, results: Iterable[T] | None) -> Iterator[T]:
-    """What a stranger's generator yields; an exception in it is told as its own, with its last line."""
-    if results is None:
-        raise UsageError(f"{name} returned None; it must yield (or return an iterable)")
+def guarded(name: str, ask: Callable[[], Iterable[T] | None]) -> Iterator[T]:
+    """What `ask()` yields; an exception in it is told as the stranger's own, with its last line."""
     try:
+        results = ask()
+        if results is None:
+            raise UsageError(f"{name} returned None; it must yield (or return an iterable)")
         yield from results
     except SciexamError:
         raise

@@ -38,6 +38,8 @@ class VerdictLine(BaseModel):
         given = (self.preferred is not None or self.probability_second is not None) + bool(self.failure)
         if given != 1:
             raise ValueError("a verdict has 'preferred' or 'probability_second', or else 'failure'")
+        if self.kind == "human" and "rater" not in self.model_fields_set:
+            raise ValueError("a human verdict needs a 'rater', or two people would count as one")
         if self.preferred is not None and self.probability_second is not None:
             leans = side_of(self.probability_second)
             if leans != self.preferred:

@@ -72,7 +72,8 @@ def conclusion(report: Report, pair: Pair) -> str:
     if pair.conclusion == "equivalent":
         return (
             f"Two one-sided tests at {alpha} place the win rate of {pair.b} within {report.margin or 0:g} of one half. "
-            f"By this judge, {pair.b} and {pair.a} differ by less than the margin that was set."
+            f"By this judge, {pair.b} and {pair.a} differ by less than the margin that was set"
+            f"{'' if rate.low <= 0.5 <= rate.high else ', though not by nothing: the interval excludes one half'}."
         )
     if pair.p_holm is None:
         return "There is no p-value, so nothing is concluded."
