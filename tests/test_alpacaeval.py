@@ -20,7 +20,16 @@ from conftest import Cli, write_jsonl
 REFERENCE = {"v1": "text_davinci_003", "v2": "gpt4_1106_preview"}
 RATER = {"v1": "alpaca_eval_gpt4", "v2": "weighted_alpaca_eval_gpt4_turbo"}
 ANSWERED = {
-    "v1": ("phi-2", "phi-2-sft", "phi-2-dpo", "alpaca-7b", "alpaca-farm-ppo-human", "llama-2-7b-chat-hf", "gpt4"),
+    "v1": (
+        "phi-2",
+        "phi-2-sft",
+        "phi-2-dpo",
+        "alpaca-7b",
+        "alpaca-farm-ppo-human",
+        "llama-2-7b-chat-hf",
+        "gpt-3.5-turbo-1106",
+        "gpt4",
+    ),
     "v2": ("phi-2", "phi-2-sft", "alpaca-7b", "alpaca-farm-ppo-human", "gpt-3.5-turbo-1106"),
 }
 
