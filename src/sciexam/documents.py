@@ -13,7 +13,7 @@ import tempfile
 import time
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
@@ -236,6 +236,17 @@ def parse_line(model: type[R], value: Mapping[str, Any], path: Path, number: int
         return model.model_validate(value)
     except ValidationError as error:
         raise DocumentError(_faults(error, path, {(): number}, value, model)) from None
+
+
+def parse_lines(
+    model: type[R], lines: Iterable[tuple[int, Mapping[str, Any]]], path: Path, faults: list[str]
+) -> Iterator[tuple[int, R]]:
+    """Yield (line number, record) for each valid line; what is wrong with the others is put into `faults`."""
+    for number, value in lines:
+        try:
+            yield number, parse_line(model, value, path, number)
+        except DocumentError as error:
+            faults += error.faults
 
 
 def write_atomically(path: Path, text: str) -> None:

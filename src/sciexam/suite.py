@@ -10,7 +10,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sciexam import lineage
-from sciexam.documents import Document, digest, locate, parse_line, read_jsonl, read_yaml
+from sciexam.documents import Document, digest, locate, parse_lines, read_jsonl, read_yaml
 from sciexam.errors import DocumentError, UsageError, did_you_mean
 from sciexam.judges.settings import EndpointJudge, JudgeSpec, MeasuresJudge, RecordedJudge
 from sciexam.lineage import ModelSpec
@@ -204,12 +204,7 @@ def read_prompts(path: Path, named_at: str = "") -> tuple[Prompt, ...]:
     seen: dict[str, int] = {}
     prompts: list[Prompt] = []
     faults: list[str] = []
-    for number, value in read_jsonl(path):
-        try:
-            line = parse_line(PromptLine, value, path, number)
-        except DocumentError as error:
-            faults += error.faults
-            continue
+    for number, line in parse_lines(PromptLine, read_jsonl(path), path, faults):
         if line.id in seen:
             faults.append(f"{path}:{number}: id: {line.id!r} already stands in line {seen[line.id]}")
         seen.setdefault(line.id, number)

@@ -8,7 +8,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sciexam.documents import digest, file_digest, parse_line, read_jsonl
+from sciexam.documents import digest, file_digest, parse_lines, read_jsonl
 from sciexam.errors import DocumentError
 from sciexam.types import Kind, Presentation, Side, Strength, Verdict, side_of
 
@@ -89,12 +89,7 @@ def read_verdicts(path: Path) -> list[RecordedJudge]:
     by_rater: dict[tuple[str, Kind], dict[Slot, VerdictLine]] = {}
     seen: dict[tuple[str, Slot], int] = {}
     faults: list[str] = []
-    for number, value in read_jsonl(path):
-        try:
-            line = parse_line(VerdictLine, value, path, number)
-        except DocumentError as error:
-            faults += error.faults
-            continue
+    for number, line in parse_lines(VerdictLine, read_jsonl(path), path, faults):
         slot = (line.prompt, line.first, line.second, line.sample, line.repeat)
         earlier = seen.setdefault((line.rater, slot), number)
         if earlier != number:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from sciexam.documents import digest, file_digest, parse_line, read_jsonl
+from sciexam.documents import digest, file_digest, parse_lines, read_jsonl
 from sciexam.errors import DocumentError, UsageError
 from sciexam.types import Conversation, Prompt, Reply
 
@@ -63,12 +63,7 @@ def read_responses(path: Path) -> dict[tuple[str, int], ResponseLine]:
     lines: dict[tuple[str, int], ResponseLine] = {}
     seen: dict[tuple[str, int], int] = {}
     faults: list[str] = []
-    for number, value in _objects(path):
-        try:
-            line = parse_line(ResponseLine, value, path, number)
-        except DocumentError as error:
-            faults += error.faults
-            continue
+    for number, line in parse_lines(ResponseLine, _objects(path), path, faults):
         slot = (line.prompt, line.sample)
         if slot in seen:
             faults.append(
