@@ -21,6 +21,7 @@ from sciexam.types import Conversation, Reply
 TRIES = 6  # requests a call may take while the endpoint is at fault; refusals for the rate are bounded by --max-wait
 TIMEOUTS = 2  # a call that ran out of time twice has cost twice its timeout and will likely do so again
 FIRST_TRIES = 3  # of a call to an address that never answered: a wrong address is found out in seconds
+HANG_UP = 5.0  # seconds to close the connections of a run that is given up
 BACKOFF = 0.5  # seconds before the first repetition; it doubles, up to BACKOFF_MOST, and is spread by half
 BACKOFF_MOST = 30.0
 CONNECTIONS = 1000  # that the transport opens at most
@@ -85,7 +86,7 @@ class Run:
     def close(self) -> None:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        self._thread.join(HANG_UP)  # a daemon: a connection that will not close must not keep the caller
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
