@@ -13,20 +13,37 @@ Floats = NDArray[np.float64]
 def cluster_totals(values: Floats, clusters: Iterable[Hashable] | None) -> tuple[Floats, Floats]:
     """The sum of `values` and the number of them in each cluster, both of shape (clusters,).
 
-    `clusters` holds one hashable label for each value; None makes every value its own cluster.
-    Raises ValueError when the lengths differ or a label is missing (None or NaN): missing labels are not one group.
+    `clusters` holds one hashable label for each value; None makes every value its own cluster. Raises as `codes_of`.
     """
     if clusters is None:
         return values, np.ones(len(values))
+    codes = codes_of(clusters, len(values))
+    return np.bincount(codes, values).astype(np.float64), np.bincount(codes).astype(np.float64)
+
+
+def codes_of(clusters: Iterable[Hashable] | None, n: int) -> NDArray[np.intp]:
+    """The cluster of each of `n` values as a code from 0 up, shape (n,), in the order of first appearance.
+
+    Arrays of integers take a quick way, where the codes follow the labels' order. None: every value is its own.
+    Raises ValueError when the lengths differ or a label is missing (None or NaN): missing labels are not one group.
+    """
+    if clusters is None:
+        return np.arange(n, dtype=np.intp)
+    if isinstance(clusters, np.ndarray) and clusters.ndim == 1 and np.issubdtype(clusters.dtype, np.integer):
+        _check_lengths(len(clusters), n)
+        return np.unique(clusters, return_inverse=True)[1].astype(np.intp, copy=False)
     # A Python list keeps labels of mixed types apart: np.asarray([1, "1"]) would make them equal.
     labels = list(clusters)
-    if len(labels) != len(values):
-        raise ValueError(f"{len(values)} values but {len(labels)} cluster labels")
+    _check_lengths(len(labels), n)
     if any(label is None or label != label for label in labels):
         raise ValueError("a cluster label is missing (None or NaN); give every prompt a label, or no clusters at all")
     codes: dict[Hashable, int] = {}
-    index = np.array([codes.setdefault(label, len(codes)) for label in labels], dtype=np.intp)
-    return np.bincount(index, values, len(codes)).astype(np.float64), np.bincount(index).astype(np.float64)
+    return np.array([codes.setdefault(label, len(codes)) for label in labels], dtype=np.intp)
+
+
+def _check_lengths(labels: int, values: int) -> None:
+    if labels != values:
+        raise ValueError(f"{values} values but {labels} cluster labels")
 
 
 def finite_vector(values: ArrayLike, name: str) -> Floats:
