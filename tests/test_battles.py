@@ -63,7 +63,7 @@ def test_every_pair_of_contestants_meets_on_every_prompt_sample_by_sample() -> N
     }
     del responses["b", "p0", 1]
     responses["c", "p1", 0] = response("c", "", "p1", 0, "failed")
-    met = [(c.a.text, c.b.text) for c in pair(prompts, "abc", 2, responses)]
+    met = [(c.a.text, c.b.text) for c in pair(prompts, [("a", "b"), ("a", "c"), ("b", "c")], 2, responses)]
     assert met == [
         *[("a p0 0", "b p0 0"), ("a p1 0", "b p1 0"), ("a p1 1", "b p1 1")],
         *[("a p0 0", "c p0 0"), ("a p0 1", "c p0 1"), ("a p1 1", "c p1 1")],

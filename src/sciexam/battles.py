@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Literal
 
 from sciexam.documents import digest
@@ -47,10 +46,10 @@ def cluster(prompt: Prompt) -> str:
 
 
 def pair(
-    prompts: Sequence[Prompt], contestants: Sequence[str], samples: int, responses: Mapping[Slot, Response]
+    prompts: Sequence[Prompt], pairs: Iterable[tuple[str, str]], samples: int, responses: Mapping[Slot, Response]
 ) -> Iterator[Comparison]:
-    """All comparisons for which both responses are there: every pair of contestants, sample i against sample i."""
-    for a, b in combinations(contestants, 2):
+    """All comparisons of these pairs of contestants whose responses are both there, sample i against sample i."""
+    for a, b in pairs:
         for prompt in prompts:
             for sample in range(samples):
                 left, right = responses.get((a, prompt.id, sample)), responses.get((b, prompt.id, sample))

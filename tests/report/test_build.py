@@ -59,7 +59,7 @@ def evidence(
         for one in asked
         for sample in range(samples)
     }
-    compared = list(pair(asked, names, samples, responses))
+    compared = list(pair(asked, combinations(names, 2), samples, responses))
 
     def verdict(shown: Presentation, rater: str) -> Verdict:
         said = say(shown.prompt.id, shown.sample, rater, shown.first_by, shown.second_by)
@@ -80,7 +80,22 @@ def evidence(
                 seen += shown
         made.append(Bench(bench, "a test's judge", tuple(raters), True, battles, seen))
     return Evidence(
-        *("suite", "run", "rubric", 0, tuple(names), {}, tuple(asked), samples, responses, made, policy, by, margin),
+        *(
+            "suite",
+            "run",
+            "rubric",
+            0,
+            tuple(names),
+            tuple(combinations(names, 2)),
+            {},
+            tuple(asked),
+            samples,
+            responses,
+            made,
+            policy,
+            by,
+            margin,
+        ),
         Calls(),
     )
 

@@ -23,7 +23,7 @@ def read_facts(
 ) -> Evidence:
     """Read everything the plan covers back from the ledger: a report is a function of stored facts."""
     responses = _responses(plan, store, skipped)
-    comparisons = list(pair(plan.prompts, plan.contestants, plan.samples, responses))
+    comparisons = list(pair(plan.prompts, plan.pairs, plan.samples, responses))
     if not comparisons and all(r.reply.status in ("ok", "skipped") for r in responses.values()):
         raise UsageError(
             f"no prompt of suite {plan.suite.name!r} has an answer from both of {', '.join(plan.contestants)}; "
@@ -39,6 +39,7 @@ def read_facts(
         rubric=plan.suite.rubric.rubric,
         seed=plan.suite.seed,
         contestants=plan.contestants,
+        pairs=plan.pairs,
         notes={n: note for n in plan.contestants if (note := getattr(plan.suite.models[n], "note", None))},
         prompts=plan.prompts,
         samples=plan.samples,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,6 +48,7 @@ class Plan:
 
     suite: Suite
     contestants: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]  # that are compared, in the order in which they are reported
     prompts: tuple[Prompt, ...]
     benches: Mapping[str, str]  # name -> what it is, in words
     raters: tuple[Rater, ...]
@@ -70,6 +72,7 @@ class Plan:
                 "suite": [self.suite.name, suite_digest(self.suite), self.suite.seed],
                 "prompts": [prompt.id for prompt in self.prompts],
                 "contestants": [[name, self.models[name]] for name in self.contestants],
+                "pairs": list(self.pairs),
                 "raters": [[r.bench, r.name, r.digest, r.orders, r.repeats] for r in self.raters],
                 "benches": list(self.benches),
                 "counted": [self.policy, self.orders, self.margin, self.by, self.samples],
@@ -115,6 +118,7 @@ def make_plan(
     return Plan(
         suite=suite,
         contestants=names,
+        pairs=tuple(combinations(names, 2)),
         prompts=prompts,
         benches=benches,
         raters=tuple(raters),
@@ -266,6 +270,7 @@ def to_manifest(plan: Plan) -> dict[str, Any]:
     return {
         "suite": plan.suite.model_dump(mode="json", by_alias=True),
         "contestants": list(plan.contestants),
+        "pairs": [list(pair) for pair in plan.pairs],
         "prompts": [prompt.id for prompt in plan.prompts],
         "benches": dict(plan.benches),
         "raters": [asdict(replace(rater, judge=None)) for rater in plan.raters],
@@ -289,6 +294,7 @@ def from_manifest(value: Mapping[str, Any]) -> Plan:
     return Plan(
         suite=suite,
         contestants=tuple(value["contestants"]),
+        pairs=tuple((a, b) for a, b in value["pairs"]),
         prompts=tuple(prompt for prompt in suite.prompts if prompt.id in wanted),
         benches=value["benches"],
         raters=tuple(Rater(**rater) for rater in value["raters"]),

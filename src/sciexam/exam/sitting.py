@@ -195,15 +195,16 @@ class Sitting:
     def _comparable(self, contestant: str, slot: Slot) -> bool:
         """Whether anyone else may have an answer to compare with: nobody is asked, and paid, for nothing."""
         prompt, sample = self._prompts[slot[1]], slot[2]
-        others = (model for name, model in self._models.items() if name != contestant)
-        return any(not isinstance(other, RecordedModel) or other.answers(prompt, sample) for other in others)
+        others = {name for pair in self._plan.pairs if contestant in pair for name in pair} - {contestant}
+        models = [model for name, model in self._models.items() if name in others]
+        return any(not isinstance(other, RecordedModel) or other.answers(prompt, sample) for other in models)
 
     def _answered(self, responses: Sequence[Response]) -> None:
         """Note responses, and feed the judges every comparison that they complete."""
         with self._lock:
             self._responses.update({(r.contestant, r.prompt, r.sample): r for r in responses})
             asked = [self._prompts[r.prompt] for r in responses]
-            ready = pair(asked, self._plan.contestants, self._plan.samples, self._responses)
+            ready = pair(asked, self._plan.pairs, self._plan.samples, self._responses)
             new = [c for c in ready if name_of(c) not in self._paired]
             self._paired.update(name_of(c) for c in new)
         self._feed.add(new)
@@ -283,6 +284,5 @@ class Sitting:
         return f"{self._count.verdicts:,}/{planned:,} verdicts"
 
     def _verdicts_expected(self) -> int:
-        pairs = len(self._plan.contestants) * (len(self._plan.contestants) - 1) // 2
         shown = sum((2 if r.sees_order and r.orders == "both" else 1) * r.repeats for r in self._plan.raters)
-        return pairs * len(self._plan.prompts) * self._plan.samples * shown
+        return len(self._plan.pairs) * len(self._plan.prompts) * self._plan.samples * shown

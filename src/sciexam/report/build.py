@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
-from sciexam.battles import Battle, cluster
 from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Answer, Category, Figure, Item, Length, Opinion, Pair, Pairs, Report
+from sciexam.report.scores import Score, clusters_of, lost_samples, scores_of, used_of, values_of
 from sciexam.stats import (
     Undefined,
     bounds,
@@ -26,33 +24,16 @@ from sciexam.stats import (
     sign_flip,
     win_rate,
 )
-from sciexam.types import Presentation, Prompt, Response, Status, Verdict
+from sciexam.types import Presentation, Prompt, Response, Verdict
 
 LEVEL = 0.95
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One prompt's outcome for one pair and bench: b's score, or why there is none.
-
-    `low` and `high` are the score were all that is missing of it (a sample, a rater) lost, or won.
-    """
-
-    prompt: Prompt
-    score: float | None
-    battles: tuple[Battle, ...]
-    status: Status = "ok"
-    failure: str = ""
-    low: float = 0.0
-    high: float = 1.0
-
-
 def build(evidence: Evidence) -> Report:
     """The report of a evidence: every pair of contestants by every bench, Holm-corrected over all of them."""
+    by_bench = {bench.name: scores_of(evidence, bench) for bench in evidence.benches}
     scored = {
-        (a, b, bench.name): (_scores(evidence, bench, a, b), bench)
-        for a, b in combinations(evidence.contestants, 2)
-        for bench in evidence.benches
+        (a, b, bench.name): (by_bench[bench.name][a, b], bench) for a, b in evidence.pairs for bench in evidence.benches
     }
     p_values = [_p_value(scores, evidence.seed) for scores, _ in scored.values()]
     corrected = holm(p_values)
@@ -77,39 +58,7 @@ def build(evidence: Evidence) -> Report:
     )
 
 
-# ---------------------------------------------------------------- one score a prompt
-
-
-def _scores(evidence: Evidence, bench: Bench, a: str, b: str) -> list[Score]:
-    """For each planned prompt the score of b: the mean over the samples and raters that have one."""
-    battles: dict[str, list[Battle]] = {prompt.id: [] for prompt in evidence.prompts}
-    for battle in bench.battles:
-        if (battle.a, battle.b) == (a, b):
-            battles[battle.prompt].append(battle)
-    return [_score(evidence, prompt, a, b, battles[prompt.id]) for prompt in evidence.prompts]
-
-
-def _score(evidence: Evidence, prompt: Prompt, a: str, b: str, battles: Sequence[Battle]) -> Score:
-    usable = tuple(battle for battle in battles if battle.score is not None)
-    if not usable:
-        status, failure = _why_none(evidence, prompt, a, b, battles)
-        return Score(prompt, None, (), status, failure)
-    total = sum(1 - (battle.score or 0.0) for battle in usable)
-    void = sum(battle.status in ("invalid", "failed") for battle in battles)
-    missing = void + sum(_lost_samples(evidence, prompt, a, b).values())
-    whole = len(usable) + missing
-    return Score(prompt, total / len(usable), usable, low=total / whole, high=(total + missing) / whole)
-
-
-def _lost_samples(evidence: Evidence, prompt: Prompt, a: str, b: str) -> Counter[str]:
-    """Samples of a prompt that could not be compared because a call failed, or a reply was unusable."""
-    lost: Counter[str] = Counter()
-    for sample in range(evidence.samples):
-        both = [evidence.responses.get((name, prompt.id, sample)) for name in (a, b)]
-        statuses = [response.reply.status for response in both if response is not None]
-        if worst := next((status for status in ("failed", "invalid") if status in statuses), None):
-            lost[worst] += 1
-    return lost
+# ---------------------------------------------------------------- one pair
 
 
 def _verdict_counts(evidence: Evidence, bench: Bench, a: str, b: str) -> dict[str, int]:
@@ -119,32 +68,15 @@ def _verdict_counts(evidence: Evidence, bench: Bench, a: str, b: str) -> dict[st
         if {verdict.first, verdict.second} == {a, b}:
             counts[verdict.status] += 1
     for prompt in evidence.prompts:
-        counts.update(_lost_samples(evidence, prompt, a, b))
+        counts.update(lost_samples(evidence, prompt, a, b))
     return {status: counts[status] for status in ("ok", "invalid", "failed")}
-
-
-def _why_none(evidence: Evidence, prompt: Prompt, a: str, b: str, battles: Sequence[Battle]) -> tuple[Status, str]:
-    """Of all that stood in the way the gravest: failed, then invalid, then skipped."""
-    causes: list[tuple[Status, str]] = [(battle.status, battle.failure) for battle in battles]
-    for contestant in (a, b):
-        for sample in range(evidence.samples):
-            response = evidence.responses.get((contestant, prompt.id, sample))
-            if response is None:
-                causes.append(("failed", f"no response of {contestant}"))
-            elif response.reply.status != "ok":
-                causes.append((response.reply.status, f"{contestant}: {response.reply.failure}"))
-    rank = ("failed", "invalid", "skipped")
-    return min(causes, key=lambda cause: rank.index(cause[0]), default=("skipped", "not judged"))
-
-
-# ---------------------------------------------------------------- one pair
 
 
 def _pair(
     evidence: Evidence, bench: Bench, a: str, b: str, scores: Sequence[Score], p: float | None, p_holm: float | None
 ) -> Pair:
-    used = [s for s in scores if s.score is not None]
-    values, clusters = _values(used), _clusters(s.prompt for s in used)
+    used = used_of(scores)
+    values, clusters = values_of(used), clusters_of(s.prompt for s in used)
     rate = _rate(used, "no prompt has a usable verdict")
     counts = {status: sum(s.status == status for s in scores) for status in ("invalid", "failed", "skipped")}
     within = equivalent(values, evidence.margin, clusters, 1 - LEVEL) if evidence.margin is not None and used else None
@@ -179,7 +111,7 @@ def _pair(
 
 
 def _rate(used: Sequence[Score], else_why: str) -> Figure:
-    return win_rate(_values(used), _clusters(s.prompt for s in used), LEVEL) if used else Undefined(else_why)
+    return win_rate(values_of(used), clusters_of(s.prompt for s in used), LEVEL) if used else Undefined(else_why)
 
 
 def _bounds(used: Sequence[Score], missing: int) -> tuple[float, float]:
@@ -188,8 +120,8 @@ def _bounds(used: Sequence[Score], missing: int) -> tuple[float, float]:
 
 
 def _p_value(scores: Sequence[Score], seed: int) -> float | None:
-    used = [s for s in scores if s.score is not None]
-    return sign_flip(_values(used), _clusters(s.prompt for s in used), seed) if used else None
+    used = used_of(scores)
+    return sign_flip(values_of(used), clusters_of(s.prompt for s in used), seed) if used else None
 
 
 def _preference(bench: Bench, used: Sequence[Score]) -> Figure:
@@ -201,7 +133,7 @@ def _preference(bench: Bench, used: Sequence[Score]) -> Figure:
     if not kept:
         return Undefined("no usable verdict carries a strength")
     values = [sum(strengths) / len(strengths) for _, strengths in kept]
-    return mean(values, _clusters(s.prompt for s, _ in kept), LEVEL, low=-3.0, high=3.0)
+    return mean(values, clusters_of(s.prompt for s, _ in kept), LEVEL, low=-3.0, high=3.0)
 
 
 def _consistency(bench: Bench, used: Sequence[Score]) -> Figure:
@@ -211,7 +143,7 @@ def _consistency(bench: Bench, used: Sequence[Score]) -> Figure:
     if not both:
         return Undefined("no prompt was judged in both orders")
     in_ab, in_ba = [o["ab"] for _, o in both], [o["ba"] for _, o in both]
-    return order_consistency(in_ab, in_ba, _clusters(prompt for prompt, _ in both), LEVEL)
+    return order_consistency(in_ab, in_ba, clusters_of(prompt for prompt, _ in both), LEVEL)
 
 
 def _bias(bench: Bench, used: Sequence[Score]) -> Figure:
@@ -222,7 +154,7 @@ def _bias(bench: Bench, used: Sequence[Score]) -> Figure:
         return Undefined("no prompt has a usable verdict")
     if balanced := [s for s in used if all(len(x.by_order) == 2 for x in s.battles)]:
         firsts = [_mean_of(x.first for x in s.battles if x.first is not None) for s in balanced]
-        return position_bias(firsts, _clusters(s.prompt for s in balanced), LEVEL)
+        return position_bias(firsts, clusters_of(s.prompt for s in balanced), LEVEL)
     seen = [(order, s.prompt, score) for s in used for x in s.battles for order, score in x.by_order.items()]
     a_first = [(prompt, score) for order, prompt, score in seen if order == "ab"]
     a_second = [(prompt, score) for order, prompt, score in seen if order == "ba"]
@@ -231,8 +163,8 @@ def _bias(bench: Bench, used: Sequence[Score]) -> Figure:
     return position_bias_between(
         [score for _, score in a_first],
         [score for _, score in a_second],
-        _clusters(prompt for prompt, _ in a_first),
-        _clusters(prompt for prompt, _ in a_second),
+        clusters_of(prompt for prompt, _ in a_first),
+        clusters_of(prompt for prompt, _ in a_second),
         LEVEL,
     )
 
@@ -251,7 +183,7 @@ def _length(evidence: Evidence, a: str, b: str, used: Sequence[Score]) -> Length
         a=_mean_of(words[a]),
         b=_mean_of(words[b]),
         difference=_mean_of(difference),
-        longer_wins=longer_wins(_values(used), difference, _clusters(s.prompt for s in used), LEVEL),
+        longer_wins=longer_wins(values_of(used), difference, clusters_of(s.prompt for s in used), LEVEL),
     )
 
 
@@ -259,7 +191,7 @@ def _categories(by: str, scores: Sequence[Score]) -> Iterable[Category]:
     names = sorted({value for s in scores if (value := field_of(s.prompt, by)) is not None})
     for name in names:
         inside = [s for s in scores if field_of(s.prompt, by) == name]
-        used = [s for s in inside if s.score is not None]
+        used = used_of(inside)
         yield Category(name, _rate(used, "no prompt was used"), len(inside), len(used))
 
 
@@ -327,16 +259,6 @@ def _opinion(bench: str, presentation: Presentation, verdict: Verdict) -> Opinio
         status=verdict.status,
         failure=verdict.failure,
     )
-
-
-def _values(used: Sequence[Score]) -> list[float]:
-    return [s.score for s in used if s.score is not None]
-
-
-def _clusters(prompts: Iterable[Prompt]) -> list[str] | None:
-    """The clusters of the prompts; None where every prompt is its own."""
-    clusters = [cluster(prompt) for prompt in prompts]
-    return clusters if len(set(clusters)) < len(clusters) else None
 
 
 def _mean_of(values: Iterable[float]) -> float:

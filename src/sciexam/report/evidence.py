@@ -31,6 +31,7 @@ class Evidence:
     rubric: str
     seed: int
     contestants: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]
     notes: Mapping[str, str]
     prompts: tuple[Prompt, ...]
     samples: int

@@ -1,0 +1,94 @@
+"""One score a prompt, for every pair of contestants and every bench: what all figures of a pair are made of."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sciexam.battles import Battle, cluster
+from sciexam.report.evidence import Bench, Evidence
+from sciexam.types import Prompt, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One prompt's outcome for one pair and bench: b's score, or why there is none.
+
+    `low` and `high` are the score were all that is missing of it (a sample, a rater) lost, or won.
+    """
+
+    prompt: Prompt
+    score: float | None
+    battles: tuple[Battle, ...]
+    status: Status = "ok"
+    failure: str = ""
+    low: float = 0.0
+    high: float = 1.0
+
+
+def scores_of(evidence: Evidence, bench: Bench) -> dict[tuple[str, str], list[Score]]:
+    """For each pair of contestants the score of its second one on each planned prompt.
+
+    A prompt's score is the mean over the samples and raters that have one.
+    """
+    battles: dict[tuple[str, str, str], list[Battle]] = defaultdict(list)
+    for battle in bench.battles:
+        battles[battle.a, battle.b, battle.prompt].append(battle)
+    return {
+        (a, b): [_score(evidence, prompt, a, b, battles.get((a, b, prompt.id), [])) for prompt in evidence.prompts]
+        for a, b in evidence.pairs
+    }
+
+
+def used_of(scores: Iterable[Score]) -> list[Score]:
+    """Those that have a score."""
+    return [s for s in scores if s.score is not None]
+
+
+def values_of(used: Iterable[Score]) -> list[float]:
+    """The scores as numbers."""
+    return [s.score for s in used if s.score is not None]
+
+
+def clusters_of(prompts: Iterable[Prompt]) -> list[str] | None:
+    """The clusters of the prompts; None where every prompt is its own."""
+    clusters = [cluster(prompt) for prompt in prompts]
+    return clusters if len(set(clusters)) < len(clusters) else None
+
+
+def _score(evidence: Evidence, prompt: Prompt, a: str, b: str, battles: Sequence[Battle]) -> Score:
+    usable = tuple(battle for battle in battles if battle.score is not None)
+    if not usable:
+        status, failure = _why_none(evidence, prompt, a, b, battles)
+        return Score(prompt, None, (), status, failure)
+    total = sum(1 - (battle.score or 0.0) for battle in usable)
+    void = sum(battle.status in ("invalid", "failed") for battle in battles)
+    missing = void + sum(lost_samples(evidence, prompt, a, b).values())
+    whole = len(usable) + missing
+    return Score(prompt, total / len(usable), usable, low=total / whole, high=(total + missing) / whole)
+
+
+def lost_samples(evidence: Evidence, prompt: Prompt, a: str, b: str) -> Counter[str]:
+    """Samples of a prompt that could not be compared because a call failed, or a reply was unusable."""
+    lost: Counter[str] = Counter()
+    for sample in range(evidence.samples):
+        both = [evidence.responses.get((name, prompt.id, sample)) for name in (a, b)]
+        statuses = [response.reply.status for response in both if response is not None]
+        if worst := next((status for status in ("failed", "invalid") if status in statuses), None):
+            lost[worst] += 1
+    return lost
+
+
+def _why_none(evidence: Evidence, prompt: Prompt, a: str, b: str, battles: Sequence[Battle]) -> tuple[Status, str]:
+    """Of all that stood in the way the gravest: failed, then invalid, then skipped."""
+    causes: list[tuple[Status, str]] = [(battle.status, battle.failure) for battle in battles]
+    for contestant in (a, b):
+        for sample in range(evidence.samples):
+            response = evidence.responses.get((contestant, prompt.id, sample))
+            if response is None:
+                causes.append(("failed", f"no response of {contestant}"))
+            elif response.reply.status != "ok":
+                causes.append((response.reply.status, f"{contestant}: {response.reply.failure}"))
+    rank = ("failed", "invalid", "skipped")
+    return min(causes, key=lambda cause: rank.index(cause[0]), default=("skipped", "not judged"))
