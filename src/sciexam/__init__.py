@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sciexam.errors import SciexamError
-    from sciexam.exam import compare
+    from sciexam.exam import agree, compare, leaderboard
     from sciexam.report.record import Pair, Report
     from sciexam.rubric import Rubric, load_rubric
     from sciexam.stats import Estimate, Undefined
@@ -33,7 +33,9 @@ _HOMES = {
     "Suite": "sciexam.suite",
     "Undefined": "sciexam.stats",
     "Verdict": "sciexam.types",
+    "agree": "sciexam.exam",
     "compare": "sciexam.exam",
+    "leaderboard": "sciexam.exam",
     "load_rubric": "sciexam.rubric",
     "load_suite": "sciexam.suite",
 }
@@ -50,7 +52,9 @@ __all__ = [
     "Suite",
     "Undefined",
     "Verdict",
+    "agree",
     "compare",
+    "leaderboard",
     "load_rubric",
     "load_suite",
 ]

@@ -12,7 +12,7 @@ from sciexam.battles import cluster
 from sciexam.documents import read_jsonl
 from sciexam.errors import SciexamError
 from sciexam.judges import open_judge
-from sciexam.models import open_model
+from sciexam.models import check_ready, open_model
 from sciexam.models.recorded import RecordedModel, read_responses
 from sciexam.suite import Suite
 from sciexam.types import Prompt
@@ -84,7 +84,7 @@ def _contestants(suite: Suite) -> Iterator[Finding]:
         if getattr(spec, "responses", None) is not None:
             continue
         try:
-            open_model(name, spec, suite.generation_of(name))
+            check_ready(open_model(name, spec, suite.generation_of(name)))
             yield Finding(f"{name}: ready; it was not called")
         except SciexamError as error:
             yield from (Finding(f"{name}: {line}", fault=True) for line in str(error).splitlines())
@@ -94,6 +94,8 @@ def _judges(suite: Suite) -> Iterator[Finding]:
     for name, spec in suite.judges.items():
         try:
             raters = open_judge(name, spec, suite.rubric)
+            for rater in raters:
+                check_ready(rater)
             yield Finding(f"judge {name}: ready" + (f", {len(raters)} raters" if len(raters) > 1 else ""))
         except SciexamError as error:
             yield from (Finding(f"judge {name}: {line}", fault=True) for line in str(error).splitlines())

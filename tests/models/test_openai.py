@@ -718,7 +718,7 @@ def test_the_environment_is_read_in_one_place(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_key_that_is_not_set_is_asked_for_by_the_name_of_its_variable() -> None:
     with pytest.raises(UsageError, match=r"example.org/v1: no key for the model 'm-1'; set MY_KEY"):
-        opened("https://example.org/v1", api_key_env="MY_KEY")
+        opened("https://example.org/v1", api_key_env="MY_KEY").check_ready()
     opened("https://example.org/v1", api_key_env=None)
     for loopback in ("http://localhost:1/v1", "http://127.0.0.1:1/v1", "http://[::1]:1/v1"):
         opened(loopback, api_key_env="MY_KEY")
@@ -742,7 +742,7 @@ def test_a_base_url_that_cannot_be_used_is_refused_without_repeating_its_passwor
 
 def test_a_key_that_no_header_can_carry_is_refused_without_showing_it() -> None:
     with pytest.raises(UsageError, match="MY_KEY: the key holds characters") as raised:
-        opened("https://example.org/v1", api_key="sk-ключ-secret", api_key_env="MY_KEY")
+        opened("https://example.org/v1", api_key="sk-ключ-secret", api_key_env="MY_KEY").check_ready()
     assert "secret" not in str(raised.value)
 
 

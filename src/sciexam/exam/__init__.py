@@ -5,21 +5,29 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sciexam.battles import Policy
 from sciexam.documents import write_atomically
 from sciexam.errors import UsageError
 from sciexam.exam.facts import read_facts
-from sciexam.exam.plan import from_manifest, make_plan, to_manifest
+from sciexam.exam.plan import Plan, from_manifest, make_plan, to_manifest
+from sciexam.exam.preflight import Owed, owed_by
 from sciexam.exam.sitting import Progress, Sitting
+from sciexam.exam.standings import NULL, make_board_plan
 from sciexam.manifest import environment
+from sciexam.models import check_ready
 from sciexam.report.build import build
 from sciexam.report.record import Calls, Report
 from sciexam.store import Store
-from sciexam.suite import Suite, load_suite
-from sciexam.types import Judge
+from sciexam.suite import HUMANS, Suite, load_suite
+from sciexam.types import Judge, Model
+
+if TYPE_CHECKING:
+    from sciexam.report.agreement import Agreement
+    from sciexam.report.leaderboard import Leaderboard
 
 
 def compare(
@@ -51,13 +59,93 @@ def compare(
         suite = load_suite(suite) if isinstance(suite, str) else suite
         judges = [judges] if isinstance(judges, str) else judges
         plan, models = make_plan(suite, contestants, judges, orders, policy, margin, by, limit, max_wait)
-        manifest = environment() | {"run": plan.run, "plan": to_manifest(plan)}
-        ledger.add_run(plan.run, json.dumps(manifest))
         sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid)
-        sitting.hold(models)
-        report = build(read_facts(plan, ledger, sitting.calls, sitting.skipped, sitting.notes))
-        _write(report, manifest, Path(results))
-    return report
+        manifest = _hold(sitting, plan, models, ledger)
+        found = build(read_facts(plan, ledger, sitting.calls, sitting.skipped, sitting.notes))
+        _write(found, manifest, Path(results))
+    return found
+
+
+def agree(
+    suite: Suite | str,
+    *contestants: str,
+    judges: Sequence[str | Judge] = (),
+    policy: Policy = "mean",
+    by: str = "category",
+    limit: int | None = None,
+    store: str | Path | None = None,
+    results: str | Path = "results",
+) -> Agreement:
+    """How far raters agree on contestants of `suite`, by the verdicts in the ledger: no model is called.
+
+    `judges` as in `compare`; by default the judges of the suite that have verdicts, and the humans. Files of answers
+    and verdicts that the suite or the command names are read into the ledger first.
+    """
+    from sciexam.report.agreement import build_agreement
+
+    with Store(store or Path(results) / "ledger.sqlite") as ledger:
+        suite = load_suite(suite) if isinstance(suite, str) else suite
+        named = [judges] if isinstance(judges, str) else list(judges)
+        plan, models = make_plan(
+            suite, contestants, named or [*suite.judges, HUMANS], None, policy, None, by, limit, max_wait=0
+        )
+        sitting = Sitting(plan, ledger, threading.Event(), None, retry_invalid=False, recorded_only=True)
+        manifest = _hold(sitting, plan, models, ledger)
+        evidence = read_facts(plan, ledger, sitting.calls, sitting.skipped)
+        if not named:  # nobody wants to be told of the judges that were never asked
+            evidence = replace(evidence, benches=[bench for bench in evidence.benches if not bench.silent])
+        found = build_agreement(evidence)
+        _write_agreement(found, manifest, Path(results))
+    return found
+
+
+def leaderboard(
+    suite: Suite | str,
+    *contestants: str,
+    judge: str | Judge | None = None,
+    pairs: Literal["all", "baseline"] = "all",
+    orders: Literal["both", "one"] | None = None,
+    policy: Policy = "mean",
+    by: str = "category",
+    limit: int | None = None,
+    retry_invalid: bool = False,
+    max_wait: float = 120.0,
+    store: str | Path | None = None,
+    results: str | Path = "results",
+    stop: threading.Event | None = None,
+    preflight: Callable[[Owed], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Leaderboard:
+    """The standings of contestants of `suite` by one judge: ratings, rank ranges, win rates against the baseline.
+
+    What is not in the ledger is asked for, as by `compare`. `pairs`: every two contestants, or each and the baseline.
+    A null contestant, whose answer is one constant text, is judged against the baseline where the judge can be asked.
+    `preflight` is told what is about to be asked. Everything else as in `compare`.
+    """
+    from sciexam.report.leaderboard import build_leaderboard
+
+    with Store(store or Path(results) / "ledger.sqlite") as ledger:
+        suite = load_suite(suite) if isinstance(suite, str) else suite
+        plan, models = make_board_plan(suite, contestants, judge, pairs, orders, policy, by, limit, max_wait)
+        sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid)
+        if preflight is not None:
+            preflight(owed_by(plan, ledger))
+        manifest = _hold(sitting, plan, models, ledger)
+        evidence = read_facts(plan, ledger, sitting.calls, sitting.skipped, sitting.notes)
+        found = build_leaderboard(evidence, plan.contestants[0], NULL)
+        _write_leaderboard(found, manifest, Path(results))
+    return found
+
+
+def _hold(sitting: Sitting, plan: Plan, models: Mapping[str, Model], ledger: Store) -> dict[str, Any]:
+    """Write the manifest of the run first, then hold the sitting. Returns the manifest."""
+    if not sitting.recorded_only:
+        for asked in (*models.values(), *(rater.judge for rater in plan.raters)):
+            check_ready(asked)
+    manifest = environment() | {"run": plan.run, "plan": to_manifest(plan)}
+    ledger.add_run(plan.run, json.dumps(manifest))
+    sitting.hold(models)
+    return manifest
 
 
 def report(run: str, store: str | Path | None = None, results: str | Path = "results") -> Report:
@@ -76,8 +164,8 @@ def report(run: str, store: str | Path | None = None, results: str | Path = "res
     return rebuilt
 
 
-def report_folder(report: Report, results: str | Path = "results") -> Path:
-    """Where the files of a report lie."""
+def report_folder(report: Report | Agreement | Leaderboard, results: str | Path = "results") -> Path:
+    """Where the files of a run lie."""
     return Path(results) / report.suite / report.run
 
 
@@ -90,3 +178,23 @@ def _write(report: Report, manifest: Mapping[str, Any], results: Path) -> None:
     write_atomically(folder / "report.json", json.dumps(report.to_json(items=True), indent=1, allow_nan=False) + "\n")
     write_atomically(folder / "report.md", to_markdown(report))
     write_atomically(folder / "report.html", to_html(report))
+
+
+def _write_agreement(found: Agreement, manifest: Mapping[str, Any], results: Path) -> None:
+    from sciexam.report.tables import to_markdown
+
+    folder = report_folder(found, results)
+    title = f"Agreement on {', '.join(found.contestants)}"
+    write_atomically(folder / "run.json", json.dumps(manifest, indent=1, allow_nan=False) + "\n")
+    write_atomically(folder / "agreement.json", json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n")
+    write_atomically(folder / "agreement.md", to_markdown(title, found.tables(), found.caveats))
+
+
+def _write_leaderboard(found: Leaderboard, manifest: Mapping[str, Any], results: Path) -> None:
+    from sciexam.report.tables import to_markdown
+
+    folder = report_folder(found, results)
+    write_atomically(folder / "run.json", json.dumps(manifest, indent=1, allow_nan=False) + "\n")
+    write_atomically(folder / "leaderboard.json", json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n")
+    write_atomically(folder / "leaderboard.csv", found.to_csv())
+    write_atomically(folder / "leaderboard.md", to_markdown(found.title, found.tables(), found.caveats))

@@ -30,8 +30,7 @@ def read_facts(
             "do the files name the prompts alike?"
         )
     benches = [_bench(plan, name, store, comparisons, skipped) for name in plan.benches]
-    silent = [bench for bench in benches if all(verdict.status == "skipped" for _, verdict in bench.verdicts)]
-    if comparisons and len(silent) == len(benches):
+    if comparisons and all(bench.silent for bench in benches):
         raise UsageError(_nobody_judged(plan, store))
     return Evidence(
         suite=plan.suite.name,
@@ -52,7 +51,6 @@ def read_facts(
         caveats=(
             *plan.caveats,
             *notes,
-            *(f"{bench.name} has no verdict on these prompts." for bench in silent),
             *_echoes(plan, store, comparisons),
         ),
     )

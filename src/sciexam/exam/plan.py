@@ -91,7 +91,7 @@ def make_plan(
     limit: int | None,
     max_wait: float,
 ) -> tuple[Plan, dict[str, Model]]:
-    names = tuple(contestants) or _baseline_first(suite)
+    names = tuple(contestants) or baseline_first(suite)
     if len(names) < 2:
         raise UsageError("a comparison needs two contestants: sciexam compare A B")
     if len(set(names)) < len(names):
@@ -142,7 +142,7 @@ def _check_answers(suite: Suite, prompts: Sequence[Prompt], models: Mapping[str,
             )
 
 
-def _baseline_first(suite: Suite) -> tuple[str, ...]:
+def baseline_first(suite: Suite) -> tuple[str, ...]:
     """The suite's contestants, so ordered that the others are set against the baseline."""
     return tuple(sorted(suite.contestants, key=lambda name: name != suite.baseline))
 

@@ -67,7 +67,10 @@ class _Feed:
 
 
 class Sitting:
-    """One command at work: contestants answer and judges mark at the same time, each in a thread of its own."""
+    """One command at work: contestants answer and judges mark at the same time, each in a thread of its own.
+
+    `recorded_only`: files of answers and verdicts are read, and nobody is asked.
+    """
 
     def __init__(
         self,
@@ -76,10 +79,12 @@ class Sitting:
         stop: threading.Event,
         progress: Callable[[Progress], None] | None,
         retry_invalid: bool,
+        recorded_only: bool = False,
     ):
         self._plan, self._store, self._stop = plan, store, stop
         self._failed = threading.Event()
         self._progress, self._retry_invalid = progress, retry_invalid
+        self.recorded_only = recorded_only
         self._prompts = {prompt.id: prompt for prompt in plan.prompts}
         self._feed = _Feed()
         self._lock = threading.Lock()
@@ -180,7 +185,7 @@ class Sitting:
         owed = [
             replace(conversation, attempt=attempts(stored.get(conversation.key)))
             for conversation in {c.key: c for slot, c in conversations.items() if slot[1:] in useful}.values()
-            if owes(stored.get(conversation.key), self._retry_invalid)
+            if owes(stored.get(conversation.key), self._retry_invalid) and not (paid and self.recorded_only)
         ]
         reused = stored.keys() - {conversation.key for conversation in owed}
         self._expect(responses=len(owed) + len(reused), of_them_stored=len(reused))
@@ -228,10 +233,10 @@ class Sitting:
             owed = [
                 replace(presentation, attempt=attempts(stored.get(presentation.key)))
                 for presentation in shown.values()
-                if owes(stored.get(presentation.key), self._retry_invalid)
+                if owes(stored.get(presentation.key), self._retry_invalid) and (rater.by_name or not self.recorded_only)
             ]
             self._expect(verdicts=len(shown), of_them_stored=len(shown) - len(owed))
-            for key in shown.keys() - {p.key for p in owed}:
+            for key in (shown.keys() & stored.keys()) - {p.key for p in owed}:
                 take(stored[key], new=False)
             errand: Asking[Presentation] = Asking(
                 rater.name, self._store, writer, stored, self._store.verdicts, take, self._is_ending

@@ -8,6 +8,7 @@ from dataclasses import replace
 from sciexam.documents import digest
 from sciexam.judges.parsing import parse_verdict
 from sciexam.judges.rendering import JudgeTemplate, nonce
+from sciexam.models import check_ready
 from sciexam.types import TRUNCATED, Conversation, Kind, Message, Model, Presentation, Reply, Verdict
 
 
@@ -35,6 +36,10 @@ class PairwiseJudge:
     def notes(self) -> Sequence[str]:
         """What the model was asked without, because its endpoint does not take it."""
         return getattr(self._model, "notes", ())
+
+    def check_ready(self) -> None:
+        """Raise UsageError where the model cannot be asked here and now."""
+        check_ready(self._model)
 
     def stop(self) -> None:
         """Ask nothing more, where the model can be told so; replies on their way are still yielded."""

@@ -12,7 +12,7 @@ from sciexam.types import Generation, Model, Record
 
 
 def open_model(name: str, settings: Record, generation: Generation, max_wait: float = 120.0) -> Model:
-    """The model called `name`, ready to be asked. Raises UsageError where it cannot be."""
+    """The model called `name`. Raises UsageError where nobody could ask it; see also `check_ready`."""
     match settings:
         case Endpoint():
             from sciexam.models.openai import OpenAIModel, resolve
@@ -39,6 +39,12 @@ def open_model(name: str, settings: Record, generation: Generation, max_wait: fl
         f"model {name!r} cannot be asked from here: it is local weights or a training stage. Serve it "
         "(`vllm serve ...`) and name it with `backend: openai` and `base_url:`, or give `responses: FILE`"
     )
+
+
+def check_ready(asked: object) -> None:
+    """Raise UsageError where a model or judge says that it cannot be asked here and now: a key is missing."""
+    if callable(check := getattr(asked, "check_ready", None)):
+        check()
 
 
 def load_class(name: str, path: str, method: str) -> Any:

@@ -30,8 +30,9 @@ class OpenAIModel:
     """A model behind `/v1/chat/completions`, or behind `/v1/completions` when it has a chat template.
 
     `generation` is what the model is asked with, the model's own fields already filled in. `max_wait` (seconds) bounds
-    what a call waits because of its rate. Raises UsageError when the key's variable is not set and the host is another
-    machine, for a base URL that cannot be used, and for a chat template that does not work.
+    what a call waits because of its rate. Raises UsageError for a base URL that cannot be used, and for a chat template
+    that does not work. What it was asked before can be looked up without a key; `check_ready` says whether it can be
+    asked here and now.
 
     `digest` names all that could change a reply. `notes` lists what the endpoint does not take and was asked without.
     """
@@ -64,6 +65,10 @@ class OpenAIModel:
             }
         )
 
+    def check_ready(self) -> None:
+        """Raise UsageError when the key's variable is not set and the host is another machine."""
+        self._wire.check_ready()
+
     def generate(self, conversations: Iterable[Conversation]) -> Iterator[Reply]:
         """Ask everything in `conversations`, yield the replies as they finish.
 
@@ -74,6 +79,7 @@ class OpenAIModel:
         such model, a redirect); Incomplete when the endpoint cannot be reached, asks for a wait above `max_wait`, or
         failed 16 calls (or a whole window) in a row.
         """
+        self.check_ready()
         source = iter(conversations)
         outstanding = 0
         exhausted = False

@@ -41,7 +41,7 @@ class Wire:
     """The line to one model at one endpoint. The key is in nothing that comes out of it.
 
     `where` is the host and path to name in messages. `notes` lists what the endpoint does not take and was asked
-    without. Raises UsageError as OpenAIModel does.
+    without. Raises UsageError for an address that cannot be used.
     """
 
     def __init__(self, settings: Endpoint, generation: Generation, base_url: str, api_key: str | None):
@@ -50,10 +50,14 @@ class Wire:
         self.base_url = base_url
         self.where, self._loopback = _address(base_url)
         self.notes: list[str] = []
-        self._key = _usable_key(settings, api_key, self.where, self._loopback)
+        self._given_key = api_key
         self._redaction = Redaction(api_key)
         self._template = ChatTemplate(settings.chat_template) if settings.chat_template is not None else None
         self._dialect: dict[str, str | None] = {}  # argument -> its name at this endpoint, None: not taken
+
+    def check_ready(self) -> str:
+        """The key to send. Raises UsageError where an endpoint wants one and none, or no usable one, is at hand."""
+        return _usable_key(self.settings, self._given_key, self.where, self._loopback)
 
     def request(self, conversation: Conversation) -> Request | Fault:
         """What asks for `conversation`, or why the chat template cannot render it."""
@@ -126,7 +130,7 @@ class Wire:
         """The official client, without its own retries, redirects, and reading of the environment."""
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
-        key = self._key
+        key = self.check_ready()
 
         async def only_our_headers(request: Any) -> None:
             # Whatever host it is pointed at, the client sends what is in OPENAI_CUSTOM_HEADERS, OPENAI_ORG_ID and

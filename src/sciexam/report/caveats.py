@@ -14,6 +14,9 @@ MANY_TRUNCATED = 0.05
 
 
 def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
+    for bench in evidence.benches:
+        if bench.silent:
+            yield f"{bench.name} has no verdict on these prompts."
     for contestant in evidence.contestants:
         answers = [r.reply for (name, _, _), r in evidence.responses.items() if name == contestant]
         cut = sum(reply.finish_reason == "length" for reply in answers)

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sciexam.report import wording
-from sciexam.report.plain_text import one_line
 from sciexam.report.record import Pair, Report
+from sciexam.report.tables import text_for
 from sciexam.stats import Estimate
 
 NARROW = 72  # columns below which the table is left out: the sentences say the same
@@ -26,14 +26,14 @@ def print_report(report: Report, console: Console, html: Path | None) -> None:
     if console.width >= NARROW:
         console.print(_results(report, console))
         for figure, why in _undefined(report):
-            console.print(_text(console, f"n/a for {figure}: {why}", "dim"))
+            console.print(text_for(console, f"n/a for {figure}: {why}", "dim"))
         console.print()
     for pair in report.pairs:
-        console.print(_text(console, pair.sentence, "bold"))
-        console.print(Padding(_text(console, wording.conclusion(report, pair)), (0, 0, 0, 2)))
+        console.print(text_for(console, pair.sentence, "bold"))
+        console.print(Padding(text_for(console, wording.conclusion(report, pair)), (0, 0, 0, 2)))
         for line in (wording.used(pair), *wording.reasons(pair), wording.bounds(pair)):
             if line:
-                console.print(Padding(_text(console, line), (0, 0, 0, 2)))
+                console.print(Padding(text_for(console, line), (0, 0, 0, 2)))
     _print_categories(report, console)
     notes = [f"{contestant}: {note}" for contestant, note in report.notes.items()]
     for heading, lines in (("Caveats", report.caveats), ("Notes", notes)):
@@ -41,13 +41,13 @@ def print_report(report: Report, console: Console, html: Path | None) -> None:
             console.print()
             console.print(Text(heading, "bold"))
             for line in lines:
-                console.print(Padding(_text(console, f"- {line}"), (0, 0, 0, 2)))
+                console.print(Padding(text_for(console, f"- {line}"), (0, 0, 0, 2)))
     console.print()
-    console.print(_text(console, f"Calls: {wording.calls(report.calls)}"))
-    console.print(_text(console, f"Run: {report.run}"))
+    console.print(text_for(console, f"Calls: {wording.calls(report.calls)}"))
+    console.print(text_for(console, f"Run: {report.run}"))
     if html is not None:
         # On one line however long it is: a path that is broken in two cannot be clicked or copied.
-        console.print(_text(console, f"Report: {html}"), soft_wrap=True)
+        console.print(text_for(console, f"Report: {html}"), soft_wrap=True)
 
 
 def _results(report: Report, console: Console) -> Table:
@@ -65,8 +65,8 @@ def _results(report: Report, console: Console) -> Table:
     table.add_column("conclusion", no_wrap=True)
     for pair in report.pairs:
         table.add_row(
-            _text(console, wording.contest(pair)),
-            _text(console, pair.judge),
+            text_for(console, wording.contest(pair)),
+            text_for(console, pair.judge),
             Text(wording.value(pair.win_rate).replace(" [", f"{between}[")),
             Text(f"{pair.wins}/{pair.ties}/{pair.losses}"),
             Text(f"{pair.used}/{between.strip(' ') if pair.planned > 999 else ''}{pair.planned}"),
@@ -99,11 +99,11 @@ def _print_categories(report: Report, console: Console) -> None:
         return
     console.print()
     if len(report.pairs) > MOST_CATEGORIES:
-        console.print(_text(console, f"The win rates by {report.by} are in the report."))
+        console.print(text_for(console, f"The win rates by {report.by} are in the report."))
         return
     for pair in sliced:
         heading = f"Win rate of {wording.contest(pair)} by {report.by}, judge {pair.judge}"
-        console.print(_text(console, heading, "bold"))
+        console.print(text_for(console, heading, "bold"))
         console.print(_categories(pair, console))
 
 
@@ -112,14 +112,8 @@ def _categories(pair: Pair, console: Console) -> Table:
     for category in pair.categories:
         rate = category.win_rate
         table.add_row(
-            _text(console, category.name),
-            Text(str(rate)) if isinstance(rate, Estimate) else _text(console, f"n/a: {rate.why}"),
+            text_for(console, category.name),
+            Text(str(rate)) if isinstance(rate, Estimate) else text_for(console, f"n/a: {rate.why}"),
             Text(f"{category.used}/{category.planned}"),
         )
     return table
-
-
-def _text(console: Console, text: str, style: str = "") -> Text:
-    """`text` on one line, never read as rich markup, in characters that the terminal's encoding has."""
-    encoding = console.encoding
-    return Text(one_line(text).encode(encoding, "replace").decode(encoding), style)

@@ -21,6 +21,11 @@ class Bench:
     battles: Sequence[Battle]
     verdicts: Sequence[tuple[Presentation, Verdict]]
 
+    @property
+    def silent(self) -> bool:
+        """Whether it was never asked, or has no verdict on file."""
+        return all(verdict.status == "skipped" for _, verdict in self.verdicts)
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

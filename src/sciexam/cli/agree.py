@@ -1,0 +1,70 @@
+"""`sciexam agree`: how far annotators and judges agree, by what is in the ledger."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sciexam.cli.options import (
+    AsJson,
+    Limit,
+    Policy,
+    PolicyOption,
+    PromptsFile,
+    Results,
+    RubricName,
+    Slice,
+    StorePath,
+    SuiteName,
+    chosen_suite,
+)
+
+
+def agree(
+    contestants: Annotated[
+        list[str] | None,
+        typer.Argument(help="Two or more contestants of the suite, or files of answers.  [default: the suite's]"),
+    ] = None,
+    suite: SuiteName = None,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--judge",
+            "-j",
+            help="A judge of the suite, `humans`, or a .jsonl of verdicts; repeatable.  [default: all who judged]",
+        ),
+    ] = None,
+    rubric: RubricName = None,
+    prompts: PromptsFile = None,
+    policy: PolicyOption = Policy.mean,
+    by: Slice = "category",
+    limit: Limit = None,
+    store: StorePath = None,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """How far annotators and judges agree: every two of them, all together, and by category.
+
+    It reads the verdicts in the ledger, and calls no model: `sciexam compare` makes them.
+    """
+    from sciexam import exam
+
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [])
+    found = exam.agree(
+        chosen, *names, judges=judge or (), policy=policy.value, by=by, limit=limit, store=store, results=results
+    )
+    if as_json:
+        print(json.dumps(found.to_json(), indent=1, allow_nan=False))
+        return
+    from rich.console import Console
+
+    from sciexam.report.tables import print_list, print_tables, text_for
+
+    console = Console(highlight=False)
+    print_tables(found.tables(), console)
+    print_list("Caveats", found.caveats, console)
+    where = exam.report_folder(found, results) / "agreement.md"
+    console.print(text_for(console, f"Report: {where}"), soft_wrap=True)

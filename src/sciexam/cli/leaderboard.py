@@ -1,0 +1,114 @@
+"""`sciexam leaderboard`: the standings of the contestants of a suite, by one judge."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sciexam.cli.options import (
+    AsJson,
+    Limit,
+    MaxWait,
+    OrdersOption,
+    Policy,
+    PolicyOption,
+    PromptsFile,
+    Results,
+    RetryInvalid,
+    RubricName,
+    Slice,
+    StorePath,
+    SuiteName,
+    chosen_suite,
+)
+from sciexam.cli.running import interruptible, progress
+
+if TYPE_CHECKING:
+    from sciexam.exam.preflight import Owed
+
+
+class Against(StrEnum):
+    all = "all"
+    baseline = "baseline"
+
+
+def leaderboard(
+    contestants: Annotated[
+        list[str] | None,
+        typer.Argument(help="Contestants of the suite, or files of answers.  [default: the suite's]"),
+    ] = None,
+    suite: SuiteName = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            "--judge", "-j", help="One judge: of the suite, `measures`, `humans`, `openai:MODEL`, a .jsonl of verdicts."
+        ),
+    ] = None,
+    rubric: RubricName = None,
+    prompts: PromptsFile = None,
+    pairs: Annotated[
+        Against, typer.Option(help="Compare every two contestants, or each with the baseline alone.")
+    ] = Against.all,
+    orders: OrdersOption = None,
+    policy: PolicyOption = Policy.mean,
+    by: Slice = "category",
+    limit: Limit = None,
+    retry_invalid: RetryInvalid = False,
+    max_wait: MaxWait = 120.0,
+    store: StorePath = None,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Rate the contestants of a suite by one judge: ratings, rank ranges, win rates against the baseline.
+
+    A null contestant, one constant text for every prompt, sits the exam too where the judge can be asked.
+    """
+    from sciexam import exam
+
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, [judge] if judge else [])
+    with interruptible() as stop, progress(as_json) as shown:
+        found = exam.leaderboard(
+            chosen,
+            *names,
+            judge=judge,
+            pairs=pairs.value,
+            orders=orders.value if orders else None,
+            policy=policy.value,
+            by=by,
+            limit=limit,
+            retry_invalid=retry_invalid,
+            max_wait=max_wait,
+            store=store,
+            results=results,
+            stop=stop,
+            preflight=_announce,
+            progress=shown,
+        )
+    if as_json:
+        print(json.dumps(found.to_json(), indent=1, allow_nan=False))
+    else:
+        from rich.console import Console
+
+        from sciexam.report.tables import print_list, print_tables, text_for
+        from sciexam.report.wording import calls
+
+        console = Console(highlight=False)
+        print_tables(found.tables(), console)
+        print_list("Caveats", found.caveats, console)
+        print_list("Notes", [f"{name}: {note}" for name, note in found.notes.items()], console)
+        console.print(text_for(console, f"Calls: {calls(found.calls)}"))
+        folder = exam.report_folder(found, results)
+        console.print(text_for(console, f"Leaderboard: {folder}/leaderboard.md, .csv, .json"), soft_wrap=True)
+    if found.incomplete:
+        print("sciexam: not everything has a result; the same command asks again for it", file=sys.stderr)
+        raise typer.Exit(3)
+
+
+def _announce(owed: Owed) -> None:
+    if owed.calls:
+        print(f"sciexam: {owed}", file=sys.stderr)

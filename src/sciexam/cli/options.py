@@ -1,0 +1,78 @@
+"""The options that several commands share, and the suite that they mean."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from sciexam.suite import Suite
+
+
+class Orders(StrEnum):
+    both = "both"
+    one = "one"
+
+
+class Policy(StrEnum):
+    mean = "mean"
+    conservative = "conservative"
+
+
+Results = Annotated[Path, typer.Option(help="The folder for runs and reports.")]
+SuiteName = Annotated[str | None, typer.Option("--suite", "-s", help="A suite's name or file.  [default: science]")]
+RubricName = Annotated[str | None, typer.Option("--rubric", help="A rubric's name or file, instead of the suite's.")]
+PromptsFile = Annotated[
+    Path | None, typer.Option("--prompts", help="A file of prompts, for files of answers without a suite.")
+]
+Slice = Annotated[str, typer.Option("--by", help="The field of a prompt to slice by.")]
+Limit = Annotated[int | None, typer.Option("--limit", help="Take the first prompts only.")]
+OrdersOption = Annotated[
+    Orders | None,
+    typer.Option(
+        "--orders", help="Show each pair in both orders, or in one that is drawn.  [default: the judge's, or both]"
+    ),
+]
+PolicyOption = Annotated[Policy, typer.Option("--policy", help="How two orders make one score.")]
+RetryInvalid = Annotated[bool, typer.Option("--retry-invalid", help="Ask again where a reply was not usable.")]
+MaxWait = Annotated[float, typer.Option("--max-wait", help="Seconds that an endpoint may ask a call to wait.")]
+StorePath = Annotated[
+    str | None, typer.Option("--store", help="The ledger of facts.  [default: RESULTS/ledger.sqlite]")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result in one sentence a pair.")]
+
+
+def chosen_suite(
+    name: str | None, given: list[str], prompts: Path | None, rubric: str | None, judges: list[str]
+) -> tuple[Suite, list[str]]:
+    """The suite, and the contestants by name; a file among them joins the suite as a recorded model."""
+    from sciexam import suite as suites
+    from sciexam.errors import UsageError
+    from sciexam.rubric import load_rubric
+
+    for one in given:
+        if Path(one).is_file() and not one.endswith((".jsonl", ".json")):
+            raise UsageError(f"{one}: answers are read from .jsonl (a JSON object a line) or AlpacaEval's .json")
+    files = [Path(one) for one in given if one.endswith((".jsonl", ".json"))]
+    for path in files:
+        if not path.is_file():
+            raise UsageError(f"{path}: no such file of answers")
+    if files and len(files) == len(given) and name is None:
+        chosen = suites.suite_of_files(files, prompts, rubric or suites.DEFAULT_RUBRIC)
+        bare = next((prompt.id for prompt in chosen.prompts if not prompt.text.strip().count(" ")), None)
+        if bare and any(one.startswith("openai:") for one in judges):
+            raise UsageError(f"{bare!r} is no question that a judge could read; give the questions with --prompts FILE")
+        return chosen, list(chosen.contestants)
+    if prompts is not None:
+        raise UsageError("--prompts goes with files of answers alone; a suite names its own prompts")
+    chosen = suites.load_suite(name or suites.DEFAULT_SUITE)
+    if rubric is not None:
+        chosen = chosen.model_copy(update={"rubric": load_rubric(rubric)})
+    named = dict(zip(map(str, files), suites.name_files(files).items(), strict=True))
+    if clash := sorted({n for n, _ in named.values()} & set(chosen.models)):
+        raise UsageError(f"{clash[0]!r} is a model of the suite and the name of a file; rename the file")
+    return chosen.with_models(dict(named.values())), [named[one][0] if one in named else one for one in given]

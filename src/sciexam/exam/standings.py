@@ -1,0 +1,69 @@
+"""The plan of a leaderboard: one judge, a baseline that everyone meets, and a null contestant that must not do well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from sciexam.battles import Policy
+from sciexam.errors import UsageError
+from sciexam.exam.plan import Plan, baseline_first, make_plan
+from sciexam.models.settings import Rule, Scripted
+from sciexam.suite import Suite
+from sciexam.types import Judge, Model
+
+NULL = "null"
+# It fits every question and answers none (Zheng et al. 2024, arXiv 2410.07137, call such a contestant a null model).
+NULL_TEXT = (
+    "Thank you for this question. There are several ways to look at it, and the answer depends on a number of factors "
+    "that are worth considering with care."
+)
+
+
+def make_board_plan(
+    suite: Suite,
+    contestants: Sequence[str],
+    judge: str | Judge | None,
+    pairs: Literal["all", "baseline"],
+    orders: Literal["both", "one"] | None,
+    policy: Policy,
+    by: str,
+    limit: int | None,
+    max_wait: float,
+) -> tuple[Plan, dict[str, Model]]:
+    """The plan of a leaderboard, its baseline first, and the models. Raises UsageError as `make_plan` does.
+
+    The null contestant joins as the last where the judge can be asked, and meets the baseline alone. A suite that has a
+    model called "null" brings its own.
+    """
+    names = _names(suite, contestants)
+    judges = [judge] if judge is not None else []
+    plan, models = make_plan(suite, names, judges, orders, policy, None, by, limit, max_wait)
+    if len(plan.benches) > 1:
+        raise UsageError(
+            f"a leaderboard is by one judge, and {judge or suite.judge!r} stands for {len(plan.benches)}: "
+            f"{', '.join(plan.benches)}; keep the verdicts of one in a file of its own"
+        )
+    if any(not rater.by_name for rater in plan.raters):
+        if NULL not in suite.models:
+            null = Scripted(backend="scripted", rules=(Rule(say=NULL_TEXT),), note="one constant text for every prompt")
+            suite = suite.with_models({NULL: null})
+        if NULL not in names:
+            names = (*names, NULL)
+        plan, models = make_plan(suite, names, judges, orders, policy, None, by, limit, max_wait)
+    return replace(plan, pairs=_pairs(plan, pairs)), models
+
+
+def _names(suite: Suite, contestants: Sequence[str]) -> tuple[str, ...]:
+    """The contestants, the baseline first: that of the suite, also where it is not named, or else the first named."""
+    if not contestants:
+        return baseline_first(suite)
+    if suite.baseline is None:
+        return tuple(contestants)
+    return (suite.baseline, *(name for name in contestants if name != suite.baseline))
+
+
+def _pairs(plan: Plan, wanted: Literal["all", "baseline"]) -> tuple[tuple[str, str], ...]:
+    baseline = plan.contestants[0]
+    return tuple((a, b) for a, b in plan.pairs if a == baseline or (wanted == "all" and NULL not in (a, b)))

@@ -1,0 +1,330 @@
+"""The standings of contestants by one judge: ratings, rank ranges, and the win rate of each against the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sciexam.report.build import field_of
+from sciexam.report.caveats import caveats_of
+from sciexam.report.evidence import Bench, Evidence
+from sciexam.report.record import Calls, Figure, plain
+from sciexam.report.scores import Score, clusters_of, scores_of, used_of, values_of
+from sciexam.report.tables import Table, to_csv
+from sciexam.stats import (
+    Estimate,
+    Undefined,
+    bradley_terry,
+    length_controlled,
+    order_consistency,
+    win_rate,
+)
+from sciexam.stats.ratings import Ratings, Standing
+from sciexam.types import Prompt
+
+SCHEMA = "sciexam/leaderboard/1"
+LEVEL = 0.95
+HARMLESS = 0.05  # a null contestant whose win rate may exceed it has gamed the judge
+By = Mapping[tuple[str, str], Sequence[Score]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One contestant. `win_rate` and `length_controlled` are its own against the baseline, ties half.
+
+    `rank_low` .. `rank_high` are the ranks it may have at the board's level; contestants of one `tie_group` are not
+    told apart. `words` is the mean length of its answers, `prompts` counts those with a score in any of its pairs.
+    """
+
+    contestant: str
+    rank: int | None
+    rank_low: int | None
+    rank_high: int | None
+    tie_group: int | None
+    rating: Figure
+    win_rate: Figure
+    length_controlled: Figure
+    order_consistency: Figure
+    words: float | None
+    prompts: int
+    battles: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    """The rows over all prompts (`category` is None), or over one category, best first."""
+
+    category: str | None
+    rows: tuple[Row, ...]
+    cycles: tuple[str, ...]  # a beats b beats c beats a, which no rating can show
+    slope: Figure  # log-odds of winning with all of the two answers' words against none
+
+
+@dataclass(frozen=True, slots=True)
+class Leaderboard:
+    """The standings by one judge over one version of a suite and one rubric, overall and by category."""
+
+    suite: str
+    run: str
+    rubric: str
+    judge: str
+    judge_is: str
+    contestants: tuple[str, ...]
+    baseline: str
+    notes: Mapping[str, str]
+    policy: str
+    by: str
+    level: float
+    standings: tuple[Standings, ...]
+    invalid: int  # verdicts; `failed` counts answers too
+    failed: int
+    calls: Calls
+    caveats: tuple[str, ...]
+    schema: str = SCHEMA
+
+    @property
+    def title(self) -> str:
+        return f"Leaderboard of {self.suite} by {self.judge}"
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether a call failed, so that the same command has something left to do."""
+        return self.failed > 0
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows over all prompts."""
+        return self.standings[0].rows
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for strict JSON: no NaN, no infinity."""
+        made: dict[str, Any] = plain(self)
+        return made
+
+    def to_csv(self) -> str:
+        """One row a contestant and category ("" is all prompts), with every digit."""
+        figures = ("rating", "win_rate", "length_controlled", "order_consistency")
+        counts = ("words", "prompts", "battles")
+        ranks = ("rank", "rank_low", "rank_high", "tie_group")
+        head = ["category", "contestant", *ranks]
+        head += [name + end for name in figures for end in ("", "_low", "_high")] + [*counts]
+        rows = []
+        for one in self.standings:
+            for row in one.rows:
+                cells: list[object] = [one.category or "", row.contestant, *(getattr(row, name) for name in ranks)]
+                for name in figures:
+                    figure = getattr(row, name)
+                    known = isinstance(figure, Estimate)
+                    cells += [figure.value, figure.low, figure.high] if known else [None, None, None]
+                rows.append([*cells, *(getattr(row, name) for name in counts)])
+        return to_csv(head, rows)
+
+    def tables(self) -> list[Table]:
+        """What the console and Markdown print."""
+        return [_table(self, one) for one in self.standings]
+
+
+def build_leaderboard(evidence: Evidence, baseline: str, null: str) -> Leaderboard:
+    """The leaderboard of what one bench judged. `null` names the constant contestant, there or not."""
+    (bench,) = evidence.benches
+    scores = scores_of(evidence, bench)
+    board = _Board(evidence, bench, baseline, null)
+    names = sorted({value for prompt in evidence.prompts if (value := field_of(prompt, evidence.by)) is not None})
+    standings = [board.standings(None, scores)]
+    for name in names if len(names) > 1 else ():
+        inside = {
+            pair: [s for s in listed if field_of(s.prompt, evidence.by) == name] for pair, listed in scores.items()
+        }
+        standings.append(board.standings(name, inside))
+    return Leaderboard(
+        suite=evidence.suite,
+        run=evidence.run,
+        rubric=evidence.rubric,
+        judge=bench.name,
+        judge_is=bench.description,
+        contestants=evidence.contestants,
+        baseline=baseline,
+        notes=evidence.notes,
+        policy=evidence.policy,
+        by=evidence.by,
+        level=LEVEL,
+        standings=tuple(standings),
+        invalid=sum(verdict.status == "invalid" for _, verdict in bench.verdicts),
+        failed=_failed(evidence, bench),
+        calls=evidence.calls,
+        caveats=(*evidence.caveats, *caveats_of(evidence, ()), *_missing(bench), *_caveats(standings[0], null)),
+    )
+
+
+class _Board:
+    """What every category's standings are made of, looked up once."""
+
+    def __init__(self, evidence: Evidence, bench: Bench, baseline: str, null: str):
+        self._evidence, self._bench, self._baseline, self._null = evidence, bench, baseline, null
+        self._words: dict[tuple[str, str], list[int]] = {}
+        for (name, prompt, _), response in evidence.responses.items():
+            if response.reply.status == "ok":
+                self._words.setdefault((name, prompt), []).append(len(response.text.split()))
+
+    def standings(self, category: str | None, scores: By) -> Standings:
+        used = {pair: used_of(listed) for pair, listed in scores.items()}
+        rated = self._ratings(used)
+        controlled = self._length_controlled(used)
+        ranked = {one.name: one for one in rated.standings} if isinstance(rated, Ratings) else {}
+        why = rated if isinstance(rated, Undefined) else Undefined("it has no battle")
+        rows = [
+            self._row(name, ranked.get(name), why, controlled.win_rates, used) for name in self._evidence.contestants
+        ]
+        if self._null not in self._evidence.contestants:
+            rows.append(_not_judged(self._null))
+        rows.sort(key=lambda row: row.rank if row.rank is not None else len(rows) + 1)
+        cycles = rated.cycles if isinstance(rated, Ratings) else ()
+        return Standings(category, tuple(rows), tuple(" beats ".join((*c, c[0])) for c in cycles), controlled.slope)
+
+    def _ratings(self, used: By) -> Ratings | Undefined:
+        rows = [(a, b, 1 - value, s.prompt) for (a, b), listed in used.items() for s, value in _valued(listed)]
+        if not rows:
+            return Undefined("no prompt has a usable verdict")
+        first, second, values, prompts = zip(*rows, strict=True)
+        return bradley_terry(
+            first,
+            second,
+            values,
+            clusters_of(prompts),
+            baseline=self._baseline,
+            level=LEVEL,
+            seed=self._evidence.seed,
+        )
+
+    def _length_controlled(self, used: By) -> Any:
+        rows = [
+            (value, self._length(b, s.prompt), self._length(a, s.prompt), (a, b), s.prompt)
+            for (a, b), listed in used.items()
+            for s, value in _valued(listed)
+        ]
+        values, own, other, pairs, prompts = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+        return length_controlled(values, own, other, pairs, clusters_of(prompts), level=LEVEL)
+
+    def _length(self, name: str, prompt: Prompt) -> float:
+        lengths = self._words[name, prompt.id]
+        return sum(lengths) / len(lengths)
+
+    def _row(
+        self,
+        name: str,
+        standing: Standing | None,
+        why: Undefined,
+        controlled: Mapping[tuple[str, str], Figure],
+        used: By,
+    ) -> Row:
+        mine = [s for pair, listed in used.items() if name in pair for s in listed]
+        against = self._baseline, name
+        is_baseline = Undefined("it is the baseline")
+        own = used.get(against, ())
+        lengths = [length for (who, _), listed in self._words.items() if who == name for length in listed]
+        return Row(
+            contestant=name,
+            rank=standing.rank if standing else None,
+            rank_low=standing.rank_low if standing else None,
+            rank_high=standing.rank_high if standing else None,
+            tie_group=standing.tie_group if standing else None,
+            rating=standing.rating if standing else why,
+            win_rate=is_baseline if name == self._baseline else _rate(own),
+            length_controlled=is_baseline
+            if name == self._baseline
+            else controlled.get(against, Undefined("no prompt has a usable verdict")),
+            order_consistency=self._consistency(mine),
+            words=sum(lengths) / len(lengths) if lengths else None,
+            prompts=len({s.prompt.id for s in mine}),
+            battles=len(mine),
+        )
+
+    def _consistency(self, used: Sequence[Score]) -> Figure:
+        if not self._bench.sees_order:
+            return Undefined("this judge scores each answer by itself and cannot see the order")
+        both = [(s.prompt, x.by_order) for s in used for x in s.battles if len(x.by_order) == 2]
+        if not both:
+            return Undefined("no prompt was judged in both orders")
+        in_ab, in_ba = [o["ab"] for _, o in both], [o["ba"] for _, o in both]
+        return order_consistency(in_ab, in_ba, clusters_of(prompt for prompt, _ in both), LEVEL)
+
+
+def _failed(evidence: Evidence, bench: Bench) -> int:
+    answers = sum(response.reply.status == "failed" for response in evidence.responses.values())
+    return answers + sum(verdict.status == "failed" for _, verdict in bench.verdicts)
+
+
+def _valued(used: Sequence[Score]) -> Iterator[tuple[Score, float]]:
+    return ((s, s.score) for s in used if s.score is not None)
+
+
+def _rate(used: Sequence[Score]) -> Figure:
+    if not used:
+        return Undefined("no prompt has a usable verdict against the baseline")
+    return win_rate(values_of(used), clusters_of(s.prompt for s in used), LEVEL)
+
+
+def _not_judged(name: str) -> Row:
+    none = Undefined("not judged: the verdicts are recorded, and nobody can be asked")
+    return Row(name, None, None, None, None, none, none, none, none, None, 0, 0)
+
+
+def _missing(bench: Bench) -> Iterator[str]:
+    statuses = [verdict.status for _, verdict in bench.verdicts if verdict.status != "skipped"]
+    if missing := sum(status != "ok" for status in statuses):
+        yield f"{missing} of {len(statuses)} verdicts are invalid or failed; their prompts have no score."
+
+
+def _caveats(whole: Standings, null: str) -> Iterator[str]:
+    for row in whole.rows:
+        if row.contestant != null:
+            continue
+        if isinstance(row.win_rate, Undefined):
+            yield f"The null contestant was {row.win_rate.why}; nothing shows whether empty words could win here."
+        elif row.win_rate.low > HARMLESS:
+            yield (
+                f"One constant text for every prompt scores {row.win_rate} against the baseline, surely above "
+                f"{HARMLESS:g}: this judge can be won over without an answer, or the baseline is as empty."
+            )
+    for cycle in whole.cycles:
+        yield f"{cycle}: no rating can show that, so look at the pairs."
+
+
+# ---------------------------------------------------------------- in words
+
+
+def _table(board: Leaderboard, one: Standings) -> Table:
+    head = ("rank", "contestant", "rating", "win rate", "length-controlled", "orders agree", "words", "prompts")
+    title = board.title if one.category is None else f"{board.by}: {one.category}"
+    return Table(title, head, [_cells(row) for row in one.rows], tuple(_reading(board, one)))
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    rank = "n/a" if row.rank_low is None else f"{row.rank_low}-{row.rank_high}"
+    if row.rank_low == row.rank_high and row.rank_low is not None:
+        rank = str(row.rank_low)
+    rating = row.rating
+    points = f"{rating.value:.0f} [{rating.low:.0f}, {rating.high:.0f}]" if isinstance(rating, Estimate) else "n/a"
+    rates = (row.win_rate, row.length_controlled, row.order_consistency)
+    words = "n/a" if row.words is None else f"{row.words:.0f}"
+    return (rank, row.contestant, points, *map(_short, rates), words, str(row.prompts))
+
+
+def _short(figure: Figure) -> str:
+    return str(figure) if isinstance(figure, Estimate) else "n/a"
+
+
+def _reading(board: Leaderboard, one: Standings) -> Iterator[str]:
+    if one.category is None:
+        yield (
+            f"Ranks that {board.level:.0%} of draws allow. Rating: {board.baseline} stands at 1000, and 400 points "
+            f"more are ten wins for one loss. Win rates are against {board.baseline}, ties half."
+        )
+    reasons = {
+        f"{row.contestant}: {figure.why}."
+        for row in one.rows
+        for figure in (row.rating, row.win_rate, row.length_controlled, row.order_consistency)
+        if isinstance(figure, Undefined) and figure.why != "it is the baseline"
+    }
+    yield from sorted(reasons)

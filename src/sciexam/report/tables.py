@@ -1,0 +1,105 @@
+"""Tables of words, and their views: what agreement, plans and leaderboards print on a terminal, in Markdown and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sciexam.report.markdown import escape
+from sciexam.report.plain_text import one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a spreadsheet recognises what it would run
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A title, a head, rows of texts as wide as the head, and what to know before reading them."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+
+
+def print_tables(tables: Iterable[Table], console: Console) -> None:
+    """Print tables to `console`; their texts are never read as rich markup, and carry no control code."""
+    from rich import box
+    from rich.padding import Padding
+    from rich.table import Table as Grid
+    from rich.text import Text as Words
+
+    for table in tables:
+        console.print(text_for(console, table.title, "bold"))
+        if table.rows:
+            grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+            for name in table.head:
+                grid.add_column(Words(name), overflow="fold")
+            for row in table.rows:
+                grid.add_row(*(text_for(console, cell) for cell in row))
+            console.print(Padding(grid, (0, 0, 0, 2)))
+        for note in table.notes:
+            console.print(Padding(text_for(console, note, "dim"), (0, 0, 0, 2)))
+        console.print()
+
+
+def print_list(heading: str, lines: Sequence[str], console: Console) -> None:
+    """Print lines under a heading, and nothing where there are none."""
+    from rich.padding import Padding
+
+    if not lines:
+        return
+    console.print(text_for(console, heading, "bold"))
+    for line in lines:
+        console.print(Padding(text_for(console, f"- {line}"), (0, 0, 0, 2)))
+    console.print()
+
+
+def to_markdown(heading: str, tables: Iterable[Table], lines: Sequence[str] = ()) -> str:
+    """The tables under a heading in GitHub's Markdown; `lines` become a list at the end."""
+    blocks = [f"# {escape(heading)}"]
+    for table in tables:
+        blocks.append(f"## {escape(table.title)}")
+        if table.rows:
+            blocks.append("\n".join(_markdown_rows(table)))
+        blocks += [escape(note) for note in table.notes]
+    if lines:
+        blocks.append("\n".join(f"- {escape(line)}" for line in lines))
+    return "\n\n".join(blocks) + "\n"
+
+
+def to_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV: numbers with all their digits, None empty, and no text that a spreadsheet would run."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return out.getvalue()
+
+
+def text_for(console: Console, text: str, style: str = "") -> Text:
+    """`text` on one line, never read as rich markup, in characters that the terminal's encoding has."""
+    from rich.text import Text
+
+    encoding = console.encoding
+    return Text(one_line(text).encode(encoding, "replace").decode(encoding), style)
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    line = one_line(value)
+    return f"'{line}" if line.startswith(FORMULA) else line
+
+
+def _markdown_rows(table: Table) -> Iterator[str]:
+    yield f"| {' | '.join(map(escape, table.head))} |"
+    yield "|---" * len(table.head) + "|"
+    for row in table.rows:
+        yield f"| {' | '.join(map(escape, row))} |"
