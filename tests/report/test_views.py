@@ -51,6 +51,7 @@ PAYLOADS = [
 ]
 
 ALMOST = Estimate(0.625, 0.443, 0.777, 0.95, 24, "beta interval on the effective number of prompts")
+CONTROLLED = Estimate(0.55, 0.31, 0.77, 0.95, 24, "Clopper-Pearson interval at the effective n of the whole fit")
 SWEEP = Estimate(1.0, 0.858, 1.0, 0.95, 24, "beta interval on the effective number of prompts")
 
 
@@ -75,7 +76,7 @@ def made(mark: str = "", **changed: object) -> Report:
         preference=Estimate(0.92, 0.16, 1.59, 0.95, 24, "beta interval on the effective number of prompts"),
         order_consistency=Estimate(0.79, 0.58, 0.93, 0.95, 24, "beta interval on the effective number of prompts"),
         position_bias=Undefined(mark + "every prompt was shown in the same order"),
-        length=Length(82.3, 128.9, 46.6, Undefined(mark + "no prompt has both")),
+        length=Length(82.3, 128.9, 46.6, Undefined(mark + "no prompt has both"), CONTROLLED),
         planned=31,
         used=24,
         invalid=3,

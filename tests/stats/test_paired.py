@@ -4,10 +4,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, permutation_test, wilcoxon
+from scipy.stats import binom, binomtest, permutation_test, wilcoxon
+from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportions_ztest
 
 from sciexam.stats import holm, sign_flip
+from sciexam.stats.paired import (
+    McNemar,
+    benjamini_hochberg,
+    benjamini_yekutieli,
+    mcnemar,
+    sign_flip_differences,
+)
 
 any_scores = st.lists(st.sampled_from([0, 0.25, 0.5, 0.75, 1]), min_size=1, max_size=20)
 
@@ -117,3 +126,90 @@ def test_a_comparison_without_a_test_is_passed_through_and_not_counted():
 def test_holm_refuses_what_is_not_a_probability(p):
     with pytest.raises(ValueError, match=r"p-values must lie in \[0, 1\]"):
         holm([0.5, p])
+
+
+def test_differences_without_bounds_have_the_exact_permutation_test():
+    differences = np.array([31.5, -2.25, 14, 0.5, -8, 22, 3, 40.75])
+    oracle = permutation_test(
+        (differences, -differences), lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=2**9
+    )
+    assert sign_flip_differences(differences) == pytest.approx(oracle.pvalue, abs=1e-12)
+
+
+@given(any_scores, st.sampled_from([1e-6, 3.0, 1e9]))
+def test_the_unit_of_the_differences_does_not_matter(scores, unit):
+    assert sign_flip_differences((np.array(scores) - 0.5) * unit, draws=99) == sign_flip(scores, draws=99)
+
+
+def test_sign_flips_of_differences_refuse_what_is_not_finite():
+    with pytest.raises(ValueError, match="differences must be finite numbers"):
+        sign_flip_differences([1.0, np.inf])
+
+
+both_right = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
+
+
+@given(both_right)
+def test_mcnemar_agrees_with_the_exact_test_of_statsmodels_and_with_the_sign_flips(pairs):
+    first, second = (np.array(answers) for answers in zip(*pairs, strict=True))
+    table = [[np.sum(first & second), np.sum(first & ~second)], [np.sum(~first & second), np.sum(~first & ~second)]]
+    result = mcnemar(first, second)
+    oracle = min(1.0, statsmodels_mcnemar(table, exact=True).pvalue)
+    assert result.p_value == pytest.approx(oracle, abs=1e-12)
+    assert [[result.both, result.only_first], [result.only_second, result.neither]] == table
+    if result.only_first + result.only_second <= 14:
+        assert sign_flip((first.astype(float) - second + 1) / 2) == pytest.approx(result.p_value)
+
+
+def test_an_unpaired_test_misses_what_mcnemar_sees():
+    """Of 200 prompts 150 are right for both, 19 for the first alone, 6 for the second alone: 84.5 % against 78 %.
+
+    The two-proportion z test of statsmodels gives p = .095, as if the two had answered different prompts.
+    """
+    first = np.array([1] * 169 + [0] * 31)
+    second = np.array([1] * 150 + [0] * 19 + [1] * 6 + [0] * 25)
+    _, unpaired = proportions_ztest([169, 156], [200, 200])
+    assert unpaired == pytest.approx(0.095, abs=0.001)
+    assert mcnemar(first, second).p_value == pytest.approx(2 * binom.cdf(6, 25, 0.5))
+    assert mcnemar(first, second).p_value < 0.015
+
+
+def test_mcnemar_with_nothing_to_tell_the_two_apart():
+    assert mcnemar([1, 0, 1], [1, 0, 1]) == McNemar(1.0, 2, 0, 0, 1)
+    assert mcnemar([], []) == McNemar(None, 0, 0, 0, 0)
+
+
+def test_mcnemar_refuses_clusters_ties_and_lengths_that_differ():
+    assert mcnemar([1, 0], [0, 0], clusters=["a", "b"]).p_value == 1.0
+    with pytest.raises(ValueError, match="takes every prompt as independent; with clusters use sign_flip"):
+        mcnemar([1, 0], [0, 0], clusters=["a", "a"])
+    with pytest.raises(ValueError, match="second must be true or false for each prompt"):
+        mcnemar([1, 0], [0, 0.5])
+    with pytest.raises(ValueError, match="2 answers of the first but 1 of the second"):
+        mcnemar([1, 0], [0])
+
+
+@settings(max_examples=50)
+@pytest.mark.parametrize(("ours", "theirs"), [(benjamini_hochberg, "fdr_bh"), (benjamini_yekutieli, "fdr_by")])
+@given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_false_discovery_adjustments_agree_with_statsmodels(ours, theirs, p_values):
+    assert ours(p_values) == pytest.approx(multipletests(p_values, method=theirs)[1], abs=1e-15)
+
+
+@pytest.mark.parametrize("adjust", [benjamini_hochberg, benjamini_yekutieli])
+def test_false_discovery_adjustments_treat_a_comparison_without_a_test_as_holm_does(adjust):
+    tested = adjust([0.04, 0.01])
+    assert adjust([None, 0.04, None, 0.01]) == [None, tested[0], None, tested[1]]
+    assert adjust([None]) == [None]
+    assert adjust([]) == []
+    for p in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match=r"p-values must lie in \[0, 1\]"):
+            adjust([0.5, p])
+
+
+def test_the_example_of_benjamini_and_hochberg():
+    """Their section 3.3: of these 15 p-values four are significant at q = .05, where Holm's way finds three."""
+    p = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528]
+    p += [0.7590, 1.0000]
+    assert sum(adjusted <= 0.05 for adjusted in benjamini_hochberg(p)) == 4
+    assert sum(adjusted <= 0.05 for adjusted in holm(p)) == 3

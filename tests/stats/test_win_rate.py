@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.special import gammaln, xlogy
-from scipy.stats import binomtest
+from scipy.stats import beta, binom, binomtest
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
@@ -25,13 +25,59 @@ def estimate(*args, **kwargs):
 
 
 @pytest.mark.parametrize("won", [0, 1, 7, 12, 23, 24])
-def test_forced_choices_have_the_exact_clopper_pearson_interval(won):
+def test_forced_choices_are_limited_between_clopper_pearson_and_jeffreys(won):
     result = estimate([1] * won + [0] * (24 - won))
-    statsmodels = proportion_confint(won, 24, method="beta")
-    scipy = binomtest(won, 24).proportion_ci(method="exact")
+    wide = proportion_confint(won, 24, method="beta")
+    narrow = proportion_confint(won, 24, method="jeffreys")
     assert (result.value, result.n) == (won / 24, 24)
-    assert (result.low, result.high) == pytest.approx(statsmodels, abs=1e-12)
-    assert (result.low, result.high) == pytest.approx((scipy.low, scipy.high), abs=1e-9)
+    assert wide[0] - 1e-12 <= result.low <= max(narrow[0], wide[0]) + 1e-12
+    assert min(narrow[1], wide[1]) - 1e-12 <= result.high <= wide[1] + 1e-12
+    spread = won * (24 - won) / 24
+    c = spread / (2 * spread + 20)
+    assert result.low == pytest.approx(beta.ppf(0.025, won + c, 25 - won - c) if won else 0, abs=1e-12)
+    assert result.high == pytest.approx(beta.ppf(0.975, won + 1 - c, 24 - won + c) if won < 24 else 1, abs=1e-12)
+
+
+def test_a_hundred_thousand_forced_choices_have_the_jeffreys_interval():
+    result = estimate([1] * 40_000 + [0] * 60_000)
+    expected = proportion_confint(40_000, 100_000, method="jeffreys")
+    assert (result.low, result.high) == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize("won", [0, 1, 7, 12, 23, 24])
+def test_cautious_limits_of_forced_choices_are_the_exact_ones_of_clopper_and_pearson(won):
+    scores = np.array([1.0] * won + [0.0] * (24 - won))
+    limits = bounded_interval(scores, np.ones(24), 0.95, cautious=True)[1:]
+    scipy = binomtest(won, 24).proportion_ci(method="exact")
+    assert limits == pytest.approx(proportion_confint(won, 24, method="beta"), abs=1e-12)
+    assert limits == pytest.approx((scipy.low, scipy.high), abs=1e-9)
+
+
+def forced(n, level, cautious=False):
+    """The interval for 0, 1 ... n wins."""
+    patterns = np.where(np.arange(n) < np.arange(n + 1)[:, None], 1.0, 0.0)
+    return bounded_interval(patterns, np.ones(n), level, cautious)[1:]
+
+
+@pytest.mark.parametrize("n", [2, 5, 10, 24, 41, 50, 72, 100, 200, 400, 1000])
+def test_exact_coverage_of_forced_choices_is_at_least_94_percent_at_any_rate(n):
+    """No simulation: binomial probabilities, at many rates and just beside every limit, where coverage drops."""
+    low, high = forced(n, 0.95)
+    rates = np.concatenate([np.linspace(0.001, 0.999, 999), low + 1e-9, low - 1e-9, high + 1e-9, high - 1e-9])
+    rates = rates[(rates > 0) & (rates < 1)]
+    covered = (low[:, None] <= rates) & (rates <= high[:, None])
+    coverage = (binom.pmf(np.arange(n + 1)[:, None], n, rates) * covered).sum(0)
+    assert coverage.min() >= 0.94
+    if n == 1000:
+        assert coverage[(rates >= 0.1) & (rates <= 0.9)].max() <= 0.96
+
+
+@pytest.mark.parametrize("n", [24, 50, 200, 1000])
+def test_a_cautious_interval_is_inside_a_margin_by_error_in_at_most_5_percent(n):
+    low, high = forced(n, 0.9, cautious=True)
+    for margin in np.linspace(0.01, 0.49, 97):
+        inside = (0.5 - margin < low) & (high < 0.5 + margin)
+        assert binom.pmf(np.arange(n + 1)[inside], n, 0.5 + margin).sum() <= 0.05 + 1e-9
 
 
 @pytest.mark.parametrize("n", [5, 24, 50, 200])
@@ -44,14 +90,24 @@ def test_exact_coverage_with_ties_is_at_least_94_percent_at_every_rate(n):
     _, low, high = bounded_interval(patterns, np.ones(n), 0.95)
     ways = gammaln(n + 1) - gammaln(lost + 1) - gammaln(tied + 1) - gammaln(won + 1)
     worst = 1.0
-    for rate in np.linspace(0.02, 0.98, 49):
-        for share in (0, 0.3, 0.6, 0.9, 1):
-            tie = share * 2 * min(rate, 1 - rate)
+    # Rates above one half mirror these. Near one half and all ties is where an interval is tempted to claim too much.
+    for rate in (*np.linspace(0.02, 0.5, 25), *(0.5 - np.geomspace(0.001, 0.1, 15))):
+        for share in (0, 0.3, 0.6, 0.9, 0.98, 1):
+            tie = share * 2 * rate
             win = max(rate - tie / 2, 0)
             chance = np.exp(ways + xlogy(lost, max(1 - win - tie, 0)) + xlogy(tied, tie) + xlogy(won, win))
             assert chance.sum() == pytest.approx(1)
             worst = min(worst, chance[(low <= rate + 1e-12) & (rate <= high + 1e-12)].sum())
     assert worst >= 0.94
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.1, 0.2, 0.5])
+def test_coverage_is_at_least_94_percent_where_a_few_large_groups_hold_most_of_the_variance(rate):
+    """Ten groups of 10 prompts, all alike, among 200 single prompts."""
+    sizes = np.tile([1.0] * 20 + [10], 10)
+    totals = np.where(np.random.default_rng(21).random((4000, len(sizes))) < rate, sizes, 0)
+    _, low, high = bounded_interval(totals, sizes, 0.95)
+    assert np.mean((low <= rate) & (high >= rate)) >= 0.94
 
 
 def test_coverage_in_groups_is_at_least_94_percent_where_prompts_taken_as_independent_fall_far_below():
@@ -119,17 +175,39 @@ def test_repeating_every_prompt_as_if_it_were_new_does_narrow_so_the_labels_matt
 def test_ties_make_the_interval_narrower_than_forced_choices_with_the_same_rate():
     tied, forced = estimate([0.5] * 40), estimate([1, 0] * 20)
     assert tied.high - tied.low < 0.5 * (forced.high - forced.low)
-    assert tied.high - tied.low > 3 / 40  # the rule of three: losses in up to 3/n of the prompts can hide
+    assert tied.high > 0.5 + 1.5 / 40  # the rule of three: wins in up to 3/n of the prompts can hide, each half a point
 
 
-def test_the_effective_n_is_the_design_effect_with_two_wins_and_two_losses_added():
-    """By hand: 1, 1, .5, 0 with two wins and two losses have mean .5625 and mean square residual .19140625."""
-    regular = (2.5 + 2) / 8
-    squares = 4 * (1 - regular) ** 2 + (0.5 - regular) ** 2 + 3 * regular**2
-    effective = 4 * regular * (1 - regular) / (squares / 8)
+def test_cautious_limits_have_the_effective_n_of_the_design_effect_with_two_wins_and_two_losses_added():
+    """By hand: 1, 1, .5, 0 with two wins and two losses have mean .5625 and mean square residual .21484375."""
+    effective = 4 * 0.5625 * (1 - 0.5625) / 0.21484375
     expected = proportion_confint(0.625 * effective, effective, method="beta")
-    result = estimate([1, 1, 0.5, 0])
-    assert (result.low, result.high) == pytest.approx(expected, abs=1e-12)
+    _, low, high = bounded_interval(np.array([1, 1, 0.5, 0]), np.ones(4), 0.95, cautious=True)
+    assert (low, high) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_limits_by_hand_with_groups_of_unequal_size():
+    """Groups 1 0 1, 1 and 0.5: the variance lies in groups of (27 + 1 + 1) / (9 + 1 + 1) prompts."""
+    size = 29 / 11
+    regular = (3.5 + 1.25 * size) / (5 + 2.5 * size)
+    squares = (2 - 3 * regular) ** 2 + (1 - regular) ** 2 + (0.5 - regular) ** 2
+    squares += 1.25 * (size - size * regular) ** 2 + 1.25 * (size * regular) ** 2
+    variance = squares / (5 + 2.5 * size) / 5  # of the mean of five prompts
+    effective = regular * (1 - regular) / variance
+    spread = 0.7 * 0.3 * effective
+    c = spread / (2 * spread + 20)
+    result = estimate([1, 0, 1, 1, 0.5], "aaabc")
+    assert result.value == 0.7
+    assert result.low == pytest.approx(beta.ppf(0.025, 0.7 * effective + c, 0.3 * effective + 1 - c), abs=1e-12)
+    assert result.high == pytest.approx(beta.ppf(0.975, 0.7 * effective + 1 - c, 0.3 * effective + c), abs=1e-12)
+
+
+@given(scores, st.integers(0, 39), st.booleans())
+def test_a_hair_more_of_one_score_moves_the_limits_by_a_hair(s, i, up):
+    moved = s.copy()
+    moved[i % len(s)] = np.clip(moved[i % len(s)] + (1e-9 if up else -1e-9), 0, 1)
+    before, after = estimate(s), estimate(moved)
+    assert (after.low, after.high) == pytest.approx((before.low, before.high), abs=1e-6)
 
 
 @pytest.mark.parametrize(("sweep", "low", "high"), [(1, 0.8315665, 1), (0, 0, 0.1684335)])
@@ -143,8 +221,8 @@ def test_clusters_may_be_words_numbers_or_pairs_and_are_counted():
     s = [1, 1, 0, 0.5]
     expected = estimate(s, ["a", "a", "b", "c"])
     assert expected.n == 3
-    assert expected.method == "Clopper-Pearson interval at the effective number of groups"
-    assert estimate(s).method == "Clopper-Pearson interval at the effective number of prompts"
+    assert expected.method == "beta interval at the effective number of groups"
+    assert estimate(s).method == "beta interval at the effective number of prompts"
     for labels in (np.array(["x", "x", "y", "z"]), np.array([7, 7, 1, 2]), [("p", 1), ("p", 1), 3, "3"]):
         assert estimate(s, labels) == expected
 

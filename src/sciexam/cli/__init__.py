@@ -9,7 +9,7 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from sciexam.cli import agree, author, compare, leaderboard
+from sciexam.cli import agree, author, compare, leaderboard, plan
 from sciexam.errors import SciexamError, redacted
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command("compare")(compare.compare)
 app.command("report")(compare.report)
+app.command("plan")(plan.plan)
 app.command("agree")(agree.agree)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("check")(author.check)

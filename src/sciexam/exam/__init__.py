@@ -91,7 +91,11 @@ def agree(
         )
         sitting = Sitting(plan, ledger, threading.Event(), None, retry_invalid=False, recorded_only=True)
         manifest = _hold(sitting, plan, models, ledger)
-        evidence = read_facts(plan, ledger, sitting.calls, sitting.skipped)
+        try:
+            evidence = read_facts(plan, ledger, sitting.calls, sitting.skipped)
+        except UsageError as error:
+            again = f"sciexam compare {' '.join(plan.contestants)} --judge NAME"
+            raise UsageError(f"{error}; `{again}` asks for what is missing") from None
         if not named:  # nobody wants to be told of the judges that were never asked
             evidence = replace(evidence, benches=[bench for bench in evidence.benches if not bench.silent])
         found = build_agreement(evidence)

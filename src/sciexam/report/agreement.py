@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -32,6 +32,7 @@ from sciexam.types import Kind, Prompt
 SCHEMA = "sciexam/agreement/1"
 LEVEL = 0.95
 HUMANS, JUDGES, EVERYONE = "annotators", "judges", "everyone"
+SCORES: Mapping[Hashable, float] = {-1.0: 0.0, 0.0: 0.5, 1.0: 1.0, None: 0.5}  # of a majority's side, or of none
 ItemKey = tuple[str, str, str, int]  # a, b, prompt, sample
 
 
@@ -284,7 +285,7 @@ def _raters(members: Sequence[Votes], prompts: Mapping[str, Prompt]) -> Iterator
         removed = alpha_if_removed(sides, "nominal", clusters, LEVEL)
         found = dawid_skene(sides)
         if not isinstance(found, Undefined):
-            reliability = [float(share) for share in found.reliability]
+            reliability = [float(share) for share in found.accuracy]
     for member, without, share in zip(members, removed, reliability, strict=True):
         yield RaterRow(member.rater, member.kind, len(member.sides), without, share)
 
@@ -297,7 +298,7 @@ def _majority(a: str, b: str, group: str, members: Sequence[Votes], prompts: Map
         return Majority(a, b, group, 0, 0, 0, none, none, none)
     sides = _matrix([member.sides for member in members], items)
     vote = majority_vote(sides)
-    scores = [0.5 if label is None else (1 + float(label)) / 2 for label in vote.labels]
+    scores = [SCORES[label] for label in vote.labels]
     judging = [member for member in members if any(item[:2] == (a, b) for item in member.sides)]
     return Majority(
         a=a,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import Bench, Evidence
+from sciexam.report.lengths import Words, control_lengths, words_of
 from sciexam.report.record import Answer, Category, Figure, Item, Length, Opinion, Pair, Pairs, Report
 from sciexam.report.scores import Score, clusters_of, lost_samples, scores_of, used_of, values_of
 from sciexam.stats import (
@@ -32,13 +33,14 @@ LEVEL = 0.95
 def build(evidence: Evidence) -> Report:
     """The report of a evidence: every pair of contestants by every bench, Holm-corrected over all of them."""
     by_bench = {bench.name: scores_of(evidence, bench) for bench in evidence.benches}
+    lengths = _lengths(evidence, by_bench)
     scored = {
         (a, b, bench.name): (by_bench[bench.name][a, b], bench) for a, b in evidence.pairs for bench in evidence.benches
     }
     p_values = [_p_value(scores, evidence.seed) for scores, _ in scored.values()]
     corrected = holm(p_values)
     pairs = Pairs(
-        _pair(evidence, bench, a, b, scores, p, p_holm)
+        _pair(evidence, bench, a, b, scores, p, p_holm, lengths[a, b, bench.name])
         for ((a, b, _), (scores, bench)), p, p_holm in zip(scored.items(), p_values, corrected, strict=True)
     )
     return Report(
@@ -73,7 +75,14 @@ def _verdict_counts(evidence: Evidence, bench: Bench, a: str, b: str) -> dict[st
 
 
 def _pair(
-    evidence: Evidence, bench: Bench, a: str, b: str, scores: Sequence[Score], p: float | None, p_holm: float | None
+    evidence: Evidence,
+    bench: Bench,
+    a: str,
+    b: str,
+    scores: Sequence[Score],
+    p: float | None,
+    p_holm: float | None,
+    length: Length | None,
 ) -> Pair:
     used = used_of(scores)
     values, clusters = values_of(used), clusters_of(s.prompt for s in used)
@@ -98,7 +107,7 @@ def _pair(
         preference=_preference(bench, used),
         order_consistency=_consistency(bench, used),
         position_bias=_bias(bench, used),
-        length=_length(evidence, a, b, used),
+        length=length,
         planned=len(scores),
         used=len(used),
         invalid=counts["invalid"],
@@ -169,21 +178,29 @@ def _bias(bench: Bench, used: Sequence[Score]) -> Figure:
     )
 
 
-def _length(evidence: Evidence, a: str, b: str, used: Sequence[Score]) -> Length | None:
-    if not used:
-        return None
-    words = {
-        name: [
-            _mean_of(len(evidence.responses[name, s.prompt.id, x.sample].text.split()) for x in s.battles) for s in used
-        ]
-        for name in (a, b)
-    }
-    difference = [right - left for left, right in zip(words[a], words[b], strict=True)]
+def _lengths(
+    evidence: Evidence, by_bench: Mapping[str, Mapping[tuple[str, str], Sequence[Score]]]
+) -> dict[tuple[str, str, str], Length | None]:
+    """What length does, for each pair and bench; all pairs of a bench share one fit."""
+    words = words_of(evidence)
+    found: dict[tuple[str, str, str], Length | None] = {}
+    for bench, scores in by_bench.items():
+        used = {pair: used_of(listed) for pair, listed in scores.items()}
+        controlled = control_lengths(used, words, LEVEL).win_rates
+        for (a, b), kept in used.items():
+            found[a, b, bench] = _length(words, a, b, kept, controlled[a, b]) if kept else None
+    return found
+
+
+def _length(words: Words, a: str, b: str, used: Sequence[Score], controlled: Figure) -> Length:
+    own, other = [words[b, s.prompt.id] for s in used], [words[a, s.prompt.id] for s in used]
+    difference = [right - left for left, right in zip(other, own, strict=True)]
     return Length(
-        a=_mean_of(words[a]),
-        b=_mean_of(words[b]),
+        a=_mean_of(other),
+        b=_mean_of(own),
         difference=_mean_of(difference),
         longer_wins=longer_wins(values_of(used), difference, clusters_of(s.prompt for s in used), LEVEL),
+        controlled=controlled,
     )
 
 

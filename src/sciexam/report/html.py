@@ -165,6 +165,8 @@ def _figures(report: Report, pair: Pair) -> Iterator[tuple[str, str, str]]:
         words = f"{pair.length.b:.0f} against {pair.length.a:.0f}"
         yield "Mean words", words, f"{pair.b} writes {_difference(pair.length.difference)}"
         yield _figure("Longer answer wins", pair.length.longer_wins, "of the prompts with a winner and a longer answer")
+        reading = f"of {pair.b} had its answers been as long; an adjustment, for length can be quality"
+        yield _figure("Length-controlled win rate", pair.length.controlled, reading)
 
 
 def _figure(name: str, figure: Figure, reading: str) -> tuple[str, str, str]:

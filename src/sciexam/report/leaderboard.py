@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from sciexam.report.build import field_of
 from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import Bench, Evidence
+from sciexam.report.lengths import control_lengths, words_of
 from sciexam.report.record import Calls, Figure, plain
 from sciexam.report.scores import Score, clusters_of, scores_of, used_of, values_of
 from sciexam.report.tables import Table, to_csv
@@ -16,15 +18,14 @@ from sciexam.stats import (
     Estimate,
     Undefined,
     bradley_terry,
-    length_controlled,
     order_consistency,
     win_rate,
 )
 from sciexam.stats.ratings import Ratings, Standing
-from sciexam.types import Prompt
 
 SCHEMA = "sciexam/leaderboard/1"
 LEVEL = 0.95
+IS_BASELINE = Undefined("it is the baseline")
 HARMLESS = 0.05  # a null contestant whose win rate may exceed it has gamed the judge
 By = Mapping[tuple[str, str], Sequence[Score]]
 
@@ -89,8 +90,8 @@ class Leaderboard:
 
     @property
     def incomplete(self) -> bool:
-        """Whether a call failed, so that the same command has something left to do."""
-        return self.failed > 0
+        """Whether a call failed, or no verdict is usable."""
+        return self.failed > 0 or not any(row.battles for row in self.rows)
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -122,7 +123,7 @@ class Leaderboard:
 
     def tables(self) -> list[Table]:
         """What the console and Markdown print."""
-        return [_table(self, one) for one in self.standings]
+        return [*_tables(self)]
 
 
 def build_leaderboard(evidence: Evidence, baseline: str, null: str) -> Leaderboard:
@@ -162,15 +163,12 @@ class _Board:
 
     def __init__(self, evidence: Evidence, bench: Bench, baseline: str, null: str):
         self._evidence, self._bench, self._baseline, self._null = evidence, bench, baseline, null
-        self._words: dict[tuple[str, str], list[int]] = {}
-        for (name, prompt, _), response in evidence.responses.items():
-            if response.reply.status == "ok":
-                self._words.setdefault((name, prompt), []).append(len(response.text.split()))
+        self._words = words_of(evidence)
 
     def standings(self, category: str | None, scores: By) -> Standings:
         used = {pair: used_of(listed) for pair, listed in scores.items()}
         rated = self._ratings(used)
-        controlled = self._length_controlled(used)
+        controlled = control_lengths(used, self._words, LEVEL)
         ranked = {one.name: one for one in rated.standings} if isinstance(rated, Ratings) else {}
         why = rated if isinstance(rated, Undefined) else Undefined("it has no battle")
         rows = [
@@ -178,9 +176,11 @@ class _Board:
         ]
         if self._null not in self._evidence.contestants:
             rows.append(_not_judged(self._null))
-        rows.sort(key=lambda row: row.rank if row.rank is not None else len(rows) + 1)
-        cycles = rated.cycles if isinstance(rated, Ratings) else ()
-        return Standings(category, tuple(rows), tuple(" beats ".join((*c, c[0])) for c in cycles), controlled.slope)
+        rows.sort(key=_place)
+        cycles = rated.intransitivity.certain if isinstance(rated, Ratings) else ()
+        return Standings(
+            category, tuple(rows), tuple(" beats ".join(map(str, (*c, c[0]))) for c in cycles), controlled.slope
+        )
 
     def _ratings(self, used: By) -> Ratings | Undefined:
         rows = [(a, b, 1 - value, s.prompt) for (a, b), listed in used.items() for s, value in _valued(listed)]
@@ -197,19 +197,6 @@ class _Board:
             seed=self._evidence.seed,
         )
 
-    def _length_controlled(self, used: By) -> Any:
-        rows = [
-            (value, self._length(b, s.prompt), self._length(a, s.prompt), (a, b), s.prompt)
-            for (a, b), listed in used.items()
-            for s, value in _valued(listed)
-        ]
-        values, own, other, pairs, prompts = zip(*rows, strict=True) if rows else ((), (), (), (), ())
-        return length_controlled(values, own, other, pairs, clusters_of(prompts), level=LEVEL)
-
-    def _length(self, name: str, prompt: Prompt) -> float:
-        lengths = self._words[name, prompt.id]
-        return sum(lengths) / len(lengths)
-
     def _row(
         self,
         name: str,
@@ -220,9 +207,8 @@ class _Board:
     ) -> Row:
         mine = [s for pair, listed in used.items() if name in pair for s in listed]
         against = self._baseline, name
-        is_baseline = Undefined("it is the baseline")
         own = used.get(against, ())
-        lengths = [length for (who, _), listed in self._words.items() if who == name for length in listed]
+        lengths = [words for (who, _), words in self._words.items() if who == name]
         return Row(
             contestant=name,
             rank=standing.rank if standing else None,
@@ -230,8 +216,8 @@ class _Board:
             rank_high=standing.rank_high if standing else None,
             tie_group=standing.tie_group if standing else None,
             rating=standing.rating if standing else why,
-            win_rate=is_baseline if name == self._baseline else _rate(own),
-            length_controlled=is_baseline
+            win_rate=IS_BASELINE if name == self._baseline else _rate(own),
+            length_controlled=IS_BASELINE
             if name == self._baseline
             else controlled.get(against, Undefined("no prompt has a usable verdict")),
             order_consistency=self._consistency(mine),
@@ -253,6 +239,13 @@ class _Board:
 def _failed(evidence: Evidence, bench: Bench) -> int:
     answers = sum(response.reply.status == "failed" for response in evidence.responses.values())
     return answers + sum(verdict.status == "failed" for _, verdict in bench.verdicts)
+
+
+def _place(row: Row) -> float:
+    """Where a row stands: by rank, or in the middle of its possible ranks; who has none comes last."""
+    if row.rank is not None:
+        return row.rank
+    return math.inf if row.rank_low is None or row.rank_high is None else (row.rank_low + row.rank_high) / 2
 
 
 def _valued(used: Sequence[Score]) -> Iterator[tuple[Score, float]]:
@@ -294,37 +287,61 @@ def _caveats(whole: Standings, null: str) -> Iterator[str]:
 # ---------------------------------------------------------------- in words
 
 
-def _table(board: Leaderboard, one: Standings) -> Table:
-    head = ("rank", "contestant", "rating", "win rate", "length-controlled", "orders agree", "words", "prompts")
-    title = board.title if one.category is None else f"{board.by}: {one.category}"
-    return Table(title, head, [_cells(row) for row in one.rows], tuple(_reading(board, one)))
+def _tables(board: Leaderboard) -> Iterator[Table]:
+    whole, *sliced = board.standings
+    head = ("rank", "contestant", "rating", "win rate", "at equal length", "orders agree", "words", "n")
+    yield Table(board.title, head, [_cells(row) for row in whole.rows], tuple(_reading(board, whole)))
+    if sliced:
+        rows = [
+            (
+                one.category or "",
+                row.contestant,
+                _rank(row),
+                _points(row.rating),
+                _short(row.win_rate),
+                str(row.prompts),
+            )
+            for one in sliced
+            for row in one.rows
+        ]
+        yield Table(f"By {board.by}", (board.by, "contestant", "rank", "rating", "win rate", "n"), rows)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    rank = "n/a" if row.rank_low is None else f"{row.rank_low}-{row.rank_high}"
-    if row.rank_low == row.rank_high and row.rank_low is not None:
-        rank = str(row.rank_low)
-    rating = row.rating
-    points = f"{rating.value:.0f} [{rating.low:.0f}, {rating.high:.0f}]" if isinstance(rating, Estimate) else "n/a"
     rates = (row.win_rate, row.length_controlled, row.order_consistency)
     words = "n/a" if row.words is None else f"{row.words:.0f}"
-    return (rank, row.contestant, points, *map(_short, rates), words, str(row.prompts))
+    return (_rank(row), row.contestant, _points(row.rating), *map(_short, rates), words, str(row.prompts))
+
+
+def _rank(row: Row) -> str:
+    if row.rank_low is None:
+        return "n/a"
+    return str(row.rank_low) if row.rank_low == row.rank_high else f"{row.rank_low}-{row.rank_high}"
+
+
+def _points(rating: Figure) -> str:
+    if isinstance(rating, Undefined):
+        return "n/a"
+    interval = "" if rating.low == rating.high else f" [{rating.low:.0f}, {rating.high:.0f}]"
+    return f"{rating.value:.0f}{interval}"
 
 
 def _short(figure: Figure) -> str:
     return str(figure) if isinstance(figure, Estimate) else "n/a"
 
 
-def _reading(board: Leaderboard, one: Standings) -> Iterator[str]:
-    if one.category is None:
-        yield (
-            f"Ranks that {board.level:.0%} of draws allow. Rating: {board.baseline} stands at 1000, and 400 points "
-            f"more are ten wins for one loss. Win rates are against {board.baseline}, ties half."
-        )
-    reasons = {
-        f"{row.contestant}: {figure.why}."
-        for row in one.rows
-        for figure in (row.rating, row.win_rate, row.length_controlled, row.order_consistency)
-        if isinstance(figure, Undefined) and figure.why != "it is the baseline"
-    }
-    yield from sorted(reasons)
+def _reading(board: Leaderboard, whole: Standings) -> Iterator[str]:
+    yield (
+        f"Ranks that {board.level:.0%} of draws allow. Rating: {board.baseline} stands at 1000, and 400 points more "
+        f"are ten wins for one loss. Win rates are against {board.baseline}, ties half."
+    )
+    reasons: dict[str, list[str]] = {}
+    for row in whole.rows:
+        for figure in (row.rating, row.win_rate, row.length_controlled, row.order_consistency):
+            if isinstance(figure, Undefined) and figure != IS_BASELINE:
+                names = reasons.setdefault(figure.why, [])
+                if row.contestant not in names:
+                    names.append(row.contestant)
+    for why, names in reasons.items():
+        who = "all" if len(names) == len(whole.rows) > 1 else ", ".join(names)
+        yield f"n/a for {who}: {why}."

@@ -29,12 +29,16 @@ class Calls:
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """Words of the answers, and how often the longer one won. `difference` is b's mean minus a's."""
+    """Words of the answers, and how often the longer one won. `difference` is b's mean minus a's.
+
+    `controlled` is b's win rate at equal length, from one fit over all pairs by this judge.
+    """
 
     a: float
     b: float
     difference: float
     longer_wins: Figure
+    controlled: Figure
 
 
 @dataclass(frozen=True, slots=True)

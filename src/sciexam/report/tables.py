@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+WIDE = 110  # columns from which an interval stands beside its value, and not below it
+_ESTIMATE = re.compile(r"[-\d.]+ \[[-\d.]+, [-\d.]+\]")
+LONGEST = 20  # columns that a word may claim in a table that is too wide
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a spreadsheet recognises what it would run
 
 
@@ -39,11 +43,13 @@ def print_tables(tables: Iterable[Table], console: Console) -> None:
         console.print(text_for(console, table.title, "bold"))
         if table.rows:
             grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-            for name in table.head:
-                grid.add_column(Words(name), overflow="fold")
-            for row in table.rows:
-                grid.add_row(*(text_for(console, cell) for cell in row))
-            console.print(Padding(grid, (0, 0, 0, 2)))
+            shown = [[_estimate(cell, console) or text_for(console, cell) for cell in row] for row in table.rows]
+            for name, column in zip(table.head, zip(*shown, strict=True), strict=True):
+                least = max(len(part) for cell in (Words(name), *column) for part in _unbroken(cell))
+                grid.add_column(Words(name), overflow="fold", min_width=min(least, LONGEST))
+            for row in shown:
+                grid.add_row(*row)
+            console.print(grid)
         for note in table.notes:
             console.print(Padding(text_for(console, note, "dim"), (0, 0, 0, 2)))
         console.print()
@@ -89,6 +95,22 @@ def text_for(console: Console, text: str, style: str = "") -> Text:
 
     encoding = console.encoding
     return Text(one_line(text).encode(encoding, "replace").decode(encoding), style)
+
+
+def _estimate(cell: str, console: Console) -> Text | None:
+    """An estimate with its interval beside it, or below it and without leading zeros where the terminal is narrow."""
+    from rich.text import Text
+
+    if not _ESTIMATE.fullmatch(cell):
+        return None
+    value, interval = cell.split(" ", 1)
+    below = re.sub(r"(?<!\d)0\.", ".", interval)
+    return Text(cell if console.width >= WIDE else f"{value}\n{below}", no_wrap=True)
+
+
+def _unbroken(text: Text) -> list[str]:
+    """What a narrow column must not break: lines of estimates, and words."""
+    return text.plain.split("\n") if text.no_wrap else text.plain.split() or [""]
 
 
 def _cell(value: object) -> object:

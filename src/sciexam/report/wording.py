@@ -48,6 +48,7 @@ def undefined(pair: Pair) -> dict[str, str]:
     }
     if pair.length is not None:
         named["longer answer wins"] = pair.length.longer_wins
+        named["length-controlled win rate"] = pair.length.controlled
     why = {name: figure.why for name, figure in named.items() if isinstance(figure, Undefined)}
     if pair.p_value is None:
         why["p-value"] = "no prompt has a score to test"
@@ -120,6 +121,7 @@ def figures(pair: Pair) -> list[str]:
     if pair.length is not None:
         found.append(f"mean words {pair.length.a:.0f} ({pair.a}) and {pair.length.b:.0f} ({pair.b})")
         found.append(f"longer answer wins {value(pair.length.longer_wins)}")
+        found.append(f"length-controlled win rate {value(pair.length.controlled)}")
     if pair.bounds is not None:
         found.append(f"bounds [{pair.bounds[0]:.2f}, {pair.bounds[1]:.2f}]")
     return found
@@ -140,7 +142,7 @@ def methods(report: Report) -> tuple[str, ...]:
     made: dict[str, None] = {}
     for pair in report.pairs:
         figures = [pair.win_rate, pair.preference, pair.order_consistency, pair.position_bias]
-        figures += [pair.length.longer_wins] if pair.length else []
+        figures += [pair.length.longer_wins, pair.length.controlled] if pair.length else []
         figures += [category.win_rate for category in pair.categories]
         made |= {figure.method: None for figure in figures if isinstance(figure, Estimate)}
     return tuple(made)

@@ -19,6 +19,7 @@ def win_rate(
     `scores`, shape (n,): one score in [0, 1] for each prompt, already averaged over its orders, samples and judges.
     `clusters`: one label for each prompt; prompts with one label are one unit. Default: each prompt is its own.
     The interval is `sciexam.stats.mean.bounded_interval`, also for a clean sweep; win_rate(1 - scores) is its mirror.
+    At level .95 it covers 94-96 % with some hundred prompts and more, and at least 94 % with fewer (docs/coverage.md).
     Undefined for no prompt and for one unit. Raises ValueError for scores outside [0, 1], NaN, lengths that differ.
     """
     return mean(unit_scores(scores), clusters, level, low=0.0, high=1.0)

@@ -1,0 +1,185 @@
+"""How often the intervals and rank ranges of `sciexam.stats.ratings.bradley_terry` hold the truth.
+
+    python benchmarks/coverage_ratings.py --runs 10000 --seed 0
+
+Prints a Markdown section: coverage of the 95 % intervals of ratings relative to the baseline, and of rank ranges.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciexam.stats.davidson import fit
+from sciexam.stats.estimate import Estimate
+from sciexam.stats.ratings import bradley_terry
+
+Floats = NDArray[np.float64]
+
+FLOOR = 0.94
+DRAWS = 400  # for the rank ranges; the shipped default is 10,000
+SAMPLE = 400_000  # prompts that stand for infinitely many
+
+ABOUT = """\
+## Ratings: Bradley-Terry with Davidson's ties
+
+Each row: {runs:,} simulated boards, made by `{command}`; the shipped function with {draws} draws. A coverage below .94
+is in bold. **Ratings**: the share of intervals, of all contestants against the baseline, that hold the true rating, and
+the mean width in points; **least**: the same for the contestant with the lowest share. **Rank ranges**: the share of
+contestants whose range holds the true rank; **width**: the mean number of ranks in it. **all**: the share of boards on
+which all ranges do. **No rating**: the share of contestants without a finite rating, not counted elsewhere.
+
+Contestants are evenly spaced over 1.2 log strengths (208 points), two equals tie in 20 % of battles, and the baseline
+is the second weakest. Every prompt moves each contestant's strength by a normal deviate of sd 0.7, so that the truth is
+the fit to infinitely many prompts.
+
+- **one battle**: each pair meets once on each prompt.
+- **three judges**: three verdicts on each pair and prompt, in one cluster.
+- **two orders**: each pair twice on each prompt, the scores averaged: 0, 1/4, 1/2, 3/4 or 1.
+- **near equals**: as one battle, over 0.03 log strengths.
+- **far apart**: as one battle, over 4 log strengths.
+- **sparse**: one pair, chosen at random, on each prompt, five times as many prompts as the row says.
+- **newcomer**: as one battle, but the strongest contestant was met on 20 prompts only.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    name: str
+    contestants: tuple[int, ...]
+    spread: float = 1.2
+    verdicts: int = 1
+    averaged: bool = False
+    sparse: bool = False
+    newcomer: bool = False
+    sd: float = 0.7
+
+
+SCENARIOS = (
+    Scenario("one battle", (4, 8)),
+    Scenario("three judges", (4,), verdicts=3),
+    Scenario("two orders", (4,), verdicts=2, averaged=True),
+    Scenario("near equals", (5,), spread=0.03),
+    Scenario("far apart", (4,), spread=4.0),
+    Scenario("sparse", (4, 8), sparse=True),
+    Scenario("newcomer", (4,), newcomer=True),
+)
+SIZES = (50, 200, 1000)
+NU = 0.5  # nu / (2 + nu) = 20 % ties between equals
+NEWCOMER = 20
+
+
+def chances(scenario: Scenario, k: int, prompts: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """P(a wins) and P(tie) for each prompt and each pair (a < b), shape (prompts, pairs)."""
+    a, b = np.triu_indices(k, 1)
+    strength = np.linspace(scenario.spread / 2, -scenario.spread / 2, k)
+    moved = strength + scenario.sd * rng.standard_normal((prompts, k))
+    half = np.exp((moved[:, a] - moved[:, b]) / 2)
+    over = 1 / (half + 1 / half + NU)
+    return half * over, NU * over
+
+
+def truth(scenario: Scenario, k: int, prompts: int) -> Floats:
+    """The strengths that infinitely many prompts would give, by the expected points and ties of many."""
+    win, tie = (p.mean(0) for p in chances(scenario, k, SAMPLE // k, np.random.default_rng(8)))
+    if scenario.averaged:
+        # Two verdicts with probabilities w, t, l average to a tie of weight 1 - |w1 + t1/2 + w2 + t2/2 - 1|.
+        wins, ties = chances(scenario, k, SAMPLE // k, np.random.default_rng(8))
+        losses = 1 - wins - ties
+        tie = (ties**2 + 2 * wins * losses + ties * (wins + losses)).mean(0)
+        win = (wins + ties / 2).mean(0) - tie / 2
+    a, b = np.triu_indices(k, 1)
+    weight = np.ones(len(a))
+    if scenario.newcomer:
+        weight[a == 0] = NEWCOMER / prompts
+    met, points = np.zeros((k, k)), np.zeros(k)
+    met[a, b] = met[b, a] = weight
+    np.add.at(points, a, weight * (win + tie / 2))
+    np.add.at(points, b, weight * (1 - win - tie / 2))
+    return fit(met, points, (weight * tie).sum()).strengths
+
+
+def battles(
+    scenario: Scenario, k: int, prompts: int, rng: np.random.Generator
+) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats, NDArray[np.intp]]:
+    """a, b, a's score and the prompt of each battle of one board."""
+    prompts = prompts * 5 if scenario.sparse else prompts
+    a, b = np.triu_indices(k, 1)
+    win, tie = chances(scenario, k, prompts, rng)
+    u = rng.random((scenario.verdicts, *win.shape))
+    score = np.where(u < win, 1.0, np.where(u < win + tie, 0.5, 0.0))
+    score = score.mean(0, keepdims=True) if scenario.averaged else score
+    seen = np.ones(win.shape, dtype=np.bool_)
+    if scenario.sparse:
+        seen = np.arange(len(a)) == rng.integers(0, len(a), prompts)[:, None]
+    if scenario.newcomer:
+        seen = (a > 0) | (np.arange(prompts) < NEWCOMER)[:, None]
+    prompt, pair = np.nonzero(np.broadcast_to(seen, win.shape))
+    kept = score[:, prompt, pair].ravel()
+    times = len(score)
+    return np.tile(a[pair], times), np.tile(b[pair], times), kept, np.tile(prompt, times)
+
+
+def section(runs: int, seed: int) -> Iterator[str]:
+    command = f"python benchmarks/coverage_ratings.py --runs {runs} --seed {seed}"
+    yield ABOUT.format(runs=runs, draws=DRAWS, command=command)
+    yield (
+        "| scenario | contestants | prompts | ratings | least | width, points "
+        "| rank ranges | least | width | all | no rating |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
+    for scenario in SCENARIOS:
+        for k in scenario.contestants:
+            for prompts in SIZES:
+                yield row(scenario, k, prompts, runs, seed)
+
+
+def row(scenario: Scenario, k: int, prompts: int, runs: int, seed: int) -> str:
+    rng = np.random.default_rng(seed)
+    baseline = k - 2
+    true = truth(scenario, k, prompts)
+    gaps, ranks = true - true[baseline], np.argsort(np.argsort(-true)) + 1
+    held, rated, widths = np.zeros(k), np.zeros(k), 0.0
+    placed, boards, ranges = np.zeros(k), 0, 0.0
+    for _ in range(runs):
+        a, b, score, prompt = battles(scenario, k, prompts, rng)
+        board = bradley_terry(a, b, score, prompt, baseline=baseline, draws=DRAWS)
+        by_name = sorted(board.standings, key=lambda standing: standing.name)
+        low, high = np.array([(s.rank_low, s.rank_high) for s in by_name]).T
+        inside = (low <= ranks) & (ranks <= high)
+        placed += inside
+        boards += int(inside.all())
+        ranges += float((high - low + 1).mean())
+        for standing in by_name:
+            i, rating = int(standing.name), standing.rating
+            if i != baseline and isinstance(rating, Estimate) and board.anchor == baseline:
+                points = 1000 + 400 / np.log(10) * gaps[i]
+                rated[i] += 1
+                held[i] += rating.low <= points <= rating.high
+                widths += rating.high - rating.low
+    others = np.arange(k) != baseline
+    share = held[others] / np.maximum(rated[others], 1)
+    missing = 1 - rated.sum() / ((k - 1) * runs)
+    return (
+        f"| {scenario.name} | {k} | {prompts} | {shown(held.sum() / rated.sum())} | {shown(share.min())} "
+        f"| {widths / rated.sum():.0f} | {shown(placed.sum() / (k * runs))} | {shown(placed.min() / runs)} "
+        f"| {ranges / runs:.2f} | {boards / runs:.3f} | {missing:.2%} |"
+    )
+
+
+def shown(coverage: float) -> str:
+    text = f"{coverage:.3f}"
+    return f"**{text}**" if coverage < FLOOR else text
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    for line in section(options.runs, options.seed):
+        print(line, flush=True)

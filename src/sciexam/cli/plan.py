@@ -1,0 +1,82 @@
+"""`sciexam plan`: what a comparison could find and would cost, before it is paid for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sciexam.cli.options import AsJson, Orders, Results, StorePath, SuiteName, chosen_suite
+
+
+def plan(
+    contestants: Annotated[
+        list[str] | None,
+        typer.Argument(help="Two or more contestants of the suite, or files of answers.  [default: the suite's]"),
+    ] = None,
+    suite: SuiteName = None,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option("--judge", "-j", help="As `sciexam compare` takes it; repeatable.  [default: the suite's]"),
+    ] = None,
+    effect: Annotated[
+        float | None, typer.Option(help="The win rate to find, such as 0.55: says how many prompts it takes.")
+    ] = None,
+    budget: Annotated[float | None, typer.Option(help="USD to spend: says what they buy.")] = None,
+    prompts: Annotated[int | None, typer.Option(help="A number of prompts to look at besides.")] = None,
+    orders: Annotated[
+        Orders | None, typer.Option(help="Look at both orders of each pair, or at one.  [default: each of the two]")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Answers a contestant and prompt.  [default: the suite's]")
+    ] = None,
+    power: Annotated[float, typer.Option(help="The probability with which the effect is to be found.")] = 0.8,
+    labels: Annotated[
+        int | None, typer.Option(help="Prompts that people label: says what the judge adds to them.")
+    ] = None,
+    store: StorePath = None,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Which win rate so many prompts find, and what they cost: before anything is asked or paid.
+
+    Verdicts that the ledger holds on these contestants are the pilot; without any, what is assumed is said. No model is
+    called, and nothing is written.
+    """
+    from sciexam.exam.planning import plan_ahead
+
+    chosen, names = chosen_suite(suite, contestants or [], None, None, judge or [])
+    outlook = plan_ahead(
+        chosen,
+        *names,
+        judges=judge or (),
+        orders=orders.value if orders else None,
+        prompts=prompts,
+        samples=samples,
+        effect=effect,
+        budget=budget,
+        power=power,
+        labels=labels,
+        store=store,
+        results=results,
+        typed=_typed(contestants or [], suite, judge or [], store, results),
+    )
+    if as_json:
+        print(json.dumps(outlook.to_json(), indent=1, allow_nan=False))
+        return
+    from rich.console import Console
+
+    from sciexam.report.outlook_text import print_outlook
+
+    print_outlook(outlook, Console(highlight=False))
+
+
+def _typed(contestants: list[str], suite: str | None, judges: list[str], store: str | None, results: Path) -> list[str]:
+    """What was typed here and `sciexam compare` takes too."""
+    words = list(contestants)
+    words += ["--suite", suite] if suite else []
+    words += [word for judge in judges for word in ("--judge", judge)]
+    words += ["--store", store] if store else []
+    return words + (["--results", str(results)] if results != Path("results") else [])

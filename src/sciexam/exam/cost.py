@@ -1,0 +1,152 @@
+"""What a design costs: calls, tokens and dollars, as the ledger measured them or else from the length of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sciexam.battles import present
+from sciexam.exam.pilot import Marker, Pilot
+from sciexam.judges import JUDGE_GENERATION
+from sciexam.judges.rendering import JudgeTemplate
+from sciexam.judges.settings import EndpointJudge, JudgeSpec, ScriptedJudge
+from sciexam.models.recorded import read_responses
+from sciexam.models.settings import Scripted
+from sciexam.report.outlook import Cost, Orders, Rate
+from sciexam.suite import Suite
+from sciexam.types import Comparison, Reply, Response
+
+CHARACTERS = 4  # of English text that make about one token
+RENDERED = 20  # comparisons that a judge's prompt is measured on
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Someone who is called: a contestant (`samples` times a prompt) or a judge (for each pair, sample and order).
+
+    `stored`: results in the ledger by orders; those of a contestant are the same for all.
+    """
+
+    rate: Rate
+    pairs: int = 1
+    repeats: int = 1
+    sees_order: bool = False
+    stored: Mapping[Orders, int] | None = None
+
+    def calls(self, prompts: int, orders: Orders, samples: int) -> int:
+        seen = 2 if self.sees_order and orders == "both" else 1
+        return prompts * samples * self.pairs * seen * self.repeats
+
+    def kept(self, prompts: int, orders: Orders, samples: int) -> int:
+        return min((self.stored or {}).get(orders, 0), self.calls(prompts, orders, samples))
+
+
+def cost_of(parties: Iterable[Party], prompts: int, orders: Orders, samples: int) -> Cost:
+    """All calls of a design, and those that are left once the stored ones are taken off."""
+    made: dict[Literal["answers", "verdicts"], int] = {"answers": 0, "verdicts": 0}
+    read = written = 0.0
+    usd: float | None = 0.0
+    left: float | None = 0.0
+    stored = 0
+    for party in parties:
+        rate, calls, kept = party.rate, party.calls(prompts, orders, samples), party.kept(prompts, orders, samples)
+        made[rate.what] += calls
+        stored += kept
+        read += calls * rate.input_tokens
+        written += calls * rate.output_tokens
+        usd = None if usd is None or rate.usd is None else usd + calls * rate.usd
+        left = None if left is None or rate.usd is None else left + (calls - kept) * rate.usd
+    return Cost(made["answers"], made["verdicts"], read, written, usd, stored, left)
+
+
+def parties_of(suite: Suite, contestants: Sequence[str], markers: Sequence[Marker], pilot: Pilot | None) -> list[Party]:
+    """Everyone who is called, with what a call takes. What is recorded or measured offline takes none."""
+    lengths = {name: _answer_tokens(suite, name, pilot) for name in contestants}
+    known = [tokens for tokens in lengths.values() if tokens is not None]
+    pairs = len(contestants) * (len(contestants) - 1) // 2
+    return [
+        *(_contestant(suite, name, pilot, known) for name in contestants if not is_recorded(suite, name)),
+        *(_judge(suite, marker, pilot, pairs, known) for marker in markers if marker.model is not None),
+    ]
+
+
+def is_recorded(suite: Suite, name: str) -> bool:
+    return getattr(suite.models[name], "responses", None) is not None
+
+
+def _contestant(suite: Suite, name: str, pilot: Pilot | None, known: Sequence[float]) -> Party:
+    spec = suite.models[name]
+    model = "scripted" if isinstance(spec, Scripted) else getattr(spec, "model", name)
+    replies = [r.reply for r in _responses(pilot, name)]
+    measured = _measured(replies)
+    if measured is None:
+        asked = sum(len(p.text) for p in suite.prompts) / len(suite.prompts) + len(getattr(spec, "system", None) or "")
+        limit = suite.generation_of(name).max_tokens
+        answer = sum(known) / len(known) if known else limit
+        how = f"answers of {'the length of those at hand' if known else f'{limit:,} tokens, their limit'}"
+        measured = asked / CHARACTERS, answer, f"an estimate: {CHARACTERS} characters a token, {how}"
+    usable = sum(reply.status == "ok" for reply in replies)
+    return Party(_rate(suite, name, "answers", model, measured), stored=dict.fromkeys(("both", "one", "own"), usable))
+
+
+def _judge(suite: Suite, marker: Marker, pilot: Pilot | None, pairs: int, known: Sequence[float]) -> Party:
+    measured = _measured(pilot.said.get(marker.name, ())) if pilot else None
+    if measured is None:
+        spec = suite.judge_spec(marker.name) if isinstance(marker.spec, str) else None
+        limit = getattr(getattr(spec, "generation", None), "max_tokens", None) or JUDGE_GENERATION.max_tokens
+        read = _rendered(suite, spec, pilot, sum(known) / len(known) if known else suite.generation.max_tokens)
+        how = f"an estimate: {CHARACTERS} characters a token, replies of {limit:,} tokens, their limit"
+        measured = read / CHARACTERS, float(limit), how
+    rate = _rate(suite, marker.name, "verdicts", marker.model or marker.name, measured)
+    stored = pilot.stored(marker.name) if pilot else None
+    return Party(rate, pairs, marker.repeats, marker.sees_order, stored)
+
+
+def _rate(
+    suite: Suite, who: str, what: Literal["answers", "verdicts"], model: str, measured: tuple[float, float, str]
+) -> Rate:
+    asked, said, basis = measured
+    price = suite.prices.get(model)
+    usd = None if price is None else (asked * price.input + said * price.output) / 1e6
+    return Rate(who, what, model, asked, said, basis, usd)
+
+
+def _measured(replies: Sequence[Reply]) -> tuple[float, float, str] | None:
+    """The mean tokens in and out of the replies that say how many they took."""
+    counted = [(r.input_tokens, r.output_tokens) for r in replies if r.input_tokens is not None]
+    both = [(i, o) for i, o in counted if i is not None and o is not None]
+    if not both:
+        return None
+    basis = f"measured in {len(both):,} replies" if len(both) > 1 else "measured in one reply"
+    return sum(i for i, _ in both) / len(both), sum(o for _, o in both) / len(both), basis
+
+
+def _answer_tokens(suite: Suite, name: str, pilot: Pilot | None) -> float | None:
+    """The length of a contestant's answers, as far as there are any, in estimated tokens."""
+    texts = [r.text for r in _responses(pilot, name) if r.reply.status == "ok"]
+    path = getattr(suite.models[name], "responses", None)
+    if not texts and path is not None:
+        texts = [line.text for line in read_responses(Path(path)).values()]
+    return sum(map(len, texts)) / len(texts) / CHARACTERS if texts else None
+
+
+def _responses(pilot: Pilot | None, name: str) -> Iterator[Response]:
+    if pilot is not None:
+        yield from (r for (contestant, _, _), r in pilot.evidence.responses.items() if contestant == name)
+
+
+def _rendered(suite: Suite, spec: JudgeSpec | None, pilot: Pilot | None, answer: float) -> float:
+    """The characters of an average judge's prompt: over comparisons at hand, or with answers of `answer` tokens."""
+    blank = "x" * round(answer * CHARACTERS)
+    comparisons = list(pilot.comparisons.values())[:RENDERED] if pilot else []
+    comparisons = comparisons or [
+        Comparison(prompt, *(Response(side, prompt.id, 0, Reply("", blank)) for side in "ab"))
+        for prompt in suite.prompts[:RENDERED]
+    ]
+    if not isinstance(spec, EndpointJudge | ScriptedJudge):
+        return sum(len(c.prompt.text) + len(c.a.text) + len(c.b.text) for c in comparisons) / len(comparisons)
+    template = JudgeTemplate(spec.template, spec.verdict, suite.rubric)
+    shown = [present(comparison, "ab") for comparison in comparisons]
+    return sum(len(template.render(presentation)) for presentation in shown) / len(shown)

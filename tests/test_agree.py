@@ -1,0 +1,168 @@
+"""`sciexam agree`: annotators and judges from the ledger, in one table, without any call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import krippendorff
+import pytest
+
+import sciexam as sx
+from conftest import Cli, answers, write_jsonl, write_suite
+
+FOUR_POINT = {  # the seed study's scale, as recorded verdicts say it of base (first) and sft (second)
+    "left much better": ("first", "strong"),
+    "left slightly better": ("first", "slight"),
+    "right slightly better": ("second", "slight"),
+    "right much better": ("second", "strong"),
+}
+TOWARDS_SFT = {"left much better": -3, "left slightly better": -1, "right slightly better": 1, "right much better": 3}
+LM, LS, RS, RM = FOUR_POINT
+CHOICES = {
+    "ann": [RM, RM, RS, LS, LM, RS, RM, RS],
+    "bob": [RM, RS, RS, LM, LM, LS, RM, RS],
+    "cai": [RS, RM, RS, LS, LS, LS, RM, LS],
+    "dov": [RM, RM, LS, LS, LM, RS, RS, RS],
+}
+
+
+def votes(folder: Path, choices: dict[str, list[str]], kind: str = "human", name: str = "votes.jsonl") -> Path:
+    rows = [
+        {"prompt": f"q{i}", "first": "base", "second": "sft", "rater": rater, "kind": kind}
+        | dict(zip(("preferred", "strength"), FOUR_POINT[choice], strict=True))
+        for rater, mine in choices.items()
+        for i, choice in enumerate(mine)
+    ]
+    return write_jsonl(folder / name, rows)
+
+
+def suite(folder: Path, prompts: int = 8, **more: Any) -> str:
+    models = {
+        "base": {"responses": answers(folder, "base", [f"It does {i}." for i in range(prompts)])},
+        "sft": {"responses": answers(folder, "sft", [f"It does {i}, because of heat." for i in range(prompts)])},
+    }
+    return str(write_suite(folder, prompts, models, **more))
+
+
+def alpha(choices: Sequence[Sequence[float]], level: str) -> float:
+    return float(krippendorff.alpha(reliability_data=choices, level_of_measurement=level))
+
+
+def test_four_annotators_on_the_four_point_scale_agree_as_computed_by_hand(sciexam: Cli, tmp_path: Path) -> None:
+    votes(tmp_path, CHOICES)
+    done = sciexam("agree", "base", "sft", "--suite", suite(tmp_path), "--judge", "votes.jsonl", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["schema"] == "sciexam/agreement/1"
+
+    (whole,) = [row for row in found["groups"] if row["category"] is None]
+    scale = [[TOWARDS_SFT[choice] for choice in mine] for mine in CHOICES.values()]
+    sides = [[1 if step > 0 else -1 for step in mine] for mine in scale]
+    assert (whole["group"], whole["items"], whole["scale"]) == ("annotators", 8, "preference")
+    assert whole["alpha_ordinal"]["value"] == pytest.approx(alpha(scale, "ordinal"), abs=1e-12)
+    assert whole["alpha"]["value"] == pytest.approx(alpha(sides, "nominal"), abs=1e-12)
+    agreeing = sum(a[i] == b[i] for n, a in enumerate(sides) for b in sides[n + 1 :] for i in range(8))
+    assert whole["percent"]["value"] == pytest.approx(agreeing / 48)
+    assert len([row for row in found["pairs"] if row["category"] is None]) == 6
+
+    (majority,) = found["majority"]
+    # q0, q1, q2, q6, q7 go to sft, q3 and q4 to base; q5 is split two against two.
+    assert (majority["raters"], majority["items"], majority["split"]) == (4, 8, 1)
+    assert majority["win_rate"]["value"] == pytest.approx(5.5 / 8)
+    assert majority["preference"]["value"] == pytest.approx(sum(map(sum, scale)) / 32)
+    assert {row["rater"]: row["items"] for row in found["raters"]} == dict.fromkeys(CHOICES, 8)
+    assert all(row["alpha_if_removed"]["value"] is not None for row in found["raters"])
+    assert all(0.5 < row["reliability"] <= 1 for row in found["raters"])
+
+
+def test_without_a_judge_named_all_who_judged_are_heard_and_nobody_else(sciexam: Cli, tmp_path: Path) -> None:
+    votes(tmp_path, CHOICES)
+    judges = {
+        "measures": {"backend": "measures"},
+        "plain": {"backend": "recorded", "verdicts": "plain.jsonl"},
+        "gpt": {"backend": "openai", "model": "gpt-4", "api_key_env": "NONE"},
+    }
+    exam = suite(tmp_path, judges=judges)
+    write_jsonl(
+        tmp_path / "plain.jsonl",
+        [
+            {"prompt": f"q{i}", "first": "base", "second": "sft", "preferred": "second", "rater": "plain"}
+            for i in range(8)
+        ],
+    )
+    for judge in ("measures", "plain", "votes.jsonl"):
+        assert sciexam("compare", "base", "sft", "-s", exam, "-j", judge, cwd=tmp_path).returncode == 0
+    done = sciexam("agree", "base", "sft", "-s", exam, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [row["rater"] for row in found["raters"]] == [*CHOICES, "measures", "plain"]
+    assert [row["group"] for row in found["groups"] if row["category"] is None] == ["annotators", "judges", "everyone"]
+    assert not any("gpt" in caveat for caveat in found["caveats"]), "a judge without a verdict is not spoken of"
+    mixed = next(row for row in found["pairs"] if row["raters"] == ["ann", "plain"] and row["category"] is None)
+    assert (mixed["group"], mixed["scale"]) == ("everyone", "side"), "plain verdicts have no strength"
+
+
+def test_every_category_has_its_own_rows_and_the_pages_are_written(sciexam: Cli, tmp_path: Path) -> None:
+    votes(tmp_path, CHOICES)
+    done = sciexam("agree", "-s", suite(tmp_path), "-j", "votes.jsonl", cwd=tmp_path, env={"COLUMNS": "100"})
+    assert done.returncode == 0, done.stderr
+    for heading in ("All together", "Every two raters", "By category", "Majority vote", "Raters"):
+        assert heading in done.stdout
+    (folder,) = (tmp_path / "results" / "exam").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"run.json", "agreement.json", "agreement.md"}
+    written = json.loads((folder / "agreement.json").read_text())
+    assert {row["category"] for row in written["groups"]} == {None, "c0", "c1"}
+    assert [row["items"] for row in written["groups"]] == [8, 4, 4]
+    assert "## Majority vote" in (folder / "agreement.md").read_text()
+
+
+def test_an_annotator_in_the_ledger_and_in_a_file_counts_once(sciexam: Cli, tmp_path: Path) -> None:
+    votes(tmp_path, CHOICES)
+    exam = suite(tmp_path)
+    done = sciexam("agree", "-s", exam, "-j", "votes.jsonl", "-j", "humans", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [row["rater"] for row in json.loads(done.stdout)["raters"]] == list(CHOICES)
+
+
+def test_one_rater_alone_is_a_sentence_and_nobody_is_an_error(sciexam: Cli, tmp_path: Path) -> None:
+    votes(tmp_path, {"ann": CHOICES["ann"]})
+    exam = suite(tmp_path)
+    done = sciexam("agree", "-s", exam, "-j", "votes.jsonl", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "ann is the only rater; agreement needs two." in done.stdout
+    empty = sciexam("agree", "-s", exam, "--store", "other.sqlite", cwd=tmp_path)
+    assert empty.returncode == 2
+    assert "has no verdict on base, sft" in empty.stderr
+    assert "`sciexam compare base sft --judge NAME`" in empty.stderr
+
+
+def test_judges_alone_are_told_that_agreeing_is_not_being_right(tmp_path: Path) -> None:
+    class Says:
+        def __init__(self, name: str, side: str):
+            self.name, self.side, self.digest = name, side, name
+
+        def judge(self, presentations: Any) -> Any:
+            for p in presentations:
+                yield p.verdict(rater=self.name, preferred=self.side)
+
+    exam = sx.load_suite(suite(tmp_path))
+    raters = [Says("one", "tie"), Says("two", "tie")]
+    sx.compare(exam, "base", "sft", judges=raters, results=tmp_path / "r")
+    found = sx.agree(exam, "base", "sft", judges=raters, results=tmp_path / "r")
+    assert any("does not show that they are right" in caveat for caveat in found.caveats)
+    (row,) = [row for row in found.groups if row.category is None]
+    assert isinstance(row.percent, sx.Estimate)
+    assert row.percent.value == 1
+    assert isinstance(row.alpha, sx.Undefined), "two raters who only ever say tie show no agreement beyond chance"
+
+
+def test_a_verdict_that_failed_is_no_vote(tmp_path: Path) -> None:
+    votes(tmp_path, CHOICES)
+    rows = [json.loads(line) for line in (tmp_path / "votes.jsonl").read_text().splitlines()]
+    write_jsonl(tmp_path / "votes.jsonl", [row for row in rows if (row["rater"], row["prompt"]) != ("ann", "q0")])
+    exam = sx.load_suite(suite(tmp_path))
+    found = sx.agree(exam, judges=[str(tmp_path / "votes.jsonl")], results=tmp_path / "r")
+    assert {row.rater: row.items for row in found.raters} == {"ann": 7, "bob": 8, "cai": 8, "dov": 8}

@@ -1,0 +1,189 @@
+"""`sciexam leaderboard`: the standings by one judge, with a null contestant that must not do well."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sciexam as sx
+from conftest import Cli, answers, write_jsonl, write_suite
+from endpoint import Endpoint
+from sciexam.exam.standings import NULL_TEXT
+
+N = 24
+
+
+def suite(folder: Path, **more: Any) -> str:
+    """Three contestants of which the second is usually better than the first, and the third than the second."""
+    texts = {
+        "base": ["It does." for _ in range(N)],
+        "sft": ["It does, because heat flows." if i % 6 else "No." for i in range(N)],
+        "rlhf": ["It does, because heat flows. For example, a kettle whistles." if i % 5 else "No." for i in range(N)],
+    }
+    models = {name: {"responses": answers(folder, name, said)} for name, said in texts.items()}
+    return str(write_suite(folder, N, models, baseline="base", **more))
+
+
+class Longer:
+    name = "longer"
+    digest = "longer"
+
+    def judge(self, presentations: Any) -> Iterator[Any]:
+        for p in presentations:
+            first, second = len(p.first), len(p.second)
+            side = "tie" if first == second else "first" if first > second else "second"
+            yield p.verdict(rater=self.name, preferred=side)
+
+
+def board(folder: Path, judge: Any, **more: Any) -> Any:
+    return sx.leaderboard(sx.load_suite(suite(folder)), judge=judge, results=folder / "r", **more)
+
+
+def test_contestants_are_ranked_with_the_baseline_at_1000_and_a_null_row(sciexam: Cli, tmp_path: Path) -> None:
+    done = sciexam("leaderboard", "-s", suite(tmp_path), "-j", "measures", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["schema"] == "sciexam/leaderboard/1"
+    overall, *sliced = found["standings"]
+    assert [one["category"] for one in sliced] == ["c0", "c1"]
+    rows = {row["contestant"]: row for row in overall["rows"]}
+    assert rows.keys() == {"base", "sft", "rlhf", "null"}
+    assert rows["base"]["rating"]["value"] == 1000
+    assert rows["base"]["win_rate"]["why"] == "it is the baseline"
+    assert rows["sft"]["battles"] == 2 * N, "against base and against rlhf"
+    assert rows["null"]["battles"] == N, "null meets the baseline alone"
+    assert all(row["rank_low"] <= row["rank"] <= row["rank_high"] for row in overall["rows"] if row["rank"])
+    report = sciexam("compare", "base", "sft", "-s", suite(tmp_path), "-j", "measures", "--json", cwd=tmp_path)
+    (pair,) = json.loads(report.stdout)["pairs"]
+    assert rows["sft"]["win_rate"]["value"] == pair["win_rate"]["value"], "the same facts, the same figure"
+
+
+def test_the_files_hold_the_same_figures_as_the_json(sciexam: Cli, tmp_path: Path) -> None:
+    done = sciexam("leaderboard", "-s", suite(tmp_path), "-j", "measures", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "results" / "exam").iterdir()
+    assert {path.name for path in folder.iterdir()} == {
+        *("run.json", "leaderboard.json", "leaderboard.csv", "leaderboard.md")
+    }
+    found = json.loads((folder / "leaderboard.json").read_text())
+    with (folder / "leaderboard.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    said = [(one["category"] or "", row) for one in found["standings"] for row in one["rows"]]
+    assert len(rows) == len(said) == 12
+    for line, (category, row) in zip(rows, said, strict=True):
+        assert (line["category"], line["contestant"]) == (category, row["contestant"])
+        for name in ("rating", "win_rate", "length_controlled", "order_consistency"):
+            for end, key in (("", "value"), ("_low", "low"), ("_high", "high")):
+                assert line[name + end] == ("" if row[name][key] is None else str(row[name][key]))
+    page = (folder / "leaderboard.md").read_text()
+    for heading in ("# Leaderboard of exam by measures", "## By category", "| c0 |", "| c1 |"):
+        assert heading in page
+
+
+def test_a_judge_that_empty_words_win_over_is_told_on(tmp_path: Path) -> None:
+    class Gamed(Longer):
+        name = digest = "gamed"
+
+        def judge(self, presentations: Any) -> Iterator[Any]:
+            for p in presentations:
+                yield p.verdict(rater=self.name, preferred="first" if p.first == NULL_TEXT else "second")
+
+    found = board(tmp_path, Gamed())
+    null = next(row for row in found.rows if row.contestant == "null")
+    assert null.win_rate.value == 1
+    assert any("One constant text for every prompt scores 1.00" in caveat for caveat in found.caveats)
+
+    class Careful(Gamed):
+        name = digest = "careful"
+
+        def judge(self, presentations: Any) -> Iterator[Any]:
+            for p in presentations:
+                if NULL_TEXT in (p.first, p.second):
+                    yield p.verdict(rater=self.name, preferred="second" if p.first == NULL_TEXT else "first")
+                else:
+                    yield from Longer.judge(self, [p])
+
+    fair = board(tmp_path / "fair", Careful())
+    assert not any("constant text" in caveat for caveat in fair.caveats)
+    null = next(row for row in fair.rows if row.contestant == "null")
+    assert isinstance(null.rating, sx.Undefined), "it lost every battle, so its rating has no lower limit"
+    others = [row for row in fair.rows if row.contestant != "null"]
+    assert all(isinstance(row.rating, sx.Estimate) for row in others), "and that costs nobody else a rating"
+    assert fair.rows[-1] is null
+
+
+def test_recorded_verdicts_cannot_judge_the_null_contestant(sciexam: Cli, tmp_path: Path) -> None:
+    exam = suite(tmp_path)
+    rows = [
+        {"prompt": f"q{i}", "first": a, "second": b, "preferred": "second" if i % 3 else "first", "rater": "gpt-4"}
+        for a, b in (("base", "sft"), ("base", "rlhf"), ("sft", "rlhf"))
+        for i in range(N)
+    ]
+    write_jsonl(tmp_path / "gpt-4.jsonl", rows)
+    done = sciexam("leaderboard", "-s", exam, "-j", "gpt-4.jsonl", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    null = found["standings"][0]["rows"][-1]
+    assert null["contestant"] == "null"
+    assert null["win_rate"]["why"].startswith("not judged")
+    assert any("null contestant was not judged" in caveat for caveat in found["caveats"])
+
+    two = [{**row, "rater": rater} for row in rows for rater in ("gpt-4", "gpt-5")]
+    write_jsonl(tmp_path / "two.jsonl", two)
+    refused = sciexam("leaderboard", "-s", exam, "-j", "two.jsonl", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "a leaderboard is by one judge" in refused.stderr
+    assert "gpt-4, gpt-5" in refused.stderr
+
+
+def test_the_calls_of_an_endpoint_are_announced_before_the_first_and_not_repeated(sciexam: Cli, tmp_path: Path) -> None:
+    with Endpoint("judge-longer") as endpoint:
+        judge = {"backend": "openai", "model": "m", "base_url": endpoint.url, "api_key_env": None}
+        exam = suite(tmp_path, judges={"gpt": judge})
+        first = sciexam("leaderboard", "-s", exam, "--limit", "4", cwd=tmp_path)
+        assert first.returncode == 0, first.stderr
+        planned = 2 * 4 * (3 + 1)  # orders x prompts x (pairs of three contestants, and null against the baseline)
+        assert f"at most {planned} calls: 0 for answers, {planned} for verdicts" in first.stderr
+        assert endpoint.requests <= planned, "equal texts are judged once"
+        asked = endpoint.requests
+        again = sciexam("leaderboard", "-s", exam, "--limit", "4", cwd=tmp_path)
+        assert again.returncode == 0, again.stderr
+        assert "at most" not in again.stderr
+        assert endpoint.requests == asked
+        alone = sciexam("leaderboard", "-s", exam, "--limit", "4", "--pairs", "baseline", "--json", cwd=tmp_path)
+        rows = json.loads(alone.stdout)["standings"][0]["rows"]
+        assert {row["contestant"]: row["battles"] for row in rows} == {"base": 12, "sft": 4, "rlhf": 4, "null": 4}
+        assert endpoint.requests == asked
+
+
+def test_a_failed_call_makes_the_board_incomplete(sciexam: Cli, tmp_path: Path) -> None:
+    rules = [{"when": "thing 3", "failure": "refused"}, {"say": "A"}]
+    judge = {"backend": "scripted", "rules": rules, "template": "verdict-only"}
+    done = sciexam("leaderboard", "-s", suite(tmp_path, judges={"fake": judge}), "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["invalid"] == 2 * 4
+    assert any("verdicts are invalid or failed" in caveat for caveat in found["caveats"])
+    rules = [{"when": "thing [0-2]", "say": "A"}]  # no rule matches the others: their calls fail
+    judge = {"backend": "scripted", "rules": rules, "template": "verdict-only"}
+    failed = sciexam("leaderboard", "-s", suite(tmp_path, judges={"fake": judge}), cwd=tmp_path)
+    assert failed.returncode == 3
+    assert "the same command asks again" in failed.stderr
+
+
+def test_a_contestant_that_is_named_alone_still_meets_the_baseline(tmp_path: Path) -> None:
+    found = sx.leaderboard(sx.load_suite(suite(tmp_path)), "sft", judge=Longer(), results=tmp_path / "r")
+    assert found.baseline == "base"
+    assert found.contestants == ("base", "sft", "null")
+
+
+@pytest.mark.parametrize("name", ["base", "sft"])
+def test_leaving_a_contestant_out_leaves_the_win_rates_of_the_others(tmp_path: Path, name: str) -> None:
+    whole = {row.contestant: row for row in board(tmp_path, Longer()).rows}
+    fewer = sx.leaderboard(sx.load_suite(suite(tmp_path)), "base", "sft", judge=Longer(), results=tmp_path / "r")
+    assert {row.contestant: row.win_rate for row in fewer.rows}[name] == whole[name].win_rate

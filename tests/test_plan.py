@@ -1,0 +1,451 @@
+"""`sciexam plan` on the real command line: what it reads, what it promises, what that costs, and what it says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+import sciexam as sx
+from conftest import Cli, answers, write_jsonl, write_suite
+from endpoint import Endpoint, answers_of, nonce_of, prompt_of
+from sciexam.exam.planning import plan_ahead
+from sciexam.report.outlook_text import to_markdown
+from sciexam.report.power_figure import outlook_sentence, power_figure
+from sciexam.stats.estimate import Undefined
+from sciexam.stats.power import detectable_win_rate, prompts_needed, variance_at_one_half
+
+PROMPTS = 40
+PRICES = {"judge-1": {"input": 0.40, "output": 1.60}, "gpt-x": {"input": 0.10, "output": 0.40}}
+
+
+def fickle(body: dict[str, Any]) -> str:
+    """A judge with a will of its own, that in one reply of four names whatever came first. Else it answers."""
+    asked = prompt_of(body)
+    if nonce_of(asked) is None:
+        return f"Because of heat. {asked[-40:]}"
+    a, b = answers_of(asked)
+    better = "A>B" if (a < b) == (random.Random(min(a, b)).random() < 0.5) else "B>A"
+    verdict = "A>B" if random.Random(a + b).random() < 0.25 else better
+    return f"I have read both answers.\nVERDICT {nonce_of(asked)}: {verdict}"
+
+
+def suite(folder: Path, url: str = "http://127.0.0.1:9/v1", **more: Any) -> str:
+    """Two contestants whose answers are recorded, one behind an endpoint, and two judges; port 9 answers nobody."""
+    models = {
+        "old": {"responses": answers(folder, "old", [f"Because {i}." for i in range(PROMPTS)])},
+        "new": {"responses": answers(folder, "new", [f"Since {i}, and why." for i in range(PROMPTS)])},
+        "gpt": {"backend": "openai", "model": "gpt-x", "base_url": url, "api_key_env": None},
+    }
+    judge = {"backend": "openai", "model": "judge-1", "base_url": url, "api_key_env": None}
+    settings = {"judges": {"llm": judge, "measures": {"backend": "measures"}}, "judge": "llm", "prices": PRICES}
+    return str(write_suite(folder, PROMPTS, models, **(settings | more)))
+
+
+def plan(sciexam: Cli, *args: str) -> dict[str, Any]:
+    done = sciexam("plan", *args, "--json")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def look(folder: Path, *names: str, **options: Any) -> dict[str, Any]:
+    """The same object without a process of its own, for the tests that look at numbers."""
+    made = plan_ahead(str(folder / "exam.yaml"), *names, results=folder / "results", **options).to_json()
+    return dict(json.loads(json.dumps(made, allow_nan=False)))
+
+
+def rows(outlook: dict[str, Any], orders: str) -> dict[int, dict[str, Any]]:
+    return {row["prompts"]: row for row in outlook["designs"] if row["orders"] == orders}
+
+
+# ---------------------------------------------------------------- without a pilot
+
+
+def test_without_a_ledger_it_says_what_it_assumes_makes_none_and_calls_nobody(tmp_path: Path, sciexam: Cli) -> None:
+    before = sorted(path.name for path in [*tmp_path.iterdir()])
+    path = suite(tmp_path)
+    done = sciexam("plan", "old", "new", "--suite", path)
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "llm: no pilot, for there is no ledger at results/ledger.sqlite." in said
+    assert "forced choices with 10% ties, and 80% of the verdicts the same in both orders" in said
+    assert before == []
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_table_holds_what_the_statistics_promise(tmp_path: Path) -> None:
+    suite(tmp_path)
+    outlook = look(tmp_path, "old", "new", prompts=70)
+    for orders, variance in (("both", 0.175), ("one", 0.225)):
+        table = rows(outlook, orders)
+        assert list(table) == [25, 40, 50, 70, 100, 200, 500, 1000, 2000]
+        for prompts, row in table.items():
+            assert row["finds"] == {"value": pytest.approx(detectable_win_rate(prompts, variance)), "why": None}
+            assert row["cost"]["verdicts"] == (2 if orders == "both" else 1) * prompts
+    assert {row["note"] for row in outlook["designs"]} == {"", "in suite", "asked for"}
+
+
+def test_every_pair_by_every_judge_is_a_comparison_and_a_call(tmp_path: Path) -> None:
+    suite(tmp_path)
+    outlook = look(tmp_path, judges=["llm", "measures"], orders="one")
+    assert (outlook["comparisons"], outlook["contestants"]) == (6, ["old", "new", "gpt"])
+    row = rows(outlook, "one")[100]
+    assert row["finds"]["value"] == pytest.approx(detectable_win_rate(100, 0.225, comparisons=6))
+    assert (row["cost"]["answers"], row["cost"]["verdicts"]) == (100, 300)
+
+
+def test_tokens_that_nobody_measured_are_called_an_estimate_and_priced_as_such(tmp_path: Path) -> None:
+    suite(tmp_path)
+    outlook = look(tmp_path, "old", "gpt")
+    gpt, judge = outlook["rates"]
+    assert (gpt["who"], gpt["what"], judge["who"], judge["what"]) == ("gpt", "answers", "llm", "verdicts")
+    assert gpt["basis"] == "an estimate: 4 characters a token, answers of the length of those at hand"
+    assert judge["basis"] == "an estimate: 4 characters a token, replies of 1,024 tokens, their limit"
+    assert gpt["output_tokens"] == pytest.approx((10 * 10 + 11 * 30) / PROMPTS / 4)  # "Because 7." .. "Because 17."
+    assert judge["usd"] == pytest.approx((judge["input_tokens"] * 0.40 + 1024 * 1.60) / 1e6)
+    cost = rows(outlook, "both")[100]["cost"]
+    assert cost["usd"] == pytest.approx(100 * gpt["usd"] + 200 * judge["usd"])
+    assert cost["input_tokens"] == pytest.approx(100 * gpt["input_tokens"] + 200 * judge["input_tokens"])
+
+
+def test_what_has_no_price_is_not_priced_and_a_budget_for_it_is_a_sentence(tmp_path: Path, sciexam: Cli) -> None:
+    path = suite(tmp_path, prices={})
+    outlook = plan(sciexam, "old", "gpt", "--suite", path, "--budget", "5")
+    assert outlook["unpriced"] == ["gpt-x", "judge-1"]
+    assert {row["cost"]["usd"] for row in outlook["designs"]} == {None}
+    assert outlook["budget"]["why"] == "what a call of gpt-x, judge-1 costs is not known"
+    said = " ".join(sciexam("plan", "old", "gpt", "--suite", path, "--effect", "0.6").stdout.split())
+    assert "Not priced: gpt-x, judge-1." in said
+    assert "`prices: {gpt-x: {input: ..., output: ...}}`" in said
+    assert "368 calls (not priced)" in said
+    assert "USD calls" not in said
+
+
+def test_what_calls_no_model_costs_nothing(tmp_path: Path, sciexam: Cli) -> None:
+    done = sciexam("plan", "old", "new", "--suite", suite(tmp_path), "--judge", "measures", "--budget", "1")
+    said = " ".join(done.stdout.split())
+    assert "Nothing: no model is called" in said
+    assert "For 1.00 USD: no model is called, so nothing has to be paid." in said
+    assert "order" not in said.split("What this rests on")[0]
+
+
+def test_files_of_answers_need_no_suite(tmp_path: Path, sciexam: Cli) -> None:
+    for name in ("a", "b"):
+        write_jsonl(tmp_path / f"{name}.jsonl", [{"prompt": f"Why is {i}?", "text": f"{name} {i}"} for i in range(12)])
+    outlook = plan(sciexam, "a.jsonl", "b.jsonl")
+    assert (outlook["contestants"], outlook["prompts"], outlook["answered"]) == (["a", "b"], 12, 12)
+    assert outlook["next"] == ["sciexam compare a.jsonl b.jsonl"]
+
+
+def test_a_contestant_that_is_yet_to_be_trained_can_be_planned_for(tmp_path: Path, sciexam: Cli) -> None:
+    old = {"responses": answers(tmp_path, "old", ["Because."] * PROMPTS)}
+    models = {"old": old, "sft": {"weights": "meta-llama/Llama-2-7b"}}
+    path = str(write_suite(tmp_path, PROMPTS, models))
+    outlook = plan(sciexam, "--suite", path)
+    (ground,) = outlook["grounds"]
+    assert ground["source"] == "assumed"
+    assert ground["why"].startswith("model 'sft' cannot be asked from here")
+    assert outlook["unpriced"] == ["sft"]
+
+
+# ---------------------------------------------------------------- with a pilot
+
+
+@pytest.fixture(scope="module")
+def piloted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose ledger holds a pilot of all prompts by `llm` in both orders, on old and new."""
+    folder = tmp_path_factory.mktemp("pilot")
+    with Endpoint(reply=fickle) as endpoint:
+        report = sx.compare(sx.load_suite(suite(folder, endpoint.url)), "old", "new", results=folder / "results")
+    (folder / "pilot.json").write_text(json.dumps(report.to_json()))
+    return folder
+
+
+@pytest.fixture
+def judged(piloted: Path, tmp_path: Path) -> Path:
+    """The pilot's folder for one test alone. The endpoint is gone: a call would fail."""
+    shutil.copytree(piloted, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def test_a_pilot_replaces_the_assumptions_and_nothing_is_called_or_written(judged: Path, sciexam: Cli) -> None:
+    ledger = judged / "results" / "ledger.sqlite"
+
+    def digest() -> str:
+        return hashlib.sha256(ledger.read_bytes()).hexdigest()
+
+    before, files = digest(), sorted(judged.rglob("*"))
+    outlook = plan(sciexam, "old", "new", "--suite", "exam.yaml")
+    assert (digest(), sorted(judged.rglob("*"))) == (before, files)
+    (ground,) = outlook["grounds"]
+    assert (ground["source"], ground["why"]) == ("pilot", "40 prompts in results/ledger.sqlite")
+    spread = ground["components"]
+    assert (spread["prompts"], spread["orders"], spread["samples"]) == (40, 2, 1)
+    assert spread["order"]["value"] > 0.02
+    assert spread["sample"] == {"value": None, "why": "no prompt has more than one sample"}
+
+
+def test_the_pilots_table_follows_from_its_scores_and_its_cost_from_its_tokens(judged: Path) -> None:
+    outlook = look(judged, "old", "new")
+    stored = sx.load_suite(str(judged / "exam.yaml"))
+    report = json.loads((judged / "results" / "exam" / pilot(judged)["run"] / "report.json").read_text())
+    scores = [
+        sum(1.0 if o["preferred"] == "new" else 0.5 if o["preferred"] == "tie" else 0.0 for o in item["opinions"]) / 2
+        for item in report["items"]
+    ]
+    assert len(scores) == len(stored.prompts) == 40
+    variance = variance_at_one_half(scores)
+    assert not isinstance(variance, Undefined)
+    both = rows(outlook, "both")
+    assert both[200]["finds"]["value"] == pytest.approx(detectable_win_rate(200, variance), abs=1e-6)
+    (rate,) = outlook["rates"]
+    calls = pilot(judged)["calls"]
+    assert rate["basis"] == "measured in 80 replies"
+    assert (rate["input_tokens"], rate["output_tokens"]) == (calls["input_tokens"] / 80, calls["output_tokens"] / 80)
+    cost = both[40]["cost"]
+    assert (cost["verdicts"], cost["stored"], cost["usd_left"]) == (80, 80, pytest.approx(0.0, abs=1e-9))
+    assert cost["usd"] == pytest.approx(calls["usd"])
+    assert rows(outlook, "one")[40]["cost"]["stored"] == 40
+
+
+def pilot(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "pilot.json").read_text()))
+
+
+def test_an_effect_a_budget_and_both_together_say_whether_it_is_enough(judged: Path) -> None:
+    outlook = look(judged, "old", "new", effect=0.55)
+    both, one = outlook["effect"]["designs"]
+    ground = outlook["grounds"][0]
+    for design in (both, one):
+        assert design["prompts"] == prompts_needed(0.55, 0.25 / ground["worth"][design["orders"]])
+        assert design["finds"]["value"] <= 0.55
+    assert both["prompts"] < one["prompts"] < 2 * both["prompts"]
+    enough = one["cost"]["usd_left"]
+
+    for usd, said, last in ((1.2 * enough, "are enough", 0.55), (0.5 * enough, "are not enough", None)):
+        asked = look(judged, "old", "new", effect=0.55, budget=usd)
+        assert f"{usd:,.2f} USD {said} to find a win rate of 0.55" in asked["conclusion"][0]
+        bought = asked["budget"]
+        for design in bought["designs"]:
+            assert design["cost"]["usd_left"] <= usd < design["cost"]["usd_left"] * 1.02
+        finds = [design["finds"]["value"] for design in bought["designs"]]
+        assert bought["best"]["finds"]["value"] == min(finds)
+        assert (bought["best"]["finds"]["value"] <= 0.55) == (last is not None)
+        assert bought["within"]["prompts"] == 40  # there are no more
+
+
+def test_the_command_to_type_next_is_one_that_works(judged: Path, sciexam: Cli) -> None:
+    outlook = plan(sciexam, "old", "new", "--suite", "exam.yaml", "--effect", "0.9", "--orders", "one")
+    (command,) = outlook["next"]
+    design = outlook["effect"]["designs"][0]
+    limit = str(design["prompts"])
+    words = ["sciexam", "compare", "old", "new", "--suite", "exam.yaml", "--orders", "one", "--limit", limit]
+    assert shlex.split(command) == words
+    done = sciexam(*words[1:], "--json")  # its verdicts are all in the pilot, in whichever order is drawn
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["prompts"], report["calls"]["made"]) == (design["prompts"], 0)
+
+
+def test_prompts_that_are_missing_are_asked_for_before_the_command(judged: Path, sciexam: Cli) -> None:
+    done = sciexam("plan", "old", "new", "--suite", "exam.yaml", "--effect", "0.6")
+    needed = [int(number) for number in re.findall(r"To find a win rate of 0.6 takes (\d+) prompts", done.stdout)]
+    assert len(needed) == 2
+    assert f"write {needed[1] - 40} more prompts: suite exam has 40" in done.stdout  # one order is cheaper
+    assert f"answer {needed[1] - 40} more prompts: 40 have a recorded answer from everyone" in done.stdout
+    assert done.stdout.rstrip().endswith("then:\n    sciexam compare old new --suite exam.yaml --orders one")
+
+
+def test_where_both_orders_find_it_with_the_prompts_that_are_there_they_are_taken(judged: Path, sciexam: Cli) -> None:
+    outlook = plan(sciexam, "old", "new", "--suite", "exam.yaml", "--effect", "0.69")
+    both, one = outlook["effect"]["designs"]
+    assert both["prompts"] <= 40 < one["prompts"]
+    assert outlook["next"] == [f"sciexam compare old new --suite exam.yaml --limit {both['prompts']}"]
+
+
+def test_labels_by_people_count_for_more_with_the_judge_that_agrees_with_them(judged: Path, sciexam: Cli) -> None:
+    assumed = look(judged, "old", "new", labels=30, prompts=300)["labels"]
+    assert [(one["source"], one["correlation"]) for one in assumed["joint"]] == [
+        ("assumed", 0.3),
+        ("assumed", 0.5),
+        ("assumed", 0.7),
+    ]
+    assert [one["worth"] for one in assumed["joint"]] == pytest.approx(
+        [30 / (1 - rho**2 * 270 / 300) for rho in (0.3, 0.5, 0.7)]
+    )
+    told = json.loads((judged / "results" / "exam" / pilot(judged)["run"] / "report.json").read_text())["items"]
+    people = [
+        {
+            "prompt": item["prompt"],
+            "first": "old",
+            "second": "new",
+            "preferred": {"old": "first", "new": "second", "tie": "tie"}[item["opinions"][0]["preferred"]],
+            "rater": "ann",
+            "kind": "human",
+        }
+        for item in told
+    ]
+    write_jsonl(judged / "people.jsonl", people)
+    assert sciexam("compare", "old", "new", "--suite", "exam.yaml", "--judge", "people.jsonl").returncode == 0
+    outlook = look(judged, "old", "new", labels=30, prompts=300)
+    assert outlook["comparisons"] == 1
+    (joint,) = outlook["labels"]["joint"]
+    assert joint["source"] == "measured"
+    assert 0.5 < joint["correlation"] < 1
+    assert outlook["labels"]["source"] == "labels vary as those on 40 prompts in the ledger do"
+    assert joint["finds"]["value"] < outlook["labels"]["alone"]["value"]
+    everything = look(judged, "old", "new", labels=40)["labels"]
+    assert everything["judged"] == 0
+    assert {one["worth"] for one in everything["joint"]} == {40.0}
+
+
+def test_samples_are_weighed_where_the_pilot_had_several(tmp_path: Path) -> None:
+    with Endpoint(reply=lambda body: fickle(body) if nonce_of(prompt_of(body)) else f"{random.random()}") as endpoint:
+        model = {"backend": "openai", "base_url": endpoint.url, "api_key_env": None}
+        models = {name: {**model, "model": name} for name in ("one", "two")}
+        judge = {**model, "model": "judge-1"}
+        generation = {"temperature": 1.0, "samples": 2, "max_tokens": 64}
+        prices = {name: {"input": 0.1, "output": 0.4} for name in ("one", "two", "judge-1")}
+        path = write_suite(
+            tmp_path, 12, models, judges={"llm": judge}, judge="llm", generation=generation, prices=prices
+        )
+        results = tmp_path / "results"
+        sx.compare(sx.load_suite(str(path)), results=results)
+        outlook = plan_ahead(str(path), budget=0.05, results=results)
+    (ground,) = outlook.grounds
+    assert not isinstance(ground.components.sample, Undefined)
+    assert ground.components.samples == 2
+    assert outlook.budget is not None
+    assert {(d.orders, d.samples) for d in outlook.budget.designs} == {
+        (orders, samples) for orders in ("both", "one") for samples in (1, 2, 4)
+    }
+    fixed = plan_ahead(str(path), budget=0.05, samples=2, results=results)
+    assert fixed.budget is not None
+    assert {d.samples for d in fixed.budget.designs} == {2}
+    assert [rate.basis for rate in outlook.rates] == ["measured in 24 replies"] * 2 + ["measured in 48 replies"]
+
+
+# ---------------------------------------------------------------- what it refuses, and how it shows
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--effect", "0.5"), "--effect: the win rate to find, between 0 and 1 and not one half, not 0.5"),
+        (("--effect", "1"), "--effect: the win rate to find"),
+        (("--budget", "0"), "--budget: a sum of USD above 0, not 0"),
+        (("--power", "1"), "--power: the probability of finding the effect"),
+        (("--prompts", "0"), "--prompts: 1 or more, not 0"),
+        (("--samples", "0"), "--samples: 1 or more, not 0"),
+        (("--labels", "99"), "--labels: 99 of 40 prompts"),
+        (("--judge", "lm"), "'lm' is not a judge of suite 'exam'; did you mean 'llm'?"),
+        (("--store", "postgresql://x/y"), "--store: this version keeps its ledger in SQLite"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused_with_what_to_type(
+    tmp_path: Path, sciexam: Cli, args: tuple[str, ...], said: str
+) -> None:
+    done = sciexam("plan", "old", "new", "--suite", suite(tmp_path), *args)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_one_contestant_and_an_unknown_one_are_refused(tmp_path: Path, sciexam: Cli) -> None:
+    path = suite(tmp_path)
+    for names, said in ((("old",), "needs two contestants"), (("old", "nwe"), "did you mean 'new'?")):
+        done = sciexam("plan", *names, "--suite", path)
+        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
+def test_a_ledger_that_cannot_be_read_is_exit_5(tmp_path: Path, sciexam: Cli) -> None:
+    (tmp_path / "broken.sqlite").write_bytes(
+        b"this is no ledger, and long enough not to be taken for an empty one" * 99
+    )
+    done = sciexam("plan", "old", "new", "--suite", suite(tmp_path), "--store", "broken.sqlite")
+    assert (done.returncode, "not a ledger" in done.stderr) == (5, True), done.stderr
+
+
+def test_no_figure_is_ever_nan_and_none_is_missing_without_a_sentence(judged: Path, sciexam: Cli) -> None:
+    done = sciexam("plan", "--suite", "exam.yaml", "--effect", "0.500001", "--budget", "1e-9", "--json")
+    outlook = json.loads(done.stdout, parse_constant=lambda word: pytest.fail(word))
+    assert outlook["effect"]["designs"] == []
+    assert outlook["effect"]["why"] == "more than 10,000,000 prompts would be needed"
+    for row in outlook["designs"]:
+        assert (row["finds"]["value"] is None) == (row["finds"]["why"] is not None)
+    shown = sciexam("plan", "--suite", "exam.yaml", "--effect", "0.500001", "--budget", "1e-9").stdout
+    assert not re.search(r"\b(nan|inf|None|Undefined)\b", shown)
+
+
+def test_a_hostile_name_reaches_neither_terminal_nor_markdown_as_anything_but_text(tmp_path: Path) -> None:
+    models = {
+        name: {"responses": answers(tmp_path, f"m{i}", ["Because."] * 12)} for i, name in enumerate(("a/b_c_", "d:e"))
+    }
+    path = write_suite(tmp_path, 12, models)
+    loaded = sx.load_suite(str(path)).model_copy(update={"name": "x\x1b[31m<b>|[bold]"})
+    outlook = plan_ahead(loaded, results=tmp_path / "results")
+    written = to_markdown(outlook)
+    assert "\x1b" not in written
+    assert "<b>" not in written
+    from rich.console import Console
+
+    from sciexam.report.outlook_text import print_outlook
+
+    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    print_outlook(outlook, console)
+    shown = console.export_text()
+    assert "\x1b" not in shown
+    assert "<b>|[bold]" in shown
+
+
+def test_the_shipped_suite_can_be_planned_before_and_after_its_exam(tmp_path: Path, sciexam: Cli) -> None:
+    before = plan(sciexam, "base", "sft")
+    assert (before["prompts"], before["answered"], before["grounds"][0]["source"]) == (100, 24, "assumed")
+    assert sciexam("compare", "base", "sft").returncode == 0
+    after = plan(sciexam, "base", "sft")
+    assert (after["grounds"][0]["source"], after["grounds"][0]["why"]) == (
+        "pilot",
+        "24 prompts in results/ledger.sqlite",
+    )
+    assert after["next"] == ["sciexam compare base sft"]
+
+
+# ---------------------------------------------------------------- the figure for a report
+
+
+def test_a_report_says_what_its_prompts_find_and_what_more_would() -> None:
+    scores = [1.0] * 14 + [0.0] * 10
+    assert outlook_sentence(scores) == (
+        f"With 24 prompts like these a win rate of {detectable_win_rate(24):.2f} is found with a probability of 80%; "
+        f"to find 0.60 takes about {-(-prompts_needed(0.6) // 10) * 10} prompts."
+    )
+    assert outlook_sentence(scores, comparisons=10, effect=0.55) > ""
+    assert outlook_sentence([1.0]) == power_figure([1.0]) == ""
+    assert outlook_sentence([1, 0, 1]).startswith("Fewer than 10 prompts find hardly anything; to find 0.60")
+
+
+def test_the_figure_is_sound_xml_that_loads_nothing_and_says_its_numbers() -> None:
+    svg = power_figure([1.0] * 14 + [0.0] * 10)
+    tree = ElementTree.fromstring(svg)
+    assert tree.tag == "svg"
+    label = tree.attrib["aria-label"]
+    assert tree.findtext("title") == label
+    for prompts in (24, 50, 1000):
+        assert f"{detectable_win_rate(prompts):.2f} with {prompts:,}" in label
+    assert "http" not in svg
+    assert "currentColor" in svg
+    (line,) = tree.iter("polyline")
+    points = [tuple(map(float, point.split(","))) for point in line.attrib["points"].split()]
+    assert len(points) == 17
+    assert [x for x, _ in points] == sorted(x for x, _ in points)
+    assert all(0 <= x <= 460 and 0 <= y <= 200 for x, y in points)
+    (circle,) = tree.iter("circle")
+    assert (float(circle.attrib["cx"]), float(circle.attrib["cy"])) in points
