@@ -17,9 +17,10 @@ from scipy.stats import multivariate_normal, norm
 from scipy.stats import t as student
 
 from sciexam.stats.correlation import kendall_tau_b, pearson, spearman
+from sciexam.stats.effect_size import cliffs_delta, cohens_d, distances, sd_ratio
 from sciexam.stats.estimate import Estimate, Undefined
 from sciexam.stats.mean import mean
-from sciexam.stats.rewards import cliffs_delta, cohens_d, distances, median, sd_ratio
+from sciexam.stats.rewards import median
 
 Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, int]], tuple[Floats, Floats]]  # two scores of (runs, prompts)

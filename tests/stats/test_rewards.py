@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from sciexam.stats.effect_size import cliffs_delta, cohens_d, distances, sd_ratio
 from sciexam.stats.estimate import Estimate, Undefined
 from sciexam.stats.mean import mean
 from sciexam.stats.paired import sign_flip
@@ -17,13 +18,9 @@ from sciexam.stats.rewards import (
     RewardComparison,
     _brown_forsythe,
     _signed_ranks,
-    cliffs_delta,
-    cohens_d,
     compare_rewards,
-    distances,
     distribution,
     median,
-    sd_ratio,
 )
 
 few_values = st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=2, max_size=25)

@@ -11,6 +11,7 @@ from sciexam.stats.best_of_n import BestOfN, best_of_n
 from sciexam.stats.bias import longer_wins, order_consistency, position_bias, position_bias_between
 from sciexam.stats.conclusion import Conclusion, conclude
 from sciexam.stats.correlation import kendall_tau_b, pearson, spearman
+from sciexam.stats.effect_size import cliffs_delta, cohens_d, sd_ratio
 from sciexam.stats.elo import elo
 from sciexam.stats.equivalence import equivalent
 from sciexam.stats.estimate import Estimate, Undefined
@@ -21,7 +22,7 @@ from sciexam.stats.power import detectable_win_rate, power_at, power_curve, prom
 from sciexam.stats.prediction_powered import PredictionPowered, prediction_powered_mean
 from sciexam.stats.ranking_accuracy import exact_match, five_best, mean_kendall, mean_spearman, pairwise_accuracy
 from sciexam.stats.ratings import Ratings, Standing, bootstrap_ratings, bradley_terry
-from sciexam.stats.rewards import Distribution, RewardComparison, cliffs_delta, cohens_d, compare_rewards, distribution
+from sciexam.stats.rewards import Distribution, RewardComparison, compare_rewards, distribution
 from sciexam.stats.rogan_gladen import rogan_gladen
 from sciexam.stats.self_preference import self_preference
 from sciexam.stats.sequential import BettingSequence, ConfidenceSequence, Decision, confidence_sequence, decide
@@ -95,6 +96,7 @@ __all__ = [
     "prediction_powered_mean",
     "prompts_needed",
     "rogan_gladen",
+    "sd_ratio",
     "self_preference",
     "sign_flip",
     "spearman",

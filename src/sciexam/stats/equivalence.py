@@ -19,8 +19,8 @@ def equivalent(
     The two tests pass together exactly when the interval at level 1 - 2 alpha lies inside 1/2 +- margin. The interval
     is the cautious one of `sciexam.stats.mean.bounded_interval`: for forced choices without groups it is Clopper and
     Pearson's, so that a rate outside the margin is called equivalent with a probability of at most `alpha`;
-    docs/coverage.md has that error with ties, several judges and groups. It can reach .062 at an alpha of .05 where
-    more than 9 of 10 prompts are ties and one contestant wins all the others.
+    docs/coverage.md has that error with ties, several judges and groups. Where one contestant wins every prompt that is
+    not a tie it can be higher: up to .067 at an alpha of .05 and 200 prompts, of which 93 % are ties.
     `scores` and `clusters` as in `win_rate`. False where the win rate has no interval: nothing was shown.
     Raises ValueError as `win_rate` does, and for a margin outside (0, 1/2) or an alpha outside (0, 1/2).
     """
