@@ -22,7 +22,8 @@ Floats = NDArray[np.float64]
 
 FLOOR = 0.94
 DRAWS = 400  # for the rank ranges; the shipped default is 10,000
-SAMPLE = 400_000  # prompts that stand for infinitely many
+SAMPLE = 400_000  # strengths drawn at once for the truth ...
+PARTS = 20  # ... and how often: 1 to 2 million prompts stand for infinitely many
 
 ABOUT = """\
 ## Ratings: Bradley-Terry with Davidson's ties
@@ -57,18 +58,18 @@ class Scenario:
     sparse: bool = False
     newcomer: bool = False
     sd: float = 0.7
+    sizes: tuple[int, ...] = (50, 200)
 
 
 SCENARIOS = (
-    Scenario("one battle", (4, 8)),
+    Scenario("one battle", (4, 8), sizes=(50, 200, 1000)),
     Scenario("three judges", (4,), verdicts=3),
     Scenario("two orders", (4,), verdicts=2, averaged=True),
     Scenario("near equals", (5,), spread=0.03),
     Scenario("far apart", (4,), spread=4.0),
-    Scenario("sparse", (4, 8), sparse=True),
-    Scenario("newcomer", (4,), newcomer=True),
+    Scenario("sparse", (8,), sparse=True),
+    Scenario("newcomer", (4,), newcomer=True, sizes=(50, 1000)),
 )
-SIZES = (50, 200, 1000)
 NU = 0.5  # nu / (2 + nu) = 20 % ties between equals
 NEWCOMER = 20
 
@@ -83,15 +84,21 @@ def chances(scenario: Scenario, k: int, prompts: int, rng: np.random.Generator) 
     return half * over, NU * over
 
 
+def expected(scenario: Scenario, win: Floats, tie: Floats) -> tuple[Floats, Floats]:
+    """Win and tie weight of one row of each pair, as `bradley_terry` splits scores, averaged over the prompts."""
+    if not scenario.averaged:
+        return win.mean(0), tie.mean(0)
+    # Two verdicts: the average is 1/2 for two ties, and for a win and a loss; it is half a tie for a tie and a side.
+    loss = 1 - win - tie
+    of_both = tie**2 + 2 * win * loss + tie * (win + loss)
+    return (win + tie / 2 - of_both / 2).mean(0), of_both.mean(0)
+
+
 def truth(scenario: Scenario, k: int, prompts: int) -> Floats:
     """The strengths that infinitely many prompts would give, by the expected points and ties of many."""
-    win, tie = (p.mean(0) for p in chances(scenario, k, SAMPLE // k, np.random.default_rng(8)))
-    if scenario.averaged:
-        # Two verdicts with probabilities w, t, l average to a tie of weight 1 - |w1 + t1/2 + w2 + t2/2 - 1|.
-        wins, ties = chances(scenario, k, SAMPLE // k, np.random.default_rng(8))
-        losses = 1 - wins - ties
-        tie = (ties**2 + 2 * wins * losses + ties * (wins + losses)).mean(0)
-        win = (wins + ties / 2).mean(0) - tie / 2
+    rng = np.random.default_rng(8)
+    parts = [expected(scenario, *chances(scenario, k, SAMPLE // k, rng)) for _ in range(PARTS)]
+    win, tie = np.mean(parts, axis=0)
     a, b = np.triu_indices(k, 1)
     weight = np.ones(len(a))
     if scenario.newcomer:
@@ -134,7 +141,7 @@ def section(runs: int, seed: int) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|---|---|---|"
     for scenario in SCENARIOS:
         for k in scenario.contestants:
-            for prompts in SIZES:
+            for prompts in scenario.sizes:
                 yield row(scenario, k, prompts, runs, seed)
 
 

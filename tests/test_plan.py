@@ -19,7 +19,7 @@ from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Endpoint, answers_of, nonce_of, prompt_of
 from sciexam.exam.planning import plan_ahead
 from sciexam.report.outlook_text import to_markdown
-from sciexam.report.power_figure import outlook_sentence, power_figure
+from sciexam.report.power_figure import curve_of, outlook_sentence, to_svg
 from sciexam.stats.estimate import Undefined
 from sciexam.stats.power import detectable_win_rate, prompts_needed, variance_at_one_half
 
@@ -428,12 +428,12 @@ def test_a_report_says_what_its_prompts_find_and_what_more_would() -> None:
         f"to find 0.60 takes about {-(-prompts_needed(0.6) // 10) * 10} prompts."
     )
     assert outlook_sentence(scores, comparisons=10, effect=0.55) > ""
-    assert outlook_sentence([1.0]) == power_figure([1.0]) == ""
+    assert outlook_sentence([1.0]) == to_svg(curve_of([1.0]), 1) == ""
     assert outlook_sentence([1, 0, 1]).startswith("Fewer than 10 prompts find hardly anything; to find 0.60")
 
 
 def test_the_figure_is_sound_xml_that_loads_nothing_and_says_its_numbers() -> None:
-    svg = power_figure([1.0] * 14 + [0.0] * 10)
+    svg = to_svg(curve_of([1.0] * 14 + [0.0] * 10), 24)
     tree = ElementTree.fromstring(svg)
     assert tree.tag == "svg"
     label = tree.attrib["aria-label"]

@@ -294,6 +294,10 @@ def test_naming_the_contestants_the_other_way_round_mirrors_the_report(world: di
         if found.length and turned.length:
             assert turned.length.difference == pytest.approx(-found.length.difference)
             assert_close(turned.length.longer_wins, found.length.longer_wins)
+            if isinstance(found.length.controlled, Estimate):
+                one, other_way = found.length.controlled, estimate(turned.length.controlled)
+                mirrored = [1 - one.value, 1 - one.high, 1 - one.low]
+                assert [other_way.value, other_way.low, other_way.high] == pytest.approx(mirrored)
 
 
 def assert_close(one: Estimate | Undefined, other: Estimate | Undefined) -> None:

@@ -19,7 +19,7 @@ from sciexam.report.console import print_report
 from sciexam.report.html import to_html
 from sciexam.report.markdown import escape, to_markdown
 from sciexam.report.plain_text import one_line, plain_text
-from sciexam.report.record import Answer, Calls, Category, Item, Length, Opinion, Pair, Pairs, Report
+from sciexam.report.record import Answer, Calls, Category, Item, Length, Opinion, Pair, Pairs, Power, Report
 from sciexam.stats import Estimate, Undefined, conclude
 
 PAYLOADS = [
@@ -77,6 +77,9 @@ def made(mark: str = "", **changed: object) -> Report:
         order_consistency=Estimate(0.79, 0.58, 0.93, 0.95, 24, "beta interval on the effective number of prompts"),
         position_bias=Undefined(mark + "every prompt was shown in the same order"),
         length=Length(82.3, 128.9, 46.6, Undefined(mark + "no prompt has both"), CONTROLLED),
+        power=Power(
+            mark + "With 24 prompts like these a win rate of 0.77 is found.", ((20, 0.79), (24, 0.77), (50, 0.69))
+        ),
         planned=31,
         used=24,
         invalid=3,
@@ -438,7 +441,7 @@ def test_with_several_comparisons_the_page_has_a_row_and_an_axis_for_each() -> N
     page = Page(to_html(made(pairs=Pairs([pair, replace(pair, judge="measures", win_rate=SWEEP)]))))
     assert "All comparisons" in page.text
     # Two large axes, two in the table of comparisons, one category of each pair that has an interval.
-    assert sum(tag == "svg" for tag, _ in page.tags) == 6
+    assert sum(tag == "svg" for tag, _ in page.tags) == 6 + 2, "two intervals a pair and category, one curve a pair"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from typing import Any
 from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.lengths import Words, control_lengths, words_of
-from sciexam.report.record import Answer, Category, Figure, Item, Length, Opinion, Pair, Pairs, Report
+from sciexam.report.power_figure import curve_of, outlook_sentence
+from sciexam.report.record import Answer, Category, Figure, Item, Length, Opinion, Pair, Pairs, Power, Report
 from sciexam.report.scores import Score, clusters_of, lost_samples, scores_of, used_of, values_of
 from sciexam.stats import (
     Undefined,
@@ -28,6 +29,7 @@ from sciexam.stats import (
 from sciexam.types import Presentation, Prompt, Response, Verdict
 
 LEVEL = 0.95
+MOST_OUTLOOKS = 6  # comparisons for which the power of the next exam is computed
 
 
 def build(evidence: Evidence) -> Report:
@@ -108,6 +110,7 @@ def _pair(
         order_consistency=_consistency(bench, used),
         position_bias=_bias(bench, used),
         length=length,
+        power=_power(evidence, used),
         planned=len(scores),
         used=len(used),
         invalid=counts["invalid"],
@@ -202,6 +205,16 @@ def _length(words: Words, a: str, b: str, used: Sequence[Score], controlled: Fig
         longer_wins=longer_wins(values_of(used), difference, clusters_of(s.prompt for s in used), LEVEL),
         controlled=controlled,
     )
+
+
+def _power(evidence: Evidence, used: Sequence[Score]) -> Power | None:
+    """None where there are too many comparisons to read one by one; `sciexam plan` has it for all."""
+    comparisons = len(evidence.pairs) * len(evidence.benches)
+    if comparisons > MOST_OUTLOOKS:
+        return None
+    values, clusters = values_of(used), clusters_of(s.prompt for s in used)
+    sentence = outlook_sentence(values, clusters, comparisons=comparisons, level=LEVEL)
+    return Power(sentence, curve_of(values, clusters, comparisons=comparisons, level=LEVEL)) if sentence else None
 
 
 def _categories(by: str, scores: Sequence[Score]) -> Iterable[Category]:

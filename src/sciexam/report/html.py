@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sciexam.report import wording
 from sciexam.report.plain_text import one_line, plain_text
+from sciexam.report.power_figure import to_svg
 from sciexam.report.record import Answer, Figure, Item, Opinion, Pair, Report
 from sciexam.stats import Estimate
 
@@ -65,6 +66,7 @@ def to_html(report: Report) -> str:
         words=wording,
         colour=lambda contestant: f"c{colours.get(contestant, COLOURS)}",
         figures=lambda pair: tuple(_figures(report, pair)),
+        power=to_svg,
         is_estimate=lambda figure: isinstance(figure, Estimate),
         exhibits=shown,
         unanswered=[item.prompt for number, item in enumerate(report.items, 1) if number not in numbers],

@@ -13,6 +13,7 @@ from sciexam.stats.power import detectable_win_rate, power_curve, prompts_needed
 
 SIZES = (10, 15, 20, 25, 35, 50, 70, 100, 150, 200, 350, 500, 700, 1000, 1500, 2000)
 TICKS = (10, 25, 50, 100, 200, 500, 1000, 2000)
+POWER = 0.8
 EFFECT = 0.6  # the win rate whose prompts are counted, where none is named
 
 WIDTH, HEIGHT = 460, 200
@@ -25,7 +26,7 @@ def outlook_sentence(
     *,
     comparisons: int = 1,
     effect: float = EFFECT,
-    power: float = 0.8,
+    power: float = POWER,
     level: float = 0.95,
 ) -> str:
     """What as many prompts like these find, and how many prompts it takes to find `effect`.
@@ -51,29 +52,36 @@ def outlook_sentence(
     return f"{said}; {takes}."
 
 
-def power_figure(
+def curve_of(
     scores: ArrayLike,
     clusters: Sequence[Hashable] | None = None,
     *,
     comparisons: int = 1,
-    power: float = 0.8,
+    power: float = POWER,
     level: float = 0.95,
-) -> str:
-    """The detectable win rate against the number of prompts, as an SVG element for a page of HTML.
+) -> tuple[tuple[int, float], ...]:
+    """(prompts, win rate that so many find) for round numbers of prompts, and for as many as there are scores.
 
-    It is drawn in the colour of the text around it, scales to the width that it is given, loads nothing, and says its
-    numbers in `aria-label`. The arguments are those of `outlook_sentence`. An empty text where there is no curve.
+    The arguments are those of `outlook_sentence`. Empty where there is no curve.
     """
     variance = variance_at_one_half(scores, clusters)
     if isinstance(variance, Undefined):
-        return ""
+        return ()
     prompts = _count(scores)
     sizes = sorted({*SIZES, prompts} if SIZES[0] <= prompts <= SIZES[-1] else SIZES)
-    curve = power_curve(variance, sizes, power=power, level=level, comparisons=comparisons)
+    return tuple(power_curve(variance, sizes, power=power, level=level, comparisons=comparisons))
+
+
+def to_svg(curve: Sequence[tuple[int, float]], prompts: int) -> str:
+    """The curve of `curve_of` as an SVG element for a page of HTML, with a point at `prompts`.
+
+    It is drawn in the colour of the text around it, scales to the width that it is given, loads nothing, and says its
+    numbers in `aria-label`. It holds numbers only. An empty text where there is no curve.
+    """
     if len(curve) < 2:
         return ""
     named = ", ".join(f"{rate:.2f} with {n:,}" for n, rate in curve if n in TICKS or n == prompts)
-    label = f"Win rate that is found with a probability of {power:.0%}, by number of prompts: {named}"
+    label = f"Win rate that is found with a probability of {POWER:.0%}, by number of prompts: {named}"
     here = [(n, rate) for n, rate in curve if n == prompts]
     parts = [*_axes(), _curve(curve), *(_point(n, rate) for n, rate in here)]
     return (

@@ -42,6 +42,14 @@ class Length:
 
 
 @dataclass(frozen=True, slots=True)
+class Power:
+    """What prompts like these find: in a sentence, and as points (prompts, win rate found with a power of 80 %)."""
+
+    sentence: str
+    curve: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Category:
     """One slice of the prompts: a value of `--by`, with the win rate of b in it."""
 
@@ -76,6 +84,7 @@ class Pair:
     order_consistency: Figure
     position_bias: Figure
     length: Length | None
+    power: Power | None
     planned: int
     used: int
     invalid: int

@@ -122,6 +122,8 @@ def figures(pair: Pair) -> list[str]:
         found.append(f"mean words {pair.length.a:.0f} ({pair.a}) and {pair.length.b:.0f} ({pair.b})")
         found.append(f"longer answer wins {value(pair.length.longer_wins)}")
         found.append(f"length-controlled win rate {value(pair.length.controlled)}")
+    if pair.power is not None:
+        found.append(pair.power.sentence.rstrip("."))
     if pair.bounds is not None:
         found.append(f"bounds [{pair.bounds[0]:.2f}, {pair.bounds[1]:.2f}]")
     return found

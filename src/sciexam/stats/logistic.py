@@ -48,9 +48,6 @@ def logistic_fit(
     Under separation r stays near 1 for ever. The intercepts are absorbed, so many groups cost no more than few.
     """
     fixed = np.isin(np.arange(groups.max() + 1), anchored)
-    scale = np.abs(x).max(0, initial=0.0)
-    scale[scale == 0] = 1.0
-    x = x / scale
     intercepts, slopes = np.zeros(len(fixed)), np.zeros(x.shape[1])
     for _ in range(STEPS):
         state = _state(intercepts, slopes, scores, x, groups, weights, fixed)
@@ -62,7 +59,7 @@ def logistic_fit(
         shift[fixed] = 0.0
         longest = float(np.abs(shift[groups] + x @ turn).max())
         if longest < TOLERANCE:
-            return _rescaled(state, scale)
+            return state
         step = np.log1p(longest) / longest
         intercepts, slopes = intercepts + step * shift, slopes + step * turn
     return None
@@ -89,20 +86,6 @@ def _state(
     centred = x - centre[groups]
     information = centred.T @ (weights[:, None] * centred)
     return LogisticFit(intercepts, slopes, groups, weights, residuals, centred, centre, information, fixed)
-
-
-def _rescaled(state: LogisticFit, scale: Floats) -> LogisticFit:
-    return LogisticFit(
-        state.intercepts,
-        state.slopes / scale,
-        state.groups,
-        state.weights,
-        state.residuals,
-        state.centred * scale,
-        state.centre * scale,
-        state.information * np.outer(scale, scale),
-        state.anchored,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ to 400 prompts) what is promised at 80 % is achieved in 75 to 88 % of the runs.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -66,6 +67,8 @@ def detectable_win_rate(
     `variance`, `level` and `comparisons` as in `power_at`. Undefined for fewer than ten prompts, and where so few find
     nothing, whatever the win rate. Raises ValueError for arguments outside their range.
     """
+    from scipy.special import betaincinv
+
     _check(prompts, variance, level, comparisons)
     _check_power(power)
     threshold = _threshold(prompts, variance, level, comparisons)
@@ -74,11 +77,8 @@ def detectable_win_rate(
     if _power(CERTAIN, prompts, variance, threshold) < power:
         over = f" over {comparisons} comparisons" if comparisons > 1 else ""
         return Undefined(f"{prompts} prompts are too few to find any win rate at a level of {level:g}{over}", prompts)
-    low, high = 0.5, CERTAIN
-    while high - low > 1e-9:
-        middle = (low + high) / 2
-        low, high = (low, middle) if _power(middle, prompts, variance, threshold) >= power else (middle, high)
-    return high
+    wins, losses = _steps(prompts, variance, threshold)
+    return float(betaincinv(wins, losses, power))
 
 
 def prompts_needed(
@@ -163,14 +163,19 @@ def with_labels(variance: float, labels: int, judged: int, correlation: float) -
 
 
 def _power(win_rate: float, prompts: int, variance: float, threshold: float) -> float:
-    """P(mean score >= threshold) at N = n / (4 variance) forced choices; half a step back, the average of the steps."""
+    """P(mean score >= threshold)."""
     from scipy.special import betainc
 
+    if threshold > 1 + 1e-9:
+        return 0.0
+    return float(betainc(*_steps(prompts, variance, threshold), win_rate))
+
+
+def _steps(prompts: int, variance: float, threshold: float) -> tuple[float, float]:
+    """Wins and losses at the threshold among N = n / (4 variance) forced choices; half a step back: between steps."""
     worth = prompts / (4 * variance)
     wins = threshold * worth
-    if wins > worth + 1e-9:
-        return 0.0
-    return float(betainc(wins + 0.5, max(worth - wins, 0.0) + 0.5, win_rate))
+    return wins + 0.5, max(worth - wins, 0.0) + 0.5
 
 
 def _threshold(prompts: int, variance: float, level: float, comparisons: int) -> float:
@@ -179,24 +184,27 @@ def _threshold(prompts: int, variance: float, level: float, comparisons: int) ->
     return float(max(interval, _flip_edge(prompts, 4 * variance, (1 - level) / comparisons)))
 
 
+@cache
 def _interval_reach(prompts: int, variance: float, level: float) -> float:
     """How far above one half a mean score has to be for `bounded_interval` to exclude one half."""
     low, high = 0.0, 0.5
-    if _lower_limit(1.0, prompts, variance, level) <= 0.5:
+    if _lower_limits(np.array([1.0]), prompts, variance, level)[0] <= 0.5:
         return np.inf
     while high - low > 1e-7:
-        middle = (low + high) / 2
-        excluded = _lower_limit(0.5 + middle, prompts, variance, level) > 0.5
-        low, high = (low, middle) if excluded else (middle, high)
-    return high
+        steps = np.linspace(low, high, 34)
+        excluded = _lower_limits(0.5 + steps[1:-1], prompts, variance, level) > 0.5
+        first = int(np.append(excluded, True).argmax())  # the upper end is known to be excluded
+        low, high = steps[first], steps[first + 1]
+    return float(high)
 
 
-def _lower_limit(rate: float, prompts: int, variance: float, level: float) -> float:
-    """The interval's lower limit for scores, half of them above `rate` and half below, of the variance there."""
+def _lower_limits(rates: Floats, prompts: int, variance: float, level: float) -> Floats:
+    """The interval's lower limit for scores, half of them above a rate and half below, of the variance there."""
     sides: Floats = np.where(np.arange(prompts) % 2 == 0, 1.0, -1.0)
     sides[-1] = 0.0 if prompts % 2 else sides[-1]
-    spread = np.sqrt(4 * variance * rate * (1 - rate) * prompts / max(1.0, float(np.abs(sides).sum())))
-    return float(bounded_interval(rate + spread * sides, np.ones(prompts), level)[1])
+    spread = np.sqrt(4 * variance * rates * (1 - rates) * prompts / max(1.0, float(np.abs(sides).sum())))
+    limits: Floats = bounded_interval(rates[:, None] + spread[:, None] * sides, np.ones(prompts), level)[1]
+    return limits
 
 
 def _flip_edge(prompts: int, share: float, alpha: float) -> float:

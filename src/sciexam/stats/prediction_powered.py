@@ -20,9 +20,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from sciexam.stats.clusters import Floats, codes_of, finite_vector
 from sciexam.stats.estimate import Estimate, Undefined
-from sciexam.stats.mean import LATTICE, PSEUDO, mean
+from sciexam.stats.mean import LATTICE, mean
 
-FEW = 50  # labelled units; with 20 the coverage can fall to 92 % (benchmarks/coverage_predicted.py)
+FEW = 50  # labelled units; with 20 the coverage can fall below 94 % (benchmarks/coverage_predicted.py)
+# Clusters of wins, and as many of losses, that join the data for the variance: more than `mean` takes, because a judge
+# that happens to be right on all of a few labelled items would leave next to none.
+PSEUDO = 1.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +204,7 @@ def _unbounded(parts: _Parts, weight: float, level: float) -> tuple[Floats, floa
 
 
 def _bounded(parts: _Parts, weight: float, level: float) -> tuple[Floats, float]:
-    """(value, low, high) in [0, 1], and the variance; with lambda 0 that of `mean.bounded_interval`, which has why.
+    """(value, low, high) in [0, 1], and the variance, by the limits of `mean.bounded_interval` at the effective n.
 
     Of the clusters of wins and losses that join the data for the variance, the judge is taken to know nothing.
     """
