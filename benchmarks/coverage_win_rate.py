@@ -51,9 +51,9 @@ Each row: {runs:,} data sets with a known win rate; the share whose interval hol
 - **coverage**, **mean width**: the shipped code (`sciexam.stats.mean.bounded_interval`, which `win_rate` calls).
 - **Wilson, effective n**, the nearest alternative: the score interval at the effective n, the variance taken with one
   win and one loss added, t quantile. It is told the groups, as sciexam is.
-- **t** is mean +- t s / sqrt(n), **bootstrap** the percentile bootstrap with {resamples} resamples (not run at n = 1000,
-  to save time), **Wilson** the score interval at the number of prompts: each over prompts, blind to groups, as they
-  are commonly used.
+- **t** is mean +- t s / sqrt(n), **bootstrap** the percentile bootstrap with {resamples} resamples (not run at
+  n = 1000, to save time), **Wilson** the score interval at the number of prompts: each over prompts, blind to groups,
+  as they are commonly used.
 
 Scenarios (the rate in a row is the exact expectation of a prompt's score):
 
@@ -73,14 +73,15 @@ Scenarios (the rate in a row is the exact expectation of a prompt's score):
 
 The target is a coverage of .94 or more everywhere, and of .96 or less with 200 units (prompts, or groups of them) and
 more for rates from .1 to .9. At rates nearer to 0 or 1 a few wins decide, which are whole numbers: there no interval
-can stay within .94-.96. The same holds for mostly ties at rate .5 and n = 200, where ten prompts are not ties."""
+can stay within .94-.96. With mostly ties at rate .5 and n = 200 ten prompts are not ties; fewer pseudo clusters would
+stay below .96 there, and fall below .94 where one contestant wins all ten."""
 
 ABOUT_EQUIVALENCE = """\
 ### Practical equivalence
 
 The share of data sets that `equivalent` calls equivalent although the true rate is one half plus the margin. This error
-is to be at most {alpha:g}; with {runs:,} data sets, shares above {limit:.4f} (three standard errors more) are in bold. A
-share of 0 means that so few prompts cannot show so small a margin."""
+is to be at most {alpha:g}; with {runs:,} data sets, shares above {limit:.4f} (three standard errors more) are in
+bold. A share of 0 means that so few prompts cannot show so small a margin."""
 
 
 def forced_choice(rng: np.random.Generator, shape: tuple[int, int], rate: float) -> Floats:
@@ -242,7 +243,7 @@ def targeted(name: Name) -> bool:
 
 
 def summary(cells: dict[Name, Cell]) -> Iterator[str]:
-    yield "| method | lowest coverage | cells below .94 | cells with the target .94-.96 in it | mean width, n <= 200 |"
+    yield "| method | lowest coverage | cells below .94 | of those with a target: .94-.96 | mean width, n <= 200 |"
     yield "|---|---|---|---|---|"
     for method in (OURS, *PEERS):
         rows = {name: row[method] for name, row in cells.items() if method in row}

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sciexam.stats.bias import self_preference
 from sciexam.stats.estimate import Estimate, Undefined
 from sciexam.stats.mean import mean
-from sciexam.stats.self_preference import self_preference
 
 SCORES = st.lists(st.tuples(st.sampled_from([0, 0.5, 1]), st.sampled_from([0, 0.5, 1])), min_size=2, max_size=30)
 

@@ -8,7 +8,7 @@ from sciexam.stats.alpha import krippendorff_alpha
 from sciexam.stats.alt_test import AltTest, alt_test
 from sciexam.stats.annotators import DawidSkene, MajorityVote, alpha_if_removed, dawid_skene, majority_vote
 from sciexam.stats.best_of_n import BestOfN, best_of_n
-from sciexam.stats.bias import longer_wins, order_consistency, position_bias, position_bias_between
+from sciexam.stats.bias import longer_wins, order_consistency, position_bias, position_bias_between, self_preference
 from sciexam.stats.conclusion import Conclusion, conclude
 from sciexam.stats.correlation import kendall_tau_b, pearson, spearman
 from sciexam.stats.effect_size import cliffs_delta, cohens_d, sd_ratio
@@ -23,8 +23,7 @@ from sciexam.stats.prediction_powered import PredictionPowered, prediction_power
 from sciexam.stats.ranking_accuracy import exact_match, five_best, mean_kendall, mean_spearman, pairwise_accuracy
 from sciexam.stats.ratings import Ratings, Standing, bootstrap_ratings, bradley_terry
 from sciexam.stats.rewards import Distribution, RewardComparison, compare_rewards, distribution
-from sciexam.stats.rogan_gladen import rogan_gladen
-from sciexam.stats.self_preference import self_preference
+from sciexam.stats.rogan_gladen import RoganGladen, rogan_gladen
 from sciexam.stats.sequential import BettingSequence, ConfidenceSequence, Decision, confidence_sequence, decide
 from sciexam.stats.variance import VarianceComponents, variance_components
 from sciexam.stats.win_rate import bounds, win_rate
@@ -46,6 +45,7 @@ __all__ = [
     "PredictionPowered",
     "Ratings",
     "RewardComparison",
+    "RoganGladen",
     "Standing",
     "Undefined",
     "VarianceComponents",

@@ -22,7 +22,7 @@ from sciexam.stats.clusters import Floats, codes_of, finite_vector
 from sciexam.stats.estimate import Estimate, Undefined
 from sciexam.stats.mean import LATTICE, mean
 
-FEW = 50  # labelled units; with 20 the coverage can fall below 94 % (benchmarks/coverage_predicted.py)
+FEW = 20  # labelled units; coverage with fewer was not measured (benchmarks/coverage_predicted.py)
 # Clusters of wins, and as many of losses, that join the data for the variance: more than `mean` takes, because a judge
 # that happens to be right on all of a few labelled items would leave next to none.
 PSEUDO = 1.75
