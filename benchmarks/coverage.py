@@ -44,7 +44,7 @@ How often the intervals hold the true value, measured on simulated data whose tr
 `benchmarks/` has a file for each. A nominal 95 % is meant unless a section says otherwise, and a coverage below .94 is
 in bold. With 10,000 data sets a cell, a coverage of .95 is known to about +-.004.
 
-The cells of a family are the rows of its tables that have a coverage; a family without them has an error or a power."""
+The cells of a family are the rows of its tables with a column named coverage; other families measure other things."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=10_000, help="data sets in a cell (default: 10000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", metavar="FAMILY", action="append", choices=FAMILIES, help=", ".join(FAMILIES))
+    parser.add_argument("--page", type=Path, default=PAGE, help="the file to write (default: docs/coverage.md)")
     options = parser.parse_args(arguments)
     families = options.only or list(FAMILIES)
     missing = [FAMILIES[family] for family in families if not (HERE / f"{FAMILIES[family]}.py").is_file()]
@@ -59,13 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"not in {HERE}: {', '.join(f'{name}.py' for name in missing)}")
 
     made = f"{options.runs:,} runs, seed {options.seed}, numpy {version('numpy')}, scipy {version('scipy')}"
-    sections = read(PAGE)
+    sections = read(options.page)
     failed = False
     for family, text in measure_all(families, options.runs, options.seed):
         failed |= text is None
         if text is not None:
             sections[family] = (made, text)
-    PAGE.write_text("\n".join(page(sections)) + "\n", encoding="utf-8")
+    options.page.write_text("\n".join(page(sections)) + "\n", encoding="utf-8")
     low = [cell for cell in coverages(sections["win_rate"][1]) if cell < FLOOR] if "win_rate" in sections else []
     if low:
         print(f"{len(low)} cells of the win rate are below {FLOOR:g}, the lowest at {min(low):.4f}", file=sys.stderr)

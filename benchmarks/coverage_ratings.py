@@ -135,7 +135,7 @@ def section(runs: int, seed: int) -> Iterator[str]:
     command = f"python benchmarks/coverage_ratings.py --runs {runs} --seed {seed}"
     yield ABOUT.format(runs=runs, draws=DRAWS, command=command)
     yield (
-        "| scenario | contestants | prompts | ratings | least | width, points "
+        "| scenario | contestants | prompts | coverage | least | width, points "
         "| rank ranges | least | width | all | no rating |"
     )
     yield "|---|---|---|---|---|---|---|---|---|---|---|"

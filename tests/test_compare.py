@@ -78,7 +78,7 @@ def test_json_is_one_object_on_stdout_with_exactly_the_promised_keys(tmp_path: P
         assert set(pair[figure]) == FIGURE
         assert (pair[figure]["value"] is None) == (pair[figure]["why"] is not None)
     assert set(pair["bounds"]) == {"low", "high"}
-    assert set(pair["length"]) == {"a", "b", "difference", "longer_wins"}
+    assert set(pair["length"]) == {"a", "b", "difference", "longer_wins", "controlled"}
     assert [(c["name"], c["planned"], c["used"], set(c["win_rate"])) for c in pair["categories"]] == [
         ("c0", 3, 3, FIGURE),
         ("c1", 3, 3, FIGURE),

@@ -109,9 +109,7 @@ def test_the_wheel_holds_the_code_and_all_its_data_and_nothing_else(wheel: Path)
     ):
         assert f"sciexam/{needed}" in inside
     assert "License-Expression: Apache-2.0" in metadata
-    assert not re.search(r"^Requires-Dist: (torch|vllm)[^;]*$", metadata, re.MULTILINE), (
-        "the core is light"
-    )
+    assert not re.search(r"^Requires-Dist: (torch|vllm)[^;]*$", metadata, re.MULTILINE), "the core is light"
 
 
 @pytest.mark.slow

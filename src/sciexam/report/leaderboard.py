@@ -202,7 +202,7 @@ class _Board:
         name: str,
         standing: Standing | None,
         why: Undefined,
-        controlled: Mapping[tuple[str, str], Figure],
+        controlled: Mapping[Any, Figure],
         used: By,
     ) -> Row:
         mine = [s for pair, listed in used.items() if name in pair for s in listed]

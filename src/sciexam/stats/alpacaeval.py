@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from sciexam.stats.clusters import Floats, codes_of, finite_vector
 from sciexam.stats.estimate import Estimate, Undefined
-from sciexam.stats.length_control import clopper_pearson
 from sciexam.stats.logistic import LogisticFit, jackknife, logistic_fit
+from sciexam.stats.mean import beta_limits
 from sciexam.stats.win_rate import unit_scores
 
 CALIBRATION_WEIGHT = 0.1  # of each calibration row: AlpacaEval's lambda = 0.2, shared by its two gamed baselines
@@ -122,7 +122,8 @@ def alpacaeval_length_controlled(
         value, variance = _average(fit, cluster[:rows], averaged, places)
     except np.linalg.LinAlgError:
         return Undefined("without one of the prompts the others do not determine the fit", units)
-    low, high = clopper_pearson(value, value * (1 - value) / variance, level)
+    effective = np.float64(value * (1 - value) / variance)
+    low, high = map(float, beta_limits(np.float64(value), effective, level, cautious=True))
     method = "Clopper-Pearson interval at the effective number of prompts, from a jackknife of the whole fit"
     return Estimate(value, low, high, level, units, method)
 

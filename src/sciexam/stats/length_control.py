@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sciexam.stats.clusters import Floats, codes_of, finite_vector
 from sciexam.stats.estimate import Estimate, Undefined
 from sciexam.stats.logistic import Jackknife, LogisticFit, jackknife, logistic_fit
+from sciexam.stats.mean import beta_limits
 from sciexam.stats.win_rate import unit_scores
 
 SIDE = 0.1  # the share of a pair's rows that must lie on either side of equal length
@@ -95,16 +96,6 @@ def length_controlled(
     return LengthControl(win_rates, slopes[0], dict(zip(features or {}, slopes[1:], strict=True)))
 
 
-def clopper_pearson(value: float, effective: float, level: float) -> tuple[float, float]:
-    """The limits of Clopper and Pearson (1934) for a share `value` of `effective` independent scores, n not whole."""
-    from scipy.special import betaincinv
-
-    wins, losses, tail = value * effective, (1 - value) * effective, (1 - level) / 2
-    low = float(betaincinv(wins, losses + 1, tail)) if wins > 0 else 0.0
-    high = 1 - float(betaincinv(losses, wins + 1, tail)) if losses > 0 else 1.0
-    return min(low, value), max(high, value)
-
-
 def _covariates(n: int, length_a: ArrayLike, length_b: ArrayLike, features: Mapping[str, ArrayLike]) -> Floats:
     """d and the features as columns, shape (n, 1 + features)."""
     a, b = finite_vector(length_a, "length_a"), finite_vector(length_b, "length_b")
@@ -181,7 +172,7 @@ def _estimates(
     for q, n in enumerate(np.bincount(np.unique(pair * clusters + cluster) // clusters).tolist()):
         value, near = float(expit(fit.intercepts[q])), float(expit(regular.intercepts[q]))
         effective = 1 / (near * (1 - near) * float((moves.intercept(q) ** 2).sum()))
-        low, high = clopper_pearson(value, effective, level)
+        low, high = map(float, beta_limits(np.float64(value), np.float64(effective), level, cautious=True))
         rates.append(Estimate(value, low, high, level, n, method))
 
     slopes: list[Estimate | Undefined] = []

@@ -78,8 +78,6 @@ def bounded_interval(
 
     `cautious`: c = 0 and 2 clusters of each, for a test whose error must not exceed its level.
     """
-    from scipy.special import betaincinv
-
     pseudo = CAUTIOUS_PSEUDO if cautious else PSEUDO
     prompts, squared_sizes, won = sizes.sum(-1), (sizes**2).sum(-1), totals.sum(-1)
     value = won / prompts
@@ -90,12 +88,22 @@ def bounded_interval(
     squares = squares + pseudo * size**2 * (regular**2 + (1 - regular) ** 2)
     effective = prompts * padded * regular * (1 - regular) / squares
 
+    return value, *beta_limits(value, effective, level, cautious)
+
+
+def beta_limits(value: Floats, effective: Floats, level: float, cautious: bool = False) -> tuple[Floats, Floats]:
+    """The limits (low, high) of a share `value` of `effective` independent 0/1 scores; neither need be whole.
+
+    As in `bounded_interval`; `cautious`: c = 0, the limits of Clopper and Pearson (1934).
+    """
+    from scipy.special import betaincinv
+
     wins, losses, tail = value * effective, (1 - value) * effective, (1 - level) / 2
     spread = value * losses
     c = np.zeros_like(spread) if cautious else spread / (2 * (spread + LATTICE))
     low = np.where(wins > 0, betaincinv(np.where(wins > 0, wins + c, 1), losses + 1 - c, tail), 0.0)
     high = np.where(losses > 0, 1 - betaincinv(np.where(losses > 0, losses + c, 1), wins + 1 - c, tail), 1.0)
-    return value, np.minimum(low, value), np.maximum(high, value)
+    return np.minimum(low, value), np.maximum(high, value)
 
 
 def _unbounded(values: Floats, totals: Floats, sizes: Floats, level: float, units: str) -> Estimate | Undefined:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sciexam.stats.clusters import Floats, codes_of, finite_vector
 from sciexam.stats.estimate import Estimate, Undefined
-from sciexam.stats.mean import LATTICE, mean
+from sciexam.stats.mean import beta_limits, mean
 
 FEW = 20  # labelled units; coverage with fewer was not measured (benchmarks/coverage_predicted.py)
 # Clusters of wins, and as many of losses, that join the data for the variance: more than `mean` takes, because a judge
@@ -208,8 +208,6 @@ def _bounded(parts: _Parts, weight: float, level: float) -> tuple[Floats, float]
 
     Of the clusters of wins and losses that join the data for the variance, the judge is taken to know nothing.
     """
-    from scipy.special import betaincinv
-
     size = float((parts.n_labelled**3).sum() / (parts.n_labelled**2).sum())
     padded = parts.n + 2 * PSEUDO * size
     value = min(1.0, max(0.0, _value(parts, weight)))
@@ -218,12 +216,8 @@ def _bounded(parts: _Parts, weight: float, level: float) -> tuple[Floats, float]
     variance = squares / (parts.n * padded)
     effective = regular * (1 - regular) / variance
 
-    wins, losses, tail = value * effective, (1 - value) * effective, (1 - level) / 2
-    spread = value * losses
-    c = spread / (2 * (spread + LATTICE))
-    low = float(betaincinv(wins + c, losses + 1 - c, tail)) if wins > 0 else 0.0
-    high = 1 - float(betaincinv(losses + c, wins + 1 - c, tail)) if losses > 0 else 1.0
-    return np.array([value, min(low, value), max(high, value)]), variance
+    low, high = beta_limits(np.float64(value), np.float64(effective), level)
+    return np.array([value, low, high]), variance
 
 
 def _note(weight: float, gain: float, narrower: bool, unlabelled: int) -> str:
