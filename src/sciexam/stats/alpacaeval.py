@@ -122,8 +122,8 @@ def alpacaeval_length_controlled(
         value, variance = _average(fit, cluster[:rows], averaged, places)
     except np.linalg.LinAlgError:
         return Undefined("without one of the prompts the others do not determine the fit", units)
-    effective = np.float64(value * (1 - value) / variance)
-    low, high = map(float, beta_limits(np.float64(value), effective, level, cautious=True))
+    effective = value * (1 - value) / variance
+    low, high = map(float, beta_limits(value, effective, level, cautious=True))
     method = "Clopper-Pearson interval at the effective number of prompts, from a jackknife of the whole fit"
     return Estimate(value, low, high, level, units, method)
 

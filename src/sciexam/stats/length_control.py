@@ -172,7 +172,7 @@ def _estimates(
     for q, n in enumerate(np.bincount(np.unique(pair * clusters + cluster) // clusters).tolist()):
         value, near = float(expit(fit.intercepts[q])), float(expit(regular.intercepts[q]))
         effective = 1 / (near * (1 - near) * float((moves.intercept(q) ** 2).sum()))
-        low, high = map(float, beta_limits(np.float64(value), np.float64(effective), level, cautious=True))
+        low, high = map(float, beta_limits(value, effective, level, cautious=True))
         rates.append(Estimate(value, low, high, level, n, method))
 
     slopes: list[Estimate | Undefined] = []

@@ -91,13 +91,14 @@ def bounded_interval(
     return value, *beta_limits(value, effective, level, cautious)
 
 
-def beta_limits(value: Floats, effective: Floats, level: float, cautious: bool = False) -> tuple[Floats, Floats]:
+def beta_limits(value: ArrayLike, effective: ArrayLike, level: float, cautious: bool = False) -> tuple[Floats, Floats]:
     """The limits (low, high) of a share `value` of `effective` independent 0/1 scores; neither need be whole.
 
     As in `bounded_interval`; `cautious`: c = 0, the limits of Clopper and Pearson (1934).
     """
     from scipy.special import betaincinv
 
+    value, effective = np.asarray(value, np.float64), np.asarray(effective, np.float64)
     wins, losses, tail = value * effective, (1 - value) * effective, (1 - level) / 2
     spread = value * losses
     c = np.zeros_like(spread) if cautious else spread / (2 * (spread + LATTICE))

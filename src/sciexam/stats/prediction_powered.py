@@ -216,7 +216,7 @@ def _bounded(parts: _Parts, weight: float, level: float) -> tuple[Floats, float]
     variance = squares / (parts.n * padded)
     effective = regular * (1 - regular) / variance
 
-    low, high = beta_limits(np.float64(value), np.float64(effective), level)
+    low, high = beta_limits(value, effective, level)
     return np.array([value, low, high]), variance
 
 
