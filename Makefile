@@ -31,6 +31,7 @@ format: $(VENV)/.test
 
 bench: $(VENV)/.test  ## the measurements behind the tables in benchmarks/
 	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/stats.py
 	$(BIN)/python benchmarks/measures_agreement.py $${SCIEXAM_SHARED_DATA:-../shared/data}
 
 clean:

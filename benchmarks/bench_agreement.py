@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from statistics import median
 
 import numpy as np
 
@@ -127,7 +128,7 @@ def measure(block: int, row: int, repeat: int) -> None:
         value = function(table)
         seconds.append(time.perf_counter() - start)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(min(seconds), peak, repr(value))
+    print(median(seconds), peak, repr(value))
 
 
 def main() -> None:

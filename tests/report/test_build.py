@@ -520,3 +520,45 @@ def test_the_p_value_flips_whole_groups() -> None:
     asked = prompts(10, group=["one"] * 5 + ["two"] * 5)
     assert only(build(evidence(asked, winner(*"b" * 10)))).p_value == pytest.approx(2 / 2**2)
     assert only(build(evidence(prompts(10), winner(*"b" * 10)))).p_value == pytest.approx(2 / 2**10)
+
+
+# ---------------------------------------------------------------- what must not change a figure
+
+
+@settings(max_examples=40)
+@given(worlds())
+def test_another_contestant_leaves_the_figures_of_a_pair_as_they_are(world: dict[str, Any]) -> None:
+    """All but Holm's correction and the length effect, which are of the whole command."""
+    names = world["names"]
+    whole, alone = built(world), built(world, names[:2])
+    for found in alone.pairs:
+        same = whole.pairs[found.a, found.b, found.judge]
+        for figure in ("win_rate", "bounds", "p_value", "order_consistency", "position_bias", "categories", "verdicts"):
+            assert getattr(same, figure) == getattr(found, figure), figure
+
+
+@given(st.integers(2, 12), st.sampled_from(["first", "second", "tie"]))
+def test_an_identical_copy_scores_one_half_in_both_orders(count: int, habit: str) -> None:
+    """Whatever a judge's habit: it cannot tell the two apart, so both orders together give each one half."""
+    found = only(build(evidence(prompts(count), lambda *_: habit, reply=lambda _, prompt, __: Reply("k", prompt))))
+    assert estimate(found.win_rate).value == 0.5
+    assert found.p_value == 1.0
+    assert found.conclusion == "undecided"
+
+
+@given(st.lists(st.sampled_from(["a", "b", "tie"]), min_size=2, max_size=8), st.integers(2, 4))
+def test_prompts_that_are_repeated_under_one_text_do_not_narrow_the_interval(winners: list[str], copies: int) -> None:
+    once = prompts(len(winners))
+    again = tuple(
+        Prompt(id=f"{one.id}x{copy}", messages=one.messages, category=one.category)
+        for one in once
+        for copy in range(copies)
+    )
+
+    def say(prompt: str, sample: int, rater: str, first: str, second: str) -> str:
+        name = winners[int(prompt[1:].split("x")[0])]
+        return {first: "first", second: "second"}.get(name, name)
+
+    single, repeated = (estimate(only(build(evidence(asked, say))).win_rate) for asked in (once, again))
+    assert repeated.n == single.n
+    assert [repeated.value, repeated.low, repeated.high] == pytest.approx([single.value, single.low, single.high])
