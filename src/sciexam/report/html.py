@@ -190,4 +190,5 @@ def _leaning(figure: Figure) -> str:
 def _difference(words: float) -> str:
     if round(words) == 0:
         return "as many words"
-    return f"{abs(words):.0f} words {'more' if words > 0 else 'fewer'} on average"
+    count = f"{abs(words):.0f}"
+    return f"{count} word{'' if count == '1' else 's'} {'more' if words > 0 else 'fewer'} on average"
