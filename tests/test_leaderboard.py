@@ -147,10 +147,10 @@ def test_the_calls_of_an_endpoint_are_announced_before_the_first_and_not_repeate
         exam = suite(tmp_path, judges={"gpt": judge})
         first = sciexam("leaderboard", "-s", exam, "--limit", "4", cwd=tmp_path)
         assert first.returncode == 0, first.stderr
-        planned = 2 * 4 * (3 + 1)  # orders x prompts x (pairs of three contestants, and null against the baseline)
-        assert f"at most {planned} calls: 0 for answers, {planned} for verdicts" in first.stderr
-        assert endpoint.requests <= planned, "equal texts are judged once"
         asked = endpoint.requests
+        assert f"at most {asked} calls: 0 for answers, {asked} for verdicts" in first.stderr
+        # Orders x prompts x (pairs of three contestants, and null against the baseline); equal texts are judged once.
+        assert 0 < asked < 2 * 4 * (3 + 1)
         again = sciexam("leaderboard", "-s", exam, "--limit", "4", cwd=tmp_path)
         assert again.returncode == 0, again.stderr
         assert "at most" not in again.stderr

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from sciexam.battles import ROUNDING, Battle, cluster
+from sciexam.battles import ROUNDING, Battle
 from sciexam.report.build import field_of
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Calls, Figure, plain
-from sciexam.report.tables import Table
+from sciexam.report.scores import clusters_of
+from sciexam.report.tables import Table, methods_table
 from sciexam.stats import (
     Estimate,
     Undefined,
@@ -245,7 +246,7 @@ def _agreed(
     sides = _matrix([rater.sides for rater in raters], items)
     with_scale = all(rater.preferences for rater in raters)
     scaled = _matrix([rater.preferences if with_scale else rater.sides for rater in raters], items)
-    clusters = [cluster(prompts[item[2]]) for item in items]
+    clusters = clusters_of(prompts[item[2]] for item in items)
     why = Undefined("no comparison was judged by two of them")
     return Agreed(
         raters=tuple(rater.rater for rater in raters),
@@ -261,7 +262,7 @@ def _agreed(
     )
 
 
-def _kappa(sides: Sequence[Sequence[float]], clusters: Sequence[str]) -> Figure:
+def _kappa(sides: Sequence[Sequence[float]], clusters: Sequence[str] | None) -> Figure:
     if len(sides) == 2:
         return cohen_kappa(sides[0], sides[1], clusters=clusters, level=LEVEL)
     return fleiss_kappa(sides, clusters, LEVEL)
@@ -278,7 +279,7 @@ def _matrix(votes: Sequence[Mapping[ItemKey, float]], items: Sequence[ItemKey]) 
 def _raters(members: Sequence[Votes], prompts: Mapping[str, Prompt]) -> Iterator[RaterRow]:
     items = _shared(members)
     sides = _matrix([member.sides for member in members], items)
-    clusters = [cluster(prompts[item[2]]) for item in items]
+    clusters = clusters_of(prompts[item[2]] for item in items)
     removed: Sequence[Figure] = [Undefined("it takes three raters, so that two are left")] * len(members)
     reliability: list[float | None] = [None] * len(members)
     if len(members) > 2 and items:
@@ -292,7 +293,7 @@ def _raters(members: Sequence[Votes], prompts: Mapping[str, Prompt]) -> Iterator
 
 def _majority(a: str, b: str, group: str, members: Sequence[Votes], prompts: Mapping[str, Prompt]) -> Majority:
     items = sorted({item for member in members for item in member.sides if item[:2] == (a, b)})
-    clusters = [cluster(prompts[item[2]]) for item in items]
+    clusters = clusters_of(prompts[item[2]] for item in items)
     none = Undefined("nobody in this group judged this pair")
     if not items:
         return Majority(a, b, group, 0, 0, 0, none, none, none)
@@ -319,7 +320,7 @@ def _preference(members: Sequence[Votes], items: Sequence[ItemKey], prompts: Map
     if not kept:
         return Undefined("the verdicts carry no strength")
     values = [sum(strengths) / len(strengths) for strengths in kept.values()]
-    return mean(values, [cluster(prompts[item[2]]) for item in kept], LEVEL, low=-3.0, high=3.0)
+    return mean(values, clusters_of(prompts[item[2]] for item in kept), LEVEL, low=-3.0, high=3.0)
 
 
 def _caveats(votes: Sequence[Votes]) -> Iterator[str]:
@@ -363,12 +364,17 @@ def _tables(found: Agreement) -> Iterator[Table]:
         majority,
         ("No majority counts half. The mean preference lies between -3 and 3, towards the first named.",),
     )
+    yield _raters_table(found)
+    yield methods_table(_figures(found), found.level)
+
+
+def _raters_table(found: Agreement) -> Table:
     raters = [
         (row.rater, row.kind, str(row.items), _short(row.alpha_if_removed), _share(row.reliability))
         for row in found.raters
     ]
     notes = sorted({row.alpha_if_removed.why for row in found.raters if isinstance(row.alpha_if_removed, Undefined)})
-    yield Table(
+    return Table(
         "Raters",
         ("rater", "kind", "items", "alpha of the others", "reliability"),
         raters,
@@ -377,6 +383,14 @@ def _tables(found: Agreement) -> Iterator[Table]:
             *(f"n/a: {why}." for why in notes),
         ),
     )
+
+
+def _figures(found: Agreement) -> Iterator[Figure]:
+    for one in (*found.groups, *found.pairs):
+        yield from (one.percent, one.kappa, one.ac1, one.alpha, one.alpha_ordinal)
+    for majority in found.majority:
+        yield from (majority.win_rate, majority.preference, majority.rate)
+    yield from (row.alpha_if_removed for row in found.raters)
 
 
 def _who(agreed: Agreed) -> str:

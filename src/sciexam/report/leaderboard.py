@@ -13,7 +13,7 @@ from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.lengths import control_lengths, words_of
 from sciexam.report.record import Calls, Figure, plain
 from sciexam.report.scores import Score, clusters_of, scores_of, used_of, values_of
-from sciexam.report.tables import Table, to_csv
+from sciexam.report.tables import Table, methods_table, to_csv
 from sciexam.stats import (
     Estimate,
     Undefined,
@@ -305,6 +305,9 @@ def _tables(board: Leaderboard) -> Iterator[Table]:
             for row in one.rows
         ]
         yield Table(f"By {board.by}", (board.by, "contestant", "rank", "rating", "win rate", "n"), rows)
+    shown = [row for one in board.standings for row in one.rows]
+    figures = [(row.rating, row.win_rate, row.length_controlled, row.order_consistency) for row in shown]
+    yield methods_table((figure for listed in figures for figure in listed), board.level)
 
 
 def _cells(row: Row) -> tuple[str, ...]:

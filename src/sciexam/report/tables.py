@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sciexam.report.markdown import escape
 from sciexam.report.plain_text import one_line
+from sciexam.stats import Estimate, Undefined
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,6 +31,15 @@ class Table:
     head: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     notes: tuple[str, ...] = ()
+
+
+def methods_table(figures: Iterable[Estimate | Undefined], level: float) -> Table:
+    """How the intervals of `figures` were made, each method once."""
+    methods = dict.fromkeys(figure.method for figure in figures if isinstance(figure, Estimate))
+    notes = tuple(method[0].upper() + method[1:] + "." for method in methods)
+    if any("groups" in method for method in methods):
+        notes += ("A group is what belongs to one prompt, or to prompts with one text or one `group`.",)
+    return Table(f"How the {100 * level:g} % intervals were made", (), (), notes)
 
 
 def print_tables(tables: Iterable[Table], console: Console) -> None:
