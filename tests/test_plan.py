@@ -18,7 +18,7 @@ import sciexam as sx
 from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Endpoint, answers_of, nonce_of, prompt_of
 from sciexam.exam.planning import plan_ahead
-from sciexam.report.outlook_text import to_markdown
+from sciexam.report.outlook_text import sections
 from sciexam.report.power_figure import curve_of, outlook_sentence, to_svg
 from sciexam.stats.estimate import Undefined
 from sciexam.stats.power import detectable_win_rate, prompts_needed, variance_at_one_half
@@ -70,20 +70,20 @@ def rows(outlook: dict[str, Any], orders: str) -> dict[int, dict[str, Any]]:
 
 
 def test_without_a_ledger_it_says_what_it_assumes_makes_none_and_calls_nobody(tmp_path: Path, sciexam: Cli) -> None:
-    before = sorted(path.name for path in [*tmp_path.iterdir()])
-    path = suite(tmp_path)
-    done = sciexam("plan", "old", "new", "--suite", path)
-    assert done.returncode == 0, done.stderr
+    with Endpoint("judge-longer") as endpoint:
+        path = suite(tmp_path, endpoint.url)
+        before = sorted(tmp_path.rglob("*"))
+        done = sciexam("plan", "old", "gpt", "--suite", path)
+        assert done.returncode == 0, done.stderr
+        assert (sorted(tmp_path.rglob("*")), endpoint.requests) == (before, 0)
     said = " ".join(done.stdout.split())
     assert "llm: no pilot, for there is no ledger at results/ledger.sqlite." in said
     assert "forced choices with 10% ties, and 80% of the verdicts the same in both orders" in said
-    assert before == []
-    assert not (tmp_path / "results").exists()
 
 
 def test_the_table_holds_what_the_statistics_promise(tmp_path: Path) -> None:
     suite(tmp_path)
-    outlook = look(tmp_path, "old", "new", prompts=70)
+    outlook = look(tmp_path, "old", "new", size=70)
     for orders, variance in (("both", 0.175), ("one", 0.225)):
         table = rows(outlook, orders)
         assert list(table) == [25, 40, 50, 70, 100, 200, 500, 1000, 2000]
@@ -154,6 +154,49 @@ def test_a_contestant_that_is_yet_to_be_trained_can_be_planned_for(tmp_path: Pat
     assert ground["source"] == "assumed"
     assert ground["why"].startswith("model 'sft' cannot be asked from here")
     assert outlook["unpriced"] == ["sft"]
+    why, then, command = outlook["next"]
+    assert why.startswith("model 'sft' cannot be asked from here"), "and so no pilot is advised either"
+    assert (then, command) == ("then:", f"sciexam compare --suite {path}")
+
+
+def test_files_of_answers_take_a_file_of_prompts_and_a_rubric_as_compare_does(tmp_path: Path, sciexam: Cli) -> None:
+    for name in ("a", "b"):
+        write_jsonl(tmp_path / f"{name}.jsonl", [{"prompt": f"p{i}", "text": f"{name} {i}"} for i in range(12)])
+    write_jsonl(tmp_path / "asked.jsonl", [{"id": f"p{i}", "text": f"Why is it {i}?"} for i in range(12)])
+    named = ["a.jsonl", "b.jsonl", "--judge", "openai:gpt-4"]
+    refused = sciexam("plan", *named)
+    assert (refused.returncode, "give the questions with --prompts FILE" in refused.stderr) == (2, True)
+    outlook = plan(sciexam, *named, "--prompts", "asked.jsonl", "--rubric", "science-explanation")
+    options = ["--rubric", "science-explanation", "--prompts", "asked.jsonl"]
+    assert outlook["next"] == [" ".join(["sciexam compare", *named, *options])]
+
+
+def test_the_limit_counts_prompts_of_the_suite_and_reaches_as_many_as_are_answered(tmp_path: Path) -> None:
+    suite(tmp_path)
+    for name in ("old", "new"):
+        write_jsonl(
+            tmp_path / f"{name}.jsonl", [{"prompt": f"q{i}", "text": f"{name} {i}"} for i in range(1, PROMPTS, 2)]
+        )
+    outlook = look(tmp_path, "old", "new", judges=["measures"], effect=0.9)
+    (design,) = outlook["effect"]["designs"]
+    assert (outlook["answered"], design["prompts"]) == (20, 11)
+    assert outlook["next"] == ["sciexam compare --limit 22"], "q1, q3 .. q21 are the answered ones among the first 22"
+
+
+def test_a_judge_of_ones_own_is_not_said_to_cost_nothing(tmp_path: Path) -> None:
+    class Mine:
+        name = digest = "mine"
+
+        def judge(self, presentations: Any) -> Any:
+            raise AssertionError("a plan asks nobody")
+
+    loaded = sx.load_suite(suite(tmp_path))
+    outlook = plan_ahead(loaded, "old", "new", judges=[Mine()], budget=3, results=tmp_path / "results")
+    assert outlook.uncounted == ("mine",)
+    assert outlook.budget is not None
+    assert outlook.budget.why == "what a call of mine costs is not known"
+    said = [line for heading, lines in sections(outlook) if heading == "What it costs" for line in lines]
+    assert said == ["Not counted: whatever mine may call, for it is of your own making."]
 
 
 # ---------------------------------------------------------------- with a pilot
@@ -272,7 +315,7 @@ def test_where_both_orders_find_it_with_the_prompts_that_are_there_they_are_take
 
 
 def test_labels_by_people_count_for_more_with_the_judge_that_agrees_with_them(judged: Path, sciexam: Cli) -> None:
-    assumed = look(judged, "old", "new", labels=30, prompts=300)["labels"]
+    assumed = look(judged, "old", "new", labels=30, size=300)["labels"]
     assert [(one["source"], one["correlation"]) for one in assumed["joint"]] == [
         ("assumed", 0.3),
         ("assumed", 0.5),
@@ -295,13 +338,15 @@ def test_labels_by_people_count_for_more_with_the_judge_that_agrees_with_them(ju
     ]
     write_jsonl(judged / "people.jsonl", people)
     assert sciexam("compare", "old", "new", "--suite", "exam.yaml", "--judge", "people.jsonl").returncode == 0
-    outlook = look(judged, "old", "new", labels=30, prompts=300)
+    outlook = look(judged, "old", "new", labels=30, size=300)
     assert outlook["comparisons"] == 1
     (joint,) = outlook["labels"]["joint"]
     assert joint["source"] == "measured"
     assert 0.5 < joint["correlation"] < 1
     assert outlook["labels"]["source"] == "labels vary as those on 40 prompts in the ledger do"
     assert joint["finds"]["value"] < outlook["labels"]["alone"]["value"]
+    apart = look(judged, "old", "new", judges=["llm", str(judged / "people.jsonl")], labels=30, size=300)["labels"]
+    assert [one["judge"] for one in apart["joint"]] == ["llm"], "people's own verdicts add nothing to their labels"
     everything = look(judged, "old", "new", labels=40)["labels"]
     assert everything["judged"] == 0
     assert {one["worth"] for one in everything["joint"]} == {40.0}
@@ -333,6 +378,42 @@ def test_samples_are_weighed_where_the_pilot_had_several(tmp_path: Path) -> None
     assert [rate.basis for rate in outlook.rates] == ["measured in 24 replies"] * 2 + ["measured in 48 replies"]
 
 
+def test_answers_that_are_in_the_ledger_are_paid_for_already_though_nobody_judged_them(tmp_path: Path) -> None:
+    with Endpoint(reply=fickle) as endpoint:
+        loaded = sx.load_suite(suite(tmp_path, endpoint.url))
+        sx.compare(loaded, "old", "gpt", judges=["measures"], results=tmp_path / "results")
+        asked = endpoint.requests
+        outlook = look(tmp_path, "old", "gpt")
+        assert endpoint.requests == asked == PROMPTS
+    assert [ground["source"] for ground in outlook["grounds"]] == ["assumed"]
+    assert outlook["rates"][0]["basis"] == f"measured in {PROMPTS} replies"
+    assert rows(outlook, "both")[PROMPTS]["cost"]["stored"] == PROMPTS
+
+
+def test_the_correlation_with_people_is_within_pairs(tmp_path: Path) -> None:
+    """Judge and people agree on which contestant is best, and in no pair on which prompts favour it."""
+    texts = {name: answers(tmp_path, name, [f"{name} {i}" for i in range(20)]) for name in ("a", "b", "c")}
+    path = write_suite(tmp_path, 20, {name: {"responses": file} for name, file in texts.items()})
+    shares = {("a", "b"): 16, ("a", "c"): 16, ("b", "c"): 4}  # prompts of 20 that the second one wins
+
+    def verdicts(name: str, kind: str, turned: bool) -> str:
+        wins = {pair: [(19 - i if turned else i) < won for i in range(20)] for pair, won in shares.items()}
+        lines = [
+            {"prompt": f"q{i}", "first": a, "second": b, "preferred": "second" if won else "first"}
+            for (a, b), listed in wins.items()
+            for i, won in enumerate(listed)
+        ]
+        write_jsonl(tmp_path / f"{name}.jsonl", [line | {"rater": name, "kind": kind} for line in lines])
+        return str(tmp_path / f"{name}.jsonl")
+
+    judges = [verdicts("gpt", "judge", False), verdicts("ann", "human", True)]
+    sx.compare(sx.load_suite(str(path)), judges=judges, results=tmp_path / "results")
+    outlook = look(tmp_path, judges=judges[:1], labels=10)
+    (joint,) = outlook["labels"]["joint"]
+    # Within each pair the rarer outcome falls on four prompts, never the same for both: phi = -(4 / 20) / (16 / 20).
+    assert (joint["source"], joint["correlation"]) == ("measured", pytest.approx(-0.25))
+
+
 # ---------------------------------------------------------------- what it refuses, and how it shows
 
 
@@ -343,9 +424,10 @@ def test_samples_are_weighed_where_the_pilot_had_several(tmp_path: Path) -> None
         (("--effect", "1"), "--effect: the win rate to find"),
         (("--budget", "0"), "--budget: a sum of USD above 0, not 0"),
         (("--power", "1"), "--power: the probability of finding the effect"),
-        (("--prompts", "0"), "--prompts: 1 or more, not 0"),
+        (("--size", "0"), "--size: 1 or more, not 0"),
         (("--samples", "0"), "--samples: 1 or more, not 0"),
         (("--labels", "99"), "--labels: 99 of 40 prompts"),
+        (("--judge", "llm", "--judge", "llm"), "two judges are called 'llm'; name each once, and no two the same"),
         (("--judge", "lm"), "'lm' is not a judge of suite 'exam'; did you mean 'llm'?"),
         (("--store", "postgresql://x/y"), "--store: this version keeps its ledger in SQLite"),
     ],
@@ -385,16 +467,13 @@ def test_no_figure_is_ever_nan_and_none_is_missing_without_a_sentence(judged: Pa
     assert not re.search(r"\b(nan|inf|None|Undefined)\b", shown)
 
 
-def test_a_hostile_name_reaches_neither_terminal_nor_markdown_as_anything_but_text(tmp_path: Path) -> None:
+def test_a_hostile_name_reaches_the_terminal_as_nothing_but_text(tmp_path: Path) -> None:
     models = {
         name: {"responses": answers(tmp_path, f"m{i}", ["Because."] * 12)} for i, name in enumerate(("a/b_c_", "d:e"))
     }
     path = write_suite(tmp_path, 12, models)
     loaded = sx.load_suite(str(path)).model_copy(update={"name": "x\x1b[31m<b>|[bold]"})
     outlook = plan_ahead(loaded, results=tmp_path / "results")
-    written = to_markdown(outlook)
-    assert "\x1b" not in written
-    assert "<b>" not in written
     from rich.console import Console
 
     from sciexam.report.outlook_text import print_outlook
@@ -427,7 +506,9 @@ def test_a_report_says_what_its_prompts_find_and_what_more_would() -> None:
         f"With 24 prompts like these a win rate of {detectable_win_rate(24):.2f} is found with a probability of 80%; "
         f"to find 0.60 takes about {-(-prompts_needed(0.6) // 10) * 10} prompts."
     )
-    assert outlook_sentence(scores, comparisons=10, effect=0.55) > ""
+    assert f"takes about {-(-prompts_needed(0.55, comparisons=10) // 100) * 100:,} prompts" in outlook_sentence(
+        scores, comparisons=10, effect=0.55
+    )
     assert outlook_sentence([1.0]) == to_svg(curve_of([1.0]), 1) == ""
     assert outlook_sentence([1, 0, 1]).startswith("Fewer than 10 prompts find hardly anything; to find 0.60")
 

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sciexam.cli.options import AsJson, Orders, Results, StorePath, SuiteName, chosen_suite
+from sciexam.cli.options import (
+    AsJson,
+    Orders,
+    PromptsFile,
+    Results,
+    RubricName,
+    StorePath,
+    SuiteName,
+    chosen_suite,
+)
 
 
 def plan(
@@ -21,11 +31,13 @@ def plan(
         list[str] | None,
         typer.Option("--judge", "-j", help="As `sciexam compare` takes it; repeatable.  [default: the suite's]"),
     ] = None,
+    rubric: RubricName = None,
+    prompts: PromptsFile = None,
     effect: Annotated[
         float | None, typer.Option(help="The win rate to find, such as 0.55: says how many prompts it takes.")
     ] = None,
     budget: Annotated[float | None, typer.Option(help="USD to spend: says what they buy.")] = None,
-    prompts: Annotated[int | None, typer.Option(help="A number of prompts to look at besides.")] = None,
+    size: Annotated[int | None, typer.Option(help="A number of prompts to look at besides.")] = None,
     orders: Annotated[
         Orders | None, typer.Option(help="Look at both orders of each pair, or at one.  [default: each of the two]")
     ] = None,
@@ -47,13 +59,13 @@ def plan(
     """
     from sciexam.exam.planning import plan_ahead
 
-    chosen, names = chosen_suite(suite, contestants or [], None, None, judge or [])
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [])
     outlook = plan_ahead(
         chosen,
         *names,
         judges=judge or (),
         orders=orders.value if orders else None,
-        prompts=prompts,
+        size=size,
         samples=samples,
         effect=effect,
         budget=budget,
@@ -61,7 +73,17 @@ def plan(
         labels=labels,
         store=store,
         results=results,
-        typed=_typed(contestants or [], suite, judge or [], store, results),
+        typed=_typed(
+            contestants or [],
+            judge or [],
+            {
+                "--suite": suite,
+                "--rubric": rubric,
+                "--prompts": prompts,
+                "--store": store,
+                "--results": None if results == Path("results") else results,
+            },
+        ),
     )
     if as_json:
         print(json.dumps(outlook.to_json(), indent=1, allow_nan=False))
@@ -73,10 +95,8 @@ def plan(
     print_outlook(outlook, Console(highlight=False))
 
 
-def _typed(contestants: list[str], suite: str | None, judges: list[str], store: str | None, results: Path) -> list[str]:
+def _typed(contestants: list[str], judges: list[str], options: Mapping[str, object]) -> list[str]:
     """What was typed here and `sciexam compare` takes too."""
     words = list(contestants)
-    words += ["--suite", suite] if suite else []
     words += [word for judge in judges for word in ("--judge", judge)]
-    words += ["--store", store] if store else []
-    return words + (["--results", str(results)] if results != Path("results") else [])
+    return words + [word for name, value in options.items() if value for word in (name, str(value))]

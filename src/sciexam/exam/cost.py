@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from sciexam.battles import present
-from sciexam.exam.pilot import Marker, Pilot
+from sciexam.exam.grounds import Marker
+from sciexam.exam.pilot import Pilot
+from sciexam.exam.recordings import is_recorded, recording_of
 from sciexam.judges import JUDGE_GENERATION
 from sciexam.judges.rendering import JudgeTemplate
 from sciexam.judges.settings import EndpointJudge, JudgeSpec, ScriptedJudge
-from sciexam.models.recorded import read_responses
 from sciexam.models.settings import Scripted
 from sciexam.report.outlook import Cost, Orders, Rate
-from sciexam.suite import Suite
+from sciexam.suite import Price, Suite
 from sciexam.types import Comparison, Reply, Response
 
 CHARACTERS = 4  # of English text that make about one token
 RENDERED = 20  # comparisons that a judge's prompt is measured on
+SCRIPTED = "scripted"  # the model of a script, which costs nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +73,9 @@ def parties_of(suite: Suite, contestants: Sequence[str], markers: Sequence[Marke
     ]
 
 
-def is_recorded(suite: Suite, name: str) -> bool:
-    return getattr(suite.models[name], "responses", None) is not None
-
-
 def _contestant(suite: Suite, name: str, pilot: Pilot | None, known: Sequence[float]) -> Party:
     spec = suite.models[name]
-    model = "scripted" if isinstance(spec, Scripted) else getattr(spec, "model", name)
+    model = SCRIPTED if isinstance(spec, Scripted) else getattr(spec, "model", name)
     replies = [r.reply for r in _responses(pilot, name)]
     measured = _measured(replies)
     if measured is None:
@@ -94,7 +91,7 @@ def _contestant(suite: Suite, name: str, pilot: Pilot | None, known: Sequence[fl
 def _judge(suite: Suite, marker: Marker, pilot: Pilot | None, pairs: int, known: Sequence[float]) -> Party:
     measured = _measured(pilot.said.get(marker.name, ())) if pilot else None
     if measured is None:
-        spec = suite.judge_spec(marker.name) if isinstance(marker.spec, str) else None
+        spec = suite.judge_spec(marker.named) if marker.named is not None else None
         limit = getattr(getattr(spec, "generation", None), "max_tokens", None) or JUDGE_GENERATION.max_tokens
         read = _rendered(suite, spec, pilot, sum(known) / len(known) if known else suite.generation.max_tokens)
         how = f"an estimate: {CHARACTERS} characters a token, replies of {limit:,} tokens, their limit"
@@ -108,7 +105,7 @@ def _rate(
     suite: Suite, who: str, what: Literal["answers", "verdicts"], model: str, measured: tuple[float, float, str]
 ) -> Rate:
     asked, said, basis = measured
-    price = suite.prices.get(model)
+    price = suite.prices.get(model) or (Price(input=0, output=0) if model == SCRIPTED else None)
     usd = None if price is None else (asked * price.input + said * price.output) / 1e6
     return Rate(who, what, model, asked, said, basis, usd)
 
@@ -126,15 +123,14 @@ def _measured(replies: Sequence[Reply]) -> tuple[float, float, str] | None:
 def _answer_tokens(suite: Suite, name: str, pilot: Pilot | None) -> float | None:
     """The length of a contestant's answers, as far as there are any, in estimated tokens."""
     texts = [r.text for r in _responses(pilot, name) if r.reply.status == "ok"]
-    path = getattr(suite.models[name], "responses", None)
-    if not texts and path is not None:
-        texts = [line.text for line in read_responses(Path(path)).values()]
+    if not texts and (recording := recording_of(suite, name)):
+        texts = [line.text for line in recording.lines.values()]
     return sum(map(len, texts)) / len(texts) / CHARACTERS if texts else None
 
 
 def _responses(pilot: Pilot | None, name: str) -> Iterator[Response]:
     if pilot is not None:
-        yield from (r for (contestant, _, _), r in pilot.evidence.responses.items() if contestant == name)
+        yield from (r for (contestant, _, _), r in pilot.responses.items() if contestant == name)
 
 
 def _rendered(suite: Suite, spec: JudgeSpec | None, pilot: Pilot | None, answer: float) -> float:

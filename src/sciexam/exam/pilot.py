@@ -6,93 +6,91 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sciexam.battles import cluster, name_of, pair, resolve
+from sciexam.battles import Slot, cluster, name_of, pair, resolve
 from sciexam.errors import UsageError
 from sciexam.exam.facts import read_facts
-from sciexam.exam.plan import Plan
-from sciexam.report.evidence import Bench, Evidence
+from sciexam.exam.plan import Plan, conversations_of
+from sciexam.report.evidence import Bench
 from sciexam.report.outlook import Orders
 from sciexam.report.record import Calls
 from sciexam.stats.estimate import Undefined
 from sciexam.stats.variance import VarianceComponents, pooled, variance_components
 from sciexam.store import Store
-from sciexam.types import Comparison, Judge, Reply
+from sciexam.types import Comparison, Reply, Response
 
 FEW_SHARED = 10  # prompts judged by people and judge below which no correlation is given
 
 Named = tuple[str, str, str, int]  # a, b, the prompt's id, the sample: see battles.name_of
-
-
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """One who marks, as a plan sees it. `orders` is "own" where there is no choice: text measures, recorded, humans."""
-
-    name: str
-    sees_order: bool
-    orders: Orders
-    repeats: int
-    model: str | None
-    spec: str | Judge | None
+Row = tuple[float, str, str, int, str, str]  # score of a, prompt, order, sample, rater, cluster
 
 
 @dataclass(frozen=True, slots=True)
 class Pilot:
-    """The facts of a plan as they are now; `said` holds each judge's replies."""
+    """The facts of a plan as they are now. `said` holds each judge's replies, `clusters` that of each prompt."""
 
-    evidence: Evidence
+    pairs: Sequence[tuple[str, str]]
+    responses: Mapping[Slot, Response]
+    benches: Mapping[str, Bench]
     said: Mapping[str, Sequence[Reply]]
     comparisons: Mapping[Named, Comparison]
-
-    def bench(self, name: str) -> Bench | None:
-        return next((bench for bench in self.evidence.benches if bench.name == name), None)
+    clusters: Mapping[str, str]
 
     def components(self, name: str) -> VarianceComponents | Undefined:
         """The components between equal contestants by one judge, the mean over the pairs; or why there are none."""
-        bench = self.bench(name)
-        if bench is None or all(verdict.status != "ok" for _, verdict in bench.verdicts):
+        rows = self._rows(name)
+        if not any(rows.values()):
             return Undefined("the ledger has no usable verdict of it on these contestants")
-        found = [self._components(bench, a, b) for a, b in self.evidence.pairs]
+        found = [_components(listed) for listed in rows.values() if listed]
         known = [one.at_one_half() for one in found if isinstance(one, VarianceComponents)]
         return pooled(known) if known else next(one for one in found if isinstance(one, Undefined))
 
-    def _components(self, bench: Bench, a: str, b: str) -> VarianceComponents | Undefined:
-        rows: list[tuple[float, str, str, int, str, str]] = []
-        for shown, verdict in bench.verdicts:
-            comparison = self.comparisons.get((a, b, verdict.prompt, shown.sample))
-            if comparison is None or verdict.status != "ok" or {verdict.first, verdict.second} != {a, b}:
+    def _rows(self, name: str) -> dict[tuple[str, str], list[Row]]:
+        """Every usable verdict of a bench as a score of its own, by pair."""
+        rows: dict[tuple[str, str], list[Row]] = {one: [] for one in self.pairs}
+        bench = self.benches.get(name)
+        for shown, verdict in bench.verdicts if bench else ():
+            comparison = self._comparison(verdict.first, verdict.second, verdict.prompt, shown.sample)
+            if bench is None or comparison is None or verdict.status != "ok":
                 continue
             score = resolve(comparison, [(shown, verdict)], verdict.rater, "mean").score
-            order = shown.order if bench.sees_order else ""
             if score is not None:
-                rows.append((score, verdict.prompt, order, shown.sample, verdict.rater, cluster(comparison.prompt)))
-        if not rows:
-            return Undefined("no pair has a usable verdict")
-        scores, prompts, orders, samples, raters, clusters = zip(*rows, strict=True)
-        grouped = clusters if len(set(clusters)) < len(set(prompts)) else None
-        return variance_components(scores, prompts, orders, samples, raters, grouped)
+                order = shown.order if bench.sees_order else ""
+                about = (verdict.prompt, order, shown.sample, verdict.rater, self.clusters[verdict.prompt])
+                rows[comparison.a.contestant, comparison.b.contestant].append((score, *about))
+        return rows
+
+    def _comparison(self, first: str, second: str, prompt: str, sample: int) -> Comparison | None:
+        here = self.comparisons.get((first, second, prompt, sample))
+        return here or self.comparisons.get((second, first, prompt, sample))
 
     def stored(self, name: str) -> dict[Orders, int]:
         """Verdicts that would be reused: all of them in both orders, one of each comparison's orders in one."""
-        bench = self.bench(name)
+        bench = self.benches.get(name)
         usable = [] if bench is None else [shown for shown, verdict in bench.verdicts if verdict.status == "ok"]
         each = {(p.prompt.id, p.sample, p.repeat, frozenset((p.first_by, p.second_by))) for p in usable}
         return {"both": len(usable), "one": len(each), "own": len(usable)}
 
     def correlation(self, judge: str, people: str) -> float | Undefined:
-        """Pearson's correlation of the judge's prompt scores with the people's, over prompts and pairs."""
+        """Pearson's correlation of the judge's prompt scores with the people's, over prompts, within pairs.
+
+        Each pair's means are taken off first: that some pairs lie farther apart than others, which judge and people
+        both see, does not help to tell the win rate of any one of them.
+        """
+        import numpy as np
+
         mine, theirs = self._prompt_scores(judge), self._prompt_scores(people)
         shared = sorted(mine.keys() & theirs.keys())
         if len(shared) < FEW_SHARED:
             return Undefined(f"people and {judge} have judged {len(shared)} prompts in common")
-        import numpy as np
-
-        x, y = np.array([mine[key] for key in shared]), np.array([theirs[key] for key in shared])
-        if np.ptp(x) == 0 or np.ptp(y) == 0:
+        pairs = np.unique([f"{a}\0{b}" for a, b, _ in shared], return_inverse=True)[1]
+        both = np.array([[scores[key] for key in shared] for scores in (mine, theirs)])
+        x, y = (row - (np.bincount(pairs, row) / np.bincount(pairs))[pairs] for row in both)
+        if np.ptp(x) < 1e-12 or np.ptp(y) < 1e-12:
             return Undefined("one of the two gave every prompt the same score")
-        return float(np.corrcoef(x, y)[0, 1])
+        return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1, 1))
 
     def _prompt_scores(self, name: str) -> dict[tuple[str, str, str], float]:
-        bench = self.bench(name)
+        bench = self.benches.get(name)
         found: dict[tuple[str, str, str], list[float]] = {}
         for battle in bench.battles if bench else ():
             if battle.score is not None:
@@ -101,24 +99,42 @@ class Pilot:
 
 
 def read_pilot(plan: Plan, location: str) -> Pilot | None:
-    """The pilot in the ledger at `location`, which must exist; None where nobody has answered, or judged."""
+    """The pilot in the ledger at `location`; None where there is no ledger, for a plan does not make one."""
+    if _is_missing(location):
+        return None
     with Store(location) as store:
         try:
             evidence = read_facts(plan, store, Calls(), {})
-        except UsageError:
-            return None
+            responses, benches = evidence.responses, evidence.benches
+        except UsageError:  # nobody has judged, or there is nothing to judge; the answers that are there still count
+            responses, benches = _stored_responses(plan, store), ()
         called = {rater.bench for rater in plan.raters if rater.model is not None}
         said = {
             bench.name: list(store.replies({shown.key: None for shown, _ in bench.verdicts}).values())
-            for bench in evidence.benches
+            for bench in benches
             if bench.name in called
         }
-    comparisons = pair(plan.prompts, plan.pairs, plan.samples, evidence.responses)
-    return Pilot(evidence, said, {name_of(one): one for one in comparisons})
+    comparisons = {name_of(one): one for one in pair(plan.prompts, plan.pairs, plan.samples, responses)}
+    clusters = {prompt.id: cluster(prompt) for prompt in plan.prompts}
+    return Pilot(plan.pairs, responses, {bench.name: bench for bench in benches}, said, comparisons, clusters)
 
 
-def ledger_file(location: str) -> Path | None:
-    """The file of a ledger that is there, for a plan does not make one. Other URLs are the store's to refuse."""
-    path = Path(location.removeprefix("sqlite:///"))
-    refused = "://" in location and not location.startswith("sqlite:///")
-    return path if refused or path.is_file() else None
+def _components(rows: Sequence[Row]) -> VarianceComponents | Undefined:
+    scores, prompts, orders, samples, raters, clusters = zip(*rows, strict=True)
+    grouped = clusters if len(set(clusters)) < len(set(prompts)) else None
+    return variance_components(scores, prompts, orders, samples, raters, grouped)
+
+
+def _stored_responses(plan: Plan, store: Store) -> dict[Slot, Response]:
+    found: dict[Slot, Response] = {}
+    for contestant in plan.contestants:
+        conversations = dict(conversations_of(plan, contestant))
+        replies = store.replies({c.key for c in conversations.values()})
+        found |= {slot: Response(*slot, replies[c.key]) for slot, c in conversations.items() if c.key in replies}
+    return found
+
+
+def _is_missing(location: str) -> bool:
+    """Whether a ledger's file is not there. Locations that are no file are the store's to refuse."""
+    path = location.removeprefix("sqlite:///")
+    return "://" not in path and not Path(path).is_file()

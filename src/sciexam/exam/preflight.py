@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from sciexam.battles import Slot, pair
 from sciexam.exam.asking import owes
 from sciexam.exam.plan import Plan, Rater, conversations_of, presentations_of
+from sciexam.exam.recordings import is_recorded, recording_of
 from sciexam.models.settings import Endpoint
 from sciexam.store import Store
 from sciexam.types import Comparison, Response
@@ -16,7 +18,8 @@ from sciexam.types import Comparison, Response
 class Owed:
     """Calls to endpoints that are not in the ledger yet: for answers, and for verdicts.
 
-    Verdicts on answers that are still owed count too; where an answer fails there will be fewer.
+    Verdicts on answers that are still owed count too; where an answer fails there will be fewer. What fails or is cut
+    off is asked for again, which is not counted.
     """
 
     answers: int
@@ -27,28 +30,84 @@ class Owed:
         return self.answers + self.verdicts
 
     def __str__(self) -> str:
-        return f"at most {self.calls:,} calls: {self.answers:,} for answers, {self.verdicts:,} for verdicts"
+        counted = f"{self.answers:,} for answers, {self.verdicts:,} for verdicts"
+        return f"at most {self.calls:,} calls: {counted}, besides retries"
 
 
-def owed_by(plan: Plan, store: Store) -> Owed:
-    """What `plan` has to ask endpoints for; files, scripts and text measures cost nothing."""
-    answers = 0
-    responses: dict[Slot, Response] = {}
+@dataclass(slots=True)
+class _Answers:
+    """Answers by slot: those that are there, in the ledger or in a file, and the keys of those to be asked for."""
+
+    there: dict[Slot, Response] = field(default_factory=dict)
+    asked: dict[Slot, str] = field(default_factory=dict)
+
+
+def owed_by(plan: Plan, store: Store, retry_invalid: bool = False) -> Owed:
+    """What `plan` has to ask endpoints for; files, scripts and text measures cost nothing.
+
+    `retry_invalid`: whether unusable replies are asked for again, as in `compare`.
+    """
+    answers = _answers(plan, store, retry_invalid)
+    ready = list(pair(plan.prompts, plan.pairs, plan.samples, answers.there))
+    raters = [rater for rater in plan.raters if rater.model and rater.model != "scripted"]
+    return Owed(
+        answers=len(_keys_of_use(plan, answers)),
+        verdicts=sum(_on_answers(plan, rater, store, ready, retry_invalid) for rater in raters)
+        + _unready(plan, answers) * sum(_shown(rater) for rater in raters),
+    )
+
+
+def _answers(plan: Plan, store: Store, retry_invalid: bool) -> _Answers:
+    found = _Answers()
     for contestant in plan.contestants:
         conversations = dict(conversations_of(plan, contestant))
-        stored = store.replies({c.key for c in conversations.values()})
-        given = {key for key, reply in stored.items() if not owes(reply, False)}
-        if isinstance(plan.suite.models[contestant], Endpoint):
-            answers += len({c.key for c in conversations.values()} - given)
-        responses |= {slot: Response(*slot, stored[c.key]) for slot, c in conversations.items() if c.key in given}
-    ready = list(pair(plan.prompts, plan.pairs, plan.samples, responses))
-    unready = len(plan.pairs) * len(plan.prompts) * plan.samples - len(ready)
-    asked = [rater for rater in plan.raters if rater.model and rater.model != "scripted"]
-    return Owed(answers, sum(_verdicts(plan, rater, store, ready, unready) for rater in asked))
+        replies = store.replies({c.key for c in conversations.values()})
+        owed = {c.key: c for c in conversations.values() if owes(replies.get(c.key), retry_invalid)}
+        if recording := recording_of(plan.suite, contestant):
+            replies |= {reply.key: reply for reply in recording.generate(owed.values())}
+            owed = {}
+        for slot, conversation in conversations.items():
+            if conversation.key in owed:
+                found.asked[slot] = conversation.key
+            elif replies[conversation.key].status == "ok":
+                found.there[slot] = Response(*slot, replies[conversation.key])
+    return found
 
 
-def _verdicts(plan: Plan, rater: Rater, store: Store, ready: list[Comparison], unready: int) -> int:
+def _contests(plan: Plan) -> Iterator[tuple[Slot, Slot]]:
+    for a, b in plan.pairs:
+        for prompt in plan.prompts:
+            for sample in range(plan.samples):
+                yield (a, prompt.id, sample), (b, prompt.id, sample)
+
+
+def _keys_of_use(plan: Plan, answers: _Answers) -> set[str]:
+    """The answers to ask endpoints for: those that another contestant may have an answer to hold against."""
+    endpoints = {name for name in plan.contestants if isinstance(plan.suite.models[name], Endpoint)}
+    alive = {name for name in plan.contestants if not is_recorded(plan.suite, name)}
+    keys: set[str] = set()
+    for contest in _contests(plan):
+        for mine, other in (contest, contest[::-1]):
+            if mine[0] in endpoints and mine in answers.asked and (other[0] in alive or other in answers.there):
+                keys.add(answers.asked[mine])
+    return keys
+
+
+def _unready(plan: Plan, answers: _Answers) -> int:
+    """Comparisons of which one answer is owed, or both, and neither is known never to come."""
+    return sum(
+        (left in answers.asked or right in answers.asked)
+        and all(slot in answers.asked or slot in answers.there for slot in (left, right))
+        for left, right in _contests(plan)
+    )
+
+
+def _shown(rater: Rater) -> int:
+    return (2 if rater.sees_order and rater.orders == "both" else 1) * rater.repeats
+
+
+def _on_answers(plan: Plan, rater: Rater, store: Store, ready: list[Comparison], retry_invalid: bool) -> int:
+    """The verdicts that `rater` owes on answers that are there."""
     shown = {p.key for comparison in ready for p in presentations_of(plan, rater, comparison, store)}
     stored = store.verdicts(shown)
-    each = (2 if rater.sees_order and rater.orders == "both" else 1) * rater.repeats
-    return sum(owes(stored.get(key), False) for key in shown) + unready * each
+    return sum(owes(stored.get(key), retry_invalid) for key in shown)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,13 +166,15 @@ class _Board:
         self._words = words_of(evidence)
 
     def standings(self, category: str | None, scores: By) -> Standings:
+        asked = {s.prompt.id for listed in scores.values() for s in listed}
         used = {pair: used_of(listed) for pair, listed in scores.items()}
         rated = self._ratings(used)
         controlled = control_lengths(used, self._words, LEVEL)
         ranked = {one.name: one for one in rated.standings} if isinstance(rated, Ratings) else {}
         why = rated if isinstance(rated, Undefined) else Undefined("it has no battle")
         rows = [
-            self._row(name, ranked.get(name), why, controlled.win_rates, used) for name in self._evidence.contestants
+            self._row(name, ranked.get(name), why, controlled.win_rates, used, asked)
+            for name in self._evidence.contestants
         ]
         if self._null not in self._evidence.contestants:
             rows.append(_not_judged(self._null))
@@ -204,11 +206,12 @@ class _Board:
         why: Undefined,
         controlled: Mapping[Any, Figure],
         used: By,
+        asked: Collection[str],
     ) -> Row:
         mine = [s for pair, listed in used.items() if name in pair for s in listed]
         against = self._baseline, name
         own = used.get(against, ())
-        lengths = [words for (who, _), words in self._words.items() if who == name]
+        lengths = [words for (who, prompt), words in self._words.items() if who == name and prompt in asked]
         return Row(
             contestant=name,
             rank=standing.rank if standing else None,
@@ -335,7 +338,7 @@ def _short(figure: Figure) -> str:
 
 def _reading(board: Leaderboard, whole: Standings) -> Iterator[str]:
     yield (
-        f"Ranks that {board.level:.0%} of draws allow. Rating: {board.baseline} stands at 1000, and 400 points more "
+        f"Ranks that are possible at {100 * board.level:g} %. Rating: {board.baseline} stands at 1000, and 400 points more "
         f"are ten wins for one loss. Win rates are against {board.baseline}, ties half."
     )
     reasons: dict[str, list[str]] = {}

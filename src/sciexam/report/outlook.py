@@ -1,4 +1,4 @@
-"""What a plan found: the one object that the console, Markdown and `--json` of `sciexam plan` all print."""
+"""What a plan found: the one object that the console and `--json` of `sciexam plan` both print."""
 
 from __future__ import annotations
 
@@ -134,6 +134,7 @@ class Outlook:
     grounds: tuple[Ground, ...]
     rates: tuple[Rate, ...]
     unpriced: tuple[str, ...]  # models without a price
+    uncounted: tuple[str, ...]  # judges of the user's own, of which it is not known what they call
     designs: tuple[Design, ...]
     effect: Effect | None
     budget: Budget | None

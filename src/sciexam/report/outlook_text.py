@@ -1,4 +1,4 @@
-"""A plan in words: its table and its sentences, on a terminal and as Markdown."""
+"""A plan in words: its table and its sentences, on a terminal."""
 
 from __future__ import annotations
 
@@ -30,12 +30,6 @@ def print_outlook(outlook: Outlook, console: Console) -> None:
         text = tables.text_for(console, line)
         text.pad_left(4 if line.startswith("sciexam ") else 2)
         console.print(text, soft_wrap=True)
-
-
-def to_markdown(outlook: Outlook) -> str:
-    """The plan in GitHub's Markdown, with a line break at its end. Nothing in the record can become markup."""
-    lines = [line for _, listed in sections(outlook) for line in listed]
-    return tables.to_markdown(title(outlook), [table(outlook)], [*lines, "Next: " + "; ".join(outlook.next)])
 
 
 def title(outlook: Outlook) -> str:
@@ -168,9 +162,10 @@ def _worth(ground: Ground) -> str:
 
 def _costs(outlook: Outlook) -> Iterator[str]:
     """What a call takes, what is there already, and what cannot be priced."""
-    if not outlook.rates:
+    if outlook.uncounted:
+        yield f"Not counted: whatever {', '.join(outlook.uncounted)} may call, for it is of your own making."
+    elif not outlook.rates:
         yield "Nothing: no model is called, for answers and verdicts are recorded or measured offline."
-        return
     for rate in outlook.rates:
         price = "" if rate.usd is None else f", {1000 * rate.usd:,.2g} USD a thousand"
         one = "an answer" if rate.what == "answers" else "a verdict"

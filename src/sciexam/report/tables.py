@@ -15,11 +15,12 @@ from sciexam.stats import Estimate, Undefined
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table as Grid
     from rich.text import Text
 
 WIDE = 110  # columns from which an interval stands beside its value, and not below it
 _ESTIMATE = re.compile(r"[-\d.]+ \[[-\d.]+, [-\d.]+\]")
-LONGEST = 20  # columns that a word may claim in a table that is too wide
+LONGEST = 20  # columns that a word may claim before it is broken
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a spreadsheet recognises what it would run
 
 
@@ -43,26 +44,44 @@ def methods_table(figures: Iterable[Estimate | Undefined], level: float) -> Tabl
 
 
 def print_tables(tables: Iterable[Table], console: Console) -> None:
-    """Print tables to `console`; their texts are never read as rich markup, and carry no control code."""
-    from rich import box
+    """Print tables to `console`; their texts are never read as rich markup, and carry no control code.
+
+    Nothing is cut: where the columns have no room, each row becomes a few lines that name its cells.
+    """
     from rich.padding import Padding
-    from rich.table import Table as Grid
-    from rich.text import Text as Words
 
     for table in tables:
         console.print(text_for(console, table.title, "bold"))
         if table.rows:
-            grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-            shown = [[_estimate(cell, console) or text_for(console, cell) for cell in row] for row in table.rows]
-            for name, column in zip(table.head, zip(*shown, strict=True), strict=True):
-                least = max(len(part) for cell in (Words(name), *column) for part in _unbroken(cell))
-                grid.add_column(Words(name), overflow="fold", min_width=min(least, LONGEST))
-            for row in shown:
-                grid.add_row(*row)
-            console.print(grid)
+            grid, width = _grid(table, console)
+            if width <= console.width:
+                console.print(grid)
+            else:
+                for row in table.rows:
+                    console.print(Padding(text_for(console, row[0]), (0, 0, 0, 2)))
+                    cells = [f"{name} {cell}" for name, cell in zip(table.head[1:], row[1:], strict=True)]
+                    console.print(Padding(text_for(console, "; ".join(cells)), (0, 0, 0, 4)))
         for note in table.notes:
             console.print(Padding(text_for(console, note, "dim"), (0, 0, 0, 2)))
         console.print()
+
+
+def _grid(table: Table, console: Console) -> tuple[Grid, int]:
+    """The table for a terminal, and the columns that it takes at least."""
+    from rich import box
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    shown = [[_estimate(cell, console) or text_for(console, cell) for cell in row] for row in table.rows]
+    width = 0
+    for name, column in zip(table.head, zip(*shown, strict=True), strict=True):
+        least = min(LONGEST, max(len(part) for cell in (Text(name), *column) for part in _unbroken(cell)))
+        grid.add_column(Text(name), overflow="fold", min_width=least)
+        width += least + 1
+    for row in shown:
+        grid.add_row(*row)
+    return grid, width
 
 
 def print_list(heading: str, lines: Sequence[str], console: Console) -> None:
@@ -77,16 +96,18 @@ def print_list(heading: str, lines: Sequence[str], console: Console) -> None:
     console.print()
 
 
-def to_markdown(heading: str, tables: Iterable[Table], lines: Sequence[str] = ()) -> str:
-    """The tables under a heading in GitHub's Markdown; `lines` become a list at the end."""
+def to_markdown(heading: str, tables: Iterable[Table], **lists: Sequence[str]) -> str:
+    """The tables under a heading in GitHub's Markdown, then lists under headings of their own names."""
     blocks = [f"# {escape(heading)}"]
     for table in tables:
-        blocks.append(f"## {escape(table.title)}")
+        if table.title != heading:
+            blocks.append(f"## {escape(table.title)}")
         if table.rows:
             blocks.append("\n".join(_markdown_rows(table)))
         blocks += [escape(note) for note in table.notes]
-    if lines:
-        blocks.append("\n".join(f"- {escape(line)}" for line in lines))
+    for name, lines in lists.items():
+        if lines:
+            blocks += [f"## {escape(name.capitalize())}", "\n".join(f"- {escape(line)}" for line in lines)]
     return "\n\n".join(blocks) + "\n"
 
 
