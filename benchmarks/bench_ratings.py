@@ -74,7 +74,8 @@ def prepared(case: str, a: Any, b: Any, score: Any, prompt: Any) -> Any:
     import scipy.special  # noqa: F401
 
     from sciexam.stats.elo import elo
-    from sciexam.stats.ratings import bootstrap_ratings, bradley_terry
+    from sciexam.stats.ratings import bradley_terry
+    from sciexam.stats.resampled_ratings import bootstrap_ratings
 
     match case:
         case "sciexam bootstrap":

@@ -75,10 +75,10 @@ def statistic_of(case: Case) -> Statistic:
         "alpha nominal": partial(alpha_score, values=values, measurement="nominal"),
         "alpha ordinal": partial(alpha_score, values=values, measurement="ordinal"),
         "Cohen kappa": partial(agreement._cohen, distance=1 - np.eye(k)),
-        "Cohen kappa quadratic": partial(agreement._cohen, distance=1 - agreement._closeness("quadratic", k)),
+        "Cohen kappa quadratic": partial(agreement._cohen, distance=1 - agreement._closeness("quadratic", values)),
         "Fleiss kappa": agreement._fleiss,
         "AC1": partial(agreement._ac, closeness=np.eye(k)),
-        "AC2 quadratic": partial(agreement._ac, closeness=agreement._closeness("quadratic", k)),
+        "AC2 quadratic": partial(agreement._ac, closeness=agreement._closeness("quadratic", values)),
         "percent": agreement._percent,
     }
     return known[case.statistic]

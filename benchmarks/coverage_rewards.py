@@ -2,7 +2,8 @@
 
     python benchmarks/coverage_rewards.py --runs 10000 --seed 0
 
-Prints Markdown. It measures the public functions of `sciexam.stats.rewards` and `sciexam.stats.correlation`.
+Prints Markdown. It measures the public functions of `sciexam.stats.rewards`, `sciexam.stats.effect_size`,
+`sciexam.stats.skewed_mean` and `sciexam.stats.correlation`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from scipy.stats import t as student
 from sciexam.stats.correlation import kendall_tau_b, pearson, spearman
 from sciexam.stats.effect_size import cliffs_delta, cohens_d, distances, sd_ratio
 from sciexam.stats.estimate import Estimate, Undefined
-from sciexam.stats.mean import mean
 from sciexam.stats.rewards import median
+from sciexam.stats.skewed_mean import skewed_mean
 
 Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, int]], tuple[Floats, Floats]]  # two scores of (runs, prompts)
@@ -29,6 +30,7 @@ Statistic = Callable[[Floats, Floats], Estimate | Undefined]
 FLOOR = 0.94
 BATCH = 500  # runs drawn at a time
 CUTS = np.array([-1.2, -0.4, 0.3, 1.0])  # where a normal score becomes 1, 2, 3, 4 or 5
+MEAN_LEVEL = 1 + float(norm.sf(CUTS).sum())
 GROUP_SIZES = (1, 2, 3)
 SLOWLY = ("Kolmogorov-Smirnov", "Wasserstein")
 SLOW = 10  # the bootstrap is measured on one run in so many, with fewer resamples
@@ -40,9 +42,9 @@ ABOUT = """\
 intervals that lie wholly above and wholly below it, and how many had no interval at all. Coverage below .94 is in bold.
 
 The two contestants' rewards on a prompt correlate with .5 before they are transformed. **normal**; **t3**, Student's t
-with 3 degrees of freedom; **lognormal**, the exponential of a normal; **groups**, normal rewards in groups of 1, 2 and
-3 prompts with intraclass correlation 1/2 (the interval is told the groups, n still counts prompts); **1-5**, a normal
-score cut into five levels.
+with 3 degrees of freedom; **lognormal**, the exponential of a normal; **exponential**; **groups**, normal rewards in
+groups of 1, 2 and 3 prompts with intraclass correlation 1/2 (the interval is told the groups, n still counts prompts);
+**1-5**, a normal score cut into five levels.
 """
 
 HEADER = """\
@@ -85,14 +87,18 @@ def cells() -> Iterator[Cell]:
 
 
 def means() -> Iterator[Cell]:
-    for n in (24, 50, 200, 1000):
+    for n in (24, 50, 100, 200, 1000):
         groups = labels(n)
-        yield "mean", "lognormal", n, np.exp(0.5), partial(lognormal, 0), lambda a, b: mean(a)
-        yield "paired difference", "normal", n, 0.5, partial(normal, 0.5), lambda a, b: mean(a - b)
-        yield "paired difference", "t3", n, 0.5, partial(student_t, 0.5), lambda a, b: mean(a - b)
+        told = partial(skewed_mean, clusters=groups)
+        yield "mean", "lognormal", n, np.exp(0.5), partial(lognormal, 0), lambda a, b: skewed_mean(a)
+        yield "mean", "exponential", n, 1.0, exponential, lambda a, b: skewed_mean(a)
+        yield "mean", "1-5", n, MEAN_LEVEL, partial(levels, 0), lambda a, b: skewed_mean(a)
+        yield "mean", "lognormal groups", n, np.exp(0.5), lognormal_groups, lambda a, b, m=told: m(a)
+        yield "paired difference", "normal", n, 0.5, partial(normal, 0.5), lambda a, b: skewed_mean(a - b)
+        yield "paired difference", "t3", n, 0.5, partial(student_t, 0.5), lambda a, b: skewed_mean(a - b)
         truth = np.exp(1.0) - np.exp(0.5)
-        yield "paired difference", "lognormal", n, truth, partial(lognormal, 0.5), lambda a, b: mean(a - b)
-        yield "paired difference", "groups", n, 0.5, partial(grouped, 0.5), lambda a, b, g=groups: mean(a - b, g)
+        yield "paired difference", "lognormal", n, truth, partial(lognormal, 0.5), lambda a, b: skewed_mean(a - b)
+        yield "paired difference", "groups", n, 0.5, partial(grouped, 0.5), lambda a, b, m=told: m(a - b)
 
 
 def medians() -> Iterator[Cell]:
@@ -171,6 +177,16 @@ def student_t(shift: float, rng: np.random.Generator, shape: tuple[int, int]) ->
     a, b = correlated(0.5, rng, shape)
     scale = np.sqrt(rng.chisquare(3, shape) / 3)
     return a / scale + shift, b / scale
+
+
+def exponential(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Floats, Floats]:
+    a, b = correlated(0.5, rng, shape)
+    return -norm.logsf(a), -norm.logsf(b)
+
+
+def lognormal_groups(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Floats, Floats]:
+    a, b = grouped(0, rng, shape)
+    return np.exp(a), np.exp(b)
 
 
 def levels(rho: float, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Floats, Floats]:

@@ -99,14 +99,34 @@ def test_gwets_coefficients_are_those_of_his_formula(ratings):
     categories = sorted(set(ratings[~np.isnan(ratings)]))
     if len(categories) < 2 or (np.count_nonzero(~np.isnan(ratings), axis=0) >= 2).sum() < 2:
         return
-    q, rank = len(categories), categories.index
+    q, rank, widest = len(categories), categories.index, categories[-1] - categories[0]
     assert gwet_ac1(ratings).value == pytest.approx(slow_gwet(ratings, lambda a, b: a == b, categories), abs=1e-12)
     for name, weight in (
-        ("linear", lambda a, b: 1 - abs(rank(a) - rank(b)) / (q - 1)),
-        ("quadratic", lambda a, b: 1 - (rank(a) - rank(b)) ** 2 / (q - 1) ** 2),
+        ("linear", lambda a, b: 1 - abs(a - b) / widest),
+        ("quadratic", lambda a, b: 1 - (a - b) ** 2 / widest**2),
         ("ordinal", lambda a, b: 1 - abs(rank(a) - rank(b)) * (abs(rank(a) - rank(b)) + 1) / (q * (q - 1))),
     ):
         assert gwet_ac2(ratings, name).value == pytest.approx(slow_gwet(ratings, weight, categories), abs=1e-12)
+
+
+def test_a_grade_that_nobody_gave_still_keeps_its_neighbours_apart():
+    """By hand: 1 and 3 of the grades 1, 3 and 4 are 2/3 of the scale apart, not half of it."""
+    ratings = [[1, 3, 4, 1], [3, 3, 4, 1]]
+    shares = np.array([3, 3, 2]) / 8
+    chance = (3 + 2 * (1 / 3 + 2 / 3)) / 6 * (shares * (1 - shares)).sum()
+    assert gwet_ac2(ratings, "linear").value == pytest.approx(((3 + 1 / 3) / 4 - chance) / (1 - chance))
+    named = gwet_ac2(ratings, "linear", categories=[1, 2, 3, 4])
+    assert named.value != pytest.approx(gwet_ac2(ratings, "linear").value)
+
+
+def test_missing_ratings_of_pandas_are_missing():
+    pd = pytest.importorskip("pandas")
+    numbers = [[1, None, 2, 2, 1], [1, 2, 2, 1, None]]
+    assert fleiss_kappa(pd.DataFrame(numbers, dtype="Int64")) == fleiss_kappa(numbers)
+    words = [["a", pd.NA, "b", "b", "a"], ["a", "b", "b", "a", pd.NA]]
+    assert fleiss_kappa(words).value == fleiss_kappa(numbers).value
+    with pytest.raises(ValueError, match="a cluster label is missing"):
+        fleiss_kappa(numbers, [1, 2, pd.NA, 3, 4])
 
 
 def test_the_prevalence_paradox_kappa_falls_where_percent_and_ac1_stay():
@@ -284,6 +304,9 @@ def test_what_the_data_cannot_give_is_a_sentence():
     ("call", "message"),
     [
         (partial(percent_agreement, [1, 2, 3]), r"one row for each rater and one column for each item, not \(3,\)"),
+        (partial(percent_agreement, [range(1001)] * 2), "ratings take 1001 different values, more than 1000; round"),
+        (partial(cohen_kappa, range(1001), range(1001)), "ratings take 1001 different values, more than 1000; round"),
+        (partial(gwet_ac2, [[1, 1]] * 2, "cubic"), "weights must be 'linear', 'quadratic' or 'ordinal', not 'cubic'"),
         (partial(percent_agreement, [[1, 2], [1]]), "one row for each rater, all of the same length"),
         (partial(fleiss_kappa, [[1, np.inf], [1, 2]]), "ratings must be finite numbers"),
         (partial(fleiss_kappa, [[1, 2], [1, 2]], ["a"]), "2 values but 1 cluster labels"),

@@ -275,9 +275,31 @@ def test_what_cannot_be_fitted_is_a_sentence():
     assert str(alpacaeval_length_controlled(*none, calibration)) == "no prompt has a score"
     even = model._replace(length_model=model.length_baseline - 5)
     assert "by the same length on every prompt" in str(alpacaeval_length_controlled(*even, calibration))
+    half = Calibration(calibration.prompts, np.full(40, 0.5), calibration.length, calibration.difficulty)
+    tied = alpacaeval_length_controlled(*model._replace(scores=np.full(20, 0.5)), half)
+    assert tied == Undefined("all 20 prompts have what the fit expects: no spread to judge by", 20)
+    easy = Calibration(calibration.prompts, calibration.scores, calibration.length, np.zeros(40))
+    unknown = alpacaeval_length_controlled(*model._replace(difficulty=np.zeros(20)), easy)
+    assert unknown == Undefined("the difficulty varies too little to tell what it does", 20)
     lost = alpacaeval_length_controlled(*model._replace(scores=np.zeros(20)), calibration)
     assert isinstance(lost, Undefined)
     assert "separate the wins from the losses perfectly" in lost.why
+
+
+def test_any_few_prompts_give_an_interval_or_a_sentence_and_no_warning():
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        n, m = rng.integers(2, 8), rng.integers(1, 12)
+        calibration = Calibration(
+            rng.integers(0, n + 2, m).tolist(), rng.choice([0, 0.5, 1], m), rng.normal(size=m), rng.normal(size=m)
+        )
+        lengths = rng.integers(1, 100, (2, n))
+        difficulty = rng.choice([0.5, 5, 30]) * rng.normal(size=n)
+        prompts = rng.integers(0, 4, n).tolist()
+        with np.errstate(all="raise", under="ignore"):
+            found = alpacaeval_length_controlled(prompts, rng.choice([0, 0.5, 1], n), *lengths, difficulty, calibration)
+        if isinstance(found, Estimate):
+            assert 0 <= found.low <= found.value <= found.high <= 1
 
 
 @pytest.mark.parametrize(
@@ -291,6 +313,7 @@ def test_what_cannot_be_fitted_is_a_sentence():
         ({"calibration": Calibration([1], [1], [0], [0, 1])}, "1 labels in calibration.prompts but 2 values in"),
         ({"calibration": Calibration([1], [2], [0], [0])}, r"calibration.scores must lie in \[0, 1\]"),
         ({"unjudged": {"p": float("nan")}}, "unjudged must be finite"),
+        ({"unjudged": {3: 0.5}}, "prompt 3 is in prompts and in unjudged"),
         ({"level": 0}, "level must lie between 0 and 1"),
     ],
 )

@@ -97,6 +97,14 @@ def test_the_majority_is_the_one_that_counting_gives(seed, raters, items):
     assert sum(label is None for label in result.labels) == result.ties + result.unrated
 
 
+def test_a_vote_among_very_many_answers_takes_no_table_of_them():
+    """With one count for each answer and item it would take some 20 GB."""
+    answers = np.arange(100_000).reshape(2, 50_000)
+    result = majority_vote(np.vstack([answers, answers[:1]]))
+    assert result.labels == tuple(range(50_000))
+    assert majority_vote(answers).ties == 50_000
+
+
 def test_pandalm_majorities_are_the_published_counts_and_every_item_has_one(shared_data):
     """README of WeOpenML/PandaLM: 105 ties, 422 first, 472 second; .8799 unanimous is derived from the same rows."""
     with (shared_data / "pandalm" / "labels.csv").open() as file:
@@ -183,6 +191,12 @@ def test_a_fit_that_the_data_cannot_give_is_a_sentence():
     )
     with pytest.raises(ValueError, match="smoothing must not be negative"):
         dawid_skene([[1, 2], [1, 2]], -1)
+    with pytest.raises(ValueError, match="smoothing must not be negative or infinite, not nan"):
+        dawid_skene([[1, 2], [1, 2]], float("nan"))
+    with pytest.raises(ValueError, match="ratings take 1001 different values"):
+        dawid_skene([range(1001)] * 2)
+    with pytest.raises(ValueError, match="iterations must be at least 1 and tolerance above 0"):
+        dawid_skene([[1, 2], [1, 2]], tolerance=float("nan"))
     with pytest.raises(ValueError, match="iterations must be at least 1 and tolerance above 0"):
         dawid_skene([[1, 2], [1, 2]], iterations=0)
 

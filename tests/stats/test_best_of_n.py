@@ -97,8 +97,10 @@ def test_bad_input_is_refused():
         best_of_n([[1.0, 2.0]], [[np.nan, 1.0]])
     with pytest.raises(ValueError, match=r"rewards have the shape \(1, 2\) but outcomes \(2, 2\)"):
         best_of_n([[1.0, 2.0]], [[0, 1], [0, 1]])
-    with pytest.raises(ValueError, match="n must lie between 1 and the 2 samples of a prompt, not 3"):
+    with pytest.raises(ValueError, match="n must be a whole number between 1 and the 2 samples of a prompt, not 3"):
         best_of_n([[1.0, 2.0]], ns=[1, 3])
+    with pytest.raises(ValueError, match=r"n must be a whole number between 1 and the 2 samples of a prompt, not 1\.5"):
+        best_of_n([[1.0, 2.0]], ns=[1.5])
     with pytest.raises(ValueError, match="2 values but 1 cluster labels"):
         best_of_n([[1.0, 2.0], [0.0, 1.0]], clusters=["a"])
     with pytest.raises(ValueError, match="give both bounds"):

@@ -82,7 +82,7 @@ def test_lengths_that_differ_and_values_that_are_no_scores_are_refused():
         longer_wins([1, 0], [1, 2, 3])
     with pytest.raises(ValueError, match="length_difference must be finite"):
         longer_wins([1, 0], [1, float("nan")])
-    with pytest.raises(ValueError, match="2 scores but 1 cluster labels"):
+    with pytest.raises(ValueError, match="2 values but 1 cluster labels"):
         longer_wins([1, 0], [1, 2], ["a"])
 
 
@@ -103,7 +103,8 @@ def test_a_judge_that_always_says_first_has_the_whole_bias_between_the_orders() 
 
 def test_one_order_alone_gives_no_bias() -> None:
     assert isinstance(position_bias_between([1.0, 0.0], []), Undefined)
-    assert isinstance(position_bias_between([1.0], [0.0, 1.0]), Undefined)
+    too_few = "too few prompts were shown in one of the orders to tell a bias from a preference"
+    assert position_bias_between([1.0], [0.0, 1.0]) == Undefined(too_few, 3)
 
 
 def test_the_interval_between_the_orders_agrees_with_newcombe_for_forced_choices() -> None:

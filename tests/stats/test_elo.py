@@ -20,6 +20,10 @@ def test_400_points_are_odds_of_ten_to_one():
     assert board["x"] - board["y"] == pytest.approx(400, abs=5)
 
 
+def test_a_gap_too_wide_for_its_odds_to_be_a_number_is_a_certain_win():
+    assert elo(["x", "y"], ["y", "x"], [1, 1], k=1e6) == {"x": 1000 + 500_000 - 1e6, "y": 1000 - 500_000 + 1e6}
+
+
 def test_the_order_of_the_battles_changes_the_scores():
     assert elo(["x", "y", "x"], ["y", "z", "z"], [1, 1, 0]) != elo(["y", "x", "x"], ["z", "z", "y"], [1, 0, 1])
 
@@ -50,5 +54,9 @@ def test_bad_input_is_refused_with_a_sentence():
         elo(["x"], ["y"], [2])
     with pytest.raises(ValueError, match="row 1: 'z' meets itself"):
         elo(["x", "z"], ["y", "z"], [1, 0])
+    with pytest.raises(ValueError, match="named by strings or integers, not None"):
+        elo([None], ["y"], [1])
+    with pytest.raises(ValueError, match="start, k, base and scale must be finite"):
+        elo(["x"], ["y"], [1], k=float("nan"))
     with pytest.raises(ValueError, match="base must be above 1 and scale above 0"):
         elo(["x"], ["y"], [1], scale=0)

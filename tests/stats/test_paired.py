@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom, binomtest, permutation_test, wilcoxon
+from scipy.stats import binom, binomtest, norm, permutation_test, wilcoxon
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportions_ztest
@@ -139,6 +139,29 @@ def test_differences_without_bounds_have_the_exact_permutation_test():
 @given(any_scores, st.sampled_from([1e-6, 3.0, 1e9]))
 def test_the_unit_of_the_differences_does_not_matter(scores, unit):
     assert sign_flip_differences((np.array(scores) - 0.5) * unit, draws=99) == sign_flip(scores, draws=99)
+
+
+@pytest.mark.parametrize("n", [15, 16, 4_096, 4_100, 9_000])
+def test_random_signs_are_fair_and_independent(n):
+    """Of equal differences the exact p is binomial, of 1 .. n that of every pattern or, for large n, of a normal."""
+    ones, lead = np.ones(n), round(n**0.5)
+    lead += (lead - n) % 2  # a sum of n signs is odd where n is
+    ones[: (n - lead) // 2] = -1
+    exact = 2 * binom.sf((n + lead) // 2 - 1, n, 0.5)
+    assert sign_flip_differences(ones) == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 9_999))
+    weights = np.random.default_rng(n).permutation(np.arange(1, n + 1)) * ones
+    if n > 16:
+        far = 2 * norm.sf(abs(weights.sum()) / np.sqrt((weights**2).sum()))
+    else:
+        patterns = np.array(list(itertools.product([-1, 1], repeat=n)))
+        far = np.mean(np.abs(patterns @ weights) >= abs(weights.sum()))
+    assert sign_flip_differences(weights) == pytest.approx(far, abs=0.02)  # four standard errors
+
+
+@pytest.mark.parametrize("unit", [1e-310, 1e308])
+def test_the_largest_and_the_smallest_numbers_have_the_same_p_value(unit):
+    differences = np.array([1, -0.5, 0.25, 1, 1, -0.5, 1, 0.75] * 3)
+    assert sign_flip_differences(unit * differences) == sign_flip_differences(differences)
 
 
 def test_sign_flips_of_differences_refuse_what_is_not_finite():

@@ -128,7 +128,10 @@ def test_too_few_prompts_find_nothing_and_it_is_said():
     ("call", "said"),
     [
         (lambda: power_at(0.5, 10), "win_rate must lie between 0 and 1 and differ from one half"),
-        (lambda: power_at(0.6, 0), "prompts must be 1 or more"),
+        (lambda: power_at(0.6, 0), "prompts must be a whole number, 1 or more"),
+        (lambda: power_at(0.6, 10.5), "prompts must be a whole number, 1 or more"),
+        (lambda: power_at(0.6, float("nan")), "prompts must be a whole number, 1 or more, not nan"),
+        (lambda: with_labels(-0.2, 10, 10, 0.5), "variance must be positive"),
         (lambda: detectable_win_rate(10, 0.0), "variance must be positive"),
         (lambda: detectable_win_rate(10, float("nan")), "variance must be positive"),
         (lambda: detectable_win_rate(10, power=1.0), "power must lie between 0 and 1"),

@@ -184,6 +184,17 @@ def test_a_judge_of_no_use_is_said_to_have_bought_nothing():
     assert np.mean(["bought nothing" in note for note in notes]) > 0.5
 
 
+def test_the_unit_of_quantities_without_bounds_does_not_matter():
+    rng = np.random.default_rng(8)
+    y, g = rng.normal(size=40), rng.normal(size=100)
+    f = y + rng.normal(size=40)
+    once = powered(y, f, g)
+    assert 0 < once.lambda_ < 1
+    for unit in (1e-13, 1e13):
+        assert powered(unit * y, unit * f, unit * g).lambda_ == pytest.approx(once.lambda_)
+        assert powered(unit * y, np.full(40, unit * 0.1), np.full(100, unit * 0.1)).lambda_ == 0
+
+
 def test_few_labels_make_it_approximate():
     rng = np.random.default_rng(7)
     y, f = drawn(rng, 20)

@@ -13,7 +13,8 @@ from scipy.optimize import linprog, minimize
 from sciexam.stats.davidson import fit, sandwich, unbounded_ties
 from sciexam.stats.estimate import Estimate, Undefined
 from sciexam.stats.ranks import rank_ranges
-from sciexam.stats.ratings import POINTS, Ratings, bootstrap_ratings, bradley_terry
+from sciexam.stats.ratings import POINTS, Ratings, bradley_terry
+from sciexam.stats.resampled_ratings import bootstrap_ratings
 from sciexam.stats.tournament import fold, intransitivity, reaches
 
 QUICK = 500  # draws, where the rank ranges are not looked at
@@ -85,6 +86,35 @@ def test_two_contestants_have_the_closed_form():
     half = bradley_terry(["a"] * 14, ["b"] * 14, [1] * 7 + [0] * 2 + [0.5] * 5, ties="half", draws=QUICK)
     assert half.win_probability("a", "b").value == pytest.approx(9.5 / 14)
     assert half.ties.why == "a tie counts as half a win here, and has no parameter"
+
+
+@pytest.mark.parametrize("k", [100, 300])
+def test_a_long_chain_of_uneven_neighbours_is_fitted_to_its_ends(k):
+    """Each beats the next 99 times in 100, so that its odds are 99, however far the ends of the chain lie apart."""
+    a, b = np.repeat(np.arange(k - 1), 100), np.repeat(np.arange(1, k), 100)
+    score, prompt = np.tile([0] + [1] * 99, k - 1), np.tile(np.arange(100), k - 1)
+    with np.errstate(all="raise", under="ignore"):
+        board = bradley_terry(a, b, score, prompt, draws=2)
+    assert -np.diff([board[i].strength for i in range(k)]) == pytest.approx([log(99)] * (k - 1), abs=1e-6)
+
+
+def test_odds_too_large_for_a_fit_are_a_sentence():
+    a, b, score = np.zeros(200_000, dtype=int), np.ones(200_000, dtype=int), np.ones(200_000)
+    score[0] = 1 - 2e-9
+    board = bradley_terry(a, b, score, ties="half", draws=5)
+    why = "one contestant hardly ever scores against another: their odds are too large for a fit"
+    assert board[0].rating == Undefined(why, 200_000)
+    assert (board.rated, [s.name for s in board.standings]) == ((), [0, 1])
+    assert len(bootstrap_ratings(a, b, score, ties="half")[1]) == 0
+    score[0] = 1 - 2e-5
+    assert bradley_terry(a, b, score, ties="half", draws=5)[0].strength == pytest.approx(log(1e10) / 2)
+
+
+def test_a_tie_parameter_whose_limit_is_no_number_is_a_sentence():
+    a, b, score, prompt = list("abababa"), list("bababab"), [1, 1, 0.5, 1, 1, 0.5, 1], [0, 0, 0, 1, 1, 0, 1]
+    assert isinstance(bradley_terry(a, b, score, prompt, draws=QUICK).ties, Estimate)
+    sure = bradley_terry(a, b, score, prompt, level=0.9999, draws=QUICK)
+    assert sure.ties == Undefined("too few prompts to give Davidson's tie parameter an upper limit", 2)
 
 
 def test_the_ratings_that_evalica_published_for_real_votes(shared_data: Path):
@@ -558,6 +588,9 @@ def test_labels_may_be_strings_integers_arrays_and_both():
     words = np.array(["zero", "one", "two"])
     named = bradley_terry(words[a], words[b], score, prompt.tolist(), draws=QUICK)
     assert named["one"].strength == pytest.approx(board[1].strength, abs=1e-9)
+    listed = bradley_terry([*a], [*b], score, prompt, draws=QUICK)  # of numpy's integers
+    assert listed.standings == board.standings
+    assert {type(s.name) for s in listed.standings} == {int}
     mixed = bradley_terry([1, "1", 1], ["1", 1, "1"], [1, 1, 0.5], draws=QUICK)
     assert {type(s.name) for s in mixed.standings} == {int, str}
     assert {type(s.name) for s in named.standings} == {str}

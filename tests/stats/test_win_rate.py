@@ -227,6 +227,10 @@ def test_clusters_may_be_words_numbers_or_pairs_and_are_counted():
         assert estimate(s, labels) == expected
 
 
+def test_an_average_that_rounding_put_just_outside_the_unit_is_a_clean_win_or_loss():
+    assert estimate([np.nextafter(1, 2), -1e-17, 1]) == estimate([1, 0, 1])
+
+
 def test_too_little_to_estimate_from_is_a_sentence():
     assert win_rate([]) == Undefined("no prompt has a score", 0)
     assert win_rate([], []) == Undefined("no prompt has a score", 0)
@@ -239,6 +243,7 @@ def test_too_little_to_estimate_from_is_a_sentence():
     ("arguments", "message"),
     [
         (([0, 1.01],), r"scores must lie in \[0, 1\], not \[0, 1.01\]"),
+        (([0, 1 + 1e-6],), r"scores must lie in \[0, 1\]"),
         (([0, -0.1],), r"scores must lie in \[0, 1\]"),
         (([0, float("nan")],), "scores must be finite numbers"),
         (([[0, 1], [1, 0]],), r"not an array of shape \(2, 2\)"),
@@ -298,6 +303,22 @@ def test_an_unbounded_mean_of_equal_groups_is_the_t_interval_of_their_means():
     expected = DescrStatsW(values.reshape(4, 3).mean(1)).tconfint_mean()
     assert (result.low, result.high) == pytest.approx(expected, abs=1e-10)
     assert result.n == 4
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200, 1e307])
+def test_an_unbounded_mean_does_not_depend_on_the_unit(unit):
+    values = np.random.default_rng(3).normal(5, 2, 12)
+    result, other = mean(values), mean(unit * values)
+    scaled = (result.value * unit, result.low * unit, result.high * unit)
+    assert (other.value, other.low, other.high) == pytest.approx(scaled, rel=1e-9)
+
+
+def test_an_unbounded_mean_with_nearly_all_prompts_in_one_group_is_a_sentence():
+    values = np.random.default_rng(3).normal(5, 2, 102)
+    why = "100 of 102 prompts are in one of the 3 groups: the others are too few to compare it with"
+    assert mean(values, [0] * 100 + [1, 2]) == Undefined(why, 3)
+    uneven = mean(values, [0] * 50 + [1] * 40 + [2] * 12)
+    assert np.isfinite([uneven.low, uneven.high]).all()
 
 
 def test_mean_refuses_values_outside_its_bounds_and_half_a_bound():

@@ -21,7 +21,8 @@ from sciexam.stats.paired import McNemar, benjamini_hochberg, benjamini_yekutiel
 from sciexam.stats.power import detectable_win_rate, power_at, power_curve, prompts_needed
 from sciexam.stats.prediction_powered import PredictionPowered, prediction_powered_mean
 from sciexam.stats.ranking_accuracy import exact_match, five_best, mean_kendall, mean_spearman, pairwise_accuracy
-from sciexam.stats.ratings import Ratings, Standing, bootstrap_ratings, bradley_terry
+from sciexam.stats.ratings import Ratings, Standing, bradley_terry
+from sciexam.stats.resampled_ratings import bootstrap_ratings
 from sciexam.stats.rewards import Distribution, RewardComparison, compare_rewards, distribution
 from sciexam.stats.rogan_gladen import RoganGladen, rogan_gladen
 from sciexam.stats.sequential import BettingSequence, ConfidenceSequence, Decision, confidence_sequence, decide

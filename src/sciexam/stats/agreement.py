@@ -4,7 +4,8 @@
 label for each item: items with one label are one unit. With `draws` = 0 the interval is that of
 `sciexam.stats.chance_corrected.fisher_limits`, which needs no seed; with draws > 0 it is the percentile bootstrap of so
 many draws of the items or clusters from `seed`, whose coverage is lower: draws in which the statistic is not defined
-are left out and counted in `method`. n counts the items, or clusters, with at least two ratings.
+are left out and counted in `method`. n counts the items, or clusters, with at least two ratings. Raise ValueError for
+another shape, infinite ratings and more than 1,000 different ones.
 """
 
 from __future__ import annotations
@@ -14,13 +15,22 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from sciexam.stats.chance_corrected import Score, estimate
 from sciexam.stats.clusters import Floats, codes_of
 from sciexam.stats.estimate import Estimate, Undefined
 from sciexam.stats.mean import mean
-from sciexam.stats.rating_table import Ratings, Table, pair_sums, rating_sums, read_ratings, tabulate, totals
+from sciexam.stats.rating_table import (
+    CodedRatings,
+    Table,
+    check_number,
+    pair_sums,
+    rating_sums,
+    read_ratings,
+    tabulate,
+    totals,
+)
 
 Weights = Literal["linear", "quadratic", "ordinal"]
 ONE_CLASS = "every rating is the same category: there is no disagreement by chance to compare with"
@@ -38,8 +48,7 @@ def percent_agreement(
     Every such item weighs the same however many rated it; it is the mean P of Fleiss (1971) and Gwet's p_a.
     The interval with draws = 0 is that of `sciexam.stats.mean.mean` with bounds 0 and 1.
     """
-    read = read_ratings(ratings)
-    table, pattern = tabulate(read.codes, len(read.categories))
+    _, table, pattern = _tabulated(ratings)
     units = None if clusters is None else codes_of(clusters, len(pattern))
 
     def limits(score: Score) -> tuple[float, float, str]:
@@ -71,13 +80,14 @@ def cohen_kappa(
     read = read_ratings(_two_rows(first, second))
     both = (read.codes >= 0).all(0)
     used = np.unique(read.codes[:, both])
+    check_number(len(used))
     codes = np.where(both, np.searchsorted(used, read.codes), -1).astype(np.int32)
     distance = 1 - np.eye(len(used))
     if weights is not None:
         if weights not in ("linear", "quadratic"):
             raise ValueError(f"weights must be None, 'linear' or 'quadratic', not {weights!r}")
-        _check_order(read)
-        distance = 1 - _closeness(weights, len(used))
+        _ordered(read)
+        distance = 1 - _closeness(weights, np.arange(len(used), dtype=np.float64))
     table, pattern = tabulate(codes, len(used), ordered=True)
     return estimate(partial(_cohen, distance=distance), table, pattern, clusters, level, seed, draws)
 
@@ -93,10 +103,10 @@ def fleiss_kappa(
 
     Items may have different numbers of ratings: the observed agreement averages over items with two or more, and a
     category's share is the mean over all rated items of its share among the item's ratings (Gwet 2014, section 2.4).
-    With as many ratings on every item this is Fleiss' own formula. Undefined where every rating is the same category.
+    With as many ratings on every item this is Fleiss' own formula, which is never below -1; where most items have a
+    single rating, disagreement on the others can bring it lower. Undefined where every rating is the same category.
     """
-    read = read_ratings(ratings)
-    table, pattern = tabulate(read.codes, len(read.categories))
+    _, table, pattern = _tabulated(ratings)
     return estimate(_fleiss, table, pattern, clusters, level, seed, draws)
 
 
@@ -128,8 +138,9 @@ def gwet_ac2(
 ) -> Estimate | Undefined:
     """Gwet's AC2 (2014, Handbook of Inter-Rater Reliability, chapter 4): AC1 with credit for near categories.
 
-    The ratings, and `categories` where given, are numbers; the weight of two of q categories whose ranks are d apart
-    is 1 - d / (q - 1) ("linear"), 1 - d^2 / (q - 1)^2 ("quadratic") or 1 - d (d + 1) / (q (q - 1)) ("ordinal").
+    The ratings, and `categories` where given, are numbers. The weight of two of q categories is 1 - d / D ("linear") or
+    1 - d^2 / D^2 ("quadratic"), where d is their difference and D that of the first and the last; or, by their ranks,
+    which are r apart, 1 - r (r + 1) / (q (q - 1)) ("ordinal").
     """
     return _gwet(ratings, weights, clusters, level, seed, draws, categories)
 
@@ -143,13 +154,17 @@ def _gwet(
     draws: int,
     categories: Iterable[Any] | None,
 ) -> Estimate | Undefined:
-    read = read_ratings(ratings, categories)
-    size = len(read.categories)
-    if weights is not None:
-        _check_order(read)
-    closeness = np.eye(size) if weights is None else _closeness(weights, size)
-    table, pattern = tabulate(read.codes, size)
+    read, table, pattern = _tabulated(ratings, categories)
+    closeness = np.eye(table.size) if weights is None else _closeness(weights, _ordered(read))
     return estimate(partial(_ac, closeness=closeness), table, pattern, clusters, level, seed, draws)
+
+
+def _tabulated(
+    ratings: ArrayLike, categories: Iterable[Any] | None = None
+) -> tuple[CodedRatings, Table, NDArray[np.intp]]:
+    read = read_ratings(ratings, categories)
+    check_number(len(read.categories))
+    return read, *tabulate(read.codes, len(read.categories))
 
 
 def _percent(table: Table) -> Score | Undefined:
@@ -174,8 +189,6 @@ def _ac(table: Table, closeness: Floats) -> Score | Undefined:
     shares, moved = _shares(table)
     spread = closeness.sum() / (size * (size - 1))
     expected = 1 - spread * float(shares @ (1 - shares))
-    if expected < 1e-12:
-        return Undefined("agreement by chance is certain: there is nothing left to measure")
     differ = np.outer(shares, shares) * (1 - np.eye(size))
     distance = float((differ * (1 - closeness)).sum() / differ.sum()) if differ.sum() > 1e-12 else 1.0
     return _score(disagreement, expected, part, -spread * moved(1 - 2 * shares), distance)
@@ -229,24 +242,26 @@ def _shares(table: Table) -> tuple[Floats, Any]:
     return shares, moved
 
 
-def _closeness(weights: Weights, size: int) -> Floats:
-    """Agreement weights in [0, 1] of categories by rank, shape (size, size)."""
-    apart = np.abs(np.subtract.outer(np.arange(size), np.arange(size))).astype(np.float64)
-    widest = max(size - 1, 1)
-    match weights:
-        case "linear":
-            return 1 - apart / widest
-        case "quadratic":
-            return 1 - (apart / widest) ** 2
-        case "ordinal":
-            return 1 - apart * (apart + 1) / (max(size, 2) * widest)
-        case _:
-            raise ValueError(f"weights must be 'linear', 'quadratic' or 'ordinal', not {weights!r}")
+def _closeness(weights: Weights, values: Floats) -> Floats:
+    """Agreement weights in [0, 1] of categories with these rising values, shape (size, size)."""
+    if weights not in ("linear", "quadratic", "ordinal"):
+        raise ValueError(f"weights must be 'linear', 'quadratic' or 'ordinal', not {weights!r}")
+    if len(values) < 2:
+        return np.eye(len(values))
+    if weights == "ordinal":
+        rank = np.arange(len(values), dtype=np.float64)
+        between: Floats = np.abs(rank[:, None] - rank)
+        return 1 - between * (between + 1) / (len(values) * (len(values) - 1))
+    scaled = values / np.abs(values).max()
+    apart: Floats = np.abs(scaled[:, None] - scaled) / (scaled[-1] - scaled[0])
+    return 1 - (apart if weights == "linear" else apart**2)
 
 
-def _check_order(read: Ratings) -> None:
+def _ordered(read: CodedRatings) -> Floats:
+    """The categories as numbers."""
     if read.numbers is None:
         raise ValueError("weights need numbers as ratings: words have no order")
+    return read.numbers
 
 
 def _two_rows(first: ArrayLike, second: ArrayLike) -> ArrayLike:

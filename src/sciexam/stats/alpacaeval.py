@@ -72,9 +72,10 @@ def alpacaeval_length_controlled(
     calibration rows out of the whole fit and out of the average (a jackknife, CR3); the variance gives an effective
     number of prompts, and that the limits of Clopper and Pearson. The sd in z is taken as known.
 
-    Undefined for fewer than two prompts, where the difference in length never varies, under perfect separation, and
-    where the fit hangs on a single prompt.
-    Raises ValueError without a calibration, for scores outside [0, 1], NaN, and arrays of different lengths.
+    Undefined for fewer than two prompts, where the difference in length or the difficulty never varies, under perfect
+    separation, where the fit hangs on a single prompt, and where it fits every score exactly.
+    Raises ValueError without a calibration, for scores outside [0, 1], NaN, arrays of different lengths, and a prompt
+    that is both judged and `unjudged`.
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, not {level!r}")
@@ -98,6 +99,8 @@ def alpacaeval_length_controlled(
     averaged = finite_vector([*columns["difficulty"], *unjudged.values()], "unjudged")
     # Prompts without a row in the fit come last, so that the fit's rows have the codes 0 to the number of prompts.
     cluster = codes_of([*judged, *gamed, *unjudged], len(judged) + len(gamed) + len(unjudged))
+    if unjudged.keys() & set(judged):
+        raise ValueError(f"prompt {next(p for p in judged if p in unjudged)!r} is in prompts and in unjudged")
     units = len(np.unique(cluster[: len(judged)]))
     if units < 2:
         return Undefined("only one prompt has a score" if units else "no prompt has a score", units)
@@ -108,20 +111,28 @@ def alpacaeval_length_controlled(
     rows = len(judged) + len(gamed)
     z = np.concatenate([difference / difference.std(ddof=1), gamed_columns["calibration.length"]])
     hard = np.concatenate([columns["difficulty"], gamed_columns["calibration.difficulty"]])
+    x, group = np.stack([np.tanh(z), hard], axis=1), np.repeat([MODEL, GAMED], [len(judged), len(gamed)])
+    if np.linalg.matrix_rank(np.column_stack([x, group == MODEL])) < 3:
+        return Undefined("the difficulty varies too little to tell what it does", units)
     fit = logistic_fit(
         np.concatenate([columns["scores"], gamed_columns["calibration.scores"]]),
-        np.stack([np.tanh(z), hard], axis=1),
-        np.repeat([MODEL, GAMED], [len(judged), len(gamed)]),
+        x,
+        group,
         np.repeat([1.0, CALIBRATION_WEIGHT], [len(judged), len(gamed)]),
         anchored=(GAMED,),
     )
     if fit is None:
         return Undefined("length and difficulty separate the wins from the losses perfectly", units)
     places = np.concatenate([cluster[: len(judged)], cluster[rows:]])
-    try:
-        value, variance = _average(fit, cluster[:rows], averaged, places)
-    except np.linalg.LinAlgError:
+    with np.errstate(all="ignore"):
+        try:
+            value, variance = _average(fit, cluster[:rows], averaged, places)
+        except np.linalg.LinAlgError:
+            value, variance = np.nan, np.nan
+    if not np.isfinite(variance):
         return Undefined("without one of the prompts the others do not determine the fit", units)
+    if variance < 1e-24:
+        return Undefined(f"all {units} prompts have what the fit expects: no spread to judge by", units)
     effective = value * (1 - value) / variance
     low, high = map(float, beta_limits(value, effective, level, cautious=True))
     method = "Clopper-Pearson interval at the effective number of prompts, from a jackknife of the whole fit"

@@ -13,11 +13,10 @@ from sciexam.stats.agreement import ONE_CLASS
 from sciexam.stats.chance_corrected import Score, estimate
 from sciexam.stats.clusters import Floats
 from sciexam.stats.estimate import Estimate, Undefined
-from sciexam.stats.rating_table import Codes, Table, pair_sums, rating_sums, read_ratings, tabulate
+from sciexam.stats.rating_table import Codes, Table, check_number, pair_sums, rating_sums, read_ratings, tabulate
 
 Measurement = Literal["nominal", "ordinal", "interval", "ratio"]
 MEASUREMENTS = ("nominal", "ordinal", "interval", "ratio")
-MOST_VALUES = 1_000  # different values: a coincidence matrix of 8 MB
 PACKAGE_CELLS = 2**22  # items x values^2 up to which the package is used: it holds three float64 arrays of that size
 
 
@@ -50,8 +49,7 @@ def krippendorff_alpha(
         raise ValueError(f"a measurement of {measurement!r} needs numbers as ratings; words are 'nominal'")
     codes = np.where(np.count_nonzero(read.codes >= 0, axis=0) >= 2, read.codes, np.int32(-1))
     used = np.unique(codes[codes >= 0])
-    if len(used) > MOST_VALUES:
-        raise ValueError(f"ratings take {len(used)} different values, more than {MOST_VALUES}; round them first")
+    check_number(len(used))
     if len(used) < len(read.categories):
         codes = np.where(codes >= 0, np.searchsorted(used, codes), -1).astype(np.int32)
     values = np.arange(len(used), dtype=np.float64) if read.numbers is None else read.numbers[used]

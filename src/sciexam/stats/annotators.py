@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sciexam.stats.alpha import Measurement, krippendorff_alpha
 from sciexam.stats.clusters import Floats
 from sciexam.stats.estimate import Estimate, Undefined
-from sciexam.stats.rating_table import Table, read_ratings, tabulate
+from sciexam.stats.rating_table import MISSING, Table, check_number, read_ratings, tabulate
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,14 @@ def majority_vote(ratings: ArrayLike) -> MajorityVote:
     """
     read = read_ratings(ratings)
     table, pattern = tabulate(read.codes, len(read.categories))
-    votes = np.array([np.count_nonzero(table.slots == code, axis=0) for code in range(table.size)], dtype=np.intp)
-    votes = np.vstack([votes.reshape(table.size, len(table.counts)), np.zeros((1, len(table.counts)), dtype=np.intp)])
-    most = votes.max(0)
-    tied = (most > 0) & (np.count_nonzero(votes == most, axis=0) > 1)
+    # A last row of missing ratings, so that there is one without raters too.
+    slots = np.pad(table.slots, ((0, 1), (0, 0)), constant_values=MISSING)
+    votes = np.array([np.count_nonzero(slots == slot, axis=0) for slot in slots]) * (slots != MISSING)
+    most, first = votes.max(0), np.take_along_axis(slots, votes.argmax(0)[None], axis=0)[0]
     nobody = most == 0
-    chosen = np.where(tied | nobody, table.size, votes.argmax(0))
-    labels = (*read.categories, None)
+    tied = ~nobody & ((votes == most) & (slots != first)).any(0)
+    chosen = np.where(tied | nobody, MISSING, first)
+    labels = (*read.categories, None)  # None is the last, where the code of a missing rating points
     return MajorityVote(
         labels=tuple(labels[code] for code in chosen[pattern].tolist()),
         ties=int(table.counts[tied].sum()),
@@ -79,15 +80,17 @@ def dawid_skene(
 
     `ratings`, shape (raters, items), as in `majority_vote`. EM starts from the shares of the votes on each item, the
     paper's own start, and stops when the log likelihood rises by less than `tolerance` an item, or after `iterations`.
-    `smoothing`: added to every cell of every confusion matrix's counts, and to the prior's, in each M-step; 0 is the
-    paper's estimate. With it the likelihood is penalised, and may itself fall by a little.
-    Undefined for one rater, one class, and where no item has two ratings. Raises ValueError for another shape.
+    `smoothing`, 0 or more: added to every cell of every confusion matrix's counts, and to the prior's, in each M-step;
+    0 is the paper's estimate. With it the likelihood is penalised, and may itself fall by a little.
+    Undefined for one rater, one class, and where no item has two ratings. Raises ValueError for another shape, and for
+    more than 1,000 categories.
     """
-    if smoothing < 0:
-        raise ValueError(f"smoothing must not be negative, not {smoothing!r}")
-    if iterations < 1 or tolerance <= 0:
+    if not 0 <= smoothing < np.inf:
+        raise ValueError(f"smoothing must not be negative or infinite, not {smoothing!r}")
+    if iterations < 1 or not tolerance > 0:
         raise ValueError("iterations must be at least 1 and tolerance above 0")
     read = read_ratings(ratings)
+    check_number(len(read.categories))
     table, pattern = tabulate(read.codes, len(read.categories), ordered=True)
     rated = table.rated
     items = int(table.counts[rated > 0].sum())

@@ -44,7 +44,7 @@ def best_of_n(
     is unbiased for best-of-n of the policy. Samples of equal reward are taken to be chosen equally often.
     `kl` = log n - (n-1)/n bounds the divergence of best-of-n from the policy from above, and is not the divergence
     itself: Beirami et al. 2024, arXiv 2401.01879.
-    Raises ValueError for shapes that differ, NaN and infinities, and an n outside 1 .. N.
+    Raises ValueError for shapes that differ, NaN and infinities, and an n that is not one of 1 .. N.
     """
     rewards = _samples(rewards, "rewards")
     outcomes = rewards if outcomes is None else _samples(outcomes, "outcomes")
@@ -52,13 +52,13 @@ def best_of_n(
         raise ValueError(f"rewards have the shape {rewards.shape} but outcomes {outcomes.shape}")
     most = rewards.shape[1]
     ns = [2**k for k in range(most.bit_length())] if ns is None else ns
-    if wrong := [n for n in ns if not 1 <= n <= most]:
-        raise ValueError(f"n must lie between 1 and the {most} samples of a prompt, not {wrong[0]}")
+    if wrong := [n for n in ns if n != int(n) or not 1 <= n <= most]:
+        raise ValueError(f"n must be a whole number between 1 and the {most} samples of a prompt, not {wrong[0]}")
     groups = None if clusters is None else codes_of(clusters, len(rewards))
     ordered = _in_order(rewards, outcomes)
     return [
         BestOfN(n, log(n) - (n - 1) / n, _bounded_or_t(ordered @ _weights(n, most), groups, level, low, high))
-        for n in ns
+        for n in map(int, ns)
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sciexam.stats.clusters import Floats, finite_vector
+from sciexam.stats.clusters import Floats, codes_of, finite_vector
 from sciexam.stats.estimate import Estimate, Undefined
 from sciexam.stats.mean import mean
 from sciexam.stats.win_rate import unit_scores
@@ -55,12 +55,14 @@ def position_bias_between(
 
     `a_first`, shape (n,), and `a_second`, shape (m,): a's scores in [0, 1] on the prompts where its answer came first,
     and on the others. How much better a is cancels, however unequal n and m are, if the order did not depend on the
-    prompt. The interval joins those of the two means (Newcombe 1998, Statistics in Medicine 17, method 10).
+    prompt. The interval joins those of the two means (Newcombe 1998, Statistics in Medicine 17:873, method 10), taken
+    as independent: where prompts of one group stand on both sides it is rather too wide, and n counts the group twice.
     """
     first = mean(unit_scores(a_first, "a_first"), clusters_first, level, low=0.0, high=1.0)
     second = mean(unit_scores(a_second, "a_second"), clusters_second, level, low=0.0, high=1.0)
     if isinstance(first, Undefined) or isinstance(second, Undefined):
-        return Undefined("too few prompts were shown in one of the orders to tell a bias from a preference")
+        why = "too few prompts were shown in one of the orders to tell a bias from a preference"
+        return Undefined(why, first.n + second.n)
     bias = first.value - second.value
     below = np.hypot(first.value - first.low, second.high - second.value)
     above = np.hypot(first.high - first.value, second.value - second.low)
@@ -90,12 +92,8 @@ def longer_wins(
     decided = (side != 0) & (difference != 0)
     if not decided.any():
         return Undefined("no prompt has both a winner and a difference in length")
-    if clusters is not None:
-        labels = list(clusters)
-        if len(labels) != len(scores):
-            raise ValueError(f"{len(scores)} scores but {len(labels)} cluster labels")
-        clusters = [label for label, keep in zip(labels, decided, strict=True) if keep]
-    return mean(side[decided] == np.sign(difference[decided]), clusters, level, low=0.0, high=1.0)
+    units = None if clusters is None else codes_of(clusters, len(scores))[decided]
+    return mean(side[decided] == np.sign(difference[decided]), units, level, low=0.0, high=1.0)
 
 
 def self_preference(

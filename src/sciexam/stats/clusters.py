@@ -35,7 +35,11 @@ def codes_of(clusters: Iterable[Hashable] | None, n: int) -> NDArray[np.intp]:
     # A Python list keeps labels of mixed types apart: np.asarray([1, "1"]) would make them equal.
     labels = list(clusters)
     _check_lengths(len(labels), n)
-    if any(label is None or label != label for label in labels):
+    try:
+        missing = any(label is None or label != label for label in labels)
+    except TypeError:  # the comparisons of pandas.NA have no truth value
+        missing = True
+    if missing:
         raise ValueError("a cluster label is missing (None or NaN); give every prompt a label, or no clusters at all")
     codes: dict[Hashable, int] = {}
     return np.array([codes.setdefault(label, len(codes)) for label in labels], dtype=np.intp)

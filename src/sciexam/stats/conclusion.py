@@ -20,7 +20,8 @@ def conclude(rate: Estimate | Undefined, p_holm: float | None, equivalent: bool 
         return "undecided"
     if equivalent:
         return "equivalent"
-    if p_holm is None or p_holm >= 1 - rate.level:
+    alpha = round(1 - rate.level, 12)  # 1 - .95 is a little more than .05, and 1 - .9 a little less than .1
+    if p_holm is None or p_holm >= alpha:
         return "undecided"
     if rate.low > 0.5:
         return "better"

@@ -12,15 +12,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sciexam.stats.clusters import Floats
 from sciexam.stats.tournament import TINY, Bools, Tournament
 
 ITERATIONS = 40  # Newton needs 5 to 10 where the maximum is finite; a step that never shrinks says that it is not
 STEP = 1e-9  # log strengths; Newton's error after a step of this size is below rounding
-FAR = 30.0  # a log strength beyond it is on its way to infinity: probabilities round to 0 and 1
+GAIN = 1e-9  # of the log likelihood, by the last step
+STRIDE = 4.0  # the longest step, in log odds
+FAR = 30.0  # log odds beyond it are on their way to infinity: probabilities round to 0 and 1
+FLAT = 600.0  # log odds beyond it are as good as this, and their exponential might not be a number
 LEVERAGE_STEPS = 5  # terms of the series for (I - H_c H^-1)^-1
 CELLS = 2**20  # numbers held in one working array
 
@@ -41,8 +46,9 @@ class Fit:
 def fit(met: Floats, points: Floats, ties: Floats, start: Fit | None = None) -> Fit:
     """The fit to `met` (..., k, k), the number of battles of each pair, symmetric; `points` (..., k); `ties` (...).
 
-    Newton's method, each step halved until the likelihood does not fall. Two or more contestants, who must be strongly
-    connected by points. `start`: a fit of one data set to begin with.
+    Newton's method, each step halved until the likelihood does not fall. Its length is that of the log odds between
+    contestants who met: in a long chain the strengths themselves may lie far apart. Two or more contestants, who must
+    be strongly connected by points. `start`: a fit of one data set to begin with.
     """
     tied, total = ties > TINY, met.sum((-2, -1)) / 2
     equal = np.where(tied, 2 * np.maximum(ties, TINY) / np.maximum(total - ties, 0.01 * total), 1.0)
@@ -57,9 +63,11 @@ def fit(met: Floats, points: Floats, ties: Floats, start: Fit | None = None) -> 
     likelihood = _likelihood(met, excess, ties, strengths, log_ties)
     for _ in range(ITERATIONS):
         model = Model(strengths, log_ties)
-        step = np.linalg.solve(model.information(met), model.gradient(met, points, ties)[..., None])[..., 0]
-        size = np.abs(step).max(-1)
-        step *= np.minimum(1, 4 / np.maximum(size, TINY))[..., None]
+        gradient = model.gradient(met, points, ties)
+        step = np.linalg.solve(model.information(met), gradient[..., None])[..., 0]
+        gain = (gradient * step).sum(-1)
+        size = _widest(met, step[..., :-1], step[..., -1])
+        step *= np.minimum(1, STRIDE / np.maximum(size, TINY))[..., None]
         while True:
             new = strengths + step[..., :-1], log_ties + step[..., -1]
             reached = _likelihood(met, excess, ties, *new)
@@ -71,14 +79,23 @@ def fit(met: Floats, points: Floats, ties: Floats, start: Fit | None = None) -> 
         if (size < STEP).all():
             break
     strengths = strengths - strengths.mean(-1, keepdims=True)
-    far = np.maximum(np.abs(strengths).max(-1), np.where(tied, log_ties, 0.0))
-    return Fit(strengths, log_ties, np.asarray((size < STEP) & (far < FAR)))
+    far = np.maximum(_widest(met, strengths, np.zeros_like(ties)), np.where(tied, log_ties, 0.0))
+    # Where a win has odds of 1e10 rounding alone moves the strengths by more than STEP, but far less than their error.
+    settled = (size < STEP) | (np.abs(gain) < GAIN)
+    return Fit(strengths, log_ties, np.asarray(settled & (far < FAR)))
+
+
+def _widest(met: Floats, strengths: NDArray[Any], log_ties: NDArray[Any]) -> Floats:
+    """The largest of the log odds between contestants who met, and of the log tie parameter, without signs."""
+    apart = np.where(met > 0, np.abs(strengths[..., :, None] - strengths[..., None, :]), 0.0)
+    return np.asarray(np.maximum(apart.max((-2, -1)), np.abs(log_ties)))
 
 
 def _likelihood(met: Floats, excess: Floats, ties: Floats, strengths: Floats, log_ties: Floats) -> Floats:
     """The log likelihood; `excess` = points - battles / 2, so that D can be divided by sqrt(p_i p_j)."""
-    differences = strengths[..., :, None] - strengths[..., None, :]
-    over = np.log(2 * np.cosh(differences / 2) + np.exp(log_ties)[..., None, None])
+    apart = np.abs(strengths[..., :, None] - strengths[..., None, :]) / 2
+    # log(exp(apart) + exp(-apart) + nu), where exp(apart) may be too large for a number
+    over = apart + np.log1p(np.exp(-2 * apart) + np.exp(log_ties)[..., None, None] * np.exp(-apart))
     # -inf * 0 where there is no tie
     of_ties = np.where(ties > 0, ties * np.where(ties > 0, log_ties, 0.0), 0.0)
     value: Floats = (excess * strengths).sum(-1) + of_ties - (met * over).sum((-2, -1)) / 2
@@ -95,15 +112,16 @@ class Model:
     __slots__ = ("covariance", "score", "score_variance", "tie", "tie_variance")
 
     def __init__(self, strengths: Floats, log_ties: Floats):
-        half = np.exp((strengths[..., :, None] - strengths[..., None, :]) / 2)
+        half = np.exp(np.clip(strengths[..., :, None] - strengths[..., None, :], -FLAT, FLAT) / 2)
         nu = np.exp(log_ties)[..., None, None]
         over = 1 / (half + 1 / half + nu)
-        win, tie = half * over, nu * over
+        win, loss, tie = half * over, over / half, nu * over
         self.score: Floats = win + tie / 2
         self.tie: Floats = tie
-        self.score_variance: Floats = win + tie / 4 - self.score**2
-        self.tie_variance: Floats = tie * (1 - tie)
-        self.covariance: Floats = tie * (0.5 - self.score)
+        # As products, not as differences such as win - win^2, which lose their digits where a win is nearly certain.
+        self.score_variance: Floats = win * loss + tie * (win + loss) / 4
+        self.tie_variance: Floats = tie * (win + loss)
+        self.covariance: Floats = tie * (loss - win) / 2
 
     def gradient(self, met: Floats, points: Floats, ties: Floats) -> Floats:
         """Of the log likelihood by (theta, eta), shape (..., k + 1): what was seen minus what was to be expected."""

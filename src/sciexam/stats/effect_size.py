@@ -11,11 +11,13 @@ from sciexam.stats.clusters import Floats, codes_of, finite_vector
 from sciexam.stats.correlation import jackknife_influence, moments_without
 from sciexam.stats.estimate import Estimate, Undefined
 from sciexam.stats.mean import mean
+from sciexam.stats.skewed_mean import skewed_mean
 
 Codes = NDArray[np.intp]
 Labels = Iterable[Hashable] | None
 
 ROUNDING = 1e-12  # a sum of squares this small beside the others is what rounding left
+LARGEST = 1e100  # of a reward
 
 
 def cliffs_delta(a: ArrayLike, b: ArrayLike, clusters: Labels = None, level: float = 0.95) -> Estimate | Undefined:
@@ -24,9 +26,10 @@ def cliffs_delta(a: ArrayLike, b: ArrayLike, clusters: Labels = None, level: flo
     `a`, `b`, shape (n,): rewards on the same prompts. All n * n pairs count, and the interval knows that both rewards
     of a prompt vary together: it is a t interval of artanh(delta) over each prompt's influence on it, mapped back.
     Where every a is above every b (or below), its limit is the exact one of n // 2 disjoint pairs of prompts.
-    `clusters` as in `distribution`. Undefined for one unit. Raises ValueError for NaN and lengths that differ.
+    `clusters` as in `sciexam.stats.mean.mean`. Undefined for one unit. Raises ValueError for NaN, infinities, rewards
+    above 1e100 in size, lengths that differ, and a level outside (0, 1).
     """
-    a, b, groups, n = _pairs(a, b, clusters)
+    a, b, groups, n = _pairs(a, b, clusters, level)
     if n < 2:
         return _too_few(n, groups)
     a_over_b, b_over_a = _dominance(a, b), _dominance(b, a)
@@ -49,10 +52,11 @@ def cohens_d(a: ArrayLike, b: ArrayLike, clusters: Labels = None, level: float =
     """Cohen's d_av: the mean of a - b over sqrt((sd(a)^2 + sd(b)^2) / 2) (Lakens 2013, Frontiers Psychol. 4:863).
 
     Not d_z, which divides by the sd of the differences and so grows with the correlation of the two contestants.
-    The interval is that of the jackknife over units. Arguments and errors as in `cliffs_delta`.
+    The interval is that of the jackknife over units, `sciexam.stats.skewed_mean` of its pseudo-values. Arguments and
+    errors as in `cliffs_delta`.
     Undefined for fewer than three units, and where neither contestant's rewards vary.
     """
-    a, b, groups, n = _pairs(a, b, clusters)
+    a, b, groups, n = _pairs(a, b, clusters, level)
     if n < 3:
         return _too_few(n, groups, needed=3)
     units = np.arange(n) if groups is None else groups
@@ -63,7 +67,7 @@ def cohens_d(a: ArrayLike, b: ArrayLike, clusters: Labels = None, level: float =
         return Undefined("the rewards do not vary, or would not without one unit: no unit to measure by", n)
     left = len(a) - np.bincount(units)
     without = (shift + mean_a - mean_b) / np.sqrt(squares / 2 / (left - 1))
-    d = mean(shift / pooled + jackknife_influence(without, units), groups, level)
+    d = skewed_mean(shift / pooled + jackknife_influence(without, units), groups, level)
     return _mapped(d, shift / pooled, np.positive, "approximate: jackknife {}")
 
 
@@ -73,7 +77,7 @@ def sd_ratio(a: ArrayLike, b: ArrayLike, clusters: Labels = None, level: float =
     The interval is that of the jackknife over units on the logarithm. Arguments and errors as in `cliffs_delta`.
     Undefined for fewer than three units, and where the rewards of one do not vary.
     """
-    a, b, groups, n = _pairs(a, b, clusters)
+    a, b, groups, n = _pairs(a, b, clusters, level)
     if n < 3:
         return _too_few(n, groups, needed=3)
     units = np.arange(n) if groups is None else groups
@@ -101,29 +105,42 @@ def distances(
     even further from 0. So the interval is not taken from their bootstrap but from that of the error of F_a - F_b: by
     the triangle inequality a distance is wrong by no more than that error's size, whose quantile at `level` over
     `resamples` bootstrap samples of units is the half-width. It is wider than need be, and holds at 0 too.
-    Arguments and errors as in `cliffs_delta`. Undefined for one unit, and where a and b agree on every prompt.
+    The order of the prompts does not matter. Arguments and errors as in `cliffs_delta`, and ValueError for
+    resamples < 1. Undefined for one unit, and where a and b agree on every prompt.
     """
-    a, b, groups, n = _pairs(a, b, clusters)
+    a, b, groups, n = _pairs(a, b, clusters, level)
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1, not {resamples!r}")
     if n < 2 or np.array_equal(a, b):
         why = _too_few(n, groups) if n < 2 else Undefined("both rewards are the same on every prompt", n)
         return why, why
-    grid, place = np.unique(np.concatenate([a, b]), return_inverse=True)
-    signs = np.repeat([1.0, -1.0], len(a))
-    gap = np.cumsum(np.bincount(place, signs)) / len(a)
-    steps = np.diff(grid)
+    a, b, units = _in_order(a, b, np.arange(n) if groups is None else groups)
+    both = np.concatenate([a, b])
+    order = np.argsort(both, kind="stable")
+    steps = np.diff(both[order])
+    ends = np.flatnonzero(steps)  # the last place of each value but the greatest, where both functions are 1
+    steps, signs, unit = steps[ends], np.where(order < len(a), 1, -1), np.tile(units, 2)[order]
+    gap = np.cumsum(signs)[ends] / len(a)
+    sizes = np.bincount(units)
     errors = np.empty((resamples, 2))
     rng = np.random.default_rng(seed)
     for row in errors:
-        weights = np.bincount(rng.integers(0, n, n), minlength=n)[np.arange(n) if groups is None else groups]
-        error = np.abs(np.cumsum(np.bincount(place, signs * np.tile(weights, 2))) / weights.sum() - gap)
-        row[:] = error.max(), error[:-1] @ steps
+        weights = np.bincount(rng.integers(0, n, n), minlength=n)
+        error = np.abs(np.cumsum(signs * weights[unit])[ends] / (weights @ sizes) - gap)
+        row[:] = error.max(), error @ steps
     wide, large = (float(half) for half in np.quantile(errors, level, axis=0, method="higher"))
-    greatest, area = float(np.abs(gap).max()), float(np.abs(gap[:-1]) @ steps)
+    greatest, area = float(np.abs(gap).max()), float(np.abs(gap) @ steps)
     method = f"bootstrap of the error over {_unit_name(groups)}; conservative"
     smirnov = Estimate(greatest, max(0.0, greatest - wide), min(1.0, greatest + wide), level, n, method)
     return smirnov, Estimate(area, max(0.0, area - large), area + large, level, n, method)
+
+
+def _in_order(a: Floats, b: Floats, units: Codes) -> tuple[Floats, Floats, Codes]:
+    """Rows and units in an order that depends on their rewards alone, so that a seed draws the same of them."""
+    order = np.lexsort((b, a))
+    a, b, units = a[order], b[order], units[order]
+    keys = np.lexsort([np.bincount(units, part) for part in (a * b, b, a, np.ones(len(a)))])
+    return a, b, np.argsort(keys)[units]
 
 
 def _dominance(values: Floats, others: Floats) -> Floats:
@@ -137,12 +154,14 @@ def _dominance(values: Floats, others: Floats) -> Floats:
 def _mapped(z: Estimate | Undefined, value: float, back: Callable[[float], float], method: str) -> Estimate | Undefined:
     if isinstance(z, Undefined):
         return z
-    return Estimate(value, float(back(z.low)), float(back(z.high)), z.level, z.n, method.format(z.method))
+    method = method.format(z.method.removeprefix("approximate: "))
+    return Estimate(value, float(back(z.low)), float(back(z.high)), z.level, z.n, method)
 
 
-def _pairs(a: ArrayLike, b: ArrayLike, clusters: Labels) -> tuple[Floats, Floats, Codes | None, int]:
-    """Finite rewards of the same prompts, their groups, and the number of units."""
-    a, b = finite_vector(a, "a"), finite_vector(b, "b")
+def _pairs(a: ArrayLike, b: ArrayLike, clusters: Labels, level: float) -> tuple[Floats, Floats, Codes | None, int]:
+    """Finite rewards of the same prompts, their groups, and the number of units; `level` is only checked."""
+    check_level(level)
+    a, b = reasonable(finite_vector(a, "a"), "a"), reasonable(finite_vector(b, "b"), "b")
     same_length(a, b)
     groups = groups_of(clusters, len(a))
     return a, b, groups, len(a) if groups is None else len(np.unique(groups))
@@ -167,3 +186,15 @@ def groups_of(clusters: Labels, n: int) -> Codes | None:
 def same_length(a: Floats, b: Floats) -> None:
     if len(a) != len(b):
         raise ValueError(f"a has {len(a)} rewards but b has {len(b)}; give both contestants' on the same prompts")
+
+
+def reasonable(values: Floats, name: str) -> Floats:
+    """`values`, none of which is so large that its square overflows. Raises ValueError where one is."""
+    if np.abs(values).max(initial=0.0) > LARGEST:
+        raise ValueError(f"{name} must not exceed {LARGEST:g} in size: squares of larger rewards are no numbers")
+    return values
+
+
+def check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, not {level!r}")

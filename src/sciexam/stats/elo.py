@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from math import isfinite, log
+
 from numpy.typing import ArrayLike
 
-from sciexam.stats.tournament import Labels, Name
+from sciexam.stats.tournament import Labels, Name, contestants
 from sciexam.stats.win_rate import unit_scores
+
+FAR = 700.0  # log odds beyond which a win is certain; exp of it is still a number
 
 
 def elo(
@@ -24,23 +28,22 @@ def elo(
 
     For reading others' boards only: the same battles in another order give other scores, and there is no interval.
     `sciexam.stats.ratings.bradley_terry` has neither fault.
-    Raises ValueError for lengths that differ, scores outside [0, 1] or NaN, and a contestant that meets itself.
+    Raises ValueError for lengths that differ, scores outside [0, 1] or NaN, a contestant that meets itself or has no
+    name, and parameters that are not finite, or give no scale.
     """
     won = unit_scores(scores)
     if not len(a) == len(b) == len(won):
         raise ValueError(f"a has {len(a)} labels, b has {len(b)}, and there are {len(won)} scores")
+    if not all(map(isfinite, (start, k, base, scale))):
+        raise ValueError(f"start, k, base and scale must be finite, not {start!r}, {k!r}, {base!r} and {scale!r}")
     if base <= 1 or scale <= 0:
         raise ValueError(f"base must be above 1 and scale above 0, not base={base!r}, scale={scale!r}")
-    board: dict[Name, float] = {}
-    for row, (one, other, score) in enumerate(zip(_plain(a), _plain(b), won.tolist(), strict=True)):
-        if one == other:
-            raise ValueError(f"row {row}: {one!r} meets itself; a battle needs two contestants")
-        mine, theirs = board.get(one, start), board.get(other, start)
-        gain = k * (score - 1 / (1 + base ** ((theirs - mine) / scale)))
-        board[one], board[other] = mine + gain, theirs - gain
-    return board
-
-
-def _plain(labels: Labels) -> list[Name]:
-    """Python's own strings and integers: numpy's are slow in a dictionary, and print otherwise."""
-    return labels.tolist() if hasattr(labels, "tolist") else list(labels)
+    names, firsts, seconds = contestants(a, b)
+    board = [start] * len(names)
+    farthest = FAR / log(base)
+    for one, other, score in zip(firsts.tolist(), seconds.tolist(), won.tolist(), strict=True):
+        ahead = (board[other] - board[one]) / scale
+        gain = k * (score - 1 / (1 + base ** min(ahead, farthest)))
+        board[one] += gain
+        board[other] -= gain
+    return dict(zip(names, board, strict=True))

@@ -15,6 +15,7 @@ PSEUDO = 1.25  # clusters of wins, and as many of losses, that join the data for
 CAUTIOUS_PSEUDO = 2.0
 # With a smaller one, forced choices at some n and rate are covered less than 94 % of the time (8 gives .939, 10 .940).
 LATTICE = 10.0  # the variance of the number of wins at which half of the correction for its being whole is dropped
+LEAST_UNITS = 1.5  # groups of equal size (Kish 1965) that a t interval needs: with fewer its width has no meaning
 
 
 def mean(
@@ -29,7 +30,8 @@ def mean(
     Where the quantity has bounds, give `low` and `high`: the interval is then that of `bounded_interval`, which stays
     honest with few prompts, near a bound, and where all values are equal. Without bounds it is a t interval.
     `clusters`: one label for each value; values with one label are one unit. Default: each value is its own.
-    Undefined for no value, for one unit, and for equal values without bounds.
+    Undefined for no value and for one unit; without bounds also for equal values, and where one group has most of the
+    values, so that there is next to nothing to compare it with.
     Raises ValueError for NaN, infinities, values outside the bounds, one bound without the other, lengths that differ.
     """
     values = finite_vector(values, "values")
@@ -111,11 +113,17 @@ def _unbounded(values: Floats, totals: Floats, sizes: Floats, level: float, unit
     """The t interval of a ratio of cluster sums (Cochran 1977, section 6.3)."""
     from scipy.special import stdtrit
 
+    largest = float(np.abs(values).max())
+    totals = totals / (largest or 1.0)  # so that no square is too large or too small for a number
     value = totals.sum() / sizes.sum()
     independent = sizes.sum() ** 2 / (sizes**2).sum()
+    if independent < LEAST_UNITS:
+        one = f"{sizes.max():g} of {len(values)} prompts are in one of the {len(totals)} groups"
+        return Undefined(f"{one}: the others are too few to compare it with", len(totals))
     variance = ((totals - value * sizes) ** 2).sum() / sizes.sum() ** 2 * independent / (independent - 1)
-    if np.sqrt(variance) <= 1e-12 * np.abs(values).max():
+    if np.sqrt(variance) <= 1e-12:
         return Undefined(f"all {len(totals)} {units} have the same value: no spread to judge by", len(totals))
     half = -stdtrit(independent - 1, (1 - level) / 2) * np.sqrt(variance)
     method = f"t interval over {units}"
-    return Estimate(float(value), float(value - half), float(value + half), level, len(totals), method)
+    value, low, high = (float(largest * limit) for limit in (value, value - half, value + half))
+    return Estimate(value, low, high, level, len(totals), method)

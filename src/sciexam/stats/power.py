@@ -42,10 +42,10 @@ def power_at(
 ) -> float:
     """The probability with which `prompts` prompts find a true win rate of `win_rate` (or of 1 - win_rate).
 
-    `variance` in (0, 1/4], see this module. `comparisons`: pairs x judges that Holm's correction is over. The tail of a
-    binomial at the effective number of prompts, read between its steps, so that the power of forced choices, a saw
-    tooth in n, is met on average. 0.0 where no outcome of so few prompts could be found. With fewer than ten prompts it
-    promises too much.
+    `variance`: see this module; more than 1/4 where prompts that share a cluster count for less. `comparisons`: pairs x
+    judges that Holm's correction is over. The tail of a binomial at the effective number of prompts, read between its
+    steps, so that the power of forced choices, a saw tooth in n, is met on average. 0.0 where no outcome of so few
+    prompts could be found. With fewer than ten prompts it promises too much.
     Raises ValueError for a win rate outside (0, 1) or of one half, and for arguments outside their range.
     """
     _check(prompts, variance, level, comparisons)
@@ -153,10 +153,12 @@ def with_labels(variance: float, labels: int, judged: int, correlation: float) -
     sigma^2 / n [1 - rho^2 N / (n + N)] for n labels, N judged prompts without one, and the correlation rho of the
     judge's scores with the people's. Use it with `labels` as the number of prompts: the power is then that of the
     joint estimate. `variance`: of a prompt's human score, as in `power_at`.
-    Raises ValueError for fewer than one label, a negative number of judged prompts, or a correlation outside [-1, 1].
+    Raises ValueError for fewer than one label, a negative number of judged prompts, a variance that is not positive, or
+    a correlation outside [-1, 1].
     """
     if labels < 1 or judged < 0:
         raise ValueError(f"1 or more labels and 0 or more judged prompts, not {labels!r} and {judged!r}")
+    _check_variance(variance)
     if not -1 <= correlation <= 1:
         raise ValueError(f"correlation must lie in [-1, 1], not {correlation!r}")
     return variance * (1 - correlation**2 * judged / (labels + judged))
@@ -238,14 +240,18 @@ def _edge(worth: float, alpha: float) -> float:
 
 
 def _check(prompts: int, variance: float, level: float, comparisons: int) -> None:
-    if prompts < 1 or prompts != int(prompts):
-        raise ValueError(f"prompts must be 1 or more, not {prompts!r}")
-    if not 0 < variance < np.inf:
-        raise ValueError(f"variance must be positive (1/4 for forced choices), not {variance!r}")
+    if not 1 <= prompts < np.inf or prompts != int(prompts):
+        raise ValueError(f"prompts must be a whole number, 1 or more, not {prompts!r}")
+    _check_variance(variance)
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, not {level!r}")
     if comparisons < 1:
         raise ValueError(f"comparisons must be 1 or more, not {comparisons!r}")
+
+
+def _check_variance(variance: float) -> None:
+    if not 0 < variance < np.inf:
+        raise ValueError(f"variance must be positive (1/4 for forced choices), not {variance!r}")
 
 
 def _check_power(power: float) -> None:

@@ -170,8 +170,8 @@ def _power_tuned(parts: _Parts) -> float:
     predicted = parts.deviations()
     labels = parts.labels - parts.labels.sum() / parts.n * parts.n_labelled
     spread = float(predicted @ predicted)
-    if spread <= 1e-24 * parts.n:
-        return 0.0
+    if spread <= 1e-24 * float(parts.labelled @ parts.labelled + parts.unlabelled @ parts.unlabelled):
+        return 0.0  # what rounding leaves of predictions that are all the same
     return float(np.clip(labels @ predicted / spread, 0.0, 1.0))
 
 

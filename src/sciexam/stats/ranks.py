@@ -78,9 +78,9 @@ def _largest(covariance: Floats, precision: Floats, seed: int, draws: int) -> Fl
     """For each draw and each i, the largest |difference| / s.e. of i with another, shape (draws, k)."""
     rng = np.random.default_rng(seed)
     k = len(covariance)
-    # The ridge makes a singular covariance regular; the root then depends on it smoothly.
-    ridge = 1e-10 * max(float(np.diag(covariance).max()), 1e-300)
-    root = np.linalg.cholesky(covariance + ridge * np.eye(k)).T
+    # The symmetric root, which a singular covariance has too, and one that rounding has left not quite positive.
+    along, axes = np.linalg.eigh((covariance + covariance.T) / 2)
+    root = axes * np.sqrt(np.maximum(along, 0)) @ axes.T
     largest = np.empty((draws, k))
     rows = max(1, CELLS // k**2)
     for start in range(0, draws, rows):

@@ -14,10 +14,11 @@ from sciexam.stats.clusters import Floats
 
 Codes = NDArray[np.int32]
 MISSING = -1
+MOST_CATEGORIES = 1_000  # different ratings: a matrix over pairs of them takes 8 MB
 
 
 @dataclass(frozen=True, slots=True)
-class Ratings:
+class CodedRatings:
     """`codes`, shape (raters, items): the place of each rating among `categories`, -1 where there is none.
 
     Numbers stand in rising order in `categories`, other labels in the order of their text; `numbers` holds the
@@ -33,8 +34,8 @@ class Ratings:
 class Table:
     """The distinct patterns of ratings with how often each occurs: all that agreement without clusters depends on.
 
-    `slots`, shape (raters or most ratings on an item, patterns): codes as in Ratings; `counts`, shape (patterns,): the
-    weight of each pattern, one for each item that has it; `size`: how many categories there are.
+    `slots`, shape (raters or most ratings on an item, patterns): codes as in CodedRatings; `counts`, shape
+    (patterns,): the weight of each pattern, one for each item that has it; `size`: how many categories there are.
     """
 
     slots: Codes
@@ -52,7 +53,7 @@ class Table:
         return Table(self.slots, counts, self.size)
 
 
-def read_ratings(ratings: ArrayLike, categories: Iterable[Any] | None = None) -> Ratings:
+def read_ratings(ratings: ArrayLike, categories: Iterable[Any] | None = None) -> CodedRatings:
     """`ratings`, shape (raters, items): numbers with NaN, or labels with None, where a rating is missing.
 
     `categories`: all that could have been given, where some were not. Raises ValueError for another shape, an
@@ -75,15 +76,18 @@ def _array(ratings: ArrayLike) -> NDArray[Any]:
     except ValueError as error:
         raise ValueError("ratings must be one row for each rater, all of the same length") from error
     if table.dtype == object and all(_is_missing(x) or isinstance(x, Real) for x in table.flat):
-        return np.array([[np.nan if x is None else x for x in row] for row in table], np.float64).reshape(table.shape)
+        return np.array([np.nan if _is_missing(x) else x for x in table.flat], np.float64).reshape(table.shape)
     return table
 
 
 def _is_missing(label: Any) -> bool:
-    return label is None or bool(label != label)
+    try:
+        return label is None or bool(label != label)
+    except TypeError:  # the comparisons of pandas.NA have no truth value
+        return True
 
 
-def _numbers(table: NDArray[Any], categories: Iterable[Any] | None) -> Ratings:
+def _numbers(table: NDArray[Any], categories: Iterable[Any] | None) -> CodedRatings:
     if table.dtype.kind == "f" and np.isinf(table).any():
         raise ValueError("ratings must be finite numbers, or NaN where one is missing")
     seen = [np.unique(row[row == row]) for row in table]
@@ -96,10 +100,10 @@ def _numbers(table: NDArray[Any], categories: Iterable[Any] | None) -> Ratings:
     for rater, row in enumerate(table):
         given = row == row
         codes[rater, given] = np.searchsorted(values, row[given])
-    return Ratings(codes, tuple(values.tolist()), values.astype(np.float64))
+    return CodedRatings(codes, tuple(values.tolist()), values.astype(np.float64))
 
 
-def _labels(table: NDArray[Any], categories: Iterable[Any] | None) -> Ratings:
+def _labels(table: NDArray[Any], categories: Iterable[Any] | None) -> CodedRatings:
     seen = {label for label in table.flat if not _is_missing(label)}
     if categories is not None:
         known = set(categories)
@@ -109,12 +113,18 @@ def _labels(table: NDArray[Any], categories: Iterable[Any] | None) -> Ratings:
     place = {label: code for code, label in enumerate(values)}
     flat = [MISSING if _is_missing(label) else place[label] for label in table.flat]
     codes = np.array(flat, dtype=np.int32).reshape(table.shape)
-    return Ratings(codes, tuple(values), None)
+    return CodedRatings(codes, tuple(values), None)
 
 
 def _check_known(unknown: set[Any]) -> None:
     if unknown:
         raise ValueError(f"ratings outside the categories: {', '.join(sorted(map(repr, unknown))[:5])}")
+
+
+def check_number(categories: int) -> None:
+    """Raises ValueError for more categories than a matrix over pairs of them should have."""
+    if categories > MOST_CATEGORIES:
+        raise ValueError(f"ratings take {categories} different values, more than {MOST_CATEGORIES}; round them first")
 
 
 def tabulate(codes: Codes, size: int, ordered: bool = False) -> tuple[Table, NDArray[np.intp]]:

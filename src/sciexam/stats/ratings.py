@@ -5,34 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import exp, log, sqrt
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sciexam.stats.clusters import Floats
-from sciexam.stats.davidson import CELLS, Fit, Sandwich, fit, sandwich, unbounded_ties
+from sciexam.stats.davidson import Fit, Sandwich, sandwich
 from sciexam.stats.estimate import Estimate, Undefined
 from sciexam.stats.ranks import Ranks, rank_ranges
-from sciexam.stats.tournament import (
-    TINY,
-    Bools,
-    Codes,
-    Intransitivity,
-    Labels,
-    Name,
-    Tournament,
-    fold,
-    intransitivity,
-    reaches,
-)
+from sciexam.stats.rateable import SIDES, Field, Ties, field_of
+from sciexam.stats.tournament import TINY, Bools, Intransitivity, Labels, Name, intransitivity
 
 ANCHOR = 1000.0  # points of the baseline, or of the mean contestant
 POINTS = 400 / log(10)  # points of one unit of log strength: 400 points are odds of 10 to 1
 SPREADLESS = 1e-7  # a standard error of a log strength below this is rounding
+LARGEST = 700.0  # exp of more is beyond float64
 
-Ties = Literal["davidson", "half"]
 Figure = Estimate | Undefined
+MODELS: dict[Ties, str] = {"davidson": " with Davidson's ties", "half": ", a tie half a win"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +99,6 @@ class Ratings:
         return _interval(one.strength - other.strength, float(variance), freedom, n, self.level, self.method)
 
 
-MODELS = {"davidson": " with Davidson's ties", "half": ", a tie half a win"}
-
-
 def bradley_terry(
     a: Labels,
     b: Labels,
@@ -142,38 +129,38 @@ def bradley_terry(
     Who won all its battles, or lost all, has no finite rating, and is left out of the fit, with who is not linked to
     the others: the rated are the largest set in which everybody scored against everybody else, directly or through
     others; the one with the baseline, unless the baseline is alone in its set (then `anchor` is None: the mean is).
-    The others have a rating that says why not, and the ranks that are possible for them.
+    The others have a rating that says why not, and the ranks that are possible for them. Nobody is rated where ties
+    tell nothing of who is stronger, or where the odds of two who met are beyond 1e13.
 
     Raises ValueError for lengths that differ, scores outside [0, 1] or NaN, missing cluster labels, a contestant that
-    meets itself, a baseline without battles, an unknown `ties`, a level outside (0, 1), and draws below 1.
+    meets itself or is no string or integer, a baseline without battles, an unknown `ties`, a level outside (0, 1), and
+    draws below 1.
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, not {level!r}")
-    field = _field(a, b, scores, clusters, baseline, ties, draws)
+    if draws < 1:
+        raise ValueError(f"draws must be at least 1, not {draws!r}")
+    field = field_of(a, b, scores, clusters, baseline, ties)
     circles = intransitivity(field.everything, level)
-    units = "battles" if clusters is None else "prompts"
-    if field.why is not None:
-        standings = _sorted(field, [_unrated(field, i) for i in range(len(field.everything.names))])
-        nothing, why = np.empty((0, 0)), Undefined(field.why)
-        method = f"none: {field.why}"
-        return Ratings(standings, None, why, circles, (), nothing, np.empty(0), nothing > 0, 0, level, method)
+    inner, anchor, fitted = field.inner, field.anchor, field.fitted
+    if isinstance(fitted, Undefined):
+        return _nobody(field, fitted, circles, level)
 
-    inner, anchor = field.inner, field.anchor
-    fitted = fit(inner.met, inner.scored.sum(1), inner.tied.sum() / 2)
     robust = sandwich(inner, fitted.strengths, fitted.log_ties)
     # One cluster has no spread; two of very different size would have hardly any degree of freedom.
     freedom = np.where(robust.clusters > 1, np.maximum(robust.effective - 1, 1), 0.0)
     strengths, covariance = _anchored(fitted, robust, anchor)
     ranks = rank_ranges(strengths, covariance, freedom[:-1], level, seed, draws)
+    units = "battles" if clusters is None else "prompts"
     method = f"Bradley-Terry{MODELS[ties]}, jackknife sandwich over {units}, t interval"
     ratings = _points(strengths, covariance, robust.clusters, freedom, anchor, level, method)
     rated = [
         _rated(field, at, rating, float(strengths[at]), int((strengths > strengths[at] + TINY).sum()), ranks)
         for at, rating in enumerate(ratings)
     ]
-    others = [_unrated(field, i) for i in range(len(field.everything.names)) if i not in set(field.core.tolist())]
+    outside = np.setdiff1d(np.arange(len(field.everything.names)), field.core)
     return Ratings(
-        standings=_sorted(field, rated + others),
+        standings=_sorted(field, rated + [_unrated(field, i) for i in outside.tolist()]),
         anchor=None if anchor is None else inner.names[anchor],
         ties=_nu(fitted, robust, float(freedom[-1]), ties, level, method),
         intransitivity=circles,
@@ -187,135 +174,11 @@ def bradley_terry(
     )
 
 
-def bootstrap_ratings(
-    a: Labels,
-    b: Labels,
-    scores: ArrayLike,
-    clusters: Iterable[Hashable] | None = None,
-    *,
-    baseline: Name | None = None,
-    ties: Ties = "davidson",
-    seed: int = 0,
-    draws: int = 1000,
-) -> tuple[tuple[Name, ...], Floats]:
-    """The names that `bradley_terry` rates, and their log strengths in resamples of the clusters, shape (<= draws, k).
-
-    A check on its intervals, with the same arguments. Each resample draws as many clusters as there are, with
-    replacement, and fits the model to them. Resamples in which a strength has no finite estimate are left out: many of
-    these mean that the interval is not to be trusted. No row where the battles themselves have no fit.
-    """
-    field = _field(a, b, scores, clusters, baseline, ties, draws)
-    inner = field.inner
-    if field.why is not None:
-        return inner.names, np.empty((0, len(inner.names)))
-    full = fit(inner.met, inner.scored.sum(1), inner.tied.sum() / 2)
-    resamples = _resamples(inner, np.random.default_rng(seed), draws)
-    strengths = np.concatenate([_refitted(met, scored, tied, full) for met, scored, tied in resamples])
-    return inner.names, strengths if field.anchor is None else strengths - strengths[:, [field.anchor]]
-
-
-def _resamples(inner: Tournament, rng: np.random.Generator, draws: int) -> Iterator[tuple[Floats, Floats, Floats]]:
-    """Bootstrap samples of the clusters: battles met (d, k, k), points scored (d, k, k) and ties (d,)."""
-    from scipy.sparse import csr_array
-
-    k, n_clusters = len(inner.names), int(inner.cluster[-1]) + 1
-    pair = inner.first * k + inner.second
-    pairs, row = np.unique(pair, return_inverse=True)
-    shape = len(pairs), n_clusters
-    battles = csr_array((inner.battles, (row, inner.cluster)), shape)
-    points = csr_array((inner.points, (row, inner.cluster)), shape)
-    ties = np.bincount(inner.cluster, inner.ties).astype(np.float64, copy=False)
-    rows = max(1, min(CELLS // k**2, 8 * CELLS // n_clusters))
-    for start in range(0, draws, rows):
-        size = min(rows, draws - start)
-        chosen = rng.integers(0, n_clusters, (size, n_clusters)) + n_clusters * np.arange(size)[:, None]
-        weights = np.bincount(chosen.ravel(), minlength=size * n_clusters).reshape(size, n_clusters)
-        weights = np.ascontiguousarray(weights.T, dtype=np.float64)
-        met, scored = np.zeros((size, k * k)), np.zeros((size, k * k))
-        back = pairs % k * k + pairs // k
-        met[:, pairs] = met[:, back] = (battles @ weights).T
-        scored[:, pairs] = (points @ weights).T
-        scored[:, back] = met[:, pairs] - scored[:, pairs]
-        yield met.reshape(-1, k, k), scored.reshape(-1, k, k), ties @ weights
-
-
-def _refitted(met: Floats, scored: Floats, ties: Floats, start: Fit) -> Floats:
-    """Strengths (at most d, k) of those resamples that have them."""
-    linked = reaches(scored).all((-2, -1))
-    if not linked.any():
-        return np.empty((0, met.shape[-1]))
-    fitted = fit(met[linked], scored[linked].sum(-1), ties[linked], start)
-    return fitted.strengths[fitted.finite]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Field:
-    """Who can be rated: `core` has their places in `everything`, `inner` their battles, `anchor` is a place in it.
-
-    `reach` (k, k): who scored against whom, directly or through others. `why`: the reason if nobody can be rated.
-    """
-
-    everything: Tournament
-    reach: Bools
-    core: Codes
-    inner: Tournament
-    anchor: int | None
-    why: str | None
-
-    @property
-    def above(self) -> Bools:
-        """[i, j]: j is above i, having scored against it, directly or through others, and never the other way round."""
-        return self.reach.T & ~self.reach
-
-
-def _field(
-    a: Labels,
-    b: Labels,
-    scores: ArrayLike,
-    clusters: Iterable[Hashable] | None,
-    baseline: Name | None,
-    ties: Ties,
-    draws: int,
-) -> _Field:
-    if ties not in MODELS:
-        raise ValueError(f"ties must be 'davidson' or 'half', not {ties!r}")
-    if draws < 1:
-        raise ValueError(f"draws must be at least 1, not {draws!r}")
-    everything = fold(a, b, scores, clusters)
-    if baseline is not None and baseline not in everything.names:
-        raise ValueError(f"baseline {baseline!r} has no battle; contestants: {', '.join(map(str, everything.names))}")
-    if ties == "half":
-        everything = everything.without_ties()
-    reach = reaches(everything.scored)
-    core = _core(everything, reach, baseline)
-    inner = everything.among(core)
-    anchor = inner.names.index(baseline) if baseline is not None and baseline in inner.names else None
-    return _Field(everything, reach, core, inner, anchor, _unfit(inner))
-
-
-def _core(everything: Tournament, reach: Bools, baseline: Name | None) -> Codes:
-    """The places of the contestants to rate: the largest set of those who all reach each other, two at least.
-
-    Of sets as large, the one with most battles, then the first by name.
-    """
-    mutual = reach & reach.T
-    if baseline is not None:
-        with_baseline = np.flatnonzero(mutual[everything.names.index(baseline)])
-        if len(with_baseline) > 1:
-            return with_baseline
-    battles = everything.met.sum(1)
-    sets = [np.flatnonzero(row) for i, row in enumerate(mutual) if row.argmax() == i and row.sum() > 1]
-    return max(sets, key=lambda members: (len(members), battles[members].sum()), default=np.empty(0, dtype=np.intp))
-
-
-def _unfit(inner: Tournament) -> str | None:
-    if len(inner.names) < 2:
-        return "no two contestants scored against each other, directly or through others"
-    if not unbounded_ties(inner.scored, inner.tied):
-        return None
-    if (inner.tied > inner.met - TINY).all():
-        return "every battle is a tie: nothing tells how strong the contestants are"
-    return "where contestants tie, at most one of them ever wins: Davidson's tie parameter has no finite estimate"
+def _nobody(field: Field, why: Undefined, circles: Intransitivity, level: float) -> Ratings:
+    """The board where nobody can be rated."""
+    standings = _sorted(field, [_unrated(field, i) for i in range(len(field.everything.names))])
+    nothing = np.empty((0, 0))
+    return Ratings(standings, None, why, circles, (), nothing, np.empty(0), nothing > 0, 0, level, f"none: {why.why}")
 
 
 def _anchored(fitted: Fit, robust: Sandwich, anchor: int | None) -> tuple[Floats, Floats]:
@@ -346,7 +209,10 @@ def _nu(fitted: Fit, robust: Sandwich, freedom: float, ties: Ties, level: float,
         return Undefined("a tie counts as half a win here, and has no parameter", n)
     if not np.isfinite(fitted.log_ties):
         return Undefined("no battle is a tie", n)
-    return _scaled(_interval(float(fitted.log_ties), float(robust.covariance[-1, -1]), freedom, n, level, how), exp)
+    interval = _interval(float(fitted.log_ties), float(robust.covariance[-1, -1]), freedom, n, level, how)
+    if isinstance(interval, Estimate) and interval.high > LARGEST:
+        return Undefined("too few prompts to give Davidson's tie parameter an upper limit", n)
+    return _scaled(interval, exp)
 
 
 def _interval(value: float, variance: float, freedom: float, n: int, level: float, how: str) -> Figure:
@@ -367,7 +233,7 @@ def _scaled(figure: Figure, scale: Callable[[float], float]) -> Figure:
     return replace(figure, value=scale(figure.value), low=scale(figure.low), high=scale(figure.high))
 
 
-def _rated(field: _Field, at: int, rating: Figure, strength: float, stronger: int, ranks: Ranks) -> Standing:
+def _rated(field: Field, at: int, rating: Figure, strength: float, stronger: int, ranks: Ranks) -> Standing:
     i, above = int(field.core[at]), field.above
     first, last = 1 + int(above[i].sum()), len(above) - int(above[:, i].sum())
     return Standing(
@@ -378,70 +244,33 @@ def _rated(field: _Field, at: int, rating: Figure, strength: float, stronger: in
         rank_low=first + int(ranks.better[at]),
         rank_high=last - int(ranks.worse[at]),
         tie_group=int(ranks.group[at]),
-        battles=_battles(field, i),
+        battles=field.battles(i),
     )
 
 
-def _unrated(field: _Field, i: int) -> Standing:
+def _unrated(field: Field, i: int) -> Standing:
     above, everything = field.above, field.everything
     low, high = 1 + int(above[i].sum()), len(above) - int(above[:, i].sum())
     prompts = everything.cluster[(everything.first == i) | (everything.second == i)]
-    why = field.why if field.why is not None and i in field.core else _why(field, i)
     return Standing(
         name=everything.names[i],
-        rating=Undefined(why, len(np.unique(prompts))),
+        rating=Undefined(field.why_not(i), len(np.unique(prompts))),
         strength=None,
         rank=low if low == high else None,
         rank_low=low,
         rank_high=high,
         tie_group=None,
-        battles=_battles(field, i),
+        battles=field.battles(i),
     )
 
 
-def _battles(field: _Field, i: int) -> int:
-    return round(float(field.everything.met[i].sum()))
-
-
-def _why(field: _Field, i: int) -> str:
-    """Why a contestant outside the rated set has no finite rating."""
-    battles, points = _battles(field, i), float(field.everything.scored[i].sum())
-    if points > battles - TINY:
-        return f"won all its battles ({battles}): its rating has no upper limit"
-    if points < TINY:
-        return f"lost all its battles ({battles}): its rating has no lower limit"
-    side = _side(field, i)
-    if field.why is not None:
-        return field.why
-    if side == "above":
-        return "never lost to the rated contestants, directly or through others: its rating has no upper limit"
-    if side == "below":
-        return "never scored against the rated contestants, directly or through others: its rating has no lower limit"
-    return "no chain of battles orders it against the rated contestants"
-
-
-SIDES = ("above", "among", "below", "apart")
-
-
-def _side(field: _Field, i: int) -> str:
-    """Where contestant i stands to the rated ones."""
-    if i in field.core:
-        return "among"
-    if len(field.core) == 0:
-        return "apart"
-    first = field.core[0]
-    if field.reach[i, first]:
-        return "above"
-    return "below" if field.reach[first, i] else "apart"
-
-
-def _sorted(field: _Field, standings: list[Standing]) -> tuple[Standing, ...]:
+def _sorted(field: Field, standings: list[Standing]) -> tuple[Standing, ...]:
     """The best first; last, whom nothing orders against the others."""
     place = {name: i for i, name in enumerate(field.everything.names)}
 
     def key(standing: Standing) -> tuple[int, float, int, int, int]:
         i = place[standing.name]
-        side = SIDES.index(_side(field, i))
+        side = SIDES.index(field.side(i))
         return side, -(standing.strength or 0.0), standing.rank_low, standing.rank_high, i
 
     return tuple(sorted(standings, key=key))

@@ -6,18 +6,28 @@ another model. Not-finite rewards are counted apart and never enter a figure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sciexam.stats.clusters import Floats, cluster_totals, finite_vector
-from sciexam.stats.effect_size import Codes, Labels, cliffs_delta, cohens_d, distances, groups_of, same_length, sd_ratio
+from sciexam.stats.effect_size import (
+    Codes,
+    Labels,
+    check_level,
+    cliffs_delta,
+    cohens_d,
+    distances,
+    groups_of,
+    reasonable,
+    same_length,
+    sd_ratio,
+)
 from sciexam.stats.estimate import Estimate, Undefined
-from sciexam.stats.mean import bounded_interval, mean
+from sciexam.stats.mean import bounded_interval
 from sciexam.stats.paired import sign_flip_differences
-
-MANY = 1_000  # prompts from which a t interval covers 94 % even of lognormal rewards: benchmarks/coverage_rewards.py
+from sciexam.stats.skewed_mean import skewed_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +57,9 @@ class RewardComparison:
     `pairs` counts the prompts on which both are finite; `not_finite` the others, which enter nothing. The p-values are
     two-sided, and None where there is nothing to test.
 
-    `difference`: the mean of a - b. `permutation_p`: its sign-flip test. `wilcoxon_p`: the signed-rank test, by the
-    same flips, so that with clusters it is that of Rosner, Glynn and Lee (2006, Biometrics 62:185).
+    `difference`: the mean of a - b (`sciexam.stats.skewed_mean`). `permutation_p`: its sign-flip test. `wilcoxon_p`:
+    the signed-rank test, by the same flips, so that with clusters it is that of Rosner, Glynn and Lee (2006,
+    Biometrics 62:185).
     `sd_ratio`: the spread of a over that of b, as a paired quantity. `brown_forsythe_p`: the usual test for it (1974,
     JASA 69:364), which takes the two samples and the prompts as independent, and so is a rough guide here.
     `cliffs_delta`, `cohens_d`, `kolmogorov_smirnov`, `wasserstein`: see the functions of those names.
@@ -70,8 +81,10 @@ class RewardComparison:
 def distribution(rewards: ArrayLike, clusters: Labels = None, level: float = 0.95) -> Distribution | Undefined:
     """Mean and median with intervals, spread and quantiles of `rewards`, shape (n,), one for each prompt.
 
+    The mean's interval is that of `sciexam.stats.skewed_mean`, because rewards often have a long tail on one side.
     `clusters`: one label for each prompt; prompts with one label are one unit of the intervals. Default: each its own.
-    Undefined where no reward is finite. Raises ValueError for another shape and labels that miss or do not match.
+    Undefined where no reward is finite. Raises ValueError for another shape, labels that miss or do not match, finite
+    rewards above 1e100 in size and a level outside (0, 1).
     """
     rewards = _vector(rewards, "rewards")
     groups = groups_of(clusters, len(rewards))
@@ -84,7 +97,7 @@ def distribution(rewards: ArrayLike, clusters: Labels = None, level: float = 0.9
     return Distribution(
         n=len(kept),
         not_finite=int((~finite).sum()),
-        mean=_approximate(mean(kept, labels, level)),
+        mean=skewed_mean(kept, labels, level),
         sd=float(kept.std(ddof=1)) if len(kept) > 1 else Undefined("one reward has no spread", 1),
         median=median(kept, labels, level),
         min=low,
@@ -102,8 +115,10 @@ def median(values: ArrayLike, clusters: Labels = None, level: float = 0.95) -> E
     Its limits are the lowest and the highest of the values at which the interval of that share
     (`sciexam.stats.mean.bounded_interval`) still reaches one half (Woodruff 1952, JASA 47:635). For values without
     clusters that is the sign test's interval, exact for every distribution. `clusters` as in `distribution`.
-    Undefined for too few units: at 95 % six are needed. Raises ValueError for NaN and infinities.
+    Undefined for too few units: at 95 % six are needed. Raises ValueError for NaN, infinities and a level outside
+    (0, 1).
     """
+    check_level(level)
     values = finite_vector(values, "values")
     groups = groups_of(clusters, len(values))
     if len(values) == 0:
@@ -148,7 +163,8 @@ def compare_rewards(
 
     A prompt on which either reward is not finite is left out of both and counted. `clusters` as in `distribution`.
     `draws`: sign patterns of the two permutation tests; `resamples`: bootstrap samples of the two distances.
-    Raises ValueError for lengths or labels that do not match, draws < 1 and resamples < 1.
+    Raises ValueError for lengths or labels that do not match, finite rewards above 1e100 in size, a level outside
+    (0, 1), draws < 1 and resamples < 1.
     """
     a, b = _vector(a, "a"), _vector(b, "b")
     same_length(a, b)
@@ -159,7 +175,7 @@ def compare_rewards(
     return RewardComparison(
         pairs=len(a),
         not_finite=int((~finite).sum()),
-        difference=_approximate(mean(a - b, labels, level)),
+        difference=skewed_mean(a - b, labels, level),
         permutation_p=sign_flip_differences(a - b, labels, seed, draws),
         wilcoxon_p=sign_flip_differences(_signed_ranks(a - b), labels, seed, draws),
         sd_ratio=sd_ratio(a, b, labels, level),
@@ -178,7 +194,8 @@ def _brown_forsythe(a: Floats, b: Floats) -> float | None:
     from_median = [np.abs(rewards - np.median(rewards)) for rewards in (a, b) if len(rewards) > 1]
     if len(from_median) < 2 or all(np.ptp(distance) == 0 for distance in from_median):
         return None
-    return float(f_oneway(*from_median).pvalue)
+    p = float(f_oneway(*from_median).pvalue)
+    return p if np.isfinite(p) else None  # the squares of distances below 1e-154 are all 0
 
 
 def _signed_ranks(differences: Floats) -> Floats:
@@ -190,15 +207,8 @@ def _signed_ranks(differences: Floats) -> Floats:
     return ranks * np.sign(differences)
 
 
-def _approximate(estimate: Estimate | Undefined) -> Estimate | Undefined:
-    """Few rewards with a long tail on one side are more than a t interval can answer for."""
-    if isinstance(estimate, Undefined) or estimate.n >= MANY:
-        return estimate
-    return replace(estimate, method=f"approximate: {estimate.method}")
-
-
 def _vector(values: ArrayLike, name: str) -> Floats:
-    """As `finite_vector`, with what is not finite left in."""
+    """As `finite_vector`, with what is not finite left in. Raises ValueError also for finite rewards above 1e100."""
     vector = np.asarray(values, dtype=np.float64)
-    finite_vector(np.where(np.isfinite(vector), vector, 0.0), name)
+    reasonable(finite_vector(np.where(np.isfinite(vector), vector, 0.0), name), name)
     return vector.reshape(-1)

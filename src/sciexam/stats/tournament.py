@@ -79,10 +79,7 @@ def fold(a: Labels, b: Labels, scores: ArrayLike, clusters: Iterable[Hashable] |
     score = unit_scores(scores)
     if not len(a) == len(b) == len(score):
         raise ValueError(f"a has {len(a)} labels, b has {len(b)}, and there are {len(score)} scores")
-    names, one, other = _contestants(a, b)
-    itself = np.flatnonzero(one == other)
-    if len(itself):
-        raise ValueError(f"row {itself[0]}: {names[one[itself[0]]]!r} meets itself; a battle needs two contestants")
+    names, one, other = contestants(a, b)
     cluster = _cluster_codes(clusters, len(score))
     k, n_clusters = len(names), int(cluster.max(initial=-1)) + 1
 
@@ -130,15 +127,29 @@ def _summed(keys: Codes, space: int, *values: Floats) -> tuple[Codes, Floats, li
     return cell, counts.astype(np.float64), sums
 
 
-def _contestants(a: Labels, b: Labels) -> tuple[tuple[Name, ...], Codes, Codes]:
+def contestants(a: Labels, b: Labels) -> tuple[tuple[Name, ...], Codes, Codes]:
+    """The names of all in `a` and `b`, integers before strings, and the places of both columns' among them.
+
+    Raises ValueError for a label that is neither, and where a contestant meets itself.
+    """
+    names, one, other = _places(a, b)
+    itself = np.flatnonzero(one == other)
+    if len(itself):
+        raise ValueError(f"row {itself[0]}: {names[one[itself[0]]]!r} meets itself; a battle needs two contestants")
+    return names, one, other
+
+
+def _places(a: Labels, b: Labels) -> tuple[tuple[Name, ...], Codes, Codes]:
     if _integers(a) and _integers(b):
         labels, codes = _integer_codes(np.concatenate([np.asarray(a), np.asarray(b)]))
         return tuple(labels.tolist()), codes[: len(a)], codes[len(a) :]
     sides = [side.tolist() if isinstance(side, np.ndarray) else list(side) for side in (a, b)]
     known = set().union(*sides)
-    strange = [label for label in known if not isinstance(label, str | int)]
+    strange = [label for label in known if not isinstance(label, str | int | np.integer)]
     if strange:
         raise ValueError(f"contestants must be named by strings or integers, not {strange[0]!r}")
+    # A place is found by numpy's integer as by Python's, which has the same hash.
+    known = {int(label) if isinstance(label, np.integer) else label for label in known}
     names = tuple(sorted(known, key=lambda label: (isinstance(label, str), label)))
     place = {name: i for i, name in enumerate(names)}
     one, other = (np.fromiter(map(place.__getitem__, side), np.intp, len(side)) for side in sides)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from sciexam.stats.clusters import Floats, finite_vector
 from sciexam.stats.estimate import Estimate, Undefined
 from sciexam.stats.mean import mean
+
+ROUNDING = 1e-12  # of a score that was averaged
 
 
 def win_rate(
@@ -38,8 +41,11 @@ def bounds(scores: ArrayLike, planned: int) -> tuple[float, float]:
 
 
 def unit_scores(scores: ArrayLike, name: str = "scores") -> Floats:
-    """`scores` as float64 of shape (n,). Raises ValueError for a score outside [0, 1] or NaN; `name` is for it."""
+    """`scores` as float64 of shape (n,). Raises ValueError for a score outside [0, 1] or NaN; `name` is for it.
+
+    A weighted average that rounding has put just outside is taken for 0 or 1.
+    """
     vector = finite_vector(scores, name)
-    if len(vector) and (vector.min() < 0 or vector.max() > 1):
+    if len(vector) and (vector.min() < -ROUNDING or vector.max() > 1 + ROUNDING):
         raise ValueError(f"{name} must lie in [0, 1], not [{vector.min():g}, {vector.max():g}]")
-    return vector
+    return np.clip(vector, 0.0, 1.0)
