@@ -2,7 +2,8 @@
 
     python benchmarks/coverage_ratings.py --runs 10000 --seed 0
 
-Prints a Markdown section: coverage of the 95 % intervals of ratings relative to the baseline, and of rank ranges.
+Prints a Markdown section: coverage of the 95 % intervals of ratings relative to the baseline, and of rank ranges; then
+how often equal contestants on few prompts are ranked as if they were not.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from sciexam.stats.estimate import Estimate
 from sciexam.stats.ratings import bradley_terry
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
 
 FLOOR = 0.94
 DRAWS = 400  # for the rank ranges; the shipped default is 10,000
@@ -47,6 +49,21 @@ the fit to infinitely many prompts.
 - **newcomer**: as one battle, but the strongest contestant was met on 20 prompts only.
 """
 
+ABOUT_EQUALS = """\
+### Ranks of equal contestants on few prompts
+
+On few prompts a contestant often wins or loses all its battles, and has no finite rating: **no rating** is the share of
+contestants. Between equals no order is true, so a range that leaves out one of their ranks is false. **False order**:
+the share of boards with a false range; **one contestant**: the largest share of false ranges of one contestant.
+**Split**: the share of boards with two equals in different tie groups. The shipped function with its own number of
+draws. A share above .06 is in bold.
+
+- **equal**: each pair meets once on each prompt, and each of the two is as likely to win.
+- **dominated**: as equal, with one more contestant who loses every battle. **Last**: how often it is certainly last.
+- **bridge**: two equals meet on 60 prompts, so do two others, and one of the first meets one of the others on as many
+  prompts as the row says. All four are equal.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
@@ -72,6 +89,16 @@ SCENARIOS = (
 )
 NU = 0.5  # nu / (2 + nu) = 20 % ties between equals
 NEWCOMER = 20
+EQUALS = (
+    ("equal", 2, 0.0),
+    ("equal", 2, NU),
+    ("equal", 3, 0.0),
+    ("equal", 3, NU),
+    ("dominated", 3, 0.0),
+    ("bridge", 4, 0.0),
+)
+FEW = (1, 2, 3, 5, 8, 12, 24)
+CEILING = 0.06
 
 
 def chances(scenario: Scenario, k: int, prompts: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -143,6 +170,12 @@ def section(runs: int, seed: int) -> Iterator[str]:
         for k in scenario.contestants:
             for prompts in scenario.sizes:
                 yield row(scenario, k, prompts, runs, seed)
+    yield "\n" + ABOUT_EQUALS
+    yield "| scenario | equals | ties | prompts | false order | one contestant | split | no rating | last |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for name, equals, nu in EQUALS:
+        for prompts in FEW:
+            yield row_of_equals(name, equals, nu, prompts, runs, seed)
 
 
 def row(scenario: Scenario, k: int, prompts: int, runs: int, seed: int) -> str:
@@ -176,6 +209,59 @@ def row(scenario: Scenario, k: int, prompts: int, runs: int, seed: int) -> str:
         f"| {widths / rated.sum():.0f} | {shown(placed.sum() / (k * runs))} | {shown(placed.min() / runs)} "
         f"| {ranges / runs:.2f} | {boards / runs:.3f} | {missing:.2%} |"
     )
+
+
+def row_of_equals(name: str, equals: int, nu: float, prompts: int, runs: int, seed: int) -> str:
+    rng = np.random.default_rng(seed)
+    a, b, prompt, decided = pairings(name, equals, prompts)
+    known: dict[bytes, Floats] = {}  # prompts are interchangeable: their order does not matter
+    false, split, unrated, last = np.zeros(equals), 0.0, 0.0, 0.0
+    boards = 0
+    for _ in range(runs):
+        u = rng.random(len(a)) * (2 + nu)
+        score = np.where(decided, 1.0, np.where(u < 1, 1.0, np.where(u < 2, 0.0, 0.5)))
+        if name != "bridge":
+            rows = score.reshape(prompts, -1)
+            score = rows[np.lexsort(rows.T)].ravel()
+        found = known.get(score.tobytes())
+        if found is None:
+            found = known[score.tobytes()] = false_orders(a, b, score, prompt, equals)
+        boards += int(found[:equals].any())
+        false += found[:equals]
+        split, unrated, last = split + found[-3], unrated + found[-2], last + found[-1]
+    shares = [boards / runs, false.max() / runs, split / runs]
+    figures = " | ".join(f"**{share:.3f}**" if share > CEILING else f"{share:.3f}" for share in shares)
+    certain = f"{last / runs:.1%}" if name == "dominated" else ""
+    return (
+        f"| {name} | {equals} | {nu / (2 + nu):.0%} | {prompts} | {figures} | {unrated / (equals * runs):.1%} "
+        f"| {certain} |"
+    )
+
+
+def pairings(name: str, equals: int, prompts: int) -> tuple[Places, Places, Places, NDArray[np.bool_]]:
+    """a, b and the prompt of each battle of one board, and whether a is certain to win."""
+    if name == "bridge":
+        a, b, times = np.array([0, 2, 2]), np.array([1, 3, 0]), np.array([60, 60, prompts])
+        prompt = np.concatenate([np.arange(n) for n in times])
+        return np.repeat(a, times), np.repeat(b, times), prompt, np.zeros(times.sum(), dtype=np.bool_)
+    a, b = np.triu_indices(equals + (name == "dominated"), 1)
+    return (
+        np.tile(a, prompts),
+        np.tile(b, prompts),
+        np.repeat(np.arange(prompts), len(a)),
+        np.tile(b == equals, prompts),
+    )
+
+
+def false_orders(a: Places, b: Places, score: Floats, prompt: Places, equals: int) -> Floats:
+    """Whether each equal's range leaves out a rank; whether equals are split; how many have no rating; who is last."""
+    board = bradley_terry(a, b, score, prompt)
+    standings = [board[i] for i in range(equals)]
+    false = [s.rank_low > 1 or s.rank_high < equals for s in standings]
+    split = len({s.tie_group for s in standings} - {None}) > 1
+    unrated = sum(s.strength is None for s in standings)
+    last = len(board.standings) > equals and board[equals].rank_low == equals + 1
+    return np.array([*false, split, unrated, last], dtype=np.float64)
 
 
 def shown(coverage: float) -> str:

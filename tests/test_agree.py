@@ -135,8 +135,14 @@ def test_one_rater_alone_is_a_sentence_and_nobody_is_an_error(sciexam: Cli, tmp_
     assert "ann is the only rater; agreement needs two." in done.stdout
     empty = sciexam("agree", "-s", exam, "--store", "other.sqlite", cwd=tmp_path)
     assert empty.returncode == 2
-    assert "has no verdict on base, sft" in empty.stderr
-    assert "`sciexam compare base sft --judge NAME`" in empty.stderr
+    assert "other.sqlite: no ledger there; name it with --store or --results" in empty.stderr
+    assert not (tmp_path / "other.sqlite").exists(), "asking who agrees makes no ledger"
+    assert (
+        sciexam("compare", "base", "sft", "--store", "other.sqlite", cwd=tmp_path).returncode == 0
+    )  # of another suite
+    other = sciexam("agree", "base", "sft", "-s", exam, "--store", "other.sqlite", cwd=tmp_path)
+    assert other.returncode == 2
+    assert "`sciexam compare` with the same arguments asks for what is missing" in other.stderr
 
 
 def test_judges_alone_are_told_that_agreeing_is_not_being_right(tmp_path: Path) -> None:
@@ -166,3 +172,90 @@ def test_a_verdict_that_failed_is_no_vote(tmp_path: Path) -> None:
     exam = sx.load_suite(suite(tmp_path))
     found = sx.agree(exam, judges=[str(tmp_path / "votes.jsonl")], results=tmp_path / "r")
     assert {row.rater: row.items for row in found.raters} == {"ann": 7, "bob": 8, "cai": 8, "dov": 8}
+
+
+def test_two_files_of_one_person_are_one_person_and_two_judges_are_two(sciexam: Cli, tmp_path: Path) -> None:
+    exam = suite(tmp_path)
+    half = {"ann": CHOICES["ann"][:4]}
+    votes(tmp_path, half, name="day1.jsonl")
+    rows = [json.loads(line) for line in votes(tmp_path, {"ann": CHOICES["ann"]}).read_text().splitlines()]
+    write_jsonl(tmp_path / "day2.jsonl", rows[4:])
+    said = [{"prompt": f"q{i}", "first": "base", "second": "sft"} for i in range(8)]
+    write_jsonl(tmp_path / "one.jsonl", [row | {"preferred": "second"} for row in said])
+    write_jsonl(tmp_path / "two.jsonl", [row | {"preferred": "first"} for row in said])
+    files = ("day1.jsonl", "day2.jsonl", "one.jsonl", "two.jsonl")
+    done = sciexam("agree", "-s", exam, *(word for name in files for word in ("-j", name)), "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {row["rater"]: row["items"] for row in found["raters"]} == {"ann": 8, "one": 8, "two": 8}
+    opposed = next(row for row in found["pairs"] if row["raters"] == ["one", "two"] and row["category"] is None)
+    assert opposed["percent"]["value"] == 0
+
+
+def test_one_judges_win_rate_is_that_of_a_comparison(sciexam: Cli, tmp_path: Path) -> None:
+    """Half a win in each of two orders is three quarters, and stays it."""
+    rows = [
+        {"prompt": f"q{i}", "first": first, "second": second, "preferred": "tie" if (i + ba) % 3 == 0 else "second"}
+        for i in range(8)
+        for ba, (first, second) in enumerate([("base", "sft"), ("sft", "base")])
+    ]
+    write_jsonl(tmp_path / "llm.jsonl", rows)
+    exam = suite(tmp_path)
+    agreed = sciexam("agree", "-s", exam, "-j", "llm.jsonl", "--json", cwd=tmp_path)
+    compared = sciexam("compare", "-s", exam, "-j", "llm.jsonl", "--json", cwd=tmp_path)
+    (majority,), (pair,) = json.loads(agreed.stdout)["majority"], json.loads(compared.stdout)["pairs"]
+    rate = {key: value for key, value in pair["win_rate"].items() if key != "of"}
+    assert majority["win_rate"] == rate
+
+
+def test_what_an_agreement_rests_on_is_said(sciexam: Cli, tmp_path: Path) -> None:
+    path = votes(tmp_path, CHOICES | {"eva": CHOICES["bob"][:3], "Ann ": CHOICES["dov"]})
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        if (row["rater"], row["prompt"]) == ("bob", "q0"):
+            del row["strength"]
+    rows += [{"prompt": "q99", "first": "base", "second": "stf", "preferred": "tie", "rater": "ann", "kind": "human"}]
+    write_jsonl(path, rows)
+    done = sciexam("agree", "-s", suite(tmp_path), "-j", "votes.jsonl", cwd=tmp_path, env={"COLUMNS": "200"})
+    assert done.returncode == 0, done.stderr
+    for sentence in (
+        "votes has verdicts on 'q99', 'stf': no prompt and no model here has that name, so they do not count.",
+        "eva judged 3 of up to 8 comparisons; its own figures say little.",
+        "bob gave some winners a strength, and 1 none; its strengths are left out",
+        "'ann' and 'Ann ' count as different raters; are they one?",
+        "The mean preference of sft against base is that of 5 of 6 annotators, who gave strengths.",
+    ):
+        assert sentence in done.stdout
+
+
+@pytest.mark.parametrize("columns", ["50", "80", "100", "140"])
+def test_no_figure_is_cut_however_narrow_the_terminal(sciexam: Cli, tmp_path: Path, columns: str) -> None:
+    votes(tmp_path, CHOICES)
+    args = ("agree", "-s", suite(tmp_path), "-j", "votes.jsonl")
+    done = sciexam(*args, cwd=tmp_path, env={"COLUMNS": columns})
+    found = json.loads(sciexam(*args, "--json", cwd=tmp_path).stdout)
+    assert max(map(len, done.stdout.splitlines()[:-1])) <= int(columns)
+    said = " ".join(done.stdout.split())
+    for one in (row for row in (*found["groups"], *found["pairs"]) if row["category"] is None):
+        for name in ("percent", "kappa", "ac1", "alpha", "alpha_ordinal"):
+            for limit in (f"{one[name]['low']:.2f}", f"{one[name]['high']:.2f}"):
+                assert limit in said or limit.replace("0.", ".") in said
+
+
+def test_reading_a_run_of_agreement_as_a_report_is_refused(sciexam: Cli, tmp_path: Path) -> None:
+    votes(tmp_path, CHOICES)
+    done = sciexam("agree", "-s", suite(tmp_path), "-j", "votes.jsonl", "--json", cwd=tmp_path)
+    run = json.loads(done.stdout)["run"]
+    again = sciexam("report", run, cwd=tmp_path)
+    assert again.returncode == 2
+    assert f"run {run} is no comparison; the `sciexam agree` that made it counts it anew" in again.stderr
+
+
+def test_a_judge_that_cannot_be_opened_is_left_out_and_named(sciexam: Cli, tmp_path: Path) -> None:
+    votes(tmp_path, CHOICES)
+    judges = {"mine": {"backend": "no.such.module:Judge"}, "votes": {"backend": "recorded", "verdicts": "votes.jsonl"}}
+    done = sciexam("agree", "-s", suite(tmp_path, judges=judges), "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [row["rater"] for row in found["raters"]] == list(CHOICES)
+    assert any(caveat.startswith("mine is left out: ") for caveat in found["caveats"])

@@ -7,9 +7,10 @@ import sqlite3
 import sys
 import textwrap
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import combinations, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import sciexam as sx
 from conftest import answers, write_jsonl, write_suite
 from endpoint import Body, Endpoint, nonce_of, prompt_of
 from sciexam import exam
+from sciexam.battles import pair
 from sciexam.errors import Interrupted, UsageError
 from sciexam.exam.sitting import Progress
 from sciexam.report.record import Calls, Pair, Report
@@ -102,6 +104,49 @@ def test_three_contestants_are_three_pairs_and_each_answer_is_asked_for_once(tmp
     ]
     assert len(asked) == 3 * 2 * PROMPTS
     assert rows(tmp_path, "SELECT count(*) FROM replies") == [(3 * PROMPTS,)]
+
+
+def test_every_comparison_is_put_to_the_judge_once_and_the_way_round_the_plan_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contestants come in any order, with two samples, and one reply may answer two prompts that ask the same."""
+    from sciexam.exam import sitting
+
+    walked: list[set[tuple[str, str]]] = []
+
+    def noted(prompts: Any, pairs: Any, *rest: Any) -> Any:
+        walked.append(set(pairs))
+        return pair(prompts, pairs, *rest)
+
+    monkeypatch.setattr(sitting, "pair", noted)
+    names = ("e", "d", "c", "b", "a")
+    questions = [{"id": f"q{i}", "text": f"Why {i % 5}?", "reference": f"{i}"} for i in range(PROMPTS)]
+    assert len({question["text"] for question in questions}) == PROMPTS - 1
+    script = {"backend": "scripted", "rules": [{"when": "Why (.)", "say": "So \\1."}]}
+    models: dict[str, Any] = {"a": script}
+    for name in names[:-1]:
+        lines = [
+            {"prompt": f"q{i}", "sample": sample, "text": f"{name} {i} {sample}"}
+            for i in range(PROMPTS)
+            for sample in range(2)
+        ]
+        models[name] = {"responses": write_jsonl(tmp_path / f"{name}.jsonl", lines).name}
+    write_suite(tmp_path, PROMPTS, models, generation={"samples": 2})
+    write_jsonl(tmp_path / "prompts.jsonl", questions)
+    seen: list[Progress] = []
+    suite = sx.load_suite(str(tmp_path / "exam.yaml"))
+    compare(tmp_path, suite, *names, judges=[Shorter()], progress=seen.append)
+    contests = list(combinations(names, 2))
+    planned = Counter(
+        (p.prompt.id, p.sample, *((p.first_by, p.second_by) if p.order == "ab" else (p.second_by, p.first_by)))
+        for p in asked
+    )
+    expected = [(f"q{i}", sample, a, b) for i in range(PROMPTS) for sample in range(2) for a, b in contests]
+    assert planned == dict.fromkeys(expected, 2)
+    assert seen[-1].verdicts_planned == seen[-1].verdicts == 2 * len(expected)
+    for pairs in walked:
+        assert len(pairs) == len(names) - 1, "a reply is looked at with the contestants that it meets, and no others"
+        assert set.intersection(*(set(contest) for contest in pairs))
 
 
 def test_the_same_comparison_again_asks_for_nothing_and_finds_the_same(tmp_path: Path) -> None:

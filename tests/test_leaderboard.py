@@ -131,7 +131,7 @@ def test_recorded_verdicts_cannot_judge_the_null_contestant(sciexam: Cli, tmp_pa
     null = found["standings"][0]["rows"][-1]
     assert null["contestant"] == "null"
     assert null["win_rate"]["why"].startswith("not judged")
-    assert any("null contestant was not judged" in caveat for caveat in found["caveats"])
+    assert any("whether empty words win: not judged" in caveat for caveat in found["caveats"])
 
     two = [{**row, "rater": rater} for row in rows for rater in ("gpt-4", "gpt-5")]
     write_jsonl(tmp_path / "two.jsonl", two)
@@ -187,3 +187,44 @@ def test_leaving_a_contestant_out_leaves_the_win_rates_of_the_others(tmp_path: P
     whole = {row.contestant: row for row in board(tmp_path, Longer()).rows}
     fewer = sx.leaderboard(sx.load_suite(suite(tmp_path)), "base", "sft", judge=Longer(), results=tmp_path / "r")
     assert {row.contestant: row.win_rate for row in fewer.rows}[name] == whole[name].win_rate
+
+
+def test_a_finished_board_is_read_again_without_a_key(sciexam: Cli, tmp_path: Path) -> None:
+    with Endpoint("judge-longer", key="sk-1") as endpoint:
+        judge = {"backend": "openai", "model": "m", "base_url": endpoint.url, "api_key_env": "EXAM_KEY"}
+        exam = suite(tmp_path, judges={"gpt": judge})
+        key = {"EXAM_KEY": "sk-1"}
+        made = sciexam("leaderboard", "-s", exam, "--limit", "4", "--json", cwd=tmp_path, env=key)
+        assert made.returncode == 0, made.stderr
+    # The same judge, of which the suite now says that it is far away: another address would be another judge.
+    again = sciexam("leaderboard", "-s", exam, "--limit", "4", "--json", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["standings"] == json.loads(made.stdout)["standings"]
+
+
+def test_words_of_a_category_are_those_of_its_prompts(tmp_path: Path) -> None:
+    found = board(tmp_path, Longer())
+    for one in found.standings[1:]:
+        (row,) = (row for row in one.rows if row.contestant == "sft")
+        odd = one.category == "c1"
+        counts = [5 if i % 6 else 1 for i in range(N) if i % 2 == odd]
+        assert row.words == pytest.approx(sum(counts) / len(counts))
+
+
+def test_two_judges_are_refused_and_so_is_the_report_of_a_board(sciexam: Cli, tmp_path: Path) -> None:
+    exam = suite(tmp_path)
+    done = sciexam("leaderboard", "-s", exam, "-j", "measures", "-j", "humans", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "verdicts of several are never mixed" in done.stderr
+    run = json.loads(sciexam("leaderboard", "-s", exam, "-j", "measures", "--json", cwd=tmp_path).stdout)["run"]
+    report = sciexam("report", run, cwd=tmp_path)
+    assert report.returncode == 2
+    assert "the `sciexam leaderboard` that made it counts it anew" in report.stderr
+
+
+def test_the_notes_of_the_contestants_stand_on_the_page(sciexam: Cli, tmp_path: Path) -> None:
+    done = sciexam("leaderboard", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "results" / "science").iterdir()
+    for text in (done.stdout, (folder / "leaderboard.md").read_text()):
+        assert "specimen answers composed to show the tool" in " ".join(text.split())

@@ -15,7 +15,7 @@ from conftest import answers, write_suite
 from endpoint import Endpoint, nonce_of, prompt_of
 from sciexam.errors import Interrupted
 from sciexam.exam.sitting import Progress
-from sciexam.report.record import Report
+from sciexam.report.record import Calls, Report
 from sciexam.stats import Undefined
 
 PROMPTS = 6
@@ -133,6 +133,38 @@ def test_a_contestant_is_asked_only_where_another_has_an_answer(tmp_path: Path) 
         pair = compare(tmp_path, exam, "live", "few", judges=["measures"]).pairs["live", "few"]
         assert (pair.used, pair.skipped) == (2, PROMPTS - 2)
         assert endpoint.requests == 2
+
+
+def test_what_a_script_says_is_no_call_and_leaves_the_cost_known(tmp_path: Path) -> None:
+    script = {"backend": "scripted", "rules": [{"say": "So."}]}
+    with Endpoint("judge-longer") as endpoint:
+        live = {"backend": "openai", "model": "m", "base_url": endpoint.url, "api_key_env": None}
+        models = {"script": script, "live": live}
+        more: dict[str, Any] = {"judges": {"llm": llm(endpoint)}, "judge": "llm"}
+        more["prices"] = {"judge-1": {"input": 1, "output": 2}, "m": {"input": 3, "output": 4}}
+        exam = sx.load_suite(str(write_suite(tmp_path, PROMPTS, models, **more)))
+        first = compare(tmp_path, exam, "script", "live")
+        assert first.calls.made == endpoint.requests == (1 + 2) * PROMPTS
+        assert first.calls.usd is not None
+        assert first.calls.usd > 0
+        again = compare(tmp_path, exam, "script", "live")
+    assert again.calls == Calls(made=0, reused=(1 + 2) * PROMPTS)
+
+
+def test_an_exam_of_files_and_scripts_calls_no_model(tmp_path: Path) -> None:
+    judge = {"backend": "scripted", "rules": [{"when": "VERDICT (\\w+): A>>B", "say": "So.\nVERDICT \\1: A>B"}]}
+    recorded = {"responses": answers(tmp_path, "old", [f"Because {i}." for i in range(PROMPTS)])}
+    exam = suite(tmp_path, judge, old=recorded, script={"backend": "scripted", "rules": [{"say": "So."}]})
+    for _ in range(2):
+        report = compare(tmp_path, exam, "old", "script")
+        assert (report.pairs["old", "script"].used, report.calls) == (PROMPTS, Calls())
+
+
+def test_the_null_contestant_of_a_leaderboard_is_no_call(tmp_path: Path) -> None:
+    with Endpoint("judge-longer") as endpoint:
+        board = sx.leaderboard(suite(tmp_path, llm(endpoint)), judge="measures", results=tmp_path / "results")
+    assert "null" in {row.contestant for row in board.rows}
+    assert board.calls == Calls()
 
 
 def test_answers_to_other_prompts_are_refused_before_anyone_is_paid(tmp_path: Path) -> None:

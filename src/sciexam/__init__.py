@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sciexam.errors import SciexamError
     from sciexam.exam import agree, compare, leaderboard
+    from sciexam.exam.planning import plan_ahead
     from sciexam.report.record import Pair, Report
     from sciexam.rubric import Rubric, load_rubric
     from sciexam.stats import Estimate, Undefined
@@ -37,6 +38,7 @@ _HOMES = {
     "compare": "sciexam.exam",
     "leaderboard": "sciexam.exam",
     "load_rubric": "sciexam.rubric",
+    "plan_ahead": "sciexam.exam.planning",
     "load_suite": "sciexam.suite",
 }
 
@@ -57,6 +59,7 @@ __all__ = [
     "leaderboard",
     "load_rubric",
     "load_suite",
+    "plan_ahead",
 ]
 
 

@@ -420,6 +420,32 @@ def test_the_page_shows_answers_side_by_side_with_verdicts_in_the_order_they_wer
     assert [attrs["id"] for tag, attrs in page.tags if tag == "article"] == ["q1"]
 
 
+def test_a_verdict_stands_under_its_judge_and_its_pair_whichever_way_round_it_was_shown() -> None:
+    names, judges = ("base", "sft", "rlhf"), ("llm", "measures")
+    contests = [("base", "sft"), ("base", "rlhf"), ("sft", "rlhf")]
+    opinions = tuple(
+        Opinion(judge, judge, first, second, 0, said, None, None, f"{judge}: {first}/{second}", "ok", "")
+        for a, b in reversed(contests)
+        for judge in judges
+        for first, second, said in ((b, a, b), (a, b, b if judge == "llm" else a))
+        if (judge, a, b) != ("measures", "sft", "rlhf")
+    )
+    item = replace(made().items[0], answers=(), opinions=opinions)
+    pairs = Pairs(replace(made().pairs[0], a=a, b=b, judge=judge) for a, b in contests for judge in judges)
+    source = to_html(made(contestants=names, pairs=pairs, items=(item,)))
+    article = source[source.index("<article") : source.index("</article>")]
+    shown = [" ".join(Page(bench).text.split()) for bench in re.findall(r"<details.*?</details>", article, re.DOTALL)]
+    shown = [bench for bench in shown if " against " in bench]
+    assert [bench.split(" shown ")[0] for bench in shown] == [
+        "llm on sft against base: sft in both orders",
+        "measures on sft against base: sft 1, base 1",
+        "llm on rlhf against base: rlhf in both orders",
+        "measures on rlhf against base: rlhf 1, base 1",
+        "llm on rlhf against sft: rlhf in both orders",
+    ]
+    assert "shown rlhf, then base → rlhf llm: rlhf/base shown base, then rlhf → rlhf llm: base/rlhf" in shown[2]
+
+
 def test_prompts_that_nobody_answered_are_named_in_one_line() -> None:
     shown = " ".join(Page(to_html(made())).text.split())
     assert "2 of 3 prompts have no answer and are not shown p002, p003" in shown

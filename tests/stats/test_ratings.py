@@ -451,6 +451,7 @@ def test_one_that_loses_everything_and_one_that_wins_everything_do_not_harm_the_
     )
     for i in range(4):
         assert both[i].rating == alone[i].rating
+        assert both[i].tie_group == alone[i].tie_group
         assert (both[i].rank, both[i].rank_low, both[i].rank_high) == (
             alone[i].rank + 1,
             alone[i].rank_low + 1,
@@ -495,7 +496,9 @@ def test_two_above_the_rated_set_share_the_first_ranks():
     board = bradley_terry(
         np.append(a, more_a), np.append(b, more_b), np.append(score, more), np.append(prompt, [0, 1, 2, 3])
     )
-    assert [(s.rank, s.rank_low, s.rank_high) for s in board.standings[:2]] == [(None, 1, 2)] * 2
+    assert {s.name for s in board.standings[:2]} == {8, 9}
+    # One win against the rated ones, or one loss, says next to nothing.
+    assert [(s.rank, s.rank_low, s.rank_high) for s in board.standings[:2]] == [(None, 1, 5)] * 2
     assert board[8].rating.why == (
         "never lost to the rated contestants, directly or through others: its rating has no upper limit"
     )
@@ -514,15 +517,108 @@ def test_a_baseline_that_lost_everything_cannot_be_the_anchor():
 def test_a_board_without_a_fit_is_ordered_as_far_as_the_battles_tell():
     board = bradley_terry(["a", "b", "a"], ["b", "c", "c"], [1, 1, 1])
     assert [(s.name, s.rank, s.rank_low, s.rank_high) for s in board.standings] == [
-        ("a", 1, 1, 1),
-        ("b", 2, 2, 2),
-        ("c", 3, 3, 3),
+        ("a", 1, 1, 3),
+        ("b", 2, 1, 3),
+        ("c", 3, 1, 3),
     ]
-    assert board["b"].rating.why == "no two contestants scored against each other, directly or through others"
-    assert board.ties.why == "no two contestants scored against each other, directly or through others"
+    why = "no contestant that scored against another ever lost a point to it, directly or through others"
+    assert (board["b"].rating.why, board.ties.why, board.method) == (why, why, f"none: {why}")
+    assert board["a"].rating.why == "won all its battles (2): its rating has no upper limit"
+    two = bradley_terry(["a"], ["b"], [1])
+    assert two["b"].rating.why == "lost all its battles (1): its rating has no lower limit"
+    assert two.ties.why == "one of the two won every battle, so no rating has a limit"
     assert bootstrap_ratings(["a", "b", "a"], ["b", "c", "c"], [1, 1, 1])[1].shape[0] == 0
     empty = bradley_terry([], [], [])
     assert (empty.standings, empty.rated, empty.clusters) == ((), (), 0)
+    assert empty.ties.why == "there are no battles"
+
+
+def ranges(board: Ratings) -> dict:
+    return {s.name: (s.rank, s.rank_low, s.rank_high) for s in board.standings}
+
+
+@pytest.mark.parametrize(
+    ("prompts", "certain"), [(1, False), (2, False), (3, False), (5, False), (8, True), (24, True)]
+)
+@pytest.mark.parametrize("names", [("x", "y"), ("y", "x")])
+@pytest.mark.parametrize("ties", ["davidson", "half"])
+def test_of_two_contestants_the_one_that_won_everything_is_certainly_better_only_on_many_prompts(
+    prompts, certain, names, ties
+):
+    """All of 5 have a probability of 1/16 between equals, all of 8 one of 1/128."""
+    best, worst = names
+    expected = {best: (1, 1, 1), worst: (2, 2, 2)} if certain else {best: (1, 1, 2), worst: (2, 1, 2)}
+    board = bradley_terry([best] * prompts, [worst] * prompts, [1] * prompts, ties=ties)
+    assert ranges(board) == expected
+    assert ranges(bradley_terry([worst] * prompts, [best] * prompts, [0] * prompts, ties=ties)) == expected
+    assert [s.name for s in board.standings] == [best, worst]
+    # The same prompts judged ten times tell no more.
+    again = bradley_terry([best] * 10 * prompts, [worst] * 10 * prompts, [1] * 10 * prompts, [*range(prompts)] * 10)
+    assert ranges(again) == expected
+
+
+def test_two_of_three_equals_are_rarely_ranked_as_if_they_were_not():
+    """Every outcome of three battles on each of two prompts: none is certain of any order."""
+    a, b, prompt = [0, 0, 1] * 2, [1, 2, 2] * 2, [0] * 3 + [1] * 3
+    for outcome in range(64):
+        board = bradley_terry(a, b, [outcome >> i & 1 for i in range(6)], prompt, draws=QUICK)
+        assert {(s.rank_low, s.rank_high) for s in board.standings} == {(1, 3)}
+
+
+@pytest.mark.parametrize("names", permutations(["p", "q", "r"]))
+def test_three_contestants_are_ranked_the_same_whatever_they_are_called(names):
+    first, second, third = names
+    for prompts, expected in ((3, {first: (1, 1, 3), second: (2, 1, 3), third: (3, 1, 3)}), (40, None)):
+        a, b = [first, first, second] * prompts, [second, third, third] * prompts
+        board = bradley_terry(a, b, [1] * 3 * prompts, np.repeat(np.arange(prompts), 3))
+        assert ranges(board) == (expected or {first: (1, 1, 1), second: (2, 2, 2), third: (3, 3, 3)})
+
+
+def test_one_that_lost_24_battles_to_the_baseline_alone_is_certainly_below_it_and_below_whom_it_never_met():
+    a, b, score, prompt = simulated(k=4, prompts=100)
+    board = bradley_terry(
+        np.append(a, [2] * 24), np.append(b, [9] * 24), np.append(score, [1] * 24), np.append(prompt, np.arange(24))
+    )
+    null = board[9]
+    assert null.rating.why == "lost all its battles (24): its rating has no lower limit"
+    assert (null.rank, null.rank_low, null.rank_high) == (5, 4, 5)
+    assert all(board[i].rank_high <= 4 for i in (0, 1, 2))
+    few = bradley_terry(
+        np.append(a, [2] * 3), np.append(b, [9] * 3), np.append(score, [1] * 3), np.append(prompt, np.arange(3))
+    )
+    assert (few[9].rank, few[9].rank_low, few[9].rank_high) == (5, 2, 5)
+
+
+def test_a_short_link_does_not_drown_in_the_battles_on_either_side_of_it():
+    a, b, score, prompt = simulated(k=2, prompts=100, spread=0)
+    for won, certain in ((3, False), (24, True)):
+        board = bradley_terry(
+            np.concatenate([a, a + 2, [2] * won]),
+            np.concatenate([b, b + 2, [0] * won]),
+            np.concatenate([score, score, np.ones(won)]),
+            np.concatenate([prompt, prompt, np.arange(won)]),
+        )
+        assert board.rated == (0, 1)
+        assert board[2].rating.why == (
+            "never lost to the rated contestants, directly or through others: its rating has no upper limit"
+        )
+        assert (board[2].rank_high < 4, board[0].rank_low > 1) == (certain, certain)
+
+
+def test_contestants_of_an_island_are_ordered_against_each_other_only():
+    a, b, score, prompt = simulated(k=4, prompts=400, spread=4)
+    alone = ranges(bradley_terry(a, b, score, prompt))
+    for wins, first, second in ((3, (None, 1, 6), (None, 1, 6)), (24, (None, 1, 5), (None, 2, 6))):
+        found = ranges(
+            bradley_terry(
+                np.append(a, [7] * wins),
+                np.append(b, [8] * wins),
+                np.append(score, [1] * wins),
+                np.append(prompt, np.arange(wins)),
+            )
+        )
+        assert (found.pop(7), found.pop(8)) == (first, second)
+        assert found == {name: (rank, low, high + 2) for name, (rank, low, high) in alone.items()}
 
 
 def test_ties_alone_rate_nobody():
@@ -548,7 +644,16 @@ def test_prompts_that_all_say_the_same_have_no_spread():
     a, b, score, prompt = ["x", "x", "x"] * 10, ["y"] * 30, [1, 1, 0] * 10, np.repeat(np.arange(10), 3)
     board = bradley_terry(a, b, score, prompt, baseline="y", draws=QUICK)
     assert board["x"].strength == pytest.approx(log(2))
-    assert board["x"].rating == Undefined("all prompts give the same result: no spread to judge by", 10)
+    why = "leaving out any one prompt changes nothing: no spread to judge by"
+    assert board["x"].rating == Undefined(why, 10)
+    assert board.distinct.sum() == 0
+    # On each prompt x wins one battle against y and loses one, but against z in turn: the results differ, and cancel.
+    one, other, cancel = ["x", "x"] * 10, ["y", "y"] * 10, [1, 0] * 10
+    third = np.repeat(np.arange(10), 2)
+    board = bradley_terry(
+        one + ["x", "y"] * 10, other + ["z", "z"] * 10, cancel + [1, 1, 0, 0] * 5, [*third, *third], draws=QUICK
+    )
+    assert board.difference("x", "y") == Undefined(why, 10)
     assert board.distinct.sum() == 0
 
 

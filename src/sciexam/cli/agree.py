@@ -21,6 +21,7 @@ from sciexam.cli.options import (
     SuiteName,
     chosen_suite,
 )
+from sciexam.cli.running import terminal
 
 
 def agree(
@@ -34,7 +35,7 @@ def agree(
         typer.Option(
             "--judge",
             "-j",
-            help="A judge of the suite, `humans`, or a .jsonl of verdicts; repeatable.  [default: all who judged]",
+            help="As `sciexam compare` takes it; repeatable.  [default: the suite's that have judged, and the humans]",
         ),
     ] = None,
     rubric: RubricName = None,
@@ -59,12 +60,12 @@ def agree(
     if as_json:
         print(json.dumps(found.to_json(), indent=1, allow_nan=False))
         return
-    from rich.console import Console
-
+    from sciexam.report.agreement_text import tables_of
     from sciexam.report.tables import print_list, print_tables, text_for
 
-    console = Console(highlight=False)
-    print_tables(found.tables(), console)
+    console = terminal()
+    print_tables(tables_of(found), console)
     print_list("Caveats", found.caveats, console)
+    print_list("Notes", [f"{name}: {note}" for name, note in found.notes.items()], console)
     where = exam.report_folder(found, results) / "agreement.md"
     console.print(text_for(console, f"Report: {where}"), soft_wrap=True)

@@ -26,7 +26,7 @@ from sciexam.cli.options import (
     SuiteName,
     chosen_suite,
 )
-from sciexam.cli.running import interruptible, progress
+from sciexam.cli.running import interruptible, progress, terminal
 
 if TYPE_CHECKING:
     from sciexam.report.record import Report
@@ -134,6 +134,4 @@ def _show(report: Report, results: Path, as_json: bool, quiet: bool) -> None:
             if pair.used < pair.planned:
                 print(f"sciexam: {plain_text(used(pair))}", file=sys.stderr)
         return
-    from rich.console import Console
-
-    print_report(report, Console(highlight=False), report_folder(report, results) / "report.html")
+    print_report(report, terminal(), report_folder(report, results) / "report.html")

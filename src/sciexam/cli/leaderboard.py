@@ -26,7 +26,7 @@ from sciexam.cli.options import (
     SuiteName,
     chosen_suite,
 )
-from sciexam.cli.running import interruptible, progress
+from sciexam.cli.running import interruptible, progress, terminal
 
 if TYPE_CHECKING:
     from sciexam.exam.preflight import Owed
@@ -44,7 +44,7 @@ def leaderboard(
     ] = None,
     suite: SuiteName = None,
     judge: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--judge", "-j", help="One judge: of the suite, `measures`, `humans`, `openai:MODEL`, a .jsonl of verdicts."
         ),
@@ -69,13 +69,16 @@ def leaderboard(
     A null contestant, one constant text for every prompt, sits the exam too where the judge can be asked.
     """
     from sciexam import exam
+    from sciexam.errors import UsageError
 
-    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, [judge] if judge else [])
+    if judge and len(judge) > 1:
+        raise UsageError("a leaderboard is by one judge, and verdicts of several are never mixed; name one --judge")
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [])
     with interruptible() as stop, progress(as_json) as shown:
         found = exam.leaderboard(
             chosen,
             *names,
-            judge=judge,
+            judge=judge[0] if judge else None,
             pairs=pairs.value,
             orders=orders.value if orders else None,
             policy=policy.value,
@@ -92,12 +95,10 @@ def leaderboard(
     if as_json:
         print(json.dumps(found.to_json(), indent=1, allow_nan=False))
     else:
-        from rich.console import Console
-
         from sciexam.report.tables import print_list, print_tables, text_for
         from sciexam.report.wording import calls
 
-        console = Console(highlight=False)
+        console = terminal()
         print_tables(found.tables(), console)
         print_list("Caveats", found.caveats, console)
         print_list("Notes", [f"{name}: {note}" for name, note in found.notes.items()], console)
@@ -105,7 +106,8 @@ def leaderboard(
         folder = exam.report_folder(found, results)
         console.print(text_for(console, f"Leaderboard: {folder}/leaderboard.md, .csv, .json"), soft_wrap=True)
     if found.incomplete:
-        print("sciexam: not everything has a result; the same command asks again for it", file=sys.stderr)
+        again = "the same command" if found.failed else "--retry-invalid"
+        print(f"sciexam: not everything has a result; {again} asks again for it", file=sys.stderr)
         raise typer.Exit(3)
 
 

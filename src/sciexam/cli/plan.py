@@ -19,6 +19,7 @@ from sciexam.cli.options import (
     SuiteName,
     chosen_suite,
 )
+from sciexam.cli.running import terminal
 
 
 def plan(
@@ -88,11 +89,9 @@ def plan(
     if as_json:
         print(json.dumps(outlook.to_json(), indent=1, allow_nan=False))
         return
-    from rich.console import Console
-
     from sciexam.report.outlook_text import print_outlook
 
-    print_outlook(outlook, Console(highlight=False))
+    print_outlook(outlook, terminal())
 
 
 def _typed(contestants: list[str], judges: list[str], options: Mapping[str, object]) -> list[str]:

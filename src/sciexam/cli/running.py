@@ -1,4 +1,4 @@
-"""A command at work: what Ctrl-C does, and the progress bar."""
+"""A command at work: what Ctrl-C does, the progress bar, and where results are printed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,22 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from sciexam.exam.sitting import Progress
 
 GRACE_SECONDS = 10
+
+
+def terminal() -> Console:
+    """Where results are printed. Whoever reads them may stop reading: `sciexam ... | head` is no failure."""
+    from rich.console import Console
+
+    class Terminal(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Terminal(highlight=False)
 
 
 @contextmanager

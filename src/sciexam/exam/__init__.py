@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sciexam.battles import Policy
 from sciexam.documents import write_atomically
-from sciexam.errors import UsageError
+from sciexam.errors import SciexamError, UsageError
 from sciexam.exam.facts import read_facts
 from sciexam.exam.plan import Plan, from_manifest, make_plan, to_manifest
 from sciexam.exam.preflight import Owed, owed_by
 from sciexam.exam.sitting import Progress, Sitting
 from sciexam.exam.standings import NULL, make_board_plan
+from sciexam.judges import open_judge
 from sciexam.manifest import environment
 from sciexam.models import check_ready
 from sciexam.report.build import build
@@ -55,10 +56,11 @@ def compare(
 
     Setting `stop` ends the run early: calls in flight are waited for, and Interrupted is raised.
     """
-    with Store(store or Path(results) / "ledger.sqlite") as ledger:
-        suite = load_suite(suite) if isinstance(suite, str) else suite
-        judges = [judges] if isinstance(judges, str) else judges
-        plan, models = make_plan(suite, contestants, judges, orders, policy, margin, by, limit, max_wait)
+    suite = load_suite(suite) if isinstance(suite, str) else suite
+    judges = [judges] if isinstance(judges, str) else judges
+    plan, models = make_plan(suite, contestants, judges, orders, policy, margin, by, limit, max_wait)
+    with Store(_location(store, results)) as ledger:
+        _check_ready(plan, models, ledger, retry_invalid)
         sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid)
         manifest = _hold(sitting, plan, models, ledger)
         found = build(read_facts(plan, ledger, sitting.calls, sitting.skipped, sitting.notes))
@@ -83,24 +85,39 @@ def agree(
     """
     from sciexam.report.agreement import build_agreement
 
-    with Store(store or Path(results) / "ledger.sqlite") as ledger:
-        suite = load_suite(suite) if isinstance(suite, str) else suite
-        named = [judges] if isinstance(judges, str) else list(judges)
-        plan, models = make_plan(
-            suite, contestants, named or [*suite.judges, HUMANS], None, policy, None, by, limit, max_wait=0
-        )
+    suite = load_suite(suite) if isinstance(suite, str) else suite
+    named = [judges] if isinstance(judges, str) else list(judges)
+    able, unable = (named, []) if named else _able(suite)
+    plan, models = make_plan(suite, contestants, able, "both", policy, None, by, limit, max_wait=0)
+    plan = replace(plan, purpose="agree", caveats=(*plan.caveats, *unable))
+    location = _location(store, results)
+    if not any(rater.by_name for rater in plan.raters):
+        _check_there(location)
+    with Store(location) as ledger:
         sitting = Sitting(plan, ledger, threading.Event(), None, retry_invalid=False, recorded_only=True)
         manifest = _hold(sitting, plan, models, ledger)
         try:
             evidence = read_facts(plan, ledger, sitting.calls, sitting.skipped)
         except UsageError as error:
-            again = f"sciexam compare {' '.join(plan.contestants)} --judge NAME"
-            raise UsageError(f"{error}; `{again}` asks for what is missing") from None
+            raise UsageError(f"{error}; `sciexam compare` with the same arguments asks for what is missing") from None
         if not named:  # nobody wants to be told of the judges that were never asked
             evidence = replace(evidence, benches=[bench for bench in evidence.benches if not bench.silent])
         found = build_agreement(evidence)
         _write_agreement(found, manifest, Path(results))
     return found
+
+
+def _able(suite: Suite) -> tuple[list[str | Judge], list[str]]:
+    """All who may have judged: the judges of the suite that can be opened, and the humans; and why others cannot."""
+    able: list[str | Judge] = []
+    unable = []
+    for name, spec in suite.judges.items():
+        try:
+            open_judge(name, spec, suite.rubric)
+            able.append(name)
+        except SciexamError as error:
+            unable.append(f"{name} is left out: {error}")
+    return [*able, HUMANS], unable
 
 
 def leaderboard(
@@ -128,12 +145,13 @@ def leaderboard(
     """
     from sciexam.report.leaderboard import build_leaderboard
 
-    with Store(store or Path(results) / "ledger.sqlite") as ledger:
-        suite = load_suite(suite) if isinstance(suite, str) else suite
-        plan, models = make_board_plan(suite, contestants, judge, pairs, orders, policy, by, limit, max_wait)
-        sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid)
+    suite = load_suite(suite) if isinstance(suite, str) else suite
+    plan, models = make_board_plan(suite, contestants, judge, pairs, orders, policy, by, limit, max_wait)
+    with Store(_location(store, results)) as ledger:
+        _check_ready(plan, models, ledger, retry_invalid)
         if preflight is not None:
-            preflight(owed_by(plan, ledger))
+            preflight(owed_by(plan, ledger, retry_invalid))
+        sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid)
         manifest = _hold(sitting, plan, models, ledger)
         evidence = read_facts(plan, ledger, sitting.calls, sitting.skipped, sitting.notes)
         found = build_leaderboard(evidence, plan.contestants[0], NULL)
@@ -141,11 +159,27 @@ def leaderboard(
     return found
 
 
-def _hold(sitting: Sitting, plan: Plan, models: Mapping[str, Model], ledger: Store) -> dict[str, Any]:
-    """Write the manifest of the run first, then hold the sitting. Returns the manifest."""
-    if not sitting.recorded_only:
+def _location(store: str | Path | None, results: str | Path) -> str:
+    return str(store or Path(results) / "ledger.sqlite")
+
+
+def _check_there(location: str) -> None:
+    if "://" not in location and not Path(location).is_file():
+        raise UsageError(f"{location}: no ledger there; name it with --store or --results")
+
+
+def _check_ready(plan: Plan, models: Mapping[str, Model], ledger: Store, retry_invalid: bool) -> None:
+    """Refuse a command that will have to ask someone who cannot be asked, before anyone is."""
+    try:
         for asked in (*models.values(), *(rater.judge for rater in plan.raters)):
             check_ready(asked)
+    except UsageError:
+        if owed_by(plan, ledger, retry_invalid).calls:
+            raise
+
+
+def _hold(sitting: Sitting, plan: Plan, models: Mapping[str, Model], ledger: Store) -> dict[str, Any]:
+    """Write the manifest of the run first, then hold the sitting. Returns the manifest."""
     manifest = environment() | {"run": plan.run, "plan": to_manifest(plan)}
     ledger.add_run(plan.run, json.dumps(manifest))
     sitting.hold(models)
@@ -154,15 +188,16 @@ def _hold(sitting: Sitting, plan: Plan, models: Mapping[str, Model], ledger: Sto
 
 def report(run: str, store: str | Path | None = None, results: str | Path = "results") -> Report:
     """The report of an earlier run (an id, or its unique beginning), counted again from the ledger without any call."""
-    location = str(store or Path(results) / "ledger.sqlite")
-    if "://" not in location and not Path(location).is_file():
-        raise UsageError(f"{location}: no ledger there; name it with --store or --results")
+    location = _location(store, results)
+    _check_there(location)
     with Store(location) as ledger:
         text = ledger.manifest(run)
         if text is None:
             raise UsageError(f"{run!r} is not a run in {ledger.location}; `sciexam compare` prints the run's id")
         manifest = json.loads(text)
         plan = from_manifest(manifest["plan"])
+        if plan.purpose != "compare":
+            raise UsageError(f"run {run} is no comparison; the `sciexam {plan.purpose}` that made it counts it anew")
         rebuilt = build(read_facts(plan, ledger, Calls(), {}))
         _write(rebuilt, manifest, Path(results))
     return rebuilt
@@ -184,14 +219,21 @@ def _write(report: Report, manifest: Mapping[str, Any], results: Path) -> None:
     write_atomically(folder / "report.html", to_html(report))
 
 
+def _notes(found: Agreement | Leaderboard) -> list[str]:
+    return [f"{name}: {note}" for name, note in found.notes.items()]
+
+
 def _write_agreement(found: Agreement, manifest: Mapping[str, Any], results: Path) -> None:
+    from sciexam.report.agreement_text import tables_of
     from sciexam.report.tables import to_markdown
 
     folder = report_folder(found, results)
     title = f"Agreement on {', '.join(found.contestants)}"
     write_atomically(folder / "run.json", json.dumps(manifest, indent=1, allow_nan=False) + "\n")
     write_atomically(folder / "agreement.json", json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n")
-    write_atomically(folder / "agreement.md", to_markdown(title, found.tables(), found.caveats))
+    write_atomically(
+        folder / "agreement.md", to_markdown(title, tables_of(found), caveats=found.caveats, notes=_notes(found))
+    )
 
 
 def _write_leaderboard(found: Leaderboard, manifest: Mapping[str, Any], results: Path) -> None:
@@ -201,4 +243,6 @@ def _write_leaderboard(found: Leaderboard, manifest: Mapping[str, Any], results:
     write_atomically(folder / "run.json", json.dumps(manifest, indent=1, allow_nan=False) + "\n")
     write_atomically(folder / "leaderboard.json", json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n")
     write_atomically(folder / "leaderboard.csv", found.to_csv())
-    write_atomically(folder / "leaderboard.md", to_markdown(found.title, found.tables(), found.caveats))
+    write_atomically(
+        folder / "leaderboard.md", to_markdown(found.title, found.tables(), caveats=found.caveats, notes=_notes(found))
+    )

@@ -13,6 +13,7 @@ from sciexam.documents import digest
 from sciexam.errors import UsageError, did_you_mean
 from sciexam.judges import open_judge, settings_of
 from sciexam.judges.foreign import digest_of
+from sciexam.judges.recorded import RecordedJudge as RecordedVerdicts
 from sciexam.judges.settings import EndpointJudge, JudgeSpec, MeasuresJudge, RecordedJudge, ScriptedJudge
 from sciexam.lineage import lineage_digest
 from sciexam.models import open_model
@@ -22,6 +23,8 @@ from sciexam.report.build import field_of
 from sciexam.store import Store
 from sciexam.suite import HUMANS, Suite, suite_digest
 from sciexam.types import Comparison, Conversation, Judge, Kind, Model, Presentation, Prompt
+
+Purpose = Literal["compare", "agree", "leaderboard"]
 
 FACT_SCHEMA = 1  # part of every key: raised when a fact comes to mean something else
 
@@ -57,6 +60,7 @@ class Plan:
     orders: Literal["both", "one"]
     margin: float | None
     by: str
+    purpose: Purpose = "compare"
     caveats: tuple[str, ...] = ()
 
     @property
@@ -75,7 +79,7 @@ class Plan:
                 "pairs": list(self.pairs),
                 "raters": [[r.bench, r.name, r.digest, r.orders, r.repeats] for r in self.raters],
                 "benches": list(self.benches),
-                "counted": [self.policy, self.orders, self.margin, self.by, self.samples],
+                "counted": [self.purpose, self.policy, self.orders, self.margin, self.by, self.samples],
             }
         )[:16]
 
@@ -127,7 +131,10 @@ def make_plan(
         orders=orders or "both",
         margin=margin,
         by=by,
-        caveats=tuple(_caveats(suite, names, prompts, models, [str(judge) for judge in judges or (suite.judge,)])),
+        caveats=(
+            *_caveats(suite, names, prompts, models, [str(judge) for judge in judges or (suite.judge,)]),
+            *_strangers(suite, raters, orders),
+        ),
     ), models
 
 
@@ -228,6 +235,22 @@ def _caveats(
                 yield f"{judge} judges its own answers: contestant {name} is the same model ({asked})."
 
 
+def _strangers(suite: Suite, raters: Sequence[Rater], orders: Literal["both", "one"] | None) -> Iterator[str]:
+    """What files of verdicts hold that nobody asked for, and what they cannot be asked for."""
+    prompts, names = {prompt.id for prompt in suite.prompts}, set(suite.models)
+    unknown: dict[str, list[str]] = {}
+    for rater in raters:
+        if isinstance(rater.judge, RecordedVerdicts) and (words := rater.judge.strangers(prompts, names)):
+            listed = unknown.setdefault(rater.bench, [])
+            listed += [word for word in words if word not in listed]
+    for bench, listed in unknown.items():
+        shown = ", ".join(repr(word[:40]) for word in listed[:3])
+        more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
+        yield f"{bench} has verdicts on {shown}{more}: no prompt and no model here has that name, so they do not count."
+    if orders is not None and (told := {rater.bench for rater in raters if rater.by_name}):
+        yield f"--orders {orders} is not for {', '.join(sorted(told))}: recorded verdicts count in their own orders."
+
+
 def conversations_of(plan: Plan, contestant: str) -> Iterator[tuple[Slot, Conversation]]:
     """What a contestant is asked. A recorded answer is looked up by its prompt's id, so two prompts of one text are two
     facts there; for everyone else one text is one question.
@@ -284,6 +307,7 @@ def to_manifest(plan: Plan) -> dict[str, Any]:
         "orders": plan.orders,
         "margin": plan.margin,
         "by": plan.by,
+        "purpose": plan.purpose,
         "caveats": list(plan.caveats),
     }
 
@@ -303,5 +327,6 @@ def from_manifest(value: Mapping[str, Any]) -> Plan:
         orders=value["orders"],
         margin=value["margin"],
         by=value["by"],
+        purpose=value["purpose"],
         caveats=tuple(value["caveats"]),
     )

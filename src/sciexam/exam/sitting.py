@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -14,9 +14,10 @@ from sciexam.errors import Incomplete, Interrupted
 from sciexam.exam.asking import Asking, attempts, owes
 from sciexam.exam.plan import Plan, Rater, conversations_of, presentations_of
 from sciexam.models.recorded import RecordedModel
+from sciexam.models.scripted import ScriptedModel
 from sciexam.report.record import Calls
 from sciexam.store import Fact, Store, Writer
-from sciexam.types import Comparison, Conversation, Model, Presentation, Reply, Response, Verdict
+from sciexam.types import Comparison, Conversation, Model, Presentation, Prompt, Reply, Response, Verdict
 
 JOIN_SECONDS = 0.02
 GATHER_SECONDS = 0.5  # that a judge waits for company of the first comparison of a batch
@@ -86,6 +87,7 @@ class Sitting:
         self._progress, self._retry_invalid = progress, retry_invalid
         self.recorded_only = recorded_only
         self._prompts = {prompt.id: prompt for prompt in plan.prompts}
+        self._pairs_of = _by_contestant(plan)
         self._feed = _Feed()
         self._lock = threading.Lock()
         self._responses: dict[Slot, Response] = {}
@@ -175,16 +177,17 @@ class Sitting:
         stored = self._store.replies(slots)
         spec = self._plan.suite.models[contestant]
         paid = not isinstance(model, RecordedModel)
+        called = paid and not isinstance(model, ScriptedModel)
 
         def take(reply: Reply, new: bool) -> None:
-            if paid:
+            if called:
                 self._account(getattr(spec, "model", None), reply, new)
-            self._answered([Response(contestant, *slot[1:], reply) for slot in slots[reply.key]])
+            self._answered(contestant, [Response(contestant, *slot[1:], reply) for slot in slots[reply.key]])
 
-        useful = {(slot[1], slot[2]) for slot in conversations if not paid or self._comparable(contestant, slot)}
+        useful = self._comparable(contestant, conversations) if paid else conversations.keys()
         owed = [
             replace(conversation, attempt=attempts(stored.get(conversation.key)))
-            for conversation in {c.key: c for slot, c in conversations.items() if slot[1:] in useful}.values()
+            for conversation in {c.key: c for slot, c in conversations.items() if slot in useful}.values()
             if owes(stored.get(conversation.key), self._retry_invalid) and not (paid and self.recorded_only)
         ]
         reused = stored.keys() - {conversation.key for conversation in owed}
@@ -197,19 +200,22 @@ class Sitting:
         errand.run(owed, model.generate)
         self.skipped.update(errand.skipped)
 
-    def _comparable(self, contestant: str, slot: Slot) -> bool:
-        """Whether anyone else may have an answer to compare with: nobody is asked, and paid, for nothing."""
-        prompt, sample = self._prompts[slot[1]], slot[2]
-        others = {name for pair in self._plan.pairs if contestant in pair for name in pair} - {contestant}
+    def _comparable(self, contestant: str, slots: Iterable[Slot]) -> Set[Slot]:
+        """Those where anyone else may have an answer to compare with: nobody is asked, and paid, for nothing."""
+        others = {name for contest in self._pairs_of[contestant] for name in contest} - {contestant}
         models = [model for name, model in self._models.items() if name in others]
-        return any(not isinstance(other, RecordedModel) or other.answers(prompt, sample) for other in models)
 
-    def _answered(self, responses: Sequence[Response]) -> None:
-        """Note responses, and feed the judges every comparison that they complete."""
+        def anyone_answers(prompt: Prompt, sample: int) -> bool:
+            return any(not isinstance(other, RecordedModel) or other.answers(prompt, sample) for other in models)
+
+        return {slot for slot in slots if anyone_answers(self._prompts[slot[1]], slot[2])}
+
+    def _answered(self, contestant: str, responses: Sequence[Response]) -> None:
+        """Note responses of a contestant, and feed the judges every comparison that they complete."""
         with self._lock:
             self._responses.update({(r.contestant, r.prompt, r.sample): r for r in responses})
             asked = [self._prompts[r.prompt] for r in responses]
-            ready = pair(asked, self._plan.pairs, self._plan.samples, self._responses)
+            ready = pair(asked, self._pairs_of[contestant], self._plan.samples, self._responses)
             new = [c for c in ready if name_of(c) not in self._paired]
             self._paired.update(name_of(c) for c in new)
         self._feed.add(new)
@@ -218,6 +224,7 @@ class Sitting:
 
     def _mark(self, rater: Rater, writer: Writer) -> None:
         assert rater.judge is not None
+        called = rater.model != "scripted"
         for batch in self._feed.batches():
             if self._is_ending():
                 return
@@ -227,7 +234,7 @@ class Sitting:
             stored: dict[str, Verdict] = self._store.verdicts(shown)
 
             def take(verdict: Verdict, new: bool) -> None:
-                if verdict.reply is not None or (rater.model and not new):
+                if called and (verdict.reply is not None or (rater.model and not new)):
                     self._account(rater.model, verdict.reply, new)
 
             owed = [
@@ -247,7 +254,7 @@ class Sitting:
     # -------------------------------------------------------- both
 
     def _account(self, model: str | None, reply: Reply | None, new: bool) -> None:
-        """Count a call by its price; the cost is unknown as soon as one call's is."""
+        """Count a call by its price; the cost is unknown as soon as one call's is. What a script says is no call."""
         with self._lock:
             c = self._calls
             if not new:
@@ -291,3 +298,12 @@ class Sitting:
     def _verdicts_expected(self) -> int:
         shown = sum((2 if r.sees_order and r.orders == "both" else 1) * r.repeats for r in self._plan.raters)
         return len(self._plan.pairs) * len(self._plan.prompts) * self._plan.samples * shown
+
+
+def _by_contestant(plan: Plan) -> dict[str, list[tuple[str, str]]]:
+    """The pairs that each contestant is in, in the plan's order and as they are written there."""
+    found: dict[str, list[tuple[str, str]]] = {name: [] for name in plan.contestants}
+    for contest in plan.pairs:
+        for name in contest:
+            found[name].append(contest)
+    return found

@@ -52,7 +52,7 @@ def make_board_plan(
         if NULL not in names:
             names = (*names, NULL)
         plan, models = make_plan(suite, names, judges, orders, policy, None, by, limit, max_wait)
-    return replace(plan, pairs=_pairs(plan, pairs)), models
+    return replace(plan, purpose="leaderboard", pairs=_pairs(plan, pairs)), models
 
 
 def _names(suite: Suite, contestants: Sequence[str]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -26,7 +26,7 @@ class VerdictLine(BaseModel):
     preferred: Side | None = None
     strength: Strength | None = None
     probability_second: float | None = Field(None, ge=0, le=1)
-    rater: str = "recorded"
+    rater: str = Field("recorded", min_length=1)
     kind: Kind = "judge"
     sample: int = Field(0, ge=0)
     repeat: int = Field(0, ge=0)
@@ -66,6 +66,12 @@ class RecordedJudge:
     @property
     def repeats(self) -> int:
         return 1 + max(repeat for *_, repeat in self._lines)
+
+    def strangers(self, prompts: Collection[str], names: Collection[str]) -> list[str]:
+        """What its lines name that is neither one of the `prompts` nor one of the `names`, each once."""
+        unknown = ((p, prompts) for p in (slot[0] for slot in self._lines))
+        others = ((name, names) for slot in self._lines for name in slot[1:3])
+        return list(dict.fromkeys(word for word, known in (*unknown, *others) if word not in known))
 
     def judge(self, presentations: Iterable[Presentation]) -> Iterator[Verdict]:
         for p in presentations:

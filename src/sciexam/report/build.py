@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sciexam.report.caveats import caveats_of
@@ -11,7 +12,7 @@ from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.lengths import Words, control_lengths, words_of
 from sciexam.report.power_figure import curve_of, outlook_sentence
 from sciexam.report.record import Answer, Category, Figure, Item, Length, Opinion, Pair, Pairs, Power, Report
-from sciexam.report.scores import Score, clusters_of, lost_samples, scores_of, used_of, values_of
+from sciexam.report.scores import Score, distinct, lost_samples, scores_of, used_of, values_of
 from sciexam.stats import (
     Undefined,
     bounds,
@@ -36,13 +37,14 @@ def build(evidence: Evidence) -> Report:
     """The report of a evidence: every pair of contestants by every bench, Holm-corrected over all of them."""
     by_bench = {bench.name: scores_of(evidence, bench) for bench in evidence.benches}
     lengths = _lengths(evidence, by_bench)
+    tallies = {bench.name: _tally(bench) for bench in evidence.benches}
     scored = {
         (a, b, bench.name): (by_bench[bench.name][a, b], bench) for a, b in evidence.pairs for bench in evidence.benches
     }
     p_values = [_p_value(scores, evidence.seed) for scores, _ in scored.values()]
     corrected = holm(p_values)
     pairs = Pairs(
-        _pair(evidence, bench, a, b, scores, p, p_holm, lengths[a, b, bench.name])
+        _pair(evidence, bench, tallies[bench.name], a, b, scores, p, p_holm, lengths[a, b, bench.name])
         for ((a, b, _), (scores, bench)), p, p_holm in zip(scored.items(), p_values, corrected, strict=True)
     )
     return Report(
@@ -65,12 +67,24 @@ def build(evidence: Evidence) -> Report:
 # ---------------------------------------------------------------- one pair
 
 
-def _verdict_counts(evidence: Evidence, bench: Bench, a: str, b: str) -> dict[str, int]:
-    """Verdicts that were asked for on a pair, by status; one that lacked its answers counts as the answers do."""
-    counts: Counter[str] = Counter()
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """What a bench said, counted in one pass: whether with strengths, and its verdicts by pair and status."""
+
+    strengths: bool
+    counts: Mapping[frozenset[str], Counter[str]]
+
+
+def _tally(bench: Bench) -> _Tally:
+    counts: dict[frozenset[str], Counter[str]] = defaultdict(Counter)
     for _, verdict in bench.verdicts:
-        if {verdict.first, verdict.second} == {a, b}:
-            counts[verdict.status] += 1
+        counts[frozenset((verdict.first, verdict.second))][verdict.status] += 1
+    return _Tally(any(verdict.strength for _, verdict in bench.verdicts), counts)
+
+
+def _verdict_counts(evidence: Evidence, tally: _Tally, a: str, b: str) -> dict[str, int]:
+    """Verdicts that were asked for on a pair, by status; one that lacked its answers counts as the answers do."""
+    counts = Counter(tally.counts.get(frozenset((a, b)), {}))
     for prompt in evidence.prompts:
         counts.update(lost_samples(evidence, prompt, a, b))
     return {status: counts[status] for status in ("ok", "invalid", "failed")}
@@ -79,6 +93,7 @@ def _verdict_counts(evidence: Evidence, bench: Bench, a: str, b: str) -> dict[st
 def _pair(
     evidence: Evidence,
     bench: Bench,
+    tally: _Tally,
     a: str,
     b: str,
     scores: Sequence[Score],
@@ -87,7 +102,7 @@ def _pair(
     length: Length | None,
 ) -> Pair:
     used = used_of(scores)
-    values, clusters = values_of(used), clusters_of(s.prompt for s in used)
+    values, clusters = values_of(used), distinct(s.cluster for s in used)
     rate = _rate(used, "no prompt has a usable verdict")
     counts = {status: sum(s.status == status for s in scores) for status in ("invalid", "failed", "skipped")}
     within = equivalent(values, evidence.margin, clusters, 1 - LEVEL) if evidence.margin is not None and used else None
@@ -106,7 +121,7 @@ def _pair(
         losses=sum(value < 0.5 - 1e-9 for value in values),
         p_value=p,
         p_holm=p_holm,
-        preference=_preference(bench, used),
+        preference=_preference(tally, used),
         order_consistency=_consistency(bench, used),
         position_bias=_bias(bench, used),
         length=length,
@@ -117,13 +132,13 @@ def _pair(
         failed=counts["failed"],
         skipped=counts["skipped"],
         reasons=_reasons(scores),
-        verdicts=_verdict_counts(evidence, bench, a, b),
+        verdicts=_verdict_counts(evidence, tally, a, b),
         categories=tuple(_categories(evidence.by, scores)),
     )
 
 
 def _rate(used: Sequence[Score], else_why: str) -> Figure:
-    return win_rate(values_of(used), clusters_of(s.prompt for s in used), LEVEL) if used else Undefined(else_why)
+    return win_rate(values_of(used), distinct(s.cluster for s in used), LEVEL) if used else Undefined(else_why)
 
 
 def _bounds(used: Sequence[Score], missing: int) -> tuple[float, float]:
@@ -133,29 +148,29 @@ def _bounds(used: Sequence[Score], missing: int) -> tuple[float, float]:
 
 def _p_value(scores: Sequence[Score], seed: int) -> float | None:
     used = used_of(scores)
-    return sign_flip(values_of(used), clusters_of(s.prompt for s in used), seed) if used else None
+    return sign_flip(values_of(used), distinct(s.cluster for s in used), seed) if used else None
 
 
-def _preference(bench: Bench, used: Sequence[Score]) -> Figure:
+def _preference(tally: _Tally, used: Sequence[Score]) -> Figure:
     """The mean preference for b on -3 (a strongly) .. 3 (b strongly)."""
-    if not any(verdict.strength for _, verdict in bench.verdicts):
+    if not tally.strengths:
         return Undefined("the verdicts carry no strength")
     kept = [(s, [x.preference for x in s.battles if x.preference is not None]) for s in used]
     kept = [(s, strengths) for s, strengths in kept if strengths]
     if not kept:
         return Undefined("no usable verdict carries a strength")
     values = [sum(strengths) / len(strengths) for _, strengths in kept]
-    return mean(values, clusters_of(s.prompt for s, _ in kept), LEVEL, low=-3.0, high=3.0)
+    return mean(values, distinct(s.cluster for s, _ in kept), LEVEL, low=-3.0, high=3.0)
 
 
 def _consistency(bench: Bench, used: Sequence[Score]) -> Figure:
     if not bench.sees_order:
         return Undefined("not applicable: this judge scores each answer by itself and cannot see the order")
-    both = [(s.prompt, x.by_order) for s in used for x in s.battles if len(x.by_order) == 2]
+    both = [(s.cluster, x.by_order) for s in used for x in s.battles if len(x.by_order) == 2]
     if not both:
         return Undefined("no prompt was judged in both orders")
     in_ab, in_ba = [o["ab"] for _, o in both], [o["ba"] for _, o in both]
-    return order_consistency(in_ab, in_ba, clusters_of(prompt for prompt, _ in both), LEVEL)
+    return order_consistency(in_ab, in_ba, distinct(label for label, _ in both), LEVEL)
 
 
 def _bias(bench: Bench, used: Sequence[Score]) -> Figure:
@@ -166,17 +181,17 @@ def _bias(bench: Bench, used: Sequence[Score]) -> Figure:
         return Undefined("no prompt has a usable verdict")
     if balanced := [s for s in used if all(len(x.by_order) == 2 for x in s.battles)]:
         firsts = [_mean_of(x.first for x in s.battles if x.first is not None) for s in balanced]
-        return position_bias(firsts, clusters_of(s.prompt for s in balanced), LEVEL)
-    seen = [(order, s.prompt, score) for s in used for x in s.battles for order, score in x.by_order.items()]
-    a_first = [(prompt, score) for order, prompt, score in seen if order == "ab"]
-    a_second = [(prompt, score) for order, prompt, score in seen if order == "ba"]
+        return position_bias(firsts, distinct(s.cluster for s in balanced), LEVEL)
+    seen = [(order, s.cluster, score) for s in used for x in s.battles for order, score in x.by_order.items()]
+    a_first = [(label, score) for order, label, score in seen if order == "ab"]
+    a_second = [(label, score) for order, label, score in seen if order == "ba"]
     if not a_first or not a_second:
         return Undefined("every prompt was shown in the same order, so a bias cannot be told from a preference")
     return position_bias_between(
         [score for _, score in a_first],
         [score for _, score in a_second],
-        clusters_of(prompt for prompt, _ in a_first),
-        clusters_of(prompt for prompt, _ in a_second),
+        distinct(label for label, _ in a_first),
+        distinct(label for label, _ in a_second),
         LEVEL,
     )
 
@@ -202,7 +217,7 @@ def _length(words: Words, a: str, b: str, used: Sequence[Score], controlled: Fig
         a=_mean_of(other),
         b=_mean_of(own),
         difference=_mean_of(difference),
-        longer_wins=longer_wins(values_of(used), difference, clusters_of(s.prompt for s in used), LEVEL),
+        longer_wins=longer_wins(values_of(used), difference, distinct(s.cluster for s in used), LEVEL),
         controlled=controlled,
     )
 
@@ -212,17 +227,19 @@ def _power(evidence: Evidence, used: Sequence[Score]) -> Power | None:
     comparisons = len(evidence.pairs) * len(evidence.benches)
     if comparisons > MOST_OUTLOOKS:
         return None
-    values, clusters = values_of(used), clusters_of(s.prompt for s in used)
+    values, clusters = values_of(used), distinct(s.cluster for s in used)
     sentence = outlook_sentence(values, clusters, comparisons=comparisons, level=LEVEL)
     return Power(sentence, curve_of(values, clusters, comparisons=comparisons, level=LEVEL)) if sentence else None
 
 
 def _categories(by: str, scores: Sequence[Score]) -> Iterable[Category]:
-    names = sorted({value for s in scores if (value := field_of(s.prompt, by)) is not None})
-    for name in names:
-        inside = [s for s in scores if field_of(s.prompt, by) == name]
-        used = used_of(inside)
-        yield Category(name, _rate(used, "no prompt was used"), len(inside), len(used))
+    inside: dict[str, list[Score]] = defaultdict(list)
+    for s in scores:
+        if (value := field_of(s.prompt, by)) is not None:
+            inside[value].append(s)
+    for name, listed in sorted(inside.items()):
+        used = used_of(listed)
+        yield Category(name, _rate(used, "no prompt was used"), len(listed), len(used))
 
 
 def field_of(prompt: Prompt, by: str) -> str | None:

@@ -118,10 +118,12 @@ def _exhibit(report: Report, number: int, item: Item) -> Exhibit | None:
 
 
 def _benches(report: Report, item: Item) -> Iterator[Bench]:
+    said: dict[tuple[str, frozenset[str]], list[Opinion]] = {}
+    for opinion in item.opinions:
+        said.setdefault((opinion.judge, frozenset((opinion.first, opinion.second))), []).append(opinion)
     for pair in report.pairs:
-        of_pair = tuple(o for o in item.opinions if o.judge == pair.judge and {o.first, o.second} == {pair.a, pair.b})
-        if of_pair:
-            yield Bench(pair.judge, pair.a, pair.b, _outcome(of_pair), of_pair)
+        if of_pair := said.get((pair.judge, frozenset((pair.a, pair.b)))):
+            yield Bench(pair.judge, pair.a, pair.b, _outcome(of_pair), tuple(of_pair))
 
 
 def _outcome(opinions: Iterable[Opinion]) -> str:

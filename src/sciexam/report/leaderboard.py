@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.lengths import control_lengths, words_of
 from sciexam.report.record import Calls, Figure, plain
-from sciexam.report.scores import Score, clusters_of, scores_of, used_of, values_of
+from sciexam.report.scores import Score, distinct, scores_of, used_of, values_of
 from sciexam.report.tables import Table, methods_table, to_csv
 from sciexam.stats import (
     Estimate,
@@ -131,13 +132,7 @@ def build_leaderboard(evidence: Evidence, baseline: str, null: str) -> Leaderboa
     (bench,) = evidence.benches
     scores = scores_of(evidence, bench)
     board = _Board(evidence, bench, baseline, null)
-    names = sorted({value for prompt in evidence.prompts if (value := field_of(prompt, evidence.by)) is not None})
-    standings = [board.standings(None, scores)]
-    for name in names if len(names) > 1 else ():
-        inside = {
-            pair: [s for s in listed if field_of(s.prompt, evidence.by) == name] for pair, listed in scores.items()
-        }
-        standings.append(board.standings(name, inside))
+    standings = [board.standings(None, scores), *(board.standings(*one) for one in _slices(evidence, scores))]
     return Leaderboard(
         suite=evidence.suite,
         run=evidence.run,
@@ -156,6 +151,17 @@ def build_leaderboard(evidence: Evidence, baseline: str, null: str) -> Leaderboa
         calls=evidence.calls,
         caveats=(*evidence.caveats, *caveats_of(evidence, ()), *_missing(bench), *_caveats(standings[0], null)),
     )
+
+
+def _slices(evidence: Evidence, scores: By) -> Iterator[tuple[str, By]]:
+    """The scores of each category, where there are two or more."""
+    inside: dict[str, dict[tuple[str, str], list[Score]]] = defaultdict(lambda: {pair: [] for pair in scores})
+    for pair, listed in scores.items():
+        for s in listed:
+            if (name := field_of(s.prompt, evidence.by)) is not None:
+                inside[name][pair].append(s)
+    if len(inside) > 1:
+        yield from sorted(inside.items())
 
 
 class _Board:
@@ -185,15 +191,15 @@ class _Board:
         )
 
     def _ratings(self, used: By) -> Ratings | Undefined:
-        rows = [(a, b, 1 - value, s.prompt) for (a, b), listed in used.items() for s, value in _valued(listed)]
+        rows = [(a, b, 1 - value, s.cluster) for (a, b), listed in used.items() for s, value in _valued(listed)]
         if not rows:
             return Undefined("no prompt has a usable verdict")
-        first, second, values, prompts = zip(*rows, strict=True)
+        first, second, values, clusters = zip(*rows, strict=True)
         return bradley_terry(
             first,
             second,
             values,
-            clusters_of(prompts),
+            distinct(clusters),
             baseline=self._baseline,
             level=LEVEL,
             seed=self._evidence.seed,
@@ -232,11 +238,11 @@ class _Board:
     def _consistency(self, used: Sequence[Score]) -> Figure:
         if not self._bench.sees_order:
             return Undefined("this judge scores each answer by itself and cannot see the order")
-        both = [(s.prompt, x.by_order) for s in used for x in s.battles if len(x.by_order) == 2]
+        both = [(s.cluster, x.by_order) for s in used for x in s.battles if len(x.by_order) == 2]
         if not both:
             return Undefined("no prompt was judged in both orders")
         in_ab, in_ba = [o["ab"] for _, o in both], [o["ba"] for _, o in both]
-        return order_consistency(in_ab, in_ba, clusters_of(prompt for prompt, _ in both), LEVEL)
+        return order_consistency(in_ab, in_ba, distinct(label for label, _ in both), LEVEL)
 
 
 def _failed(evidence: Evidence, bench: Bench) -> int:
@@ -258,7 +264,7 @@ def _valued(used: Sequence[Score]) -> Iterator[tuple[Score, float]]:
 def _rate(used: Sequence[Score]) -> Figure:
     if not used:
         return Undefined("no prompt has a usable verdict against the baseline")
-    return win_rate(values_of(used), clusters_of(s.prompt for s in used), LEVEL)
+    return win_rate(values_of(used), distinct(s.cluster for s in used), LEVEL)
 
 
 def _not_judged(name: str) -> Row:
@@ -277,7 +283,7 @@ def _caveats(whole: Standings, null: str) -> Iterator[str]:
         if row.contestant != null:
             continue
         if isinstance(row.win_rate, Undefined):
-            yield f"The null contestant was {row.win_rate.why}; nothing shows whether empty words could win here."
+            yield f"The null contestant has no win rate, so nothing shows whether empty words win: {row.win_rate.why}."
         elif row.win_rate.low > HARMLESS:
             yield (
                 f"One constant text for every prompt scores {row.win_rate} against the baseline, surely above "
@@ -338,8 +344,8 @@ def _short(figure: Figure) -> str:
 
 def _reading(board: Leaderboard, whole: Standings) -> Iterator[str]:
     yield (
-        f"Ranks that are possible at {100 * board.level:g} %. Rating: {board.baseline} stands at 1000, and 400 points more "
-        f"are ten wins for one loss. Win rates are against {board.baseline}, ties half."
+        f"Ranks that are possible at {100 * board.level:g} %. Rating: {board.baseline} stands at 1000, and 400 "
+        f"points more are ten wins for one loss. Win rates are against {board.baseline}, ties half."
     )
     reasons: dict[str, list[str]] = {}
     for row in whole.rows:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sciexam.report.evidence import Evidence
-from sciexam.report.scores import Score, clusters_of
+from sciexam.report.scores import Score, distinct
 from sciexam.stats import LengthControl, length_controlled
-from sciexam.types import Prompt
 
 Words = Mapping[tuple[str, str], float]
 
@@ -27,7 +26,7 @@ def control_lengths(used: Mapping[tuple[str, str], Sequence[Score]], words: Word
     own: list[float] = []
     other: list[float] = []
     pairs: list[tuple[str, str]] = []
-    prompts: list[Prompt] = []
+    clusters: list[str] = []
     for (a, b), listed in used.items():
         for s in listed:
             if s.score is not None:
@@ -35,6 +34,5 @@ def control_lengths(used: Mapping[tuple[str, str], Sequence[Score]], words: Word
                 own.append(words[b, s.prompt.id])
                 other.append(words[a, s.prompt.id])
                 pairs.append((a, b))
-                prompts.append(s.prompt)
-    clusters = clusters_of(prompts)
-    return length_controlled(values, own, other, pairs, clusters, level=level)
+                clusters.append(s.cluster)
+    return length_controlled(values, own, other, pairs, distinct(clusters), level=level)

@@ -19,6 +19,7 @@ class Score:
     """
 
     prompt: Prompt
+    cluster: str
     score: float | None
     battles: tuple[Battle, ...]
     status: Status = "ok"
@@ -35,8 +36,9 @@ def scores_of(evidence: Evidence, bench: Bench) -> dict[tuple[str, str], list[Sc
     battles: dict[tuple[str, str, str], list[Battle]] = defaultdict(list)
     for battle in bench.battles:
         battles[battle.a, battle.b, battle.prompt].append(battle)
+    asked = [(prompt, cluster(prompt)) for prompt in evidence.prompts]
     return {
-        (a, b): [_score(evidence, prompt, a, b, battles.get((a, b, prompt.id), [])) for prompt in evidence.prompts]
+        (a, b): [_score(evidence, prompt, label, a, b, battles.get((a, b, prompt.id), [])) for prompt, label in asked]
         for a, b in evidence.pairs
     }
 
@@ -51,22 +53,22 @@ def values_of(used: Iterable[Score]) -> list[float]:
     return [s.score for s in used if s.score is not None]
 
 
-def clusters_of(prompts: Iterable[Prompt]) -> list[str] | None:
-    """The clusters of the prompts; None where every prompt is its own."""
-    clusters = [cluster(prompt) for prompt in prompts]
-    return clusters if len(set(clusters)) < len(clusters) else None
+def distinct(clusters: Iterable[str]) -> list[str] | None:
+    """The clusters as statistics take them: None where every value is its own."""
+    listed = list(clusters)
+    return listed if len(set(listed)) < len(listed) else None
 
 
-def _score(evidence: Evidence, prompt: Prompt, a: str, b: str, battles: Sequence[Battle]) -> Score:
+def _score(evidence: Evidence, prompt: Prompt, label: str, a: str, b: str, battles: Sequence[Battle]) -> Score:
     usable = tuple(battle for battle in battles if battle.score is not None)
     if not usable:
         status, failure = _why_none(evidence, prompt, a, b, battles)
-        return Score(prompt, None, (), status, failure)
+        return Score(prompt, label, None, (), status, failure)
     total = sum(1 - (battle.score or 0.0) for battle in usable)
     void = sum(battle.status in ("invalid", "failed") for battle in battles)
     missing = void + sum(lost_samples(evidence, prompt, a, b).values())
     whole = len(usable) + missing
-    return Score(prompt, total / len(usable), usable, low=total / whole, high=(total + missing) / whole)
+    return Score(prompt, label, total / len(usable), usable, low=total / whole, high=(total + missing) / whole)
 
 
 def lost_samples(evidence: Evidence, prompt: Prompt, a: str, b: str) -> Counter[str]:

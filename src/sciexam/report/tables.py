@@ -70,14 +70,13 @@ def _grid(table: Table, console: Console) -> tuple[Grid, int]:
     """The table for a terminal, and the columns that it takes at least."""
     from rich import box
     from rich.table import Table as Grid
-    from rich.text import Text
 
     grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     shown = [[_estimate(cell, console) or text_for(console, cell) for cell in row] for row in table.rows]
     width = 0
     for name, column in zip(table.head, zip(*shown, strict=True), strict=True):
-        least = min(LONGEST, max(len(part) for cell in (Text(name), *column) for part in _unbroken(cell)))
-        grid.add_column(Text(name), overflow="fold", min_width=least)
+        least = min(LONGEST, max(len(part) for cell in (text_for(console, name), *column) for part in _unbroken(cell)))
+        grid.add_column(text_for(console, name), overflow="fold", min_width=least)
         width += least + 1
     for row in shown:
         grid.add_row(*row)

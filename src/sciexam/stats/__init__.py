@@ -26,6 +26,7 @@ from sciexam.stats.resampled_ratings import bootstrap_ratings
 from sciexam.stats.rewards import Distribution, RewardComparison, compare_rewards, distribution
 from sciexam.stats.rogan_gladen import RoganGladen, rogan_gladen
 from sciexam.stats.sequential import BettingSequence, ConfidenceSequence, Decision, confidence_sequence, decide
+from sciexam.stats.skewed_mean import skewed_mean
 from sciexam.stats.variance import VarianceComponents, variance_components
 from sciexam.stats.win_rate import bounds, win_rate
 
@@ -100,6 +101,7 @@ __all__ = [
     "sd_ratio",
     "self_preference",
     "sign_flip",
+    "skewed_mean",
     "spearman",
     "variance_components",
     "win_rate",

@@ -131,11 +131,9 @@ def _refusal(scores: Floats, d: Floats, clusters: NDArray[np.intp]) -> Undefined
         return Undefined("no prompt has a score")
     if units == 1:
         return Undefined("all prompts are in one group" if n > 1 else "only one prompt has a score", 1)
-    for side, longer in (("first", np.count_nonzero(d > 0)), ("second", np.count_nonzero(d < 0))):
-        if longer < SIDE * n:
-            share = f"only {longer} of {n} prompts, under {100 * SIDE:g} %"
-            why = f"the {side} contestant's answer is the longer one on {share}"
-            return Undefined(f"{why}: what length does cannot be told from what the contestant does", units)
+    if min(np.count_nonzero(d > 0), np.count_nonzero(d < 0)) < SIDE * n:
+        few = f"its answers are the longer ones, or the shorter ones, on less than {100 * SIDE:g} % of the prompts"
+        return Undefined(f"{few}, so what length does cannot be told from what the contestant does", units)
     if scores.min() == scores.max() and scores[0] in (0.0, 1.0):
         return Undefined(f"all {n} prompts were {'won' if scores[0] else 'lost'}: no fit has finite odds", units)
     return None

@@ -39,6 +39,15 @@ class Field:
     def battles(self, i: int) -> int:
         return round(float(self.everything.met[i].sum()))
 
+    def linked(self) -> list[Codes]:
+        """The sets of contestants whom battles link, directly or through others, ascending."""
+        links = reaches(self.everything.met)
+        return [np.flatnonzero(row) for i, row in enumerate(links) if row.argmax() == i]
+
+    def seen(self, i: int) -> tuple[int, int]:
+        """The best and the worst rank of contestant i if all that the battles say were certain."""
+        return 1 + int(self.above[i].sum()), len(self.above) - int(self.above[:, i].sum())
+
     def side(self, i: int) -> str:
         """Where contestant i stands to the rated ones: one of SIDES."""
         if i in self.core:
@@ -90,7 +99,7 @@ def field_of(
     core = _core(everything, reach, baseline)
     inner = everything.among(core)
     anchor = inner.names.index(baseline) if baseline is not None and baseline in inner.names else None
-    return Field(everything, reach, reach.T & ~reach, core, inner, anchor, _fitted(inner))
+    return Field(everything, reach, reach.T & ~reach, core, inner, anchor, _fitted(inner, everything))
 
 
 def _core(everything: Tournament, reach: Bools, baseline: Name | None) -> Codes:
@@ -108,9 +117,19 @@ def _core(everything: Tournament, reach: Bools, baseline: Name | None) -> Codes:
     return max(sets, key=lambda members: (len(members), battles[members].sum()), default=np.empty(0, dtype=np.intp))
 
 
-def _fitted(inner: Tournament) -> Fit | Undefined:
+def _one_way(everything: Tournament) -> str:
+    """Why nobody has a finite strength where nobody got back a point, directly or through others."""
+    match len(everything.names):
+        case 0:
+            return "there are no battles"
+        case 2:
+            return "one of the two won every battle, so no rating has a limit"
+    return "no contestant that scored against another ever lost a point to it, directly or through others"
+
+
+def _fitted(inner: Tournament, everything: Tournament) -> Fit | Undefined:
     if len(inner.names) < 2:
-        return Undefined("no two contestants scored against each other, directly or through others")
+        return Undefined(_one_way(everything))
     if unbounded_ties(inner.scored, inner.tied):
         if (inner.tied > inner.met - TINY).all():
             return Undefined("every battle is a tie: nothing tells how strong the contestants are")

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sciexam.stats.clusters import Floats
-from sciexam.stats.davidson import Fit, Sandwich, sandwich
+from sciexam.stats.davidson import Fit, Sandwich, regularised, sandwich
 from sciexam.stats.estimate import Estimate, Undefined
 from sciexam.stats.ranks import Ranks, rank_ranges
 from sciexam.stats.rateable import SIDES, Field, Ties, field_of
-from sciexam.stats.tournament import TINY, Bools, Intransitivity, Labels, Name, intransitivity
+from sciexam.stats.tournament import TINY, Bools, Codes, Intransitivity, Labels, Name, intransitivity
 
 ANCHOR = 1000.0  # points of the baseline, or of the mean contestant
 POINTS = 400 / log(10)  # points of one unit of log strength: 400 points are odds of 10 to 1
@@ -30,9 +30,10 @@ class Standing:
     """One contestant's place.
 
     `rating` is in points: 400 more are ten times the odds to win, and the anchor has 1000. `strength` is the same as a
-    log strength, the anchor at 0; None where the rating has no finite estimate. `rank` is the place by strength, None
-    where the battles do not tell it; `rank_low` to `rank_high` are the possible ones. `tie_group` counts from 1, the
-    best; None without a rating. `battles` counts the rows it took part in.
+    log strength, the anchor at 0; None where the rating has no finite estimate. `rank` is the place as the battles have
+    it: by strength, without one by who scored against whom; None where they do not tell it. `rank_low` to `rank_high`
+    are the ranks that are possible, with a rating or without. `tie_group` counts from 1, the best; None without a
+    rating. `battles` counts the rows it took part in.
     """
 
     name: Name
@@ -129,8 +130,11 @@ def bradley_terry(
     Who won all its battles, or lost all, has no finite rating, and is left out of the fit, with who is not linked to
     the others: the rated are the largest set in which everybody scored against everybody else, directly or through
     others; the one with the baseline, unless the baseline is alone in its set (then `anchor` is None: the mean is).
-    The others have a rating that says why not, and the ranks that are possible for them. Nobody is rated where ties
-    tell nothing of who is stronger, or where the odds of two who met are beyond 1e13.
+    The others have a rating that says why not. Nobody is rated where ties tell nothing of who is stronger, or where the
+    odds of two who met are beyond 1e13.
+    A run of wins may be chance, so the ranks possible for those without a rating are tested like all others: wherever
+    somebody linked by battles has none, the rank ranges of all linked are those of a fit that pseudo clusters keep
+    finite (`sciexam.stats.davidson.regularised`). Battles tell nothing of the order of two whom none links.
 
     Raises ValueError for lengths that differ, scores outside [0, 1] or NaN, missing cluster labels, a contestant that
     meets itself or is no string or integer, a baseline without battles, an unknown `ties`, a level outside (0, 1), and
@@ -144,7 +148,7 @@ def bradley_terry(
     circles = intransitivity(field.everything, level)
     inner, anchor, fitted = field.inner, field.anchor, field.fitted
     if isinstance(fitted, Undefined):
-        return _nobody(field, fitted, circles, level)
+        return _nobody(field, fitted, circles, level, _possible(field, None, level, seed, draws))
 
     robust = sandwich(inner, fitted.strengths, fitted.log_ties)
     # One cluster has no spread; two of very different size would have hardly any degree of freedom.
@@ -154,13 +158,14 @@ def bradley_terry(
     units = "battles" if clusters is None else "prompts"
     method = f"Bradley-Terry{MODELS[ties]}, jackknife sandwich over {units}, t interval"
     ratings = _points(strengths, covariance, robust.clusters, freedom, anchor, level, method)
+    possible = _possible(field, ranks, level, seed, draws)
     rated = [
-        _rated(field, at, rating, float(strengths[at]), int((strengths > strengths[at] + TINY).sum()), ranks)
+        _rated(field, at, rating, float(strengths[at]), int((strengths > strengths[at] + TINY).sum()), ranks, possible)
         for at, rating in enumerate(ratings)
     ]
     outside = np.setdiff1d(np.arange(len(field.everything.names)), field.core)
     return Ratings(
-        standings=_sorted(field, rated + [_unrated(field, i) for i in outside.tolist()]),
+        standings=_sorted(field, rated + [_unrated(field, i, possible) for i in outside.tolist()]),
         anchor=None if anchor is None else inner.names[anchor],
         ties=_nu(fitted, robust, float(freedom[-1]), ties, level, method),
         intransitivity=circles,
@@ -174,11 +179,30 @@ def bradley_terry(
     )
 
 
-def _nobody(field: Field, why: Undefined, circles: Intransitivity, level: float) -> Ratings:
+def _nobody(field: Field, why: Undefined, circles: Intransitivity, level: float, possible: Codes) -> Ratings:
     """The board where nobody can be rated."""
-    standings = _sorted(field, [_unrated(field, i) for i in range(len(field.everything.names))])
+    standings = _sorted(field, [_unrated(field, i, possible) for i in range(len(field.everything.names))])
     nothing = np.empty((0, 0))
     return Ratings(standings, None, why, circles, (), nothing, np.empty(0), nothing > 0, 0, level, f"none: {why.why}")
+
+
+def _possible(field: Field, rated: Ranks | None, level: float, seed: int, draws: int) -> Codes:
+    """The best and the worst rank possible for each of all contestants, shape (2, k); `rated`: the ranks in the core.
+
+    With pseudo clusters the normal distribution does for the t, as in `sciexam.stats.mean.bounded_interval`.
+    """
+    k = len(field.everything.names)
+    better, worse = np.zeros((2, k), dtype=np.intp)
+    for members in field.linked():
+        if rated is not None and np.array_equal(members, field.core):
+            better[members], worse[members] = rated.better, rated.worse
+            continue
+        fitted, robust = regularised(field.everything.among(members))
+        if fitted.finite:
+            certain = np.full(len(members), np.inf)
+            ranks = rank_ranges(fitted.strengths, robust.covariance[:-1, :-1], certain, level, seed, draws)
+            better[members], worse[members] = ranks.better, ranks.worse
+    return np.stack([1 + better, k - worse])
 
 
 def _anchored(fitted: Fit, robust: Sandwich, anchor: int | None) -> tuple[Floats, Floats]:
@@ -221,7 +245,7 @@ def _interval(value: float, variance: float, freedom: float, n: int, level: floa
     if freedom <= 0:
         return Undefined("all battles of a contestant are of one prompt, and an interval needs two", n)
     if variance < SPREADLESS**2:
-        return Undefined("all prompts give the same result: no spread to judge by", n)
+        return Undefined("leaving out any one prompt changes nothing: no spread to judge by", n)
     half = -float(stdtrit(freedom, (1 - level) / 2)) * sqrt(variance)
     return Estimate(value, value - half, value + half, level, n, how)
 
@@ -233,32 +257,35 @@ def _scaled(figure: Figure, scale: Callable[[float], float]) -> Figure:
     return replace(figure, value=scale(figure.value), low=scale(figure.low), high=scale(figure.high))
 
 
-def _rated(field: Field, at: int, rating: Figure, strength: float, stronger: int, ranks: Ranks) -> Standing:
-    i, above = int(field.core[at]), field.above
-    first, last = 1 + int(above[i].sum()), len(above) - int(above[:, i].sum())
+def _rated(
+    field: Field, at: int, rating: Figure, strength: float, stronger: int, ranks: Ranks, possible: Codes
+) -> Standing:
+    i = int(field.core[at])
+    rank, (low, high) = field.seen(i)[0] + stronger, possible[:, i].tolist()
     return Standing(
         name=field.inner.names[at],
         rating=rating,
         strength=strength,
-        rank=first + stronger,
-        rank_low=first + int(ranks.better[at]),
-        rank_high=last - int(ranks.worse[at]),
+        rank=rank,
+        rank_low=min(low, rank),  # the fit with pseudo clusters may order two the other way round
+        rank_high=max(high, rank),
         tie_group=int(ranks.group[at]),
         battles=field.battles(i),
     )
 
 
-def _unrated(field: Field, i: int) -> Standing:
-    above, everything = field.above, field.everything
-    low, high = 1 + int(above[i].sum()), len(above) - int(above[:, i].sum())
+def _unrated(field: Field, i: int, possible: Codes) -> Standing:
+    everything = field.everything
+    (first, last), (low, high) = field.seen(i), possible[:, i].tolist()
+    rank = first if first == last else None
     prompts = everything.cluster[(everything.first == i) | (everything.second == i)]
     return Standing(
         name=everything.names[i],
         rating=Undefined(field.why_not(i), len(np.unique(prompts))),
         strength=None,
-        rank=low if low == high else None,
-        rank_low=low,
-        rank_high=high,
+        rank=rank,
+        rank_low=low if rank is None else min(low, rank),
+        rank_high=high if rank is None else max(high, rank),
         tie_group=None,
         battles=field.battles(i),
     )
@@ -268,9 +295,8 @@ def _sorted(field: Field, standings: list[Standing]) -> tuple[Standing, ...]:
     """The best first; last, whom nothing orders against the others."""
     place = {name: i for i, name in enumerate(field.everything.names)}
 
-    def key(standing: Standing) -> tuple[int, float, int, int, int]:
+    def key(standing: Standing) -> tuple[int, float, tuple[int, int], int]:
         i = place[standing.name]
-        side = SIDES.index(field.side(i))
-        return side, -(standing.strength or 0.0), standing.rank_low, standing.rank_high, i
+        return SIDES.index(field.side(i)), -(standing.strength or 0.0), field.seen(i), i
 
     return tuple(sorted(standings, key=key))

@@ -87,9 +87,7 @@ def fold(a: Labels, b: Labels, scores: ArrayLike, clusters: Iterable[Hashable] |
     pair = first * (2 * k - first - 1) // 2 + second - first - 1
     pairs = k * (k - 1) // 2
     score = np.where(one < other, score, 1 - score)
-    cell, battles, (points, ties) = _summed(
-        cluster * pairs + pair, pairs * n_clusters, score, 1 - np.abs(2 * score - 1)
-    )
+    cell, battles, (points, ties) = summed(cluster * pairs + pair, pairs * n_clusters, score, 1 - np.abs(2 * score - 1))
     number, met = np.divmod(cell, max(pairs, 1))
     of_pairs = (_square(np.bincount(met, part, pairs).astype(np.float64), k) for part in (battles, points, ties))
     all_battles, all_points, all_ties = of_pairs
@@ -115,7 +113,7 @@ def _square(of_pairs: Floats, k: int) -> Floats:
     return square
 
 
-def _summed(keys: Codes, space: int, *values: Floats) -> tuple[Codes, Floats, list[Floats]]:
+def summed(keys: Codes, space: int, *values: Floats) -> tuple[Codes, Floats, list[Floats]]:
     """The keys that occur, ascending, with their number of rows and the sums of `values` over these."""
     if space <= 2 * len(keys):
         counts = np.bincount(keys, minlength=space)

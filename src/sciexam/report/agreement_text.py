@@ -1,0 +1,132 @@
+"""Agreement as tables: what the console and Markdown print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from sciexam.report.agreement import Agreed, Agreement, Majority
+from sciexam.report.record import Figure
+from sciexam.report.tables import Table, methods_table
+from sciexam.stats import Estimate, Undefined
+
+SCALES = {"preference": "the preference with its strength", "side": "the sides in their order (a, tie, b)"}
+
+
+def tables_of(found: Agreement) -> Iterator[Table]:
+    """What the console and Markdown print."""
+    head = ("raters", "items", "percent", "kappa", "AC1", "alpha", "alpha (ordinal)")
+    whole = [agreed for agreed in found.groups if agreed.category is None]
+    if whole:
+        yield Table("All together", head, [(_who(one), *_row(one)) for one in whole], tuple(_why(whole)))
+    pairs = [agreed for agreed in found.pairs if agreed.category is None]
+    if pairs:
+        yield Table("Every two raters", head, [(_who(one), *_row(one)) for one in pairs], tuple(_why(pairs)))
+    sliced = [one for one in found.groups if one.category is not None]
+    if sliced:
+        rows = [(one.category or "", one.group, *_row(one)) for one in sliced]
+        yield Table(f"By {found.by}", (found.by, *head), rows, tuple(_why(sliced)))
+    yield _majority_table([one for one in found.majority if one.items])
+    yield _raters_table(found)
+    yield methods_table(_figures(found), found.level)
+
+
+def _majority_table(shown: Sequence[Majority]) -> Table:
+    rows = [
+        (
+            f"{one.b} against {one.a}",
+            f"{one.group} ({one.raters})",
+            str(one.items),
+            str(one.split),
+            _short(one.win_rate),
+            _short(one.preference),
+            _short(one.rate),
+        )
+        for one in shown
+    ]
+    notes = ["No majority counts half. The mean preference lies between -3 and 3, towards the first named."]
+    for one in shown:
+        if 0 < one.scaled < one.raters:
+            who = f"{one.scaled} of {one.raters} {one.group}"
+            notes.append(
+                f"The mean preference of {one.b} against {one.a} is that of {who}, who gave strengths."
+            )
+    named = {
+        "win rate": [one.win_rate for one in shown],
+        "mean preference": [one.preference for one in shown],
+        "agreement rate": [one.rate for one in shown],
+    }
+    head = ("contestants", "by", "items", "no majority", *named)
+    return Table("Majority vote", head, rows, (*notes, *_reasons(named)))
+
+
+def _reasons(named: Mapping[str, Sequence[Figure]]) -> Iterator[str]:
+    """Each reason for a missing figure once, with the columns in which it is missing."""
+    found: dict[str, list[str]] = {}
+    for column, figures in named.items():
+        for why in dict.fromkeys(figure.why for figure in figures if isinstance(figure, Undefined)):
+            found.setdefault(why, []).append(column)
+    for why, columns in found.items():
+        yield f"n/a for {', '.join(columns)}: {why}."
+
+
+def _raters_table(found: Agreement) -> Table:
+    raters = [
+        (row.rater, row.kind, str(row.items), _short(row.alpha_if_removed), _share(row.reliability))
+        for row in found.raters
+    ]
+    return Table(
+        "Raters",
+        ("rater", "kind", "items", "alpha of the others", "reliability"),
+        raters,
+        (
+            "Reliability: the share of items on which the rater would name the true side, by Dawid and Skene's model.",
+            *_reasons({"alpha of the others": [row.alpha_if_removed for row in found.raters]}),
+        ),
+    )
+
+
+def _figures(found: Agreement) -> Iterator[Figure]:
+    for one in (*found.groups, *found.pairs):
+        yield from (one.percent, one.kappa, one.ac1, one.alpha, one.alpha_ordinal)
+    for majority in found.majority:
+        yield from (majority.win_rate, majority.preference, majority.rate)
+    yield from (row.alpha_if_removed for row in found.raters)
+
+
+def _who(agreed: Agreed) -> str:
+    return " and ".join(agreed.raters) if len(agreed.raters) == 2 else f"{agreed.group} ({len(agreed.raters)})"
+
+
+def _row(agreed: Agreed) -> tuple[str, ...]:
+    figures = (agreed.percent, agreed.kappa, agreed.ac1, agreed.alpha, agreed.alpha_ordinal)
+    return (str(agreed.items), *map(_short, figures))
+
+
+def _short(figure: Figure) -> str:
+    return str(figure) if isinstance(figure, Estimate) else "n/a"
+
+
+def _share(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.2f}"
+
+
+def _why(rows: Sequence[Agreed]) -> Iterator[str]:
+    """What the figures are of, and each reason for a missing one once."""
+    by_scale: dict[str, list[str]] = {}
+    for one in rows:
+        listed = by_scale.setdefault(SCALES[one.scale], [])
+        if _who(one) not in listed:
+            listed.append(_who(one))
+    of = [
+        f"of {scale}" + (f" for {', '.join(names)}" if len(by_scale) > 1 else "") for scale, names in by_scale.items()
+    ]
+    yield f"Ordinal: {'; '.join(of)}. The others are of the side: a, tie or b."
+    yield from _reasons(
+        {
+            "percent": [one.percent for one in rows],
+            "kappa": [one.kappa for one in rows],
+            "AC1": [one.ac1 for one in rows],
+            "alpha": [one.alpha for one in rows],
+            "ordinal alpha": [one.alpha_ordinal for one in rows],
+        }
+    )

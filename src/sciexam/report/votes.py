@@ -1,0 +1,81 @@
+"""What each rater said of each comparison, in the contestants' order: what agreement is counted from."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sciexam.battles import ROUNDING, Battle
+from sciexam.report.evidence import Bench
+from sciexam.types import Kind
+
+ItemKey = tuple[str, str, str, int]  # a, b, prompt, sample
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """What one rater said of each comparison: b's `scores` in [0, 1], and `preferences` towards b on -3 .. 3.
+
+    `preferences` is empty where a winner is without a strength; `bare` counts such winners of a rater who gave others
+    one.
+    """
+
+    rater: str
+    kind: Kind
+    scores: Mapping[ItemKey, float]
+    preferences: Mapping[ItemKey, float]
+    bare: int = 0
+
+    @property
+    def sides(self) -> dict[ItemKey, float]:
+        """-1 for a, 0 for a tie, 1 for b."""
+        return {item: _side(score) for item, score in self.scores.items()}
+
+
+def votes_of(benches: Sequence[Bench]) -> list[Votes]:
+    """One rater after the other, annotators first.
+
+    An annotator of one name is one person, on however many benches; a judge is told apart by its bench.
+    """
+    humans: dict[str, dict[ItemKey, Battle]] = {}
+    judges: dict[str, dict[ItemKey, Battle]] = {}
+    for bench in benches:
+        kinds: dict[str, Kind] = {verdict.rater: verdict.kind for _, verdict in bench.verdicts}
+        alone = len(bench.raters) == 1
+        for battle in bench.battles:
+            if battle.score is None:
+                continue
+            if kinds[battle.rater] == "human":
+                mine = humans.setdefault(battle.rater, {})
+            else:
+                mine = judges.setdefault(bench.name if alone else f"{bench.name}: {battle.rater}", {})
+            mine.setdefault((battle.a, battle.b, battle.prompt, battle.sample), battle)
+    found = [_vote(rater, "human", mine) for rater, mine in humans.items()]
+    return found + [_vote(rater, "judge", mine) for rater, mine in judges.items()]
+
+
+def _vote(rater: str, kind: Kind, battles: Mapping[ItemKey, Battle]) -> Votes:
+    scores = {item: 1 - battle.score for item, battle in battles.items() if battle.score is not None}
+    given = {item: battle.preference for item, battle in battles.items() if battle.preference is not None}
+    decided = [item for item, score in scores.items() if _side(score)]
+    bare = [item for item in decided if item not in given]
+    if bare or not decided:  # a tie is a 0 on any scale, and says nothing of there being one
+        return Votes(rater, kind, scores, {}, len(bare) if len(bare) < len(decided) else 0)
+    return Votes(rater, kind, scores, given)
+
+
+def _side(score: float) -> float:
+    return 0.0 if abs(score - 0.5) < ROUNDING else math.copysign(1.0, score - 0.5)
+
+
+def matrix(votes: Sequence[Mapping[ItemKey, float]], items: Sequence[ItemKey]) -> list[list[float]]:
+    """One row a rater, one column an item; NaN where the rater did not judge it."""
+    return [[mine.get(item, math.nan) for item in items] for mine in votes]
+
+
+def shared(raters: Sequence[Votes]) -> list[ItemKey]:
+    """The items that two or more of the raters judged, in a fixed order."""
+    counts = Counter(item for rater in raters for item in rater.scores)
+    return sorted(item for item, count in counts.items() if count > 1)
