@@ -530,3 +530,19 @@ def test_the_figure_is_sound_xml_that_loads_nothing_and_says_its_numbers() -> No
     assert all(0 <= x <= 460 and 0 <= y <= 200 for x, y in points)
     (circle,) = tree.iter("circle")
     assert (float(circle.attrib["cx"]), float(circle.attrib["cy"])) in points
+
+
+def test_a_verdict_that_could_not_be_used_is_paid_for_all_the_same(sciexam: Cli, tmp_path: Path) -> None:
+    """`compare` asks for it again only with --retry-invalid, so the plan does not count it as still to pay."""
+    with Endpoint("judge-garbage") as endpoint:
+        judge = {"backend": "openai", "model": "m", "base_url": endpoint.url, "api_key_env": None}
+        models = {
+            name: {"responses": answers(tmp_path, name, [f"{name} {i}" for i in range(6)])} for name in ("base", "sft")
+        }
+        exam = str(write_suite(tmp_path, 6, models, judges={"gpt": judge}))
+        assert sciexam("compare", "-s", exam, cwd=tmp_path).returncode == 3
+        asked = endpoint.requests
+        done = sciexam("plan", "-s", exam, "--size", "6", "--orders", "both", "--json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        (row,) = (row for row in json.loads(done.stdout)["designs"] if row["prompts"] == 6 and row["orders"] == "both")
+        assert row["cost"]["stored"] == asked

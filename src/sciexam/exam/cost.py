@@ -8,7 +8,7 @@ from typing import Literal
 
 from sciexam.battles import present
 from sciexam.exam.grounds import Marker
-from sciexam.exam.pilot import Pilot
+from sciexam.exam.pilot import PAID, Marker, Pilot
 from sciexam.exam.recordings import is_recorded, recording_of
 from sciexam.judges import JUDGE_GENERATION
 from sciexam.judges.rendering import JudgeTemplate
@@ -84,8 +84,8 @@ def _contestant(suite: Suite, name: str, pilot: Pilot | None, known: Sequence[fl
         answer = sum(known) / len(known) if known else limit
         how = f"answers of {'the length of those at hand' if known else f'{limit:,} tokens, their limit'}"
         measured = asked / CHARACTERS, answer, f"an estimate: {CHARACTERS} characters a token, {how}"
-    usable = sum(reply.status == "ok" for reply in replies)
-    return Party(_rate(suite, name, "answers", model, measured), stored=dict.fromkeys(("both", "one", "own"), usable))
+    paid = sum(reply.status in PAID for reply in replies)
+    return Party(_rate(suite, name, "answers", model, measured), stored=dict.fromkeys(("both", "one", "own"), paid))
 
 
 def _judge(suite: Suite, marker: Marker, pilot: Pilot | None, pairs: int, known: Sequence[float]) -> Party:

@@ -22,6 +22,7 @@ FEW_SHARED = 10  # prompts judged by people and judge below which no correlation
 
 Named = tuple[str, str, str, int]  # a, b, the prompt's id, the sample: see battles.name_of
 Row = tuple[float, str, str, int, str, str]  # score of a, prompt, order, sample, rater, cluster
+PAID = ("ok", "invalid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,14 @@ class Pilot:
         return here or self.comparisons.get((second, first, prompt, sample))
 
     def stored(self, name: str) -> dict[Orders, int]:
-        """Verdicts that would be reused: all of them in both orders, one of each comparison's orders in one."""
+        """Verdicts that are not asked for again: all of them in both orders, one of each comparison's orders in one.
+
+        An unusable one is paid for too, and is asked for again only by `--retry-invalid`.
+        """
         bench = self.benches.get(name)
-        usable = [] if bench is None else [shown for shown, verdict in bench.verdicts if verdict.status == "ok"]
-        each = {(p.prompt.id, p.sample, p.repeat, frozenset((p.first_by, p.second_by))) for p in usable}
-        return {"both": len(usable), "one": len(each), "own": len(usable)}
+        paid = [] if bench is None else [shown for shown, verdict in bench.verdicts if verdict.status in PAID]
+        each = {(p.prompt.id, p.sample, p.repeat, frozenset((p.first_by, p.second_by))) for p in paid}
+        return {"both": len(paid), "one": len(each), "own": len(paid)}
 
     def correlation(self, judge: str, people: str) -> float | Undefined:
         """Pearson's correlation of the judge's prompt scores with the people's, over prompts, within pairs.
