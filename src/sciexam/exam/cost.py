@@ -8,7 +8,7 @@ from typing import Literal
 
 from sciexam.battles import present
 from sciexam.exam.grounds import Marker
-from sciexam.exam.pilot import PAID, Marker, Pilot
+from sciexam.exam.pilot import PAID, Pilot
 from sciexam.exam.recordings import is_recorded, recording_of
 from sciexam.judges import JUDGE_GENERATION
 from sciexam.judges.rendering import JudgeTemplate
