@@ -113,8 +113,9 @@ class Asking(Generic[Asked]):
 
     def _note_silence(self, owed: Sequence[Asked]) -> None:
         """What was passed over in silence is a failed fact, so that it is counted, and asked again another time."""
-        for one in owed:
-            if one.key in self._pulled - self._settled:
+        silent = self._pulled - self._settled
+        for one in owed if silent else ():
+            if one.key in silent:
                 fact = _silence(one, self._name)
                 self._writer.put(fact)
                 self._settle(fact, True)

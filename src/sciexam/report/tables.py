@@ -67,20 +67,27 @@ def print_tables(tables: Iterable[Table], console: Console) -> None:
 
 
 def _grid(table: Table, console: Console) -> tuple[Grid, int]:
-    """The table for a terminal, and the columns that it takes at least."""
+    """The table for a terminal, and the columns that it takes at least. Rich itself would cut what has no room."""
     from rich import box
     from rich.table import Table as Grid
 
-    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     shown = [[_estimate(cell, console) or text_for(console, cell) for cell in row] for row in table.rows]
-    width = 0
-    for name, column in zip(table.head, zip(*shown, strict=True), strict=True):
-        least = min(LONGEST, max(len(part) for cell in (text_for(console, name), *column) for part in _unbroken(cell)))
-        grid.add_column(text_for(console, name), overflow="fold", min_width=least)
-        width += least + 1
+    columns = [
+        [text_for(console, name), *cells] for name, cells in zip(table.head, zip(*shown, strict=True), strict=True)
+    ]
+    least = [min(LONGEST, max(len(part) for cell in column for part in _unbroken(cell))) for column in columns]
+    wanted = [max(len(line) for cell in column for line in cell.plain.split("\n")) for column in columns]
+    between = len(columns) - 1  # the columns' dividers, which are blank
+    roomy = sum(wanted) + 2 * between < console.width
+    spare = console.width - sum(least) - between * (2 if roomy else 1)
+    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, int(roomy), 0, 0), pad_edge=False, show_edge=False)
+    for column, width, whole in zip(columns, least, wanted, strict=True):
+        more = min(max(0, spare), max(0, whole - width))
+        spare -= more
+        grid.add_column(column[0], overflow="fold", width=width + more)
     for row in shown:
         grid.add_row(*row)
-    return grid, width
+    return grid, sum(least) + between
 
 
 def print_list(heading: str, lines: Sequence[str], console: Console) -> None:
