@@ -538,14 +538,14 @@ def ranges(board: Ratings) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("prompts", "certain"), [(1, False), (2, False), (3, False), (5, False), (8, True), (24, True)]
+    ("prompts", "certain"), [(1, False), (2, False), (3, False), (5, False), (10, True), (24, True)]
 )
 @pytest.mark.parametrize("names", [("x", "y"), ("y", "x")])
 @pytest.mark.parametrize("ties", ["davidson", "half"])
 def test_of_two_contestants_the_one_that_won_everything_is_certainly_better_only_on_many_prompts(
     prompts, certain, names, ties
 ):
-    """All of 5 have a probability of 1/16 between equals, all of 8 one of 1/128."""
+    """All of 5 have a probability of 1/16 between equals, all of 10 one of 1/512."""
     best, worst = names
     expected = {best: (1, 1, 1), worst: (2, 2, 2)} if certain else {best: (1, 1, 2), worst: (2, 1, 2)}
     board = bradley_terry([best] * prompts, [worst] * prompts, [1] * prompts, ties=ties)
@@ -565,7 +565,7 @@ def test_two_of_three_equals_are_rarely_ranked_as_if_they_were_not():
         assert {(s.rank_low, s.rank_high) for s in board.standings} == {(1, 3)}
 
 
-@pytest.mark.parametrize("names", permutations(["p", "q", "r"]))
+@pytest.mark.parametrize("names", list(permutations(["p", "q", "r"])))
 def test_three_contestants_are_ranked_the_same_whatever_they_are_called(names):
     first, second, third = names
     for prompts, expected in ((3, {first: (1, 1, 3), second: (2, 1, 3), third: (3, 1, 3)}), (40, None)):
@@ -581,12 +581,27 @@ def test_one_that_lost_24_battles_to_the_baseline_alone_is_certainly_below_it_an
     )
     null = board[9]
     assert null.rating.why == "lost all its battles (24): its rating has no lower limit"
-    assert (null.rank, null.rank_low, null.rank_high) == (5, 4, 5)
+    assert (null.rank, null.rank_low, null.rank_high) == (5, 5, 5)
     assert all(board[i].rank_high <= 4 for i in (0, 1, 2))
     few = bradley_terry(
         np.append(a, [2] * 3), np.append(b, [9] * 3), np.append(score, [1] * 3), np.append(prompt, np.arange(3))
     )
-    assert (few[9].rank, few[9].rank_low, few[9].rank_high) == (5, 2, 5)
+    assert (few[9].rank, few[9].rank_high) == (5, 5)
+    assert few[9].rank_low < 3
+
+
+@pytest.mark.parametrize("lost", [3, 40])
+def test_one_that_lost_everything_to_the_best_is_never_certainly_above_the_worst(lost):
+    a, b, score, prompt = simulated(k=4, prompts=200, spread=6)
+    more, where = np.full(lost, 9), np.arange(lost)
+    below = bradley_terry(
+        np.append(a, more), np.append(b, 0 * more), np.append(score, 0 * more), np.append(prompt, where)
+    )
+    assert (below[9].rank_high, below[3].rank_low, below[3].rank_high) == (5, 4, 5)
+    above = bradley_terry(
+        np.append(a, more), np.append(b, 0 * more + 3), np.append(score, 0 * more + 1), np.append(prompt, where)
+    )
+    assert (above[9].rank_low, above[0].rank_low, above[0].rank_high) == (1, 1, 2)
 
 
 def test_a_short_link_does_not_drown_in_the_battles_on_either_side_of_it():

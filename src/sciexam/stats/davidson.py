@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sciexam.stats.clusters import Floats
-from sciexam.stats.tournament import TINY, Bools, Tournament, reaches, summed
+from sciexam.stats.tournament import TINY, Bools, Tournament
 
 ITERATIONS = 40  # Newton needs 5 to 10 where the maximum is finite; a step that never shrinks says that it is not
 STEP = 1e-9  # log strengths; Newton's error after a step of this size is below rounding
@@ -28,7 +28,6 @@ STRIDE = 4.0  # the longest step, in log odds
 FAR = 30.0  # log odds beyond it are on their way to infinity: probabilities round to 0 and 1
 FLAT = 600.0  # log odds beyond it are as good as this, and their exponential might not be a number
 LEVERAGE_STEPS = 5  # terms of the series for (I - H_c H^-1)^-1
-PSEUDO = 1.0  # clusters in which a contestant wins all its battles, and as many in which it loses all
 CELLS = 2**20  # numbers held in one working array
 
 
@@ -189,40 +188,13 @@ class Sandwich:
     effective: Floats
 
 
-def regularised(tournament: Tournament) -> tuple[Fit, Sandwich]:
-    """A fit that is finite wherever battles link all contestants, and its covariance; for tests, not for ratings.
+class Pseudo(Protocol):
+    """Clusters that joined the data of a fit: the battles `met` (k, k) in them, and their sum of g_c g_c'."""
 
-    Pseudo clusters join the data (after Agresti and Coull 1998, American Statistician 52:119). They pull strengths
-    together, and keep those who won or lost everything from seeming certain of what they have not seen. Each contestant
-    gets one in which it wins all its battles and one in which it loses all, against those of its own strongly connected
-    set, and as many against those of each other set it met: so a link of three wins does not drown in a hundred battles
-    elsewhere. Two contestants get two of either, as many as `sciexam.stats.mean.bounded_interval` takes for a test.
-    """
-    share = _shares(tournament)
-    extra = 2 * PSEUDO * (share + share.T)
-    points = tournament.scored.sum(1) + extra.sum(1) / 2
-    fitted = fit(tournament.met + extra, points, tournament.tied.sum() / 2)
-    return fitted, sandwich(tournament, fitted.strengths, fitted.log_ties, share)
+    @property
+    def met(self) -> Floats: ...
 
-
-def _shares(tournament: Tournament) -> Floats:
-    """[i, j]: i's battles against j in a pseudo cluster of i, spread over the opponents of one set as its battles are.
-
-    They are as many as in the clusters in which the variance lies: sum(size^3) / sum(size^2) over i's against the set.
-    """
-    reach = reaches(tournament.scored)
-    sets, of_set = np.unique((reach & reach.T).argmax(1), return_inverse=True)
-    k, n_sets = len(of_set), len(sets)
-    first, second = tournament.first, tournament.second
-    against = np.concatenate([first * n_sets + of_set[second], second * n_sets + of_set[first]])
-    cluster, space = np.tile(tournament.cluster, 2), k * n_sets
-    total = int(cluster.max()) + 1
-    cell, _, (size,) = summed(cluster * space + against, space * total, np.tile(tournament.battles, 2))
-    squares, cubes = (np.bincount(cell % space, size**power, space).reshape(k, n_sets) for power in (2, 3))
-    battles = tournament.met @ (of_set[:, None] == np.arange(n_sets))
-    met = battles > 0
-    share: Floats = np.where(met, cubes / np.where(met, squares * battles, 1), 0.0)[:, of_set] * tournament.met
-    return share
+    def meat(self, model: Model) -> Floats: ...
 
 
 def _chunks(tournament: Tournament, total: int) -> Iterator[tuple[slice, int, int]]:
@@ -233,22 +205,22 @@ def _chunks(tournament: Tournament, total: int) -> Iterator[tuple[slice, int, in
         yield slice(start, end), number * rows, min(rows, total - number * rows)
 
 
-def sandwich(tournament: Tournament, strengths: Floats, log_ties: Floats, share: Floats | None = None) -> Sandwich:
+def sandwich(tournament: Tournament, strengths: Floats, log_ties: Floats, pseudo: Pseudo | None = None) -> Sandwich:
     """The jackknife covariance of the fit over clusters, in one step from the full fit (CR3).
 
     With H the information, H_c the part of cluster c, and g_c its part of the gradient, leaving c out moves the fit by
     -H^-1 u_c where u_c = (I - H_c H^-1)^-1 g_c, and the covariance is (C - 1)/C H^-1 (sum_c u_c u_c') H^-1 (Bell and
     McCaffrey 2002, Survey Methodology 28:169; in the model itself, u_c would be g_c). The inverse is a series, which
     needs no matrix for each cluster; where a cluster alone decides a strength it is cut short.
-    `share` (k, k): the battles of the pseudo clusters of `regularised`, one row a contestant.
+    With `pseudo` clusters in the fit nothing is lost to it, and (C - 1)/C falls away.
     """
     k = len(tournament.names)
     total = int(tournament.cluster[-1]) + 1
     model = Model(strengths, log_ties)
-    if share is None:
+    if pseudo is None:
         met, meat, correction = tournament.met, np.zeros((k + 1, k + 1)), (total - 1) / total
     else:
-        met, meat, correction = tournament.met + 2 * PSEUDO * (share + share.T), _pseudo_meat(model, share), 1.0
+        met, meat, correction = tournament.met + pseudo.met, pseudo.meat(model), 1.0
     bread = np.linalg.inv(model.information(met)).astype(np.float64, copy=False)
     clusters, sizes, squares = np.zeros(k + 1), np.zeros(k + 1), np.zeros(k + 1)
     for cells, before, rows in _chunks(tournament, total):
@@ -261,16 +233,6 @@ def sandwich(tournament: Tournament, strengths: Floats, log_ties: Floats, share:
         squares += (size**2).sum(0)
     covariance = bread @ meat @ bread * correction
     return Sandwich(covariance, clusters, sizes**2 / squares)
-
-
-def _pseudo_meat(model: Model, share: Floats) -> Floats:
-    """The sum of g_c g_c' over the pseudo clusters, shape (k + 1, k + 1)."""
-    meat = np.zeros((len(share) + 1, len(share) + 1))
-    for score in (1.0, 0.0):
-        of_points = share * (score - model.score)
-        moved = np.column_stack([np.diag(of_points.sum(1)) - of_points, -(share * model.tie).sum(1)])
-        meat += PSEUDO * moved.T @ moved
-    return meat
 
 
 class _Chunk:

@@ -25,13 +25,20 @@ class Ranks:
 
 
 def rank_ranges(
-    values: Floats, covariance: Floats, freedom: Floats, level: float = 0.95, seed: int = 0, draws: int = 10_000
+    values: Floats,
+    covariance: Floats,
+    freedom: Floats,
+    level: float = 0.95,
+    seed: int = 0,
+    draws: int = 10_000,
+    limited: NDArray[np.bool_] | None = None,
 ) -> Ranks:
     """Ranges of ranks and tie groups of `values` (k,), the greatest first, with `covariance` (k, k) of their errors.
 
     `freedom` (k,): the degrees of freedom of each value's variance; a difference has the smaller of the two, and one
-    with none is never certain. `draws` from the normal distribution with this covariance, seeded by `seed`, give how
-    far the largest of several differences strays by chance.
+    with none is never certain. Or (k, k): those of each difference. `draws` from the normal distribution with this
+    covariance, seeded by `seed`, give how far the largest of several differences strays by chance. `limited` (k, k)
+    [i, j]: whether the data limit how far i may be below j, without which i is never certainly above it; default: all.
 
     - Rank range of i: j is certainly above i where their difference is beyond the `level` quantile of the largest
       |difference| / s.e. of i with anybody (Mogstad, Romano, Shaikh and Wilhelm 2024, Review of Economic Studies
@@ -45,12 +52,17 @@ def rank_ranges(
     """
     k = len(values)
     order = np.argsort(-values, kind="stable")  # draws must not depend on what the contestants are called
-    values, covariance, freedom = values[order], covariance[np.ix_(order, order)], freedom[order]
+    square = np.ix_(order, order)
+    freedom = freedom[square] if freedom.ndim == 2 else np.minimum.outer(freedom[order], freedom[order])
+    values, covariance = values[order], covariance[square]
     variance = np.diag(covariance)
     spread = np.sqrt(np.maximum(variance[:, None] + variance - 2 * covariance, 0))
-    known = (spread > 1e-7 * max(float(spread.max()), 1e-12)) & (np.minimum.outer(freedom, freedom) > 0)
+    known = (spread > 1e-7 * max(float(spread.max()), 1e-12)) & (freedom > 0)
     precision = np.where(known, 1 / np.where(known, spread, 1), 0.0)
-    score = _normal_scores((values[:, None] - values) * precision, np.minimum.outer(freedom, freedom), known)
+    score = _normal_scores((values[:, None] - values) * precision, freedom, known)
+    if limited is not None:
+        limited = limited[square]
+        score = np.where(np.where(score > 0, limited, limited.T), score, 0.0)
 
     largest = _largest(covariance, precision, seed, draws)
     own = np.quantile(largest, level, axis=0, method="higher")

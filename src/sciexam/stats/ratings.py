@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sciexam.stats.clusters import Floats
-from sciexam.stats.davidson import Fit, Sandwich, regularised, sandwich
+from sciexam.stats.davidson import Fit, Sandwich, sandwich
 from sciexam.stats.estimate import Estimate, Undefined
 from sciexam.stats.ranks import Ranks, rank_ranges
 from sciexam.stats.rateable import SIDES, Field, Ties, field_of
+from sciexam.stats.regularised import linked_ranks
 from sciexam.stats.tournament import TINY, Bools, Codes, Intransitivity, Labels, Name, intransitivity
 
 ANCHOR = 1000.0  # points of the baseline, or of the mean contestant
@@ -134,7 +135,7 @@ def bradley_terry(
     odds of two who met are beyond 1e13.
     A run of wins may be chance, so the ranks possible for those without a rating are tested like all others: wherever
     somebody linked by battles has none, the rank ranges of all linked are those of a fit that pseudo clusters keep
-    finite (`sciexam.stats.davidson.regularised`). Battles tell nothing of the order of two whom none links.
+    finite (`sciexam.stats.regularised.linked_ranks`). Battles tell nothing of the order of two whom none links.
 
     Raises ValueError for lengths that differ, scores outside [0, 1] or NaN, missing cluster labels, a contestant that
     meets itself or is no string or integer, a baseline without battles, an unknown `ties`, a level outside (0, 1), and
@@ -187,20 +188,13 @@ def _nobody(field: Field, why: Undefined, circles: Intransitivity, level: float,
 
 
 def _possible(field: Field, rated: Ranks | None, level: float, seed: int, draws: int) -> Codes:
-    """The best and the worst rank possible for each of all contestants, shape (2, k); `rated`: the ranks in the core.
-
-    With pseudo clusters the normal distribution does for the t, as in `sciexam.stats.mean.bounded_interval`.
-    """
+    """The best and the worst rank possible for each contestant, shape (2, k); `rated`: the ranks in the core."""
     k = len(field.everything.names)
     better, worse = np.zeros((2, k), dtype=np.intp)
     for members in field.linked():
-        if rated is not None and np.array_equal(members, field.core):
-            better[members], worse[members] = rated.better, rated.worse
-            continue
-        fitted, robust = regularised(field.everything.among(members))
-        if fitted.finite:
-            certain = np.full(len(members), np.inf)
-            ranks = rank_ranges(fitted.strengths, robust.covariance[:-1, :-1], certain, level, seed, draws)
+        alone = np.array_equal(members, field.core)
+        ranks = rated if alone and rated else linked_ranks(field.everything.among(members), level, seed, draws)
+        if ranks is not None:
             better[members], worse[members] = ranks.better, ranks.worse
     return np.stack([1 + better, k - worse])
 
