@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -184,7 +183,8 @@ class _Board:
         ]
         if self._null not in self._evidence.contestants:
             rows.append(_not_judged(self._null))
-        rows.sort(key=_place)
+        places = {name: place for place, name in enumerate(ranked)}  # as the ratings order them, the best first
+        rows.sort(key=lambda row: places.get(row.contestant, len(places)))
         cycles = rated.intransitivity.certain if isinstance(rated, Ratings) else ()
         return Standings(
             category, tuple(rows), tuple(" beats ".join(map(str, (*c, c[0]))) for c in cycles), controlled.slope
@@ -248,13 +248,6 @@ class _Board:
 def _failed(evidence: Evidence, bench: Bench) -> int:
     answers = sum(response.reply.status == "failed" for response in evidence.responses.values())
     return answers + sum(verdict.status == "failed" for _, verdict in bench.verdicts)
-
-
-def _place(row: Row) -> float:
-    """Where a row stands: by rank, or in the middle of its possible ranks; who has none comes last."""
-    if row.rank is not None:
-        return row.rank
-    return math.inf if row.rank_low is None or row.rank_high is None else (row.rank_low + row.rank_high) / 2
 
 
 def _valued(used: Sequence[Score]) -> Iterator[tuple[Score, float]]:
