@@ -47,9 +47,7 @@ def _majority_table(shown: Sequence[Majority]) -> Table:
     for one in shown:
         if 0 < one.scaled < one.raters:
             who = f"{one.scaled} of {one.raters} {one.group}"
-            notes.append(
-                f"The mean preference of {one.b} against {one.a} is that of {who}, who gave strengths."
-            )
+            notes.append(f"The mean preference of {one.b} against {one.a} is that of {who}, who gave strengths.")
     named = {
         "win rate": [one.win_rate for one in shown],
         "mean preference": [one.preference for one in shown],
