@@ -247,8 +247,8 @@ def _strangers(suite: Suite, raters: Sequence[Rater], orders: Literal["both", "o
         shown = ", ".join(repr(word[:40]) for word in listed[:3])
         more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
         yield f"{bench} has verdicts on {shown}{more}: no prompt and no model here has that name, so they do not count."
-    if orders is not None and (told := {rater.bench for rater in raters if rater.by_name}):
-        yield f"--orders {orders} is not for {', '.join(sorted(told))}: recorded verdicts count in their own orders."
+    if orders == "one" and (told := {rater.bench for rater in raters if rater.by_name}):
+        yield f"--orders one is not for {', '.join(sorted(told))}: recorded verdicts count in their own orders."
 
 
 def conversations_of(plan: Plan, contestant: str) -> Iterator[tuple[Slot, Conversation]]:
