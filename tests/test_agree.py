@@ -259,3 +259,34 @@ def test_a_judge_that_cannot_be_opened_is_left_out_and_named(sciexam: Cli, tmp_p
     found = json.loads(done.stdout)
     assert [row["rater"] for row in found["raters"]] == list(CHOICES)
     assert any(caveat.startswith("mine is left out: ") for caveat in found["caveats"])
+
+
+def test_the_last_word_of_an_annotator_counts_and_that_there_were_two_is_said(sciexam: Cli, tmp_path: Path) -> None:
+    exam = suite(tmp_path)
+    votes(tmp_path, CHOICES)
+    votes(tmp_path, {"ann": [LM] * 8}, name="again.jsonl")  # six of which she had seen the other way round
+    said = []
+    for order in (("votes.jsonl", "again.jsonl"), ("again.jsonl", "votes.jsonl")):
+        store = f"{order[0]}.sqlite"
+        args = ("agree", "-s", exam, "--store", store, "--json")
+        found = json.loads(sciexam(*args, "-j", order[0], "-j", order[1], cwd=tmp_path).stdout)
+        assert "ann said two things of 6 comparisons, in two files; the last named counts." in found["caveats"]
+        humans = json.loads(sciexam(*args, "-j", "humans", cwd=tmp_path).stdout)
+        assert "The ledger holds 6 verdicts of humans in two ways; the last to come in counts." in humans["caveats"]
+        rates = [next(row["percent"]["value"] for row in one["groups"]) for one in (found, humans)]
+        assert rates[0] == rates[1], "the order of the command line is the order of the ledger"
+        said.append(rates[0])
+    assert said[0] != said[1]
+
+
+def test_a_judge_without_strengths_is_not_said_to_have_given_some(sciexam: Cli, tmp_path: Path) -> None:
+    """A tie in one order and a win in the other is half a win, and no strength."""
+    rows = [
+        {"prompt": f"q{i}", "first": first, "second": second, "preferred": said}
+        for i in range(8)
+        for first, second, said in (("base", "sft", "second"), ("sft", "base", "tie" if i % 2 else "first"))
+    ]
+    write_jsonl(tmp_path / "llm.jsonl", rows)
+    votes(tmp_path, CHOICES)
+    done = sciexam("agree", "-s", suite(tmp_path), "-j", "llm.jsonl", "-j", "votes.jsonl", "--json", cwd=tmp_path)
+    assert not any("strength" in caveat for caveat in json.loads(done.stdout)["caveats"])

@@ -228,3 +228,18 @@ def test_the_notes_of_the_contestants_stand_on_the_page(sciexam: Cli, tmp_path: 
     (folder,) = (tmp_path / "results" / "science").iterdir()
     for text in (done.stdout, (folder / "leaderboard.md").read_text()):
         assert "specimen answers composed to show the tool" in " ".join(text.split())
+
+
+def test_a_null_contestant_of_ones_own_has_to_be_one(sciexam: Cli, tmp_path: Path) -> None:
+    texts = {
+        "base": ["It does."] * 6,
+        "sft": ["It does, because heat flows."] * 6,
+        "null": [f"No {i}." for i in range(6)],
+    }
+    models = {name: {"responses": answers(tmp_path, name, said)} for name, said in texts.items()}
+    exam = str(write_suite(tmp_path, 6, models, baseline="base", contestants=["base", "sft"]))
+    done = sciexam("leaderboard", "-s", exam, "-j", "measures", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    caveats = json.loads(done.stdout)["caveats"]
+    assert caveats[0] == "null gave 6 different texts: it is no null contestant, and shows nothing of empty words."
+    assert not any("constant text" in caveat for caveat in caveats)

@@ -31,7 +31,7 @@ def read_facts(
         )
     benches = [_bench(plan, name, store, comparisons, skipped) for name in plan.benches]
     if comparisons and all(bench.silent for bench in benches):
-        raise UsageError(_nobody_judged(plan, store))
+        raise UsageError("\n".join([_nobody_judged(plan, store), *plan.caveats]))
     return Evidence(
         suite=plan.suite.name,
         run=plan.run,
@@ -153,7 +153,7 @@ def _humans(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Benc
     people = f"{len(by_rater)} annotator{'s' if len(by_rater) != 1 else ''}"
     if changed:
         people += f", {len(changed)} of whose verdicts the ledger holds in two ways; the last to come in counts"
-    return Bench(HUMANS, people, tuple(sorted(by_rater)), True, battles, shown)
+    return Bench(HUMANS, people, tuple(sorted(by_rater)), True, battles, shown, len(changed))
 
 
 def _echoes(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Iterator[str]:

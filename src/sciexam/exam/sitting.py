@@ -105,7 +105,9 @@ class Sitting:
         try:
             with self._store.writer(self._durable) as writer:
                 answering = [partial(self._respond, name, model, writer) for name, model in models.items()]
-                marking = [partial(self._mark, rater, writer) for rater in self._plan.raters]
+                recorded = [rater for rater in self._plan.raters if rater.by_name]
+                marking = [partial(self._mark, rater, writer) for rater in self._plan.raters if not rater.by_name]
+                marking += [partial(self._mark_in_turn, recorded, writer)] if recorded else []
                 self._together(answering, marking)
         except Incomplete as error:
             raise Incomplete(f"{error}\n{self._safe()}; run the same command to go on") from None
@@ -221,6 +223,11 @@ class Sitting:
         self._feed.add(new)
 
     # -------------------------------------------------------- judges
+
+    def _mark_in_turn(self, raters: Sequence[Rater], writer: Writer) -> None:
+        """Files of verdicts one after the other: which of two words of one annotator is the last must not be chance."""
+        for rater in raters:
+            self._mark(rater, writer)
 
     def _mark(self, rater: Rater, writer: Writer) -> None:
         assert rater.judge is not None

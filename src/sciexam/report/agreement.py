@@ -273,6 +273,8 @@ def _caveats(benches: Sequence[Bench], votes: Sequence[Votes]) -> Iterator[str]:
     for bench in benches:
         if bench.silent:
             yield f"{bench.name} has no verdict on these prompts."
+        if bench.changed:
+            yield f"The ledger holds {bench.changed} verdicts of {bench.name} in two ways; the last to come in counts."
     if len(votes) == 1:
         yield f"{votes[0].rater} is the only rater; agreement needs two."
     if not any(one.kind == "human" for one in votes):
@@ -281,6 +283,8 @@ def _caveats(benches: Sequence[Bench], votes: Sequence[Votes]) -> Iterator[str]:
     for one in votes:
         if len(one.scores) < min(FEW_ITEMS, most):
             yield f"{one.rater} judged {len(one.scores)} of up to {most} comparisons; its own figures say little."
+        if one.changed:
+            yield f"{one.rater} said two things of {one.changed} comparisons, in two files; the last named counts."
         if one.bare:
             yield (
                 f"{one.rater} gave some winners a strength, and {one.bare} none; its strengths are left out, and where "

@@ -20,6 +20,7 @@ class Bench:
     sees_order: bool
     battles: Sequence[Battle]
     verdicts: Sequence[tuple[Presentation, Verdict]]
+    changed: int = 0  # verdicts that the ledger holds in two ways, of which the last counts
 
     @property
     def silent(self) -> bool:

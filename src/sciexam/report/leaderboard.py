@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,7 +148,13 @@ def build_leaderboard(evidence: Evidence, baseline: str, null: str) -> Leaderboa
         invalid=sum(verdict.status == "invalid" for _, verdict in bench.verdicts),
         failed=_failed(evidence, bench),
         calls=evidence.calls,
-        caveats=(*evidence.caveats, *caveats_of(evidence, ()), *_missing(bench), *_caveats(standings[0], null)),
+        caveats=(
+            *_null_caveats(evidence, standings[0], null),
+            *evidence.caveats,
+            *caveats_of(evidence, ()),
+            *_missing(bench),
+            *(f"{cycle}: no rating can show that, so look at the pairs." for cycle in standings[0].cycles),
+        ),
     )
 
 
@@ -171,15 +177,13 @@ class _Board:
         self._words = words_of(evidence)
 
     def standings(self, category: str | None, scores: By) -> Standings:
-        asked = {s.prompt.id for listed in scores.values() for s in listed}
         used = {pair: used_of(listed) for pair, listed in scores.items()}
         rated = self._ratings(used)
         controlled = control_lengths(used, self._words, LEVEL)
         ranked = {one.name: one for one in rated.standings} if isinstance(rated, Ratings) else {}
         why = rated if isinstance(rated, Undefined) else Undefined("it has no battle")
         rows = [
-            self._row(name, ranked.get(name), why, controlled.win_rates, used, asked)
-            for name in self._evidence.contestants
+            self._row(name, ranked.get(name), why, controlled.win_rates, used) for name in self._evidence.contestants
         ]
         if self._null not in self._evidence.contestants:
             rows.append(_not_judged(self._null))
@@ -212,12 +216,12 @@ class _Board:
         why: Undefined,
         controlled: Mapping[Any, Figure],
         used: By,
-        asked: Collection[str],
     ) -> Row:
         mine = [s for pair, listed in used.items() if name in pair for s in listed]
         against = self._baseline, name
         own = used.get(against, ())
-        lengths = [words for (who, prompt), words in self._words.items() if who == name and prompt in asked]
+        met = {s.prompt.id for s in mine}
+        lengths = [words for (who, prompt), words in self._words.items() if who == name and prompt in met]
         return Row(
             contestant=name,
             rank=standing.rank if standing else None,
@@ -231,7 +235,7 @@ class _Board:
             else controlled.get(against, Undefined("no prompt has a usable verdict")),
             order_consistency=self._consistency(mine),
             words=sum(lengths) / len(lengths) if lengths else None,
-            prompts=len({s.prompt.id for s in mine}),
+            prompts=len(met),
             battles=len(mine),
         )
 
@@ -271,7 +275,11 @@ def _missing(bench: Bench) -> Iterator[str]:
         yield f"{missing} of {len(statuses)} verdicts are invalid or failed; their prompts have no score."
 
 
-def _caveats(whole: Standings, null: str) -> Iterator[str]:
+def _null_caveats(evidence: Evidence, whole: Standings, null: str) -> Iterator[str]:
+    texts = {r.text for (name, _, _), r in evidence.responses.items() if name == null and r.reply.status == "ok"}
+    if len(texts) > 1:
+        yield f"{null} gave {len(texts)} different texts: it is no null contestant, and shows nothing of empty words."
+        return
     for row in whole.rows:
         if row.contestant != null:
             continue
@@ -282,8 +290,6 @@ def _caveats(whole: Standings, null: str) -> Iterator[str]:
                 f"One constant text for every prompt scores {row.win_rate} against the baseline, surely above "
                 f"{HARMLESS:g}: this judge can be won over without an answer, or the baseline is as empty."
             )
-    for cycle in whole.cycles:
-        yield f"{cycle}: no rating can show that, so look at the pairs."
 
 
 # ---------------------------------------------------------------- in words
@@ -306,7 +312,15 @@ def _tables(board: Leaderboard) -> Iterator[Table]:
             for one in sliced
             for row in one.rows
         ]
-        yield Table(f"By {board.by}", (board.by, "contestant", "rank", "rating", "win rate", "n"), rows)
+        why = {
+            figure.why: None
+            for one in sliced
+            for row in one.rows
+            for figure in (row.rating, row.win_rate)
+            if isinstance(figure, Undefined) and figure != IS_BASELINE
+        }
+        columns = (board.by, "contestant", "rank", "rating", "win rate", "n")
+        yield Table(f"By {board.by}", columns, rows, tuple(f"n/a: {reason}." for reason in why))
     shown = [row for one in board.standings for row in one.rows]
     figures = [(row.rating, row.win_rate, row.length_controlled, row.order_consistency) for row in shown]
     yield methods_table((figure for listed in figures for figure in listed), board.level)
@@ -336,10 +350,11 @@ def _short(figure: Figure) -> str:
 
 
 def _reading(board: Leaderboard, whole: Standings) -> Iterator[str]:
-    yield (
-        f"Ranks that are possible at {100 * board.level:g} %. Rating: {board.baseline} stands at 1000, and 400 "
-        f"points more are ten wins for one loss. Win rates are against {board.baseline}, ties half."
-    )
+    rated = {row.contestant for row in whole.rows if isinstance(row.rating, Estimate)}
+    anchor = board.baseline if board.baseline in rated else "the mean of the rated"
+    points = f" Rating: {anchor} stands at 1000, and 400 points more are ten wins for one loss." if rated else ""
+    level = f"{100 * board.level:g} %"
+    yield f"Ranks that are possible at {level}.{points} Win rates are against {board.baseline}, ties half."
     reasons: dict[str, list[str]] = {}
     for row in whole.rows:
         for figure in (row.rating, row.win_rate, row.length_controlled, row.order_consistency):

@@ -113,7 +113,7 @@ def _findings(outlook: Outlook) -> Iterator[str]:
 def _labels(found: Labels) -> Iterator[str]:
     yield f"{found.labels:,} labels by people alone find {_rate(found.alone)} ({found.source})."
     if found.judged == 0:
-        yield "Every prompt is labelled, so a judge's verdicts add nothing (more prompts: --prompts)."
+        yield "Every prompt is labelled, so a judge's verdicts add nothing (more prompts: --size)."
         return
     for joint in found.joint:
         yield (

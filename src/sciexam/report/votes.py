@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sciexam.battles import ROUNDING, Battle
@@ -19,7 +19,7 @@ class Votes:
     """What one rater said of each comparison: b's `scores` in [0, 1], and `preferences` towards b on -3 .. 3.
 
     `preferences` is empty where a winner is without a strength; `bare` counts such winners of a rater who gave others
-    one.
+    one. `changed` counts the comparisons of which the rater said two things; the last one is here.
     """
 
     rater: str
@@ -27,6 +27,7 @@ class Votes:
     scores: Mapping[ItemKey, float]
     preferences: Mapping[ItemKey, float]
     bare: int = 0
+    changed: int = 0
 
     @property
     def sides(self) -> dict[ItemKey, float]:
@@ -37,9 +38,12 @@ class Votes:
 def votes_of(benches: Sequence[Bench]) -> list[Votes]:
     """One rater after the other, annotators first.
 
-    An annotator of one name is one person, on however many benches; a judge is told apart by its bench.
+    An annotator of one name is one person, on however many benches, whose last word on a comparison counts; a judge is
+    told apart by its bench.
     """
     humans: dict[str, dict[ItemKey, Battle]] = {}
+    changed: Counter[str] = Counter()
+    scaled = {verdict.rater for bench in benches for _, verdict in bench.verdicts if verdict.strength}
     judges: dict[str, dict[ItemKey, Battle]] = {}
     for bench in benches:
         kinds: dict[str, Kind] = {verdict.rater: verdict.kind for _, verdict in bench.verdicts}
@@ -51,19 +55,27 @@ def votes_of(benches: Sequence[Bench]) -> list[Votes]:
                 mine = humans.setdefault(battle.rater, {})
             else:
                 mine = judges.setdefault(bench.name if alone else f"{bench.name}: {battle.rater}", {})
-            mine.setdefault((battle.a, battle.b, battle.prompt, battle.sample), battle)
-    found = [_vote(rater, "human", mine) for rater, mine in humans.items()]
-    return found + [_vote(rater, "judge", mine) for rater, mine in judges.items()]
+            item = (battle.a, battle.b, battle.prompt, battle.sample)
+            before = mine.get(item)
+            if before is not None and before.score is not None and _side(before.score) != _side(battle.score):
+                changed[battle.rater] += 1
+            mine[item] = battle
+    found = [_vote(rater, "human", mine, rater in scaled, changed[rater]) for rater, mine in humans.items()]
+    return found + [_vote(name, "judge", mine, _scaled(mine, scaled)) for name, mine in judges.items()]
 
 
-def _vote(rater: str, kind: Kind, battles: Mapping[ItemKey, Battle]) -> Votes:
+def _scaled(battles: Mapping[ItemKey, Battle], scaled: Collection[str]) -> bool:
+    return any(battle.rater in scaled for battle in battles.values())
+
+
+def _vote(rater: str, kind: Kind, battles: Mapping[ItemKey, Battle], scaled: bool, changed: int = 0) -> Votes:
     scores = {item: 1 - battle.score for item, battle in battles.items() if battle.score is not None}
     given = {item: battle.preference for item, battle in battles.items() if battle.preference is not None}
     decided = [item for item, score in scores.items() if _side(score)]
     bare = [item for item in decided if item not in given]
-    if bare or not decided:  # a tie is a 0 on any scale, and says nothing of there being one
-        return Votes(rater, kind, scores, {}, len(bare) if len(bare) < len(decided) else 0)
-    return Votes(rater, kind, scores, given)
+    if not scaled or bare or not decided:  # a tie is a 0 on any scale, and says nothing of there being one
+        return Votes(rater, kind, scores, {}, len(bare) if scaled else 0, changed)
+    return Votes(rater, kind, scores, given, changed=changed)
 
 
 def _side(score: float) -> float:

@@ -61,6 +61,8 @@ class VarianceComponents:
         `repeats`: how often each judge is asked about the same presentation. `position`: whether one order is drawn for
         each prompt, rather than the same one shown for all; it matters for `orders` = 1 alone.
         """
+        if isinstance(self.sample, Undefined):
+            samples = 1  # what was never repeated may be the prompt's own: no gain is promised from repeating it
         drawn = _known(self.position) ** 2 if orders == 1 and position else 0.0
         return (
             self.prompt
