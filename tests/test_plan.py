@@ -168,7 +168,9 @@ def test_files_of_answers_take_a_file_of_prompts_and_a_rubric_as_compare_does(tm
     assert (refused.returncode, "give the questions with --prompts FILE" in refused.stderr) == (2, True)
     outlook = plan(sciexam, *named, "--prompts", "asked.jsonl", "--rubric", "science-explanation")
     options = ["--rubric", "science-explanation", "--prompts", "asked.jsonl"]
-    assert outlook["next"] == [" ".join(["sciexam compare", *named, *options])]
+    command = " ".join(["sciexam compare", *named, *options])
+    key = "api.openai.com/v1: no key for the model 'gpt-4'; set OPENAI_API_KEY"
+    assert outlook["next"] == [key, "then:", command]
 
 
 def test_the_limit_counts_prompts_of_the_suite_and_reaches_as_many_as_are_answered(tmp_path: Path) -> None:
@@ -546,3 +548,12 @@ def test_a_verdict_that_could_not_be_used_is_paid_for_all_the_same(sciexam: Cli,
         assert done.returncode == 0, done.stderr
         (row,) = (row for row in json.loads(done.stdout)["designs"] if row["prompts"] == 6 and row["orders"] == "both")
         assert row["cost"]["stored"] == asked
+
+
+def test_a_key_that_is_not_set_is_what_has_to_be_there_first(sciexam: Cli, tmp_path: Path) -> None:
+    models = {name: {"responses": answers(tmp_path, name, ["yes"] * 6)} for name in ("base", "sft")}
+    judge = {"backend": "openai", "model": "m", "base_url": "https://far.invalid/v1", "api_key_env": "NO_SUCH_KEY"}
+    exam = str(write_suite(tmp_path, 6, models, judges={"gpt": judge}))
+    done = sciexam("plan", "-s", exam, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["next"][0] == "far.invalid/v1: no key for the model 'm'; set NO_SUCH_KEY"

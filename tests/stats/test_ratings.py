@@ -521,9 +521,7 @@ def test_a_board_without_a_fit_is_ordered_as_far_as_the_battles_tell():
         ("b", 2, 1, 3),
         ("c", 3, 1, 3),
     ]
-    why = (
-        "all results run one way: nobody scored against anybody who had scored against them, directly or through others"
-    )
+    why = "all results run one way: nobody scored against who scored against them, directly or through others"
     assert (board["b"].rating.why, board.ties.why, board.method) == (why, why, f"none: {why}")
     assert board["a"].rating.why == "won all its battles (2): its rating has no upper limit"
     two = bradley_terry(["a"], ["b"], [1])

@@ -21,6 +21,7 @@ def advise(exam: Exam, chosen: Design, typed: Sequence[str]) -> Iterator[str]:
 
 
 def _first(exam: Exam, chosen: Design, typed: Sequence[str]) -> Iterator[str]:
+    yield from exam.unready
     if exam.absent:
         yield exam.absent
     elif exam.parties and any(ground.source == "assumed" for ground in exam.grounds):

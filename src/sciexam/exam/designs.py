@@ -25,13 +25,15 @@ CENT = 1e-9  # USD by which a design may exceed a budget: rounding
 class Exam:
     """Everything that a design is judged by.
 
-    `absent`: why the exam cannot be held yet, or an empty text. `answered`: the places in the suite of the prompts that
-    everyone whose answers are recorded has answered; None where no answers are recorded.
+    `absent`: why the exam cannot be held yet, or an empty text. `unready`: why judges cannot be asked here and now.
+    `answered`: the places in the suite of the prompts that everyone whose answers are recorded has answered; None where
+    no answers are recorded.
     """
 
     suite: Suite
     contestants: tuple[str, ...]
     absent: str
+    unready: tuple[str, ...]
     markers: tuple[Marker, ...]
     grounds: tuple[Ground, ...]
     parties: tuple[Party, ...]

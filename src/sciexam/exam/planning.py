@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,7 @@ from sciexam.exam.labels import label
 from sciexam.exam.pilot import read_pilot
 from sciexam.exam.plan import Plan, baseline_first, make_plan
 from sciexam.exam.recordings import recording_of
-from sciexam.models import open_model
+from sciexam.models import check_ready, open_model
 from sciexam.models.settings import Rule, Scripted
 from sciexam.report.outlook import Outlook
 from sciexam.suite import HUMANS, Suite, load_suite
@@ -75,6 +75,15 @@ def plan_ahead(
     )
 
 
+def _unready(plan: Plan) -> Iterator[str]:
+    """What keeps a judge from being asked here and now: a key that is not set."""
+    for rater in plan.raters:
+        try:
+            check_ready(rater.judge)
+        except UsageError as error:
+            yield str(error)
+
+
 def _check(
     size: int | None,
     samples: int | None,
@@ -114,6 +123,7 @@ def _look(
         suite=suite,
         contestants=names,
         absent=absent,
+        unready=tuple(_unready(plan)),
         markers=markers,
         grounds=tuple(ground_of(marker, pilot, absent, location) for marker in markers),
         parties=tuple(parties_of(suite, names, markers, pilot)),

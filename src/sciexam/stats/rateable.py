@@ -124,7 +124,7 @@ def _one_way(everything: Tournament) -> str:
             return "there are no battles"
         case 2:
             return "one of the two won every battle, so no rating has a limit"
-    return "all results run one way: nobody scored against anybody who had scored against them, directly or through others"
+    return "all results run one way: nobody scored against who scored against them, directly or through others"
 
 
 def _fitted(inner: Tournament, everything: Tournament) -> Fit | Undefined:
