@@ -318,7 +318,7 @@ def from_manifest(value: Mapping[str, Any]) -> Plan:
     return Plan(
         suite=suite,
         contestants=tuple(value["contestants"]),
-        pairs=tuple((a, b) for a, b in value["pairs"]),
+        pairs=tuple((a, b) for a, b in value.get("pairs") or combinations(value["contestants"], 2)),
         prompts=tuple(prompt for prompt in suite.prompts if prompt.id in wanted),
         benches=value["benches"],
         raters=tuple(Rater(**rater) for rater in value["raters"]),
@@ -327,6 +327,6 @@ def from_manifest(value: Mapping[str, Any]) -> Plan:
         orders=value["orders"],
         margin=value["margin"],
         by=value["by"],
-        purpose=value["purpose"],
+        purpose=value.get("purpose", "compare"),
         caveats=tuple(value["caveats"]),
     )
