@@ -12,7 +12,7 @@ from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.lengths import Words, control_lengths, words_of
 from sciexam.report.power_figure import curve_of, outlook_sentence
 from sciexam.report.record import Answer, Category, Figure, Item, Length, Opinion, Pair, Pairs, Power, Report
-from sciexam.report.scores import Score, distinct, lost_samples, scores_of, used_of, values_of
+from sciexam.report.scores import NO_ORDER, Score, consistency_of, distinct, lost_samples, scores_of, used_of, values_of
 from sciexam.stats import (
     Undefined,
     bounds,
@@ -21,7 +21,6 @@ from sciexam.stats import (
     holm,
     longer_wins,
     mean,
-    order_consistency,
     position_bias,
     position_bias_between,
     sign_flip,
@@ -122,7 +121,7 @@ def _pair(
         p_value=p,
         p_holm=p_holm,
         preference=_preference(tally, used),
-        order_consistency=_consistency(bench, used),
+        order_consistency=consistency_of(bench, used, LEVEL),
         position_bias=_bias(bench, used),
         length=length,
         power=_power(evidence, used),
@@ -163,20 +162,10 @@ def _preference(tally: _Tally, used: Sequence[Score]) -> Figure:
     return mean(values, distinct(s.cluster for s, _ in kept), LEVEL, low=-3.0, high=3.0)
 
 
-def _consistency(bench: Bench, used: Sequence[Score]) -> Figure:
-    if not bench.sees_order:
-        return Undefined("not applicable: this judge scores each answer by itself and cannot see the order")
-    both = [(s.cluster, x.by_order) for s in used for x in s.battles if len(x.by_order) == 2]
-    if not both:
-        return Undefined("no prompt was judged in both orders")
-    in_ab, in_ba = [o["ab"] for _, o in both], [o["ba"] for _, o in both]
-    return order_consistency(in_ab, in_ba, distinct(label for label, _ in both), LEVEL)
-
-
 def _bias(bench: Bench, used: Sequence[Score]) -> Figure:
     """From prompts seen in both orders; or, where each was seen in one, from those that were shown each way."""
     if not bench.sees_order:
-        return Undefined("not applicable: this judge scores each answer by itself and cannot see the order")
+        return Undefined(NO_ORDER)
     if not used:
         return Undefined("no prompt has a usable verdict")
     if balanced := [s for s in used if all(len(x.by_order) == 2 for x in s.battles)]:

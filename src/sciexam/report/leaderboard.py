@@ -12,13 +12,12 @@ from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.lengths import control_lengths, words_of
 from sciexam.report.record import Calls, Figure, plain
-from sciexam.report.scores import Score, distinct, scores_of, used_of, values_of
+from sciexam.report.scores import Score, consistency_of, distinct, scores_of, used_of, values_of
 from sciexam.report.tables import Table, methods_table, to_csv
 from sciexam.stats import (
     Estimate,
     Undefined,
     bradley_terry,
-    order_consistency,
     win_rate,
 )
 from sciexam.stats.ratings import Ratings, Standing
@@ -233,20 +232,11 @@ class _Board:
             length_controlled=IS_BASELINE
             if name == self._baseline
             else controlled.get(against, Undefined("no prompt has a usable verdict")),
-            order_consistency=self._consistency(mine),
+            order_consistency=consistency_of(self._bench, mine, LEVEL),
             words=sum(lengths) / len(lengths) if lengths else None,
             prompts=len(met),
             battles=len(mine),
         )
-
-    def _consistency(self, used: Sequence[Score]) -> Figure:
-        if not self._bench.sees_order:
-            return Undefined("this judge scores each answer by itself and cannot see the order")
-        both = [(s.cluster, x.by_order) for s in used for x in s.battles if len(x.by_order) == 2]
-        if not both:
-            return Undefined("no prompt was judged in both orders")
-        in_ab, in_ba = [o["ab"] for _, o in both], [o["ba"] for _, o in both]
-        return order_consistency(in_ab, in_ba, distinct(label for label, _ in both), LEVEL)
 
 
 def _failed(evidence: Evidence, bench: Bench) -> int:

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 
 from sciexam.battles import Battle, cluster
 from sciexam.report.evidence import Bench, Evidence
+from sciexam.report.record import Figure
+from sciexam.stats import Undefined, order_consistency
 from sciexam.types import Prompt, Status
+
+NO_ORDER = "this judge scores each answer by itself and cannot see the order"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,17 @@ def distinct(clusters: Iterable[str]) -> list[str] | None:
     """The clusters as statistics take them: None where every value is its own."""
     listed = list(clusters)
     return listed if len(set(listed)) < len(listed) else None
+
+
+def consistency_of(bench: Bench, used: Iterable[Score], level: float) -> Figure:
+    """How often the two orders of a comparison gave the same winner, or both a tie."""
+    if not bench.sees_order:
+        return Undefined(NO_ORDER)
+    both = [(s.cluster, x.by_order) for s in used for x in s.battles if len(x.by_order) == 2]
+    if not both:
+        return Undefined("no prompt was judged in both orders")
+    in_ab, in_ba = [o["ab"] for _, o in both], [o["ba"] for _, o in both]
+    return order_consistency(in_ab, in_ba, distinct(label for label, _ in both), level)
 
 
 def _score(evidence: Evidence, prompt: Prompt, label: str, a: str, b: str, battles: Sequence[Battle]) -> Score:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import threading
 import time
 import uuid
 import zlib
@@ -64,6 +65,7 @@ class Store:
         self._words: dict[int, str] = {}
         self._owner = uuid.uuid4().hex
         self._owner_file: Any = None
+        self._announcing = threading.Lock()
         with self._translated():
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._engine = self._connect()
@@ -222,11 +224,13 @@ class Store:
 
     def _announce(self) -> None:
         """Hold a lock on a file of our own for as long as we live: that is how others see that our claims stand."""
-        if self._owner_file is None:
-            folder = self._file.with_name(self._file.name + ".owners")
-            folder.mkdir(exist_ok=True)
-            self._owner_file = (folder / self._owner).open("w")
-            _flock(self._owner_file)
+        with self._announcing:  # threads claim at once, and a second handle would let go of the first one's lock
+            if self._owner_file is None:
+                folder = self._file.with_name(self._file.name + ".owners")
+                folder.mkdir(exist_ok=True)
+                file = (folder / self._owner).open("w")
+                _flock(file)
+                self._owner_file = file
 
     def _alive(self, owner: str) -> bool:
         path = self._file.with_name(self._file.name + ".owners") / owner
