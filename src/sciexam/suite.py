@@ -16,6 +16,7 @@ from sciexam.judges.settings import EndpointJudge, JudgeSpec, MeasuresJudge, Rec
 from sciexam.lineage import ModelSpec
 from sciexam.models.recorded import read_responses
 from sciexam.models.settings import Recorded
+from sciexam.models.spending import Price
 from sciexam.rubric import Rubric, load_rubric
 from sciexam.types import Generation, Message, Prompt, Record
 
@@ -25,19 +26,6 @@ HUMANS = "humans"
 
 # Keys of a specification that name a file; a relative one lies beside the suite file.
 FILE_KEYS = ("responses", "data", "prompts", "verdicts")
-
-
-class Price(Record):
-    """USD per million tokens."""
-
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
-
-    def of(self, input_tokens: int | None, output_tokens: int | None) -> float | None:
-        """What a call cost in USD; None where the endpoint did not say how many tokens it took."""
-        if input_tokens is None or output_tokens is None:
-            return None
-        return (input_tokens * self.input + output_tokens * self.output) / 1e6
 
 
 class SuiteFile(Record):

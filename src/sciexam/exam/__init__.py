@@ -10,21 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sciexam.battles import Policy
-from sciexam.documents import write_atomically
 from sciexam.errors import SciexamError, UsageError
 from sciexam.exam.facts import read_facts
-from sciexam.exam.plan import Plan, from_manifest, make_plan, to_manifest
+from sciexam.exam.plan import from_manifest, make_plan
 from sciexam.exam.preflight import Owed, owed_by
+from sciexam.exam.runs import check_all_ready, check_there, hold, location_of, write_run
 from sciexam.exam.sitting import Progress, Sitting
 from sciexam.exam.standings import NULL, make_board_plan
 from sciexam.judges import open_judge
-from sciexam.manifest import environment
-from sciexam.models import check_ready
+from sciexam.models.terms import USUAL, Terms
 from sciexam.report.build import build
 from sciexam.report.record import Calls, Report
 from sciexam.store import Store
 from sciexam.suite import HUMANS, Suite, load_suite
-from sciexam.types import Judge, Model
+from sciexam.types import Judge
 
 if TYPE_CHECKING:
     from sciexam.report.agreement import Agreement
@@ -58,11 +57,13 @@ def compare(
     """
     suite = load_suite(suite) if isinstance(suite, str) else suite
     judges = [judges] if isinstance(judges, str) else judges
-    plan, models = make_plan(suite, contestants, judges, orders, policy, margin, by, limit, max_wait)
-    with Store(_location(store, results)) as ledger:
-        _check_ready(plan, models, ledger, retry_invalid)
+    plan, models = make_plan(
+        suite, contestants, judges, orders, policy, margin, by, limit, Terms(max_wait, suite.prices)
+    )
+    with Store(location_of(store, results)) as ledger:
+        check_all_ready(plan, models, ledger, retry_invalid)
         sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid)
-        manifest = _hold(sitting, plan, models, ledger)
+        manifest = hold(sitting, plan, models, ledger)
         found = build(read_facts(plan, ledger, sitting.calls, sitting.skipped, sitting.notes))
         _write(found, manifest, Path(results))
     return found
@@ -88,14 +89,14 @@ def agree(
     suite = load_suite(suite) if isinstance(suite, str) else suite
     named = [judges] if isinstance(judges, str) else list(judges)
     able, unable = (named, []) if named else _able(suite)
-    plan, models = make_plan(suite, contestants, able, "both", policy, None, by, limit, max_wait=0)
+    plan, models = make_plan(suite, contestants, able, "both", policy, None, by, limit, USUAL)
     plan = replace(plan, purpose="agree", caveats=(*plan.caveats, *unable))
-    location = _location(store, results)
+    location = location_of(store, results)
     if not any(rater.by_name for rater in plan.raters):
-        _check_there(location)
+        check_there(location)
     with Store(location) as ledger:
         sitting = Sitting(plan, ledger, threading.Event(), None, retry_invalid=False, recorded_only=True)
-        manifest = _hold(sitting, plan, models, ledger)
+        manifest = hold(sitting, plan, models, ledger)
         try:
             evidence = read_facts(plan, ledger, sitting.calls, sitting.skipped)
         except UsageError as error:
@@ -146,50 +147,25 @@ def leaderboard(
     from sciexam.report.leaderboard import build_leaderboard
 
     suite = load_suite(suite) if isinstance(suite, str) else suite
-    plan, models = make_board_plan(suite, contestants, judge, pairs, orders, policy, by, limit, max_wait)
-    with Store(_location(store, results)) as ledger:
-        _check_ready(plan, models, ledger, retry_invalid)
+    plan, models = make_board_plan(
+        suite, contestants, judge, pairs, orders, policy, by, limit, Terms(max_wait, suite.prices)
+    )
+    with Store(location_of(store, results)) as ledger:
+        check_all_ready(plan, models, ledger, retry_invalid)
         if preflight is not None:
             preflight(owed_by(plan, ledger, retry_invalid))
         sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid)
-        manifest = _hold(sitting, plan, models, ledger)
+        manifest = hold(sitting, plan, models, ledger)
         evidence = read_facts(plan, ledger, sitting.calls, sitting.skipped, sitting.notes)
         found = build_leaderboard(evidence, plan.contestants[0], NULL)
         _write_leaderboard(found, manifest, Path(results))
     return found
 
 
-def _location(store: str | Path | None, results: str | Path) -> str:
-    return str(store or Path(results) / "ledger.sqlite")
-
-
-def _check_there(location: str) -> None:
-    if "://" not in location and not Path(location).is_file():
-        raise UsageError(f"{location}: no ledger there; name it with --store or --results")
-
-
-def _check_ready(plan: Plan, models: Mapping[str, Model], ledger: Store, retry_invalid: bool) -> None:
-    """Refuse a command that will have to ask someone who cannot be asked, before anyone is."""
-    try:
-        for asked in (*models.values(), *(rater.judge for rater in plan.raters)):
-            check_ready(asked)
-    except UsageError:
-        if owed_by(plan, ledger, retry_invalid).calls:
-            raise
-
-
-def _hold(sitting: Sitting, plan: Plan, models: Mapping[str, Model], ledger: Store) -> dict[str, Any]:
-    """Write the manifest of the run first, then hold the sitting. Returns the manifest."""
-    manifest = environment() | {"run": plan.run, "plan": to_manifest(plan)}
-    ledger.add_run(plan.run, json.dumps(manifest))
-    sitting.hold(models)
-    return manifest
-
-
 def report(run: str, store: str | Path | None = None, results: str | Path = "results") -> Report:
     """The report of an earlier run (an id, or its unique beginning), counted again from the ledger without any call."""
-    location = _location(store, results)
-    _check_there(location)
+    location = location_of(store, results)
+    check_there(location)
     with Store(location) as ledger:
         text = ledger.manifest(run)
         if text is None:
@@ -208,41 +184,35 @@ def report_folder(report: Report | Agreement | Leaderboard, results: str | Path 
     return Path(results) / report.suite / report.run
 
 
+def _notes(found: Agreement | Leaderboard) -> list[str]:
+    return [f"{name}: {note}" for name, note in found.notes.items()]
+
+
+def _dumped(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, indent=1, allow_nan=False) + "\n"
+
+
 def _write(report: Report, manifest: Mapping[str, Any], results: Path) -> None:
     from sciexam.report.html import to_html
     from sciexam.report.markdown import to_markdown
 
-    folder = report_folder(report, results)
-    write_atomically(folder / "run.json", json.dumps(manifest, indent=1, allow_nan=False) + "\n")
-    write_atomically(folder / "report.json", json.dumps(report.to_json(items=True), indent=1, allow_nan=False) + "\n")
-    write_atomically(folder / "report.md", to_markdown(report))
-    write_atomically(folder / "report.html", to_html(report))
-
-
-def _notes(found: Agreement | Leaderboard) -> list[str]:
-    return [f"{name}: {note}" for name, note in found.notes.items()]
+    files = {"report.json": _dumped(report.to_json(items=True)), "report.md": to_markdown(report)}
+    write_run(report_folder(report, results), manifest, {**files, "report.html": to_html(report)})
 
 
 def _write_agreement(found: Agreement, manifest: Mapping[str, Any], results: Path) -> None:
     from sciexam.report.agreement_text import tables_of
     from sciexam.report.tables import to_markdown
 
-    folder = report_folder(found, results)
     title = f"Agreement on {', '.join(found.contestants)}"
-    write_atomically(folder / "run.json", json.dumps(manifest, indent=1, allow_nan=False) + "\n")
-    write_atomically(folder / "agreement.json", json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n")
-    write_atomically(
-        folder / "agreement.md", to_markdown(title, tables_of(found), caveats=found.caveats, notes=_notes(found))
-    )
+    markdown = to_markdown(title, tables_of(found), caveats=found.caveats, notes=_notes(found))
+    files = {"agreement.json": _dumped(found.to_json()), "agreement.md": markdown}
+    write_run(report_folder(found, results), manifest, files)
 
 
 def _write_leaderboard(found: Leaderboard, manifest: Mapping[str, Any], results: Path) -> None:
     from sciexam.report.tables import to_markdown
 
-    folder = report_folder(found, results)
-    write_atomically(folder / "run.json", json.dumps(manifest, indent=1, allow_nan=False) + "\n")
-    write_atomically(folder / "leaderboard.json", json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n")
-    write_atomically(folder / "leaderboard.csv", found.to_csv())
-    write_atomically(
-        folder / "leaderboard.md", to_markdown(found.title, found.tables(), caveats=found.caveats, notes=_notes(found))
-    )
+    markdown = to_markdown(found.title, found.tables(), caveats=found.caveats, notes=_notes(found))
+    files = {"leaderboard.json": _dumped(found.to_json()), "leaderboard.csv": found.to_csv()}
+    write_run(report_folder(found, results), manifest, {**files, "leaderboard.md": markdown})

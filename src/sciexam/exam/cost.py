@@ -14,8 +14,9 @@ from sciexam.judges import JUDGE_GENERATION
 from sciexam.judges.rendering import JudgeTemplate
 from sciexam.judges.settings import EndpointJudge, JudgeSpec, ScriptedJudge
 from sciexam.models.settings import Scripted
+from sciexam.models.spending import Price
 from sciexam.report.outlook import Cost, Orders, Rate
-from sciexam.suite import Price, Suite
+from sciexam.suite import Suite
 from sciexam.types import Comparison, Reply, Response
 
 CHARACTERS = 4  # of English text that make about one token

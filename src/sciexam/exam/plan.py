@@ -19,6 +19,7 @@ from sciexam.lineage import lineage_digest
 from sciexam.models import open_model
 from sciexam.models.recorded import RecordedModel
 from sciexam.models.settings import Endpoint
+from sciexam.models.terms import Terms
 from sciexam.report.build import field_of
 from sciexam.store import Store
 from sciexam.suite import HUMANS, Suite, suite_digest
@@ -93,7 +94,7 @@ def make_plan(
     margin: float | None,
     by: str,
     limit: int | None,
-    max_wait: float,
+    terms: Terms,
 ) -> tuple[Plan, dict[str, Model]]:
     names = tuple(contestants) or baseline_first(suite)
     if len(names) < 2:
@@ -106,12 +107,12 @@ def make_plan(
         raise UsageError(f"--limit: 1 or more prompts, not {limit}")
     prompts = suite.prompts[:limit]
     _check_field(prompts, by)
-    models = {name: open_model(name, suite.model(name), suite.generation_of(name), max_wait) for name in names}
+    models = {name: open_model(name, suite.model(name), suite.generation_of(name), terms) for name in names}
     _check_answers(suite, prompts, models)
     benches: dict[str, str] = {}
     raters: list[Rater] = []
     for judge in judges or (suite.judge,):
-        found = list(_raters(suite, judge, orders, max_wait))
+        found = list(_raters(suite, judge, orders, terms))
         named = {rater.bench: description for rater, description in found}
         if judge == HUMANS and HUMANS not in suite.judges:
             named[HUMANS] = "the human verdicts in the ledger"
@@ -161,13 +162,13 @@ def _check_field(prompts: Sequence[Prompt], by: str) -> None:
 
 
 def _raters(
-    suite: Suite, judge: str | Judge, orders: Literal["both", "one"] | None, max_wait: float
+    suite: Suite, judge: str | Judge, orders: Literal["both", "one"] | None, terms: Terms
 ) -> Iterator[tuple[Rater, str]]:
     """The raters behind one judge, each with its bench in words; annotators of one file share a bench."""
     if judge == HUMANS and HUMANS not in suite.judges:
         return
     spec = suite.judge_spec(judge) if isinstance(judge, str) else None
-    opened = open_judge(judge, spec, suite.rubric, max_wait) if isinstance(judge, str) and spec else [judge]
+    opened = open_judge(judge, spec, suite.rubric, terms) if isinstance(judge, str) and spec else [judge]
     settings = settings_of(spec)
     humans = sum(getattr(one, "kind", "judge") == "human" for one in opened)
     for one in opened:

@@ -18,6 +18,7 @@ from sciexam.exam.plan import Plan, baseline_first, make_plan
 from sciexam.exam.recordings import recording_of
 from sciexam.models import check_ready, open_model
 from sciexam.models.settings import Rule, Scripted
+from sciexam.models.terms import USUAL
 from sciexam.report.outlook import Outlook
 from sciexam.suite import HUMANS, Suite, load_suite
 from sciexam.types import Judge
@@ -139,7 +140,7 @@ def _plan(suite: Suite, contestants: Sequence[str], judges: Sequence[str | Judge
     """The plan, and why it cannot be carried out yet: whoever cannot be asked has a stand-in that has said nothing."""
 
     def planned(suite: Suite) -> Plan:
-        return make_plan(suite, contestants, judges, None, "mean", None, "category", None, max_wait=0)[0]
+        return make_plan(suite, contestants, judges, None, "mean", None, "category", None, USUAL)[0]
 
     try:
         return planned(suite), ""

@@ -10,6 +10,7 @@ from sciexam.battles import Policy
 from sciexam.errors import UsageError
 from sciexam.exam.plan import Plan, baseline_first, make_plan
 from sciexam.models.settings import Rule, Scripted
+from sciexam.models.terms import Terms
 from sciexam.suite import Suite
 from sciexam.types import Judge, Model
 
@@ -30,7 +31,7 @@ def make_board_plan(
     policy: Policy,
     by: str,
     limit: int | None,
-    max_wait: float,
+    terms: Terms,
 ) -> tuple[Plan, dict[str, Model]]:
     """The plan of a leaderboard, its baseline first, and the models. Raises UsageError as `make_plan` does.
 
@@ -39,7 +40,7 @@ def make_board_plan(
     """
     names = _names(suite, contestants)
     judges = [judge] if judge is not None else []
-    plan, models = make_plan(suite, names, judges, orders, policy, None, by, limit, max_wait)
+    plan, models = make_plan(suite, names, judges, orders, policy, None, by, limit, terms)
     if len(plan.benches) > 1:
         raise UsageError(
             f"a leaderboard is by one judge, and {judge or suite.judge!r} stands for {len(plan.benches)}: "
@@ -51,7 +52,7 @@ def make_board_plan(
             suite = suite.with_models({NULL: null})
         if NULL not in names:
             names = (*names, NULL)
-        plan, models = make_plan(suite, names, judges, orders, policy, None, by, limit, max_wait)
+        plan, models = make_plan(suite, names, judges, orders, policy, None, by, limit, terms)
     return replace(plan, purpose="leaderboard", pairs=_pairs(plan, pairs)), models
 
 

@@ -15,6 +15,7 @@ from sciexam.judges.settings import (
     ScriptedJudge,
 )
 from sciexam.models import load_class, open_model
+from sciexam.models.terms import USUAL, Terms
 from sciexam.rubric import Rubric
 from sciexam.types import Generation, Judge
 
@@ -22,11 +23,11 @@ from sciexam.types import Generation, Judge
 JUDGE_GENERATION = Generation(max_tokens=1024, temperature=0.0)
 
 
-def open_judge(name: str, spec: JudgeSpec, rubric: Rubric, max_wait: float = 120.0) -> list[Judge]:
+def open_judge(name: str, spec: JudgeSpec, rubric: Rubric, terms: Terms = USUAL) -> list[Judge]:
     """The judges behind `name`: one, or one for each rater of a recorded file. Raises UsageError."""
     match spec:
         case EndpointJudge() | ScriptedJudge():
-            return [_pairwise(name, spec, rubric, max_wait)]
+            return [_pairwise(name, spec, rubric, terms)]
         case MeasuresJudge():
             return [_measures(name, rubric)]
         case RecordedJudge():
@@ -38,7 +39,7 @@ def open_judge(name: str, spec: JudgeSpec, rubric: Rubric, max_wait: float = 120
             return [judge]
 
 
-def _pairwise(name: str, spec: EndpointJudge | ScriptedJudge, rubric: Rubric, max_wait: float) -> Judge:
+def _pairwise(name: str, spec: EndpointJudge | ScriptedJudge, rubric: Rubric, terms: Terms) -> Judge:
     from sciexam.judges.pairwise import PairwiseJudge
     from sciexam.judges.rendering import JudgeTemplate
 
@@ -47,7 +48,7 @@ def _pairwise(name: str, spec: EndpointJudge | ScriptedJudge, rubric: Rubric, ma
     )
     template = JudgeTemplate(spec.template, spec.verdict, rubric)
     template.check_complete()
-    return PairwiseJudge(name, open_model(name, spec, generation, max_wait), template, generation.max_tokens)
+    return PairwiseJudge(name, open_model(name, spec, generation, terms), template, generation.max_tokens)
 
 
 def _measures(name: str, rubric: Rubric) -> Judge:

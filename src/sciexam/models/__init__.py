@@ -8,17 +8,18 @@ from typing import Any
 
 from sciexam.errors import UsageError
 from sciexam.models.settings import Custom, Endpoint, Recorded, Scripted
+from sciexam.models.terms import USUAL, Terms
 from sciexam.types import Generation, Model, Record
 
 
-def open_model(name: str, settings: Record, generation: Generation, max_wait: float = 120.0) -> Model:
+def open_model(name: str, settings: Record, generation: Generation, terms: Terms = USUAL) -> Model:
     """The model called `name`. Raises UsageError where nobody could ask it; see also `check_ready`."""
     match settings:
         case Endpoint():
             from sciexam.models.openai import OpenAIModel, resolve
 
             base_url, api_key = resolve(settings)
-            return OpenAIModel(settings, generation, base_url=base_url, api_key=api_key, max_wait=max_wait)
+            return OpenAIModel(settings, generation, base_url=base_url, api_key=api_key, max_wait=terms.max_wait)
         case Scripted():
             from sciexam.models.scripted import ScriptedModel
 

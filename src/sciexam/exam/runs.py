@@ -1,0 +1,54 @@
+"""What every run of the exam shares: where its ledger and its files lie, who can be asked, and its manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sciexam.documents import write_atomically
+from sciexam.errors import UsageError
+from sciexam.exam.plan import Plan, to_manifest
+from sciexam.exam.preflight import owed_by
+from sciexam.exam.sitting import Sitting
+from sciexam.manifest import environment
+from sciexam.models import check_ready
+from sciexam.store import Store
+from sciexam.types import Model
+
+
+def location_of(store: str | Path | None, results: str | Path) -> str:
+    """The ledger that a command means: the one it names, or the one among its results."""
+    return str(store or Path(results) / "ledger.sqlite")
+
+
+def check_there(location: str) -> None:
+    """Raises UsageError where there is no ledger to read."""
+    if "://" not in location and not Path(location).is_file():
+        raise UsageError(f"{location}: no ledger there; name it with --store or --results")
+
+
+def check_all_ready(plan: Plan, models: Mapping[str, Model], ledger: Store, retry_invalid: bool = False) -> None:
+    """Refuse a command that will have to ask someone who cannot be asked, before anyone is."""
+    try:
+        for asked in (*models.values(), *(rater.judge for rater in plan.raters)):
+            check_ready(asked)
+    except UsageError:
+        if owed_by(plan, ledger, retry_invalid).calls:
+            raise
+
+
+def hold(sitting: Sitting, plan: Plan, models: Mapping[str, Model], ledger: Store) -> dict[str, Any]:
+    """Write the manifest of the run first, then hold the sitting. Returns the manifest."""
+    manifest = environment() | {"run": plan.run, "plan": to_manifest(plan)}
+    ledger.add_run(plan.run, json.dumps(manifest))
+    sitting.hold(models)
+    return manifest
+
+
+def write_run(folder: Path, manifest: Mapping[str, Any], files: Mapping[str, str]) -> None:
+    """Put the manifest (run.json) and `files`, by name, into the folder of a run; each is replaced whole."""
+    write_atomically(folder / "run.json", json.dumps(manifest, indent=1, allow_nan=False) + "\n")
+    for name, text in files.items():
+        write_atomically(folder / name, text)
