@@ -5,7 +5,8 @@ What is written by people (prompts, settings) is a pydantic model; what sciexam 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -70,6 +71,7 @@ class Conversation:
     max_tokens: int | None = None  # overrides the model's own, for a second attempt after a truncated one
     attempt: int = 0
     prompt: str = ""  # the prompt's id: a recorded model looks its answer up by it
+    top_logprobs: int = 0  # of how many of the likeliest words at each place the probability is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ class Reply:
     attempt: int = 0
     tries: int = 1  # HTTP requests this attempt took
     raw: bytes = b""
+    # For each token of the text the likeliest tokens there with their natural log probabilities; None: not given.
+    logprobs: tuple[Mapping[str, float], ...] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +127,88 @@ class Verdict:
     preferred: Side | None = None
     strength: Strength | None = None
     probability_second: float | None = None
+    criteria: Mapping[str, Side] = field(default_factory=dict)  # what it said of each criterion, where it was asked
     reason: str = ""
     reply: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """One rater's mark for one submission, or a named failure: a rubric's total, or the score of a reward model.
+
+    `criteria` holds the mark on each criterion, in the criterion's own points; empty for a reward model.
+    """
+
+    key: str
+    prompt: str
+    contestant: str
+    rater: str
+    kind: Kind = "judge"
+    subject: str = ""
+    repeat: int = 0
+    attempt: int = 0
+    status: Status = "ok"
+    failure: str = ""
+    score: float | None = None
+    criteria: Mapping[str, float] = field(default_factory=dict)
+    reason: str = ""
+    reply: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What one rater sees who marks answers one by one: the prompt and one text, blind.
+
+    `by` rides along so that a grade can be addressed; `subject`, `key` and `seal` are as in Presentation.
+    """
+
+    prompt: Prompt
+    text: str
+    sample: int = 0
+    repeat: int = 0
+    attempt: int = 0
+    subject: str = ""
+    key: str = ""
+    seal: str = field(default="", repr=False)
+    by: str = field(default="", repr=False)
+
+    def grade(
+        self,
+        rater: str,
+        score: float | None = None,
+        *,
+        kind: Kind = "judge",
+        criteria: Mapping[str, float] | None = None,
+        reason: str = "",
+        status: Status | None = None,
+        failure: str = "",
+        reply: Reply | None = None,
+    ) -> Grade:
+        """The grade of `rater` for this submission; with `failure=` it is a named failure instead.
+
+        `status` defaults to "invalid" for a failure. A score that is not finite is one: "not finite".
+        Raises ValueError where there is neither a score nor a failure.
+        """
+        if not failure and score is None:
+            raise ValueError("a grade has a score, or else a failure")
+        if score is not None and not math.isfinite(score):
+            failure = failure or "not finite"
+        return Grade(
+            key=self.key,
+            prompt=self.prompt.id,
+            contestant=self.by,
+            rater=rater,
+            kind=kind,
+            subject=self.subject,
+            repeat=self.repeat,
+            attempt=self.attempt,
+            status=status or ("invalid" if failure else "ok"),
+            failure=failure,
+            score=None if failure else score,
+            criteria={} if failure else dict(criteria or {}),
+            reason=reason,
+            reply=reply,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +241,7 @@ class Presentation:
         kind: Kind = "judge",
         strength: Strength | None = None,
         probability_second: float | None = None,
+        criteria: Mapping[str, Side] | None = None,
         reason: str = "",
         status: Status | None = None,
         failure: str = "",
@@ -192,6 +277,7 @@ class Presentation:
             preferred=preferred,
             strength=None if preferred == "tie" else strength,
             probability_second=probability_second,
+            criteria={} if failure else dict(criteria or {}),
             reason=reason,
             reply=reply,
         )
@@ -230,6 +316,16 @@ class Model(Protocol):
 
     def generate(self, conversations: Iterable[Conversation]) -> Iterator[Reply]:
         """Take an iterable of Conversation (pulled lazily, when there is room for another), yield Reply."""
+        ...
+
+
+class Grader(Protocol):
+    """Anything with a name and this one method can mark answers one by one; whoever can be asked so can compare, too."""
+
+    name: str
+
+    def grade(self, submissions: Iterable[Submission]) -> Iterable[Grade]:
+        """Take an iterable of Submission, yield one Grade for each as they finish (any order)."""
         ...
 
 
