@@ -320,7 +320,7 @@ class Model(Protocol):
 
 
 class Grader(Protocol):
-    """Anything with a name and this one method can mark answers one by one; whoever can be asked so can compare, too."""
+    """Anything with a name and this one method marks answers one by one; from marks a comparison can be made, too."""
 
     name: str
 
