@@ -14,6 +14,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ import pytest
 from sciexam.errors import StoreError, UsageError
 from sciexam.store import Store
 from sciexam.store.writer import UNCOMMITTED_REPLIES
-from sciexam.types import Reply, Verdict
+from sciexam.types import Grade, Reply, Verdict
 
 
 def key(name: object) -> str:
@@ -127,7 +128,7 @@ def test_a_store_of_a_newer_sciexam_is_left_alone(tmp_path: Path) -> None:
     with sqlite3.connect(path) as raw:
         raw.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
-    with pytest.raises(StoreError, match=r"store version 99; this one reads up to 1.*Nothing was touched"):
+    with pytest.raises(StoreError, match=r"store version 99; this one reads up to 2.*Nothing was touched"):
         Store(path)
     assert path.read_bytes() == before
 
@@ -395,3 +396,39 @@ def test_a_ledger_that_may_not_be_written_is_refused_before_anything_is_asked(tm
     assert "StoreError" in done.stderr, done.stderr
     assert str(path) in done.stderr
     assert "--store" in done.stderr
+
+
+def test_a_grade_comes_out_as_it_went_in(store: Store) -> None:
+    said = Reply(key("g"), "SCORE", raw=b"{}", model="m")
+    grade = Grade(key("g"), "p", "a", "r", subject=key("s"), score=0.75, criteria={"structure": 3.0}, reason="why")
+    store.append([replace(grade, reply=said), Grade(key("h"), "p", "a", "r", subject=key("s"), status="failed")])
+    found = store.grades([key("g"), key("h"), key("unknown")])
+    assert found == {key("g"): grade, key("h"): Grade(key("h"), "p", "a", "r", subject=key("s"), status="failed")}
+    assert store.replies([key("g")])[key("g")].text == "SCORE"
+
+
+def test_what_a_verdict_says_of_each_criterion_is_kept(store: Store) -> None:
+    given = verdict("v", criteria={"structure": "second", "writing": "tie"})
+    store.append([given])
+    assert store.verdicts([key("v")])[key("v")].criteria == {"structure": "second", "writing": "tie"}
+
+
+def test_a_ledger_of_version_1_is_brought_up_to_date_with_all_its_verdicts(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Store(path) as ledger:
+        ledger.append([verdict("v")])
+        seal = ledger.seal(key("v"))
+    with sqlite3.connect(path) as raw:  # as a ledger was before there were grades and criteria
+        raw.execute("ALTER TABLE verdicts DROP COLUMN criteria")
+        raw.execute("DROP TABLE grades")
+        raw.execute("UPDATE meta SET value = '1' WHERE name = 'version'")
+        raw.execute("PRAGMA user_version = 1")
+    with Store(path) as ledger:
+        assert ledger.verdicts([key("v")])[key("v")] == verdict("v")
+        assert ledger.seal(key("v")) == seal
+        ledger.append(
+            [Grade(key("g"), "p", "a", "r", subject=key("s"), score=1.0), verdict("w", criteria={"c": "tie"})]
+        )
+        assert ledger.grades([key("g")])[key("g")].score == 1.0
+    with sqlite3.connect(path) as raw, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        raw.execute("DELETE FROM grades")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from sciexam.documents import digest
-from sciexam.types import Comparison, Order, Presentation, Prompt, Response, Status, Verdict
+from sciexam.types import Comparison, Order, Presentation, Prompt, Response, Status, Submission, Verdict
 
 Policy = Literal["mean", "conservative"]
 Slot = tuple[str, str, int]  # contestant, prompt id, sample
@@ -77,6 +77,19 @@ def present(comparison: Comparison, order: Order, repeat: int = 0) -> Presentati
     shown = comparison.shown(order, repeat)
     asked = [(m.role, m.content) for m in shown.prompt.messages]
     return replace(shown, subject=digest([asked, shown.prompt.reference, shown.first, shown.second]))
+
+
+def submit(prompt: Prompt, response: Response, repeat: int = 0) -> Submission:
+    """One response to be marked by itself, with the digest of what is seen."""
+    asked = [(m.role, m.content) for m in prompt.messages]
+    return Submission(
+        prompt=prompt,
+        text=response.text,
+        sample=response.sample,
+        repeat=repeat,
+        subject=digest([asked, prompt.reference, response.text]),
+        by=response.contestant,
+    )
 
 
 def resolve(

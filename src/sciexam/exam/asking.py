@@ -10,13 +10,13 @@ from typing import Any, Generic, TypeVar
 from sciexam.errors import UsageError
 from sciexam.judges.foreign import guarded
 from sciexam.store import Fact, Store, Writer
-from sciexam.types import TRUNCATED, Conversation, Presentation, Reply, Verdict
+from sciexam.types import TRUNCATED, Conversation, Presentation, Reply, Submission
 
 CLAIM_ROWS = 64
 POLL_SECONDS = 0.2
 WORD_SECONDS = 5.0  # of waiting for another process, before a word is said of it
 
-Asked = TypeVar("Asked", Conversation, Presentation)
+Asked = TypeVar("Asked", Conversation, Presentation, Submission)
 _log = logging.getLogger(__name__)
 
 
@@ -148,11 +148,13 @@ class Asking(Generic[Asked]):
 
 
 def _is_cut_off(fact: Fact) -> bool:
-    """Whether this is the first attempt of a verdict that was cut off: a second one is on its way, or owed."""
-    return isinstance(fact, Verdict) and fact.failure == TRUNCATED and fact.attempt == 0
+    """Whether this is the first attempt of a verdict or grade that was cut off: a second one is on its way, or owed."""
+    return not isinstance(fact, Reply) and fact.failure == TRUNCATED and fact.attempt == 0
 
 
-def _silence(asked: Conversation | Presentation, name: str) -> Fact:
+def _silence(asked: Conversation | Presentation | Submission, name: str) -> Fact:
     if isinstance(asked, Conversation):
         return Reply(asked.key, status="failed", failure="no reply given")
+    if isinstance(asked, Submission):
+        return asked.grade(name, status="failed", failure="no grade given")
     return asked.verdict(name, status="failed", failure="no verdict given")

@@ -9,7 +9,8 @@ from typing import Any
 
 from sciexam.battles import Battle, Slot, name_of, pair, present, resolve
 from sciexam.errors import UsageError
-from sciexam.exam.plan import Plan, Rater, conversations_of, presentations_of
+from sciexam.exam.plan import Plan, conversations_of, presentations_of
+from sciexam.exam.raters import Rater
 from sciexam.models.settings import Endpoint
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Calls

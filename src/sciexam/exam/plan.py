@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from pathlib import Path
 from typing import Any, Literal
 
-from sciexam.battles import Policy, Slot, orders_of, present
+from sciexam.battles import Policy, Slot, orders_of, present, submit
 from sciexam.documents import digest
 from sciexam.errors import UsageError, did_you_mean
-from sciexam.judges import open_judge, settings_of
-from sciexam.judges.foreign import digest_of
+from sciexam.exam.raters import Rater, raters_of
 from sciexam.judges.recorded import RecordedJudge as RecordedVerdicts
-from sciexam.judges.settings import EndpointJudge, JudgeSpec, MeasuresJudge, RecordedJudge, ScriptedJudge
+from sciexam.judges.settings import EndpointJudge
 from sciexam.lineage import lineage_digest
 from sciexam.models import open_model
 from sciexam.models.recorded import RecordedModel
@@ -23,27 +21,21 @@ from sciexam.models.terms import Terms
 from sciexam.report.build import field_of
 from sciexam.store import Store
 from sciexam.suite import HUMANS, Suite, suite_digest
-from sciexam.types import Comparison, Conversation, Judge, Kind, Model, Presentation, Prompt
+from sciexam.types import (
+    Comparison,
+    Conversation,
+    Judge,
+    Model,
+    Presentation,
+    Prompt,
+    Response,
+    Submission,
+)
 
-Purpose = Literal["compare", "agree", "leaderboard"]
+Purpose = Literal["compare", "agree", "leaderboard", "grade", "reward"]
+ALONE: tuple[Purpose, ...] = ("grade", "reward")  # purposes for which answers are marked one by one
 
 FACT_SCHEMA = 1  # part of every key: raised when a fact comes to mean something else
-
-
-@dataclass(frozen=True, slots=True)
-class Rater:
-    """How one rater is asked, and what its verdicts are keyed by. `judge` is None when only the ledger is read."""
-
-    name: str
-    bench: str
-    kind: Kind
-    digest: str
-    sees_order: bool = True
-    by_name: bool = False
-    orders: Literal["both", "one"] = "both"
-    repeats: int = 1
-    model: str | None = None  # the endpoint's model, for prices
-    judge: Judge | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +55,11 @@ class Plan:
     by: str
     purpose: Purpose = "compare"
     caveats: tuple[str, ...] = ()
+
+    @property
+    def alone(self) -> bool:
+        """Whether answers are marked one by one, and nothing is compared."""
+        return self.purpose in ALONE
 
     @property
     def samples(self) -> int:
@@ -95,9 +92,15 @@ def make_plan(
     by: str,
     limit: int | None,
     terms: Terms,
+    purpose: Purpose = "compare",
 ) -> tuple[Plan, dict[str, Model]]:
+    """The plan of a command, and the models of its contestants. Raises UsageError before anyone is asked.
+
+    For the purposes "grade" and "reward" answers are marked one by one: one contestant is enough, and none are paired.
+    """
+    alone = purpose in ALONE
     names = tuple(contestants) or baseline_first(suite)
-    if len(names) < 2:
+    if len(names) < 2 and not alone:
         raise UsageError("a comparison needs two contestants: sciexam compare A B")
     if len(set(names)) < len(names):
         raise UsageError("a contestant is named twice")
@@ -112,7 +115,7 @@ def make_plan(
     benches: dict[str, str] = {}
     raters: list[Rater] = []
     for judge in judges or (suite.judge,):
-        found = list(_raters(suite, judge, orders, terms))
+        found = list(raters_of(suite, judge, orders, terms, alone))
         named = {rater.bench: description for rater, description in found}
         if judge == HUMANS and HUMANS not in suite.judges:
             named[HUMANS] = "the human verdicts in the ledger"
@@ -123,7 +126,7 @@ def make_plan(
     return Plan(
         suite=suite,
         contestants=names,
-        pairs=tuple(combinations(names, 2)),
+        pairs=() if alone else tuple(combinations(names, 2)),
         prompts=prompts,
         benches=benches,
         raters=tuple(raters),
@@ -132,6 +135,7 @@ def make_plan(
         orders=orders or "both",
         margin=margin,
         by=by,
+        purpose=purpose,
         caveats=(
             *_caveats(suite, names, prompts, models, [str(judge) for judge in judges or (suite.judge,)]),
             *_strangers(suite, raters, orders),
@@ -159,62 +163,6 @@ def _check_field(prompts: Sequence[Prompt], by: str) -> None:
     if by != "category" and all(field_of(prompt, by) is None for prompt in prompts):
         known = {"category", "group", *(key for prompt in prompts for key in prompt.metadata)}
         raise UsageError(f"--by {by}: no prompt has this field{did_you_mean(by, known)}")
-
-
-def _raters(
-    suite: Suite, judge: str | Judge, orders: Literal["both", "one"] | None, terms: Terms
-) -> Iterator[tuple[Rater, str]]:
-    """The raters behind one judge, each with its bench in words; annotators of one file share a bench."""
-    if judge == HUMANS and HUMANS not in suite.judges:
-        return
-    spec = suite.judge_spec(judge) if isinstance(judge, str) else None
-    opened = open_judge(judge, spec, suite.rubric, terms) if isinstance(judge, str) and spec else [judge]
-    settings = settings_of(spec)
-    humans = sum(getattr(one, "kind", "judge") == "human" for one in opened)
-    for one in opened:
-        assert not isinstance(one, str)
-        if not isinstance(getattr(one, "name", None), str) or not callable(getattr(one, "judge", None)):
-            raise UsageError(
-                f"{type(one).__name__} is no judge: a judge has a `name` and a method judge(presentations)"
-            )
-        kind: Kind = getattr(one, "kind", "judge")
-        bench = str(judge) if isinstance(judge, str) and (kind == "human" or len(opened) == 1) else one.name
-        yield (
-            Rater(
-                name=one.name,
-                bench=Path(bench).stem if bench.endswith(".jsonl") else bench,
-                kind=kind,
-                digest=digest_of(one),
-                sees_order=getattr(one, "sees_order", True),
-                by_name=getattr(one, "by_name", False),
-                orders="both" if isinstance(spec, RecordedJudge) else orders or settings.orders or "both",
-                repeats=getattr(one, "repeats", settings.samples),
-                model=_model_of(spec),
-                judge=one,
-            ),
-            _describe(spec, kind, humans),
-        )
-
-
-def _model_of(spec: JudgeSpec | None) -> str | None:
-    """The model that a judge calls, for prices; None for a judge that calls none."""
-    return "scripted" if isinstance(spec, ScriptedJudge) else getattr(spec, "model", None)
-
-
-def _describe(spec: JudgeSpec | None, kind: Kind, humans: int) -> str:
-    """What a judge is, as the report says it. Nothing here was held against humans, so nothing is called validated."""
-    match spec:
-        case EndpointJudge():
-            return f"the LLM {spec.model}, not validated"
-        case MeasuresJudge():
-            return "a text measure, not validated"
-        case ScriptedJudge():
-            return "a scripted fake, not a judge"
-        case RecordedJudge() if kind == "human":
-            return f"{humans} annotator{'s' if humans != 1 else ''}, recorded"
-        case RecordedJudge():
-            return "recorded verdicts, not validated"
-    return "a judge of your own, not validated"
 
 
 def _caveats(
@@ -288,6 +236,22 @@ def presentations_of(plan: Plan, rater: Rater, comparison: Comparison, store: St
                 }
             )
             yield replace(shown, key=key, seal=store.seal(key))
+
+
+def submissions_of(plan: Plan, rater: Rater, prompt: Prompt, response: Response, store: Store) -> Iterator[Submission]:
+    """What a rater who marks answers one by one is shown of one response. One text is marked once, whoever wrote it."""
+    for repeat in range(rater.repeats):
+        shown = submit(prompt, response, repeat)
+        key = digest(
+            {
+                "fact": ["grade", FACT_SCHEMA],
+                "judge": rater.digest,
+                "subject": shown.subject,
+                "repeat": repeat,
+                "named": [prompt.id, shown.by, shown.sample] if rater.by_name else None,
+            }
+        )
+        yield replace(shown, key=key, seal=store.seal(key))
 
 
 def to_manifest(plan: Plan) -> dict[str, Any]:

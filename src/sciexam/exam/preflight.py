@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from sciexam.battles import Slot, pair
 from sciexam.exam.asking import owes
-from sciexam.exam.plan import Plan, Rater, conversations_of, presentations_of
+from sciexam.exam.plan import Plan, conversations_of, presentations_of
+from sciexam.exam.raters import Rater
 from sciexam.exam.recordings import is_recorded, recording_of
 from sciexam.models.settings import Endpoint
 from sciexam.store import Store

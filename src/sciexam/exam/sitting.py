@@ -12,12 +12,24 @@ from typing import Any
 from sciexam.battles import Slot, name_of, pair
 from sciexam.errors import Incomplete, Interrupted
 from sciexam.exam.asking import Asking, attempts, owes
-from sciexam.exam.plan import Plan, Rater, conversations_of, presentations_of
+from sciexam.exam.plan import Plan, conversations_of, presentations_of, submissions_of
+from sciexam.exam.raters import Rater
 from sciexam.models.recorded import RecordedModel
 from sciexam.models.scripted import ScriptedModel
 from sciexam.report.record import Calls
 from sciexam.store import Fact, Store, Writer
-from sciexam.types import Comparison, Conversation, Model, Presentation, Prompt, Reply, Response, Verdict
+from sciexam.types import (
+    Comparison,
+    Conversation,
+    Grade,
+    Model,
+    Presentation,
+    Prompt,
+    Reply,
+    Response,
+    Submission,
+    Verdict,
+)
 
 JOIN_SECONDS = 0.02
 GATHER_SECONDS = 0.5  # that a judge waits for company of the first comparison of a batch
@@ -34,14 +46,14 @@ class Progress:
 
 
 class _Feed:
-    """Comparisons as they become possible. Every judge reads all of them, at its own pace."""
+    """What is to be marked, as it becomes possible. Every judge reads all of it, at its own pace."""
 
     def __init__(self) -> None:
-        self._items: list[Comparison] = []
+        self._items: list[Comparison | Response] = []
         self._open = True
         self._changed = threading.Condition()
 
-    def add(self, items: Iterable[Comparison]) -> None:
+    def add(self, items: Iterable[Comparison | Response]) -> None:
         with self._changed:
             self._items.extend(items)
             self._changed.notify_all()
@@ -51,7 +63,7 @@ class _Feed:
             self._open = False
             self._changed.notify_all()
 
-    def batches(self) -> Iterator[list[Comparison]]:
+    def batches(self) -> Iterator[list[Comparison | Response]]:
         """Everything that came since the last batch, until the feed is closed and read."""
         read = 0
         while True:
@@ -204,6 +216,8 @@ class Sitting:
 
     def _comparable(self, contestant: str, slots: Iterable[Slot]) -> Set[Slot]:
         """Those where anyone else may have an answer to compare with: nobody is asked, and paid, for nothing."""
+        if self._plan.alone:
+            return set(slots)
         others = {name for contest in self._pairs_of[contestant] for name in contest} - {contestant}
         models = [model for name, model in self._models.items() if name in others]
 
@@ -214,6 +228,9 @@ class Sitting:
 
     def _answered(self, contestant: str, responses: Sequence[Response]) -> None:
         """Note responses of a contestant, and feed the judges every comparison that they complete."""
+        if self._plan.alone:
+            self._feed.add([response for response in responses if response.reply.status == "ok"])
+            return
         with self._lock:
             self._responses.update({(r.contestant, r.prompt, r.sample): r for r in responses})
             asked = [self._prompts[r.prompt] for r in responses]
@@ -235,12 +252,11 @@ class Sitting:
         for batch in self._feed.batches():
             if self._is_ending():
                 return
-            shown: dict[str, Presentation] = {}
-            for comparison in batch:
-                shown.update({p.key: p for p in presentations_of(self._plan, rater, comparison, self._store)})
-            stored: dict[str, Verdict] = self._store.verdicts(shown)
+            shown = {seen.key: seen for item in batch for seen in self._shown(rater, item)}
+            read = self._store.grades if rater.grades else self._store.verdicts
+            stored: Mapping[str, Any] = read(shown)
 
-            def take(verdict: Verdict, new: bool) -> None:
+            def take(verdict: Verdict | Grade, new: bool) -> None:
                 if called and (verdict.reply is not None or (rater.model and not new)):
                     self._account(rater.model, verdict.reply, new)
 
@@ -252,11 +268,17 @@ class Sitting:
             self._expect(verdicts=len(shown), of_them_stored=len(shown) - len(owed))
             for key in (shown.keys() & stored.keys()) - {p.key for p in owed}:
                 take(stored[key], new=False)
-            errand: Asking[Presentation] = Asking(
-                rater.name, self._store, writer, stored, self._store.verdicts, take, self._is_ending
-            )
-            errand.run(owed, rater.judge.judge)
+            errand: Asking[Any] = Asking(rater.name, self._store, writer, stored, read, take, self._is_ending)
+            errand.run(owed, rater.judge.grade if rater.grades else rater.judge.judge)
             self.skipped.update(errand.skipped)
+
+    def _shown(self, rater: Rater, item: Comparison | Response) -> Iterator[Presentation | Submission]:
+        """What `rater` is shown of a comparison, or of a response that is marked by itself."""
+        if isinstance(item, Comparison) and not rater.grades:
+            yield from presentations_of(self._plan, rater, item, self._store)
+            return
+        for response in (item.a, item.b) if isinstance(item, Comparison) else (item,):
+            yield from submissions_of(self._plan, rater, self._prompts[response.prompt], response, self._store)
 
     # -------------------------------------------------------- both
 
@@ -291,7 +313,7 @@ class Sitting:
 
     def _durable(self, facts: Sequence[Fact]) -> None:
         given = [fact for fact in facts if fact.status != "failed"]
-        verdicts = sum(isinstance(fact, Verdict) for fact in given)
+        verdicts = sum(not isinstance(fact, Reply) for fact in given)
         with self._lock:
             c = self._count
             self._count = replace(c, responses=c.responses + len(given) - verdicts, verdicts=c.verdicts + verdicts)

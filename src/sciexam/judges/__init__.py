@@ -17,7 +17,7 @@ from sciexam.judges.settings import (
 from sciexam.models import load_class, open_model
 from sciexam.models.terms import USUAL, Terms
 from sciexam.rubric import Rubric
-from sciexam.types import Generation, Judge
+from sciexam.types import Generation, Grader, Judge
 
 # Room to reason, and no sampling noise unless it is asked for.
 JUDGE_GENERATION = Generation(max_tokens=1024, temperature=0.0)
@@ -39,16 +39,32 @@ def open_judge(name: str, spec: JudgeSpec, rubric: Rubric, terms: Terms = USUAL)
             return [judge]
 
 
+def open_grader(name: str, spec: JudgeSpec, rubric: Rubric, terms: Terms = USUAL) -> list[Grader]:
+    """Those behind `name` who mark answers one by one. Raises UsageError for a judge that can only compare."""
+    raise UsageError(f"judge {name!r} compares answers and cannot mark them one by one")
+
+
+def compares_by_grades(spec: JudgeSpec | None) -> bool:
+    """Whether a judge's verdicts are made of its marks for each answer."""
+    return getattr(spec, "compare_by", "verdicts") == "grades"
+
+
 def _pairwise(name: str, spec: EndpointJudge | ScriptedJudge, rubric: Rubric, terms: Terms) -> Judge:
     from sciexam.judges.pairwise import PairwiseJudge
-    from sciexam.judges.rendering import JudgeTemplate
+    from sciexam.judges.rendering import template_of
 
     generation = JUDGE_GENERATION.model_copy(
         update=spec.generation.model_dump(exclude_unset=True) if spec.generation else {}
     )
-    template = JudgeTemplate(spec.template, spec.verdict, rubric)
+    template = template_of(spec, rubric)
     template.check_complete()
-    return PairwiseJudge(name, open_model(name, spec, generation, terms), template, generation.max_tokens)
+    if spec.probabilities and template.form != "letter":
+        raise UsageError(
+            f"judge {name!r}: `probabilities: true` needs a verdict of one word, not the form {template.form!r}; write "
+            "`template: verdict-only`, or `verdict: letter` with a template that asks for A, B or ="
+        )
+    model = open_model(name, spec, generation, terms)
+    return PairwiseJudge(name, model, template, generation.max_tokens, spec.probabilities)
 
 
 def _measures(name: str, rubric: Rubric) -> Judge:

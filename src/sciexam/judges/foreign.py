@@ -14,12 +14,12 @@ from pydantic import BaseModel
 
 from sciexam.documents import digest
 from sciexam.errors import SciexamError, UsageError
-from sciexam.types import Judge
+from sciexam.types import Grader, Judge
 
 T = TypeVar("T")
 
 
-def digest_of(judge: Judge) -> str:
+def digest_of(judge: Judge | Grader) -> str:
     """A judge's own `digest`, or one of its class's source and its attributes, so that an edited judge is another one.
 
     What the class calls outside of itself is not seen. Raises UsageError where an attribute is not plain data: two
@@ -50,7 +50,7 @@ def guarded(name: str, ask: Callable[[], Iterable[T] | None]) -> Iterator[T]:
         raise UsageError(said) from error
 
 
-def _plain(judge: Judge, name: str, value: Any) -> Any:
+def _plain(judge: Judge | Grader, name: str, value: Any) -> Any:
     """`value` as canonical data."""
     if value is None or isinstance(value, (bool, int, str)):
         return value

@@ -10,7 +10,7 @@ from pydantic import Discriminator, Field, Tag
 from sciexam.models.settings import Custom, Endpoint, Scripted
 from sciexam.types import Record
 
-VerdictForm = Literal["nonce", "brackets", "letter", "json"]
+VerdictForm = Literal["nonce", "brackets", "letter", "json", "last-brackets", "output-ab"]
 
 
 class Pairwise(Record):
@@ -20,13 +20,26 @@ class Pairwise(Record):
     verdict: VerdictForm | None = None  # None: the form that the template was written for
     samples: int = Field(1, ge=1, le=100)  # verdicts per order
     orders: Literal["both", "one"] | None = None
+    criteria: bool = False  # a verdict on each criterion before the overall one; `reason` then means `criteria`
+    probabilities: bool = False  # weigh the words of the letter form by the probabilities of their tokens
 
 
-class EndpointJudge(Endpoint, Pairwise):
+class Grading(Record):
+    """How an LLM is made to mark answers one by one, and whether its verdicts are made of its marks.
+
+    `grading` is a shipped template for marks, or a file. `tie_within`: marks that differ by no more are a tie.
+    """
+
+    grading: str | None = None  # None: the one that fits the rubric
+    compare_by: Literal["verdicts", "grades"] = "verdicts"
+    tie_within: float = Field(0.0, ge=0)
+
+
+class EndpointJudge(Endpoint, Pairwise, Grading):
     """An LLM behind an endpoint."""
 
 
-class ScriptedJudge(Scripted, Pairwise):
+class ScriptedJudge(Scripted, Pairwise, Grading):
     """The shipped fake as a judge: its rules see the judge's prompt."""
 
 

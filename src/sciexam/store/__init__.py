@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 import threading
 import time
 import uuid
@@ -23,30 +22,34 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sciexam.errors import StoreError, UsageError
+from sciexam.store.opening import connect, explain, prepare
 from sciexam.store.tables import (
     Fact,
     claims,
     decode,
     encode,
+    encode_criteria,
+    grade_row,
+    grades,
     meta,
     names,
+    read_grade,
     read_reply,
     read_verdict,
     replies,
     reply_row,
     runs,
-    tables,
     texts,
     verdict_row,
     verdicts,
 )
 from sciexam.store.writer import Writer
-from sciexam.types import TRUNCATED, Reply, Verdict
+from sciexam.types import TRUNCATED, Grade, Reply, Verdict
 
 __all__ = ["Fact", "Store", "Writer"]
 
-SCHEMA_VERSION = 1
 READ_CHUNK = 500
+WORDS = ("finish_reason", "model", "rater", "prompt", "first", "second", "contestant")  # columns that are ids of names
 
 
 class Store:
@@ -68,8 +71,9 @@ class Store:
         self._announcing = threading.Lock()
         with self._translated():
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._engine = self._connect()
-            self._prepare()
+            self._engine = connect(self._file)
+            with self._writing() as connection:
+                prepare(connection, self.location)
         self._secret = self._read_secret()
 
     def __enter__(self) -> Store:
@@ -98,26 +102,31 @@ class Store:
         with self._translated(), self._writing() as connection:
             now = _now()
             judged = [fact for fact in facts if isinstance(fact, Verdict)]
+            marked = [fact for fact in facts if isinstance(fact, Grade)]
+            opinions: list[Verdict | Grade] = [*judged, *marked]
             # What a judge's endpoint said is kept under the verdict's key, with what became of it.
-            said = [replace(v.reply, key=v.key, status=v.status, failure=v.failure) for v in judged if v.reply]
+            said = [replace(v.reply, key=v.key, status=v.status, failure=v.failure) for v in opinions if v.reply]
             plain = [*(fact for fact in facts if isinstance(fact, Reply)), *said]
             name_ids = self._name_ids(
                 connection,
                 [w for f in plain for w in (f.finish_reason, f.model)]
-                + [w for v in judged for w in (v.rater, v.prompt, v.first, v.second)],
+                + [w for v in judged for w in (v.rater, v.prompt, v.first, v.second)]
+                + [w for g in marked for w in (g.rater, g.prompt, g.contestant)],
             )
             bodies = [b for r in plain for b in (encode(r.text), r.raw, encode(r.failure))]
-            bodies += [b for v in judged for b in (encode(v.reason), encode(v.failure))]
+            bodies += [b for v in opinions for b in (encode(v.reason), encode(v.failure), encode_criteria(v.criteria))]
             text_ids = _text_ids(self, connection, [b for b in bodies if b] + [b""])
             for table, rows in (
                 (replies, [reply_row(r, name_ids, text_ids, now) for r in plain]),
                 (verdicts, [verdict_row(v, name_ids, text_ids, now) for v in judged]),
+                (grades, [grade_row(g, name_ids, text_ids, now) for g in marked]),
             ):
                 if rows:
                     _number_attempts(connection, table, rows)
                     connection.execute(sa.insert(table), rows)
             # A verdict that was cut off gets a second attempt: until then nobody else may ask for it.
-            keys = [bytes.fromhex(f.key) for f in facts if not (isinstance(f, Verdict) and f.failure == TRUNCATED)]
+            ended = [fact for fact in facts if isinstance(fact, Reply) or fact.failure != TRUNCATED]
+            keys = [bytes.fromhex(fact.key) for fact in ended]
             for chunk in _chunks(keys):
                 connection.execute(claims.delete().where(claims.c.key.in_(chunk), claims.c.owner == self._owner))
 
@@ -153,6 +162,14 @@ class Store:
         body = texts.alias("body")
         for row in self._attempts(verdicts, keys, body, verdicts.c.reason == body.c.id):
             _keep(found, read_verdict(row, self._words))
+        return found
+
+    def grades(self, keys: Iterable[str]) -> dict[str, Grade]:
+        """Like `verdicts`, for grades."""
+        found: dict[str, Grade] = {}
+        body = texts.alias("body")
+        for row in self._attempts(grades, keys, body, grades.c.reason == body.c.id):
+            _keep(found, read_grade(row, self._words))
         return found
 
     def echoed(self, keys: Iterable[str]) -> dict[str, int]:
@@ -250,13 +267,14 @@ class Store:
     ) -> Iterator[sa.Row[Any]]:
         """Rows of `table` by key in order of arrival, with the text of `body` and of the failure."""
         column = table.c.key if column is None else column
-        why = texts.alias("why")
-        statement = (
-            sa.select(table, body.c.body.label("body"), why.c.body.label("why"))
-            .outerjoin(body, on)
-            .outerjoin(why, table.c.failure == why.c.id)
-            .order_by(table.c.seq)
-        )
+        why, parts = texts.alias("why"), texts.alias("parts")
+        statement = sa.select(table, body.c.body.label("body"), why.c.body.label("why"))
+        if "criteria" in table.c:
+            statement = statement.add_columns(parts.c.body.label("parts"))
+        statement = statement.outerjoin(body, on).outerjoin(why, table.c.failure == why.c.id)
+        if "criteria" in table.c:
+            statement = statement.outerjoin(parts, table.c.criteria == parts.c.id)
+        statement = statement.order_by(table.c.seq)
         for chunk in _chunks([bytes.fromhex(key) for key in keys]):
             with self._translated(), self._engine.connect() as connection:
                 rows = connection.execute(statement.where(column.in_(chunk))).all()
@@ -264,7 +282,7 @@ class Store:
             yield from rows
 
     def _learn_words(self, connection: sa.Connection, table: sa.Table, rows: Sequence[sa.Row[Any]]) -> None:
-        columns = [c for c in ("finish_reason", "model", "rater", "prompt", "first", "second") if c in table.c]
+        columns = [c for c in WORDS if c in table.c]
         ids = {row._mapping[c] for row in rows for c in columns} - self._words.keys() - {None}
         for chunk in _chunks(sorted(ids)):
             for row in connection.execute(sa.select(names).where(names.c.id.in_(chunk))):
@@ -304,30 +322,6 @@ class Store:
 
     # ------------------------------------------------------------ opening
 
-    def _connect(self) -> sa.Engine:
-        engine = sa.create_engine(sa.URL.create("sqlite", database=str(self._file)))
-        if engine.dialect.name == "sqlite":
-            sa.event.listen(engine, "connect", _configure_sqlite)
-            sa.event.listen(engine, "begin", _begin)
-        return engine
-
-    def _prepare(self) -> None:
-        with self._writing() as connection:
-            found = _read_version(connection)
-            if found > SCHEMA_VERSION:
-                raise StoreError(
-                    f"{self.location}: written by a newer sciexam (store version {found}; this one reads up to "
-                    f"{SCHEMA_VERSION}). Nothing was touched; upgrade sciexam, or name another file with --store"
-                )
-            if found == 0:
-                tables.create_all(connection)
-                secret = {"name": "secret", "value": secrets.token_bytes(32)}
-                version = {"name": "version", "value": str(SCHEMA_VERSION).encode()}
-                connection.execute(sa.insert(meta), [secret, version])
-                if connection.dialect.name == "sqlite":
-                    _forbid_changes(connection)
-                    connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
     def _read_secret(self) -> bytes:
         with self._translated(), self._engine.connect() as connection:
             return bytes(connection.execute(sa.select(meta.c.value).where(meta.c.name == "secret")).scalar_one())
@@ -338,51 +332,11 @@ class Store:
         try:
             yield
         except sa.exc.DBAPIError as error:
-            raise StoreError(f"{self.location}: {_explain(str(error.orig))}") from error
+            raise StoreError(f"{self.location}: {explain(str(error.orig))}") from error
         except OSError as error:
             raise StoreError(
                 f"{self.location}: {(error.strerror or str(error)).lower()}; choose another file with --store"
             ) from error
-
-
-def _configure_sqlite(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # SQLAlchemy's BEGIN IMMEDIATE is the only BEGIN
-    for pragma in ("busy_timeout = 30000", "journal_mode = WAL", "synchronous = FULL"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: sa.Connection) -> None:
-    # A deferred BEGIN that later writes fails with "database is locked" whatever the busy timeout.
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
-
-
-def _read_version(connection: sa.Connection) -> int:
-    if connection.dialect.name == "sqlite":
-        return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
-    if not sa.inspect(connection).has_table("meta"):
-        return 0
-    return int(connection.execute(sa.select(meta.c.value).where(meta.c.name == "version")).scalar_one())
-
-
-def _forbid_changes(connection: sa.Connection) -> None:
-    for table in ("names", "texts", "replies", "verdicts", "runs"):
-        for action in ("UPDATE", "DELETE"):
-            connection.exec_driver_sql(
-                f"CREATE TRIGGER {table}_no_{action.lower()} BEFORE {action} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
-            )
-
-
-def _explain(message: str) -> str:
-    if "disk is full" in message or "disk I/O error" in message:
-        return f"no space left, or the disk fails ({message}). What was reported as stored is safe; make room and go on"
-    if "readonly" in message or "unable to open" in message:
-        return f"cannot be written ({message}); check its permissions, or choose another file with --store"
-    if "malformed" in message or "not a database" in message:
-        return f"damaged, or not a ledger ({message}). Nothing was changed; restore a backup, or use --store"
-    if "locked" in message:
-        return f"another process holds it for more than 30 s ({message}); wait for it and run again"
-    return message
 
 
 def _number_attempts(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:

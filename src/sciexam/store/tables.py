@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
-from sciexam.types import Kind, Reply, Side, Status, Strength, Verdict
+from sciexam.types import Grade, Kind, Reply, Side, Status, Strength, Verdict
 
 STATUSES: tuple[Status, ...] = ("ok", "invalid", "failed", "skipped")
 SIDES: tuple[Side, ...] = ("first", "second", "tie")
@@ -79,6 +80,19 @@ verdicts = _facts(
     sa.Column("strength", sa.SmallInteger),
     sa.Column("probability_second", sa.Float),
     sa.Column("reason", _id),
+    sa.Column("criteria", _id),
+)
+grades = _facts(
+    "grades",
+    sa.Column("subject", sa.LargeBinary(32), nullable=False),
+    sa.Column("rater", _id, nullable=False),
+    sa.Column("kind", sa.SmallInteger, nullable=False),
+    sa.Column("prompt", _id, nullable=False),
+    sa.Column("contestant", _id, nullable=False),
+    sa.Column("repeat", sa.Integer, nullable=False),
+    sa.Column("score", sa.Float),
+    sa.Column("criteria", _id),
+    sa.Column("reason", _id),
 )
 runs = sa.Table(
     "runs",
@@ -96,7 +110,7 @@ claims = sa.Table(
     sa.Column("owner", sa.String(40), nullable=False, index=True),
 )
 
-Fact = Reply | Verdict
+Fact = Reply | Verdict | Grade
 
 
 def reply_row(reply: Reply, name_ids: dict[str, int], text_ids: dict[bytes, int], now: int) -> dict[str, Any]:
@@ -133,6 +147,25 @@ def verdict_row(verdict: Verdict, name_ids: dict[str, int], text_ids: dict[bytes
         "strength": None if verdict.strength is None else STRENGTHS.index(verdict.strength),
         "probability_second": verdict.probability_second,
         "reason": text_ids[encode(verdict.reason)] if verdict.reason else None,
+        "criteria": text_ids.get(encode_criteria(verdict.criteria)) if verdict.criteria else None,
+        "at": now,
+    }
+
+
+def grade_row(grade: Grade, name_ids: dict[str, int], text_ids: dict[bytes, int], now: int) -> dict[str, Any]:
+    return {
+        "key": bytes.fromhex(grade.key),
+        "subject": bytes.fromhex(grade.subject),
+        "status": STATUSES.index(grade.status),
+        "failure": text_ids[encode(grade.failure)] if grade.failure else None,
+        "rater": name_ids[grade.rater],
+        "kind": KINDS.index(grade.kind),
+        "prompt": name_ids[grade.prompt],
+        "contestant": name_ids[grade.contestant],
+        "repeat": grade.repeat,
+        "score": grade.score,
+        "criteria": text_ids.get(encode_criteria(grade.criteria)) if grade.criteria else None,
+        "reason": text_ids[encode(grade.reason)] if grade.reason else None,
         "at": now,
     }
 
@@ -170,8 +203,32 @@ def read_verdict(row: sa.Row[Any], words: Mapping[int, str]) -> Verdict:
         preferred=None if row.preferred is None else SIDES[row.preferred],
         strength=None if row.strength is None else STRENGTHS[row.strength],
         probability_second=row.probability_second,
+        criteria=json.loads(decode(row.parts)) if row.parts else {},
         reason=decode(row.body) if row.body else "",
     )
+
+
+def read_grade(row: sa.Row[Any], words: Mapping[int, str]) -> Grade:
+    return Grade(
+        key=row.key.hex(),
+        prompt=words[row.prompt],
+        contestant=words[row.contestant],
+        rater=words[row.rater],
+        kind=KINDS[row.kind],
+        subject=row.subject.hex(),
+        repeat=row.repeat,
+        attempt=row.attempt,
+        status=STATUSES[row.status],
+        failure=decode(row.why) if row.why else "",
+        score=row.score,
+        criteria=json.loads(decode(row.parts)) if row.parts else {},
+        reason=decode(row.body) if row.body else "",
+    )
+
+
+def encode_criteria(criteria: Mapping[str, str] | Mapping[str, float]) -> bytes:
+    """What was said of each criterion, as canonical JSON; nothing for none."""
+    return json.dumps(criteria, sort_keys=True, allow_nan=False).encode() if criteria else b""
 
 
 def encode(text: str) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from sciexam.errors import StoreError
 from sciexam.store.tables import Fact
-from sciexam.types import Verdict
+from sciexam.types import Reply
 
 GROUP_ROWS = 200
 UNCOMMITTED_REPLIES = 8  # paid for and not yet durable: what a kill can cost beyond the calls in flight
@@ -82,5 +82,5 @@ class Writer:
 
 def _is_paid(fact: Fact) -> bool:
     """Whether an endpoint answered: what is recorded or scripted comes without a raw body."""
-    reply = fact.reply if isinstance(fact, Verdict) else fact
+    reply = fact if isinstance(fact, Reply) else fact.reply
     return reply is not None and bool(reply.raw)

@@ -1,0 +1,108 @@
+"""Who judges: how each rater behind the name of a judge is asked, and what its facts are keyed by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from sciexam.errors import UsageError
+from sciexam.judges import compares_by_grades, open_grader, open_judge, settings_of
+from sciexam.judges.foreign import digest_of
+from sciexam.judges.settings import EndpointJudge, JudgeSpec, MeasuresJudge, RecordedJudge, ScriptedJudge
+from sciexam.models.terms import Terms
+from sciexam.suite import HUMANS, Suite
+from sciexam.types import Grader, Judge, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Rater:
+    """How one rater is asked, and what its verdicts are keyed by. `judge` is None when only the ledger is read."""
+
+    name: str
+    bench: str
+    kind: Kind
+    digest: str
+    sees_order: bool = True
+    by_name: bool = False
+    orders: Literal["both", "one"] = "both"
+    repeats: int = 1
+    model: str | None = None  # the endpoint's model, for prices
+    grades: bool = False  # marks answers one by one; its verdicts follow from the marks
+    tie_within: float = 0.0  # marks that differ by no more are a tie
+    judge: Any = field(default=None, repr=False, compare=False)  # a Judge, or a Grader where it grades
+
+
+def raters_of(
+    suite: Suite, judge: str | Judge, orders: Literal["both", "one"] | None, terms: Terms, alone: bool = False
+) -> Iterator[tuple[Rater, str]]:
+    """The raters behind one judge, each with its bench in words; annotators of one file share a bench.
+
+    `alone`: they are to mark answers one by one, whatever the judge does in a comparison.
+    """
+    if judge == HUMANS and HUMANS not in suite.judges:
+        return
+    spec = suite.judge_spec(judge) if isinstance(judge, str) else None
+    settings = settings_of(spec)
+    grades = alone or compares_by_grades(spec)
+    opened = _opened(judge, spec, suite, terms, grades)
+    humans = sum(getattr(one, "kind", "judge") == "human" for one in opened)
+    for one in opened:
+        assert not isinstance(one, str)
+        marks = grades or (not isinstance(judge, str) and not hasattr(one, "judge") and hasattr(one, "grade"))
+        _check_method(one, "grade" if marks else "judge")
+        kind: Kind = getattr(one, "kind", "judge")
+        bench = str(judge) if isinstance(judge, str) and (kind == "human" or len(opened) == 1) else one.name
+        yield (
+            Rater(
+                name=one.name,
+                bench=Path(bench).stem if bench.endswith(".jsonl") else bench,
+                kind=kind,
+                digest=digest_of(one),
+                sees_order=getattr(one, "sees_order", True),
+                by_name=getattr(one, "by_name", False),
+                orders="both" if isinstance(spec, RecordedJudge) else orders or settings.orders or "both",
+                repeats=getattr(one, "repeats", settings.samples),
+                model=_model_of(spec),
+                grades=marks,
+                tie_within=getattr(spec, "tie_within", 0.0),
+                judge=one,
+            ),
+            _describe(spec, kind, humans),
+        )
+
+
+def _opened(
+    judge: str | Judge, spec: JudgeSpec | None, suite: Suite, terms: Terms, grades: bool
+) -> Sequence[Judge | Grader]:
+    if not isinstance(judge, str) or spec is None:
+        return [judge] if not isinstance(judge, str) else []
+    return (open_grader if grades else open_judge)(judge, spec, suite.rubric, terms)
+
+
+def _check_method(one: object, method: str) -> None:
+    if not isinstance(getattr(one, "name", None), str) or not callable(getattr(one, method, None)):
+        takes = "presentations" if method == "judge" else "submissions"
+        raise UsageError(f"{type(one).__name__} is no judge: a judge has a `name` and a method {method}({takes})")
+
+
+def _model_of(spec: JudgeSpec | None) -> str | None:
+    """The model that a judge calls, for prices; None for a judge that calls none."""
+    return "scripted" if isinstance(spec, ScriptedJudge) else getattr(spec, "model", None)
+
+
+def _describe(spec: JudgeSpec | None, kind: Kind, humans: int) -> str:
+    """What a judge is, as the report says it. Nothing here was held against humans, so nothing is called validated."""
+    match spec:
+        case EndpointJudge():
+            return f"the LLM {spec.model}, not validated"
+        case MeasuresJudge():
+            return "a text measure, not validated"
+        case ScriptedJudge():
+            return "a scripted fake, not a judge"
+        case RecordedJudge() if kind == "human":
+            return f"{humans} annotator{'s' if humans != 1 else ''}, recorded"
+        case RecordedJudge():
+            return "recorded verdicts, not validated"
+    return "a judge of your own, not validated"
