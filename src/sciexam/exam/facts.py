@@ -9,7 +9,8 @@ from typing import Any
 
 from sciexam.battles import Battle, Slot, name_of, pair, present, resolve
 from sciexam.errors import UsageError
-from sciexam.exam.plan import Plan, conversations_of, presentations_of
+from sciexam.exam.by_grades import verdicts_by_grades
+from sciexam.exam.plan import Plan, conversations_of, presentations_of, shown_of
 from sciexam.exam.raters import Rater
 from sciexam.models.settings import Endpoint
 from sciexam.report.evidence import Bench, Evidence
@@ -91,6 +92,11 @@ def _bench(
     battles: list[Battle] = []
     shown: list[tuple[Presentation, Verdict]] = []
     for rater in raters:
+        if rater.grades:
+            by_marks = list(verdicts_by_grades(plan, rater, store, comparisons, skipped))
+            battles += [resolve(c, [verdict], rater.name, plan.policy) for c, verdict in by_marks]
+            shown += [verdict for _, verdict in by_marks]
+            continue
         seen = [(c, list(presentations_of(plan, rater, c, store))) for c in comparisons]
         found: dict[str, Any] = store.verdicts({p.key: None for _, presentations in seen for p in presentations})
         for comparison, presentations in seen:
@@ -166,7 +172,7 @@ def _echoes(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Iter
             asked.append((name, spec.model, [c.key for _, c in conversations_of(plan, name)]))
     for rater in plan.raters:
         if rater.model:
-            keys = [p.key for c in comparisons for p in presentations_of(plan, rater, c, store)]
+            keys = [seen.key for c in comparisons for seen in shown_of(plan, rater, c, store)]
             asked.append((rater.name, rater.model, keys))
     for name, model, keys in asked:
         for echoed, count in store.echoed(keys).items():

@@ -254,6 +254,16 @@ def submissions_of(plan: Plan, rater: Rater, prompt: Prompt, response: Response,
         yield replace(shown, key=key, seal=store.seal(key))
 
 
+def shown_of(
+    plan: Plan, rater: Rater, comparison: Comparison, store: Store
+) -> Iterator[Presentation] | Iterator[Submission]:
+    """All that `rater` is shown for one comparison: presentations, or both answers where it marks them one by one."""
+    if not rater.grades:
+        return presentations_of(plan, rater, comparison, store)
+    both = (comparison.a, comparison.b)
+    return (one for response in both for one in submissions_of(plan, rater, comparison.prompt, response, store))
+
+
 def to_manifest(plan: Plan) -> dict[str, Any]:
     return {
         "suite": plan.suite.model_dump(mode="json", by_alias=True),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from sciexam.battles import Slot, pair
 from sciexam.exam.asking import owes
-from sciexam.exam.plan import Plan, conversations_of, presentations_of
+from sciexam.exam.plan import Plan, conversations_of, shown_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.recordings import is_recorded, recording_of
 from sciexam.models.settings import Endpoint
@@ -54,7 +55,7 @@ def owed_by(plan: Plan, store: Store, retry_invalid: bool = False) -> Owed:
     return Owed(
         answers=len(_keys_of_use(plan, answers)),
         verdicts=sum(_on_answers(plan, rater, store, ready, retry_invalid) for rater in raters)
-        + _unready(plan, answers) * sum(_shown(rater) for rater in raters),
+        + _unready(plan, answers) * sum(rater.looks for rater in raters),
     )
 
 
@@ -104,11 +105,13 @@ def _unready(plan: Plan, answers: _Answers) -> int:
 
 
 def _shown(rater: Rater) -> int:
-    return (2 if rater.sees_order and rater.orders == "both" else 1) * rater.repeats
+    return (
+        2 * rater.repeats if rater.grades else (2 if rater.sees_order and rater.orders == "both" else 1) * rater.repeats
+    )
 
 
 def _on_answers(plan: Plan, rater: Rater, store: Store, ready: list[Comparison], retry_invalid: bool) -> int:
     """The verdicts that `rater` owes on answers that are there."""
-    shown = {p.key for comparison in ready for p in presentations_of(plan, rater, comparison, store)}
-    stored = store.verdicts(shown)
+    shown = {seen.key for comparison in ready for seen in shown_of(plan, rater, comparison, store)}
+    stored: Mapping[str, Any] = (store.grades if rater.grades else store.verdicts)(shown)
     return sum(owes(stored.get(key), retry_invalid) for key in shown)

@@ -33,6 +33,11 @@ class Rater:
     tie_within: float = 0.0  # marks that differ by no more are a tie
     judge: Any = field(default=None, repr=False, compare=False)  # a Judge, or a Grader where it grades
 
+    @property
+    def looks(self) -> int:
+        """How often it is asked for one comparison; for marks at most, since an answer is marked once for all."""
+        return (2 if self.grades or (self.sees_order and self.orders == "both") else 1) * self.repeats
+
 
 def raters_of(
     suite: Suite, judge: str | Judge, orders: Literal["both", "one"] | None, terms: Terms, alone: bool = False

@@ -12,7 +12,7 @@ from typing import Any
 from sciexam.battles import Slot, name_of, pair
 from sciexam.errors import Incomplete, Interrupted
 from sciexam.exam.asking import Asking, attempts, owes
-from sciexam.exam.plan import Plan, conversations_of, presentations_of, submissions_of
+from sciexam.exam.plan import Plan, conversations_of, shown_of, submissions_of
 from sciexam.exam.raters import Rater
 from sciexam.models.recorded import RecordedModel
 from sciexam.models.scripted import ScriptedModel
@@ -272,13 +272,11 @@ class Sitting:
             errand.run(owed, rater.judge.grade if rater.grades else rater.judge.judge)
             self.skipped.update(errand.skipped)
 
-    def _shown(self, rater: Rater, item: Comparison | Response) -> Iterator[Presentation | Submission]:
+    def _shown(self, rater: Rater, item: Comparison | Response) -> Iterator[Presentation] | Iterator[Submission]:
         """What `rater` is shown of a comparison, or of a response that is marked by itself."""
-        if isinstance(item, Comparison) and not rater.grades:
-            yield from presentations_of(self._plan, rater, item, self._store)
-            return
-        for response in (item.a, item.b) if isinstance(item, Comparison) else (item,):
-            yield from submissions_of(self._plan, rater, self._prompts[response.prompt], response, self._store)
+        if isinstance(item, Comparison):
+            return shown_of(self._plan, rater, item, self._store)
+        return submissions_of(self._plan, rater, self._prompts[item.prompt], item, self._store)
 
     # -------------------------------------------------------- both
 
@@ -325,7 +323,7 @@ class Sitting:
         return f"{self._count.verdicts:,}/{planned:,} verdicts"
 
     def _verdicts_expected(self) -> int:
-        shown = sum((2 if r.sees_order and r.orders == "both" else 1) * r.repeats for r in self._plan.raters)
+        shown = sum(rater.looks for rater in self._plan.raters)
         return len(self._plan.pairs) * len(self._plan.prompts) * self._plan.samples * shown
 
 
