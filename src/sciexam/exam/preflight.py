@@ -104,12 +104,6 @@ def _unready(plan: Plan, answers: _Answers) -> int:
     )
 
 
-def _shown(rater: Rater) -> int:
-    return (
-        2 * rater.repeats if rater.grades else (2 if rater.sees_order and rater.orders == "both" else 1) * rater.repeats
-    )
-
-
 def _on_answers(plan: Plan, rater: Rater, store: Store, ready: list[Comparison], retry_invalid: bool) -> int:
     """The verdicts that `rater` owes on answers that are there."""
     shown = {seen.key for comparison in ready for seen in shown_of(plan, rater, comparison, store)}
