@@ -1,0 +1,217 @@
+"""What a verdict costs the machine, beside a server that answers at once or takes its time.
+
+    python benchmarks/judging.py                         # prints Markdown; a few minutes
+    python benchmarks/judging.py --only 64               # one number of calls in flight
+
+`sciexam compare` judges recorded answers by a model behind a local server that runs in a process of its own. Everything
+counts: start, rendering, HTTP, parsing, the durable ledger, the report. The server only looks for the nonce, so that it
+is not what is measured. Beside it the bare official client asks the same server the same number of times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+NONCE = re.compile(rb"VERDICT ([0-9a-f]{12}):")
+LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`verdicts` at `in_flight` at once, each of which takes the server `latency` seconds."""
+
+    in_flight: int
+    latency: float
+    verdicts: int
+
+
+CASES = (Case(16, 0.0, 4_000), Case(64, 0.1, 8_000), Case(1024, 1.0, 10_000))
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    seconds: float
+    cpu: float
+    peak_mb: float
+
+
+# ---------------------------------------------------------------- the server
+
+
+async def _serve(latency: float) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                found = LENGTH.search(head)
+                body = await reader.readexactly(int(found[1]) if found else 0)
+                if latency:
+                    await asyncio.sleep(latency)
+                writer.write(_reply(body))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=2048)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    async with server:
+        await server.serve_forever()
+
+
+def _reply(body: bytes) -> bytes:
+    nonces = NONCE.findall(body)
+    side = "A>B" if body[-1] % 2 else "B>A"
+    text = f"Both were read.\n\nVERDICT {nonces[-1].decode()}: {side}" if nonces else "A plain reply."
+    reply = {
+        "id": "1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "local",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+        "usage": {"prompt_tokens": len(body) // 4, "completion_tokens": 20, "total_tokens": len(body) // 4 + 20},
+    }
+    raw = json.dumps(reply).encode()
+    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(raw) + raw
+
+
+@contextmanager
+def server(latency: float) -> Iterator[str]:
+    command = [sys.executable, __file__, "--serve", str(latency)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}/v1"
+    finally:
+        process.kill()
+        process.wait()
+
+
+# ---------------------------------------------------------------- those who are measured
+
+
+def write_suite(folder: Path, case: Case, url: str) -> Path:
+    """A suite of recorded answers of 150 words, so that one judge in both orders makes `case.verdicts`."""
+    prompts = case.verdicts // 2
+    words = [f"word{i}" for i in range(300)]
+    with (folder / "prompts.jsonl").open("w") as file:
+        for i in range(prompts):
+            file.write(json.dumps({"id": f"p{i}", "text": f"Why does thing {i} happen, and how do we know?"}) + "\n")
+    for name in ("a", "b"):
+        with (folder / f"{name}.jsonl").open("w") as file:
+            for i in range(prompts):
+                text = " ".join(words[(i * 7 + j) % 300] for j in range(150)) + f" {name}{i}"
+                file.write(json.dumps({"prompt": f"p{i}", "text": text}) + "\n")
+    judge = {"backend": "openai", "model": "local", "base_url": url, "concurrency": case.in_flight}
+    suite = {
+        "suite": "bench",
+        "prompts": "prompts.jsonl",
+        "models": {name: {"responses": f"{name}.jsonl"} for name in ("a", "b")},
+        "contestants": ["a", "b"],
+        "judges": {"llm": judge},
+    }
+    path = folder / "bench.yaml"
+    path.write_text(json.dumps(suite))
+    return path
+
+
+def measured(command: list[str], folder: Path) -> Cost:
+    """Wall clock, CPU of the process and its largest memory; it must succeed."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    if status:
+        assert process.stderr is not None
+        raise SystemExit(f"{' '.join(command)} failed: {process.stderr.read().decode()}")
+    return Cost(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+
+
+def bare_client(url: str, in_flight: int, calls: int) -> None:
+    """The official client alone: nothing is rendered, parsed or kept."""
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+    async def ask() -> None:
+        import httpx2  # the client's own transport
+
+        limits = httpx2.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
+        http = DefaultAsyncHttpxClient(limits=limits)
+        client = AsyncOpenAI(api_key="none", base_url=url, max_retries=0, http_client=http)
+        gate = asyncio.Semaphore(in_flight)
+        text = "word " * 450
+
+        async def one(number: int) -> None:
+            async with gate:
+                message = {"role": "user", "content": f"{text} {number} VERDICT 0123456789ab:"}
+                await client.chat.completions.create(model="local", messages=[message], max_tokens=1024)  # type: ignore[list-item]
+
+        await asyncio.gather(*(one(number) for number in range(calls)))
+        await client.close()
+
+    asyncio.run(ask())
+
+
+def median(costs: list[Cost]) -> Cost:
+    middle = len(costs) // 2
+    columns = zip(*((c.seconds, c.cpu, c.peak_mb) for c in costs), strict=True)
+    return Cost(*(sorted(column)[middle] for column in columns))
+
+
+def rows(cases: tuple[Case, ...], repeat: int) -> Iterator[str]:
+    yield "| calls in flight | latency | verdicts | who | verdicts/s | of the bound | CPU a verdict | peak memory |"
+    yield "|--:|--:|--:|---|--:|--:|--:|--:|"
+    sciexam = str(Path(sys.executable).parent / "sciexam")
+    for case in cases:
+        ours, theirs = [], []
+        for _ in range(repeat):
+            with server(case.latency) as url, tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                suite = write_suite(folder, case, url)
+                ours.append(measured([sciexam, "compare", "-s", str(suite), "--quiet"], folder))
+                bare = [sys.executable, str(Path(__file__).absolute()), "--bare", url, str(case.in_flight)]
+                theirs.append(measured([*bare, str(case.verdicts)], folder))
+        for who, costs in (("sciexam compare", ours), ("the official client alone", theirs)):
+            cost = median(costs)
+            rate = case.verdicts / cost.seconds
+            bound = case.in_flight / case.latency if case.latency else None
+            share = f"{rate / bound:.0%}" if bound else ""
+            yield (
+                f"| {case.in_flight:,} | {case.latency:g} s | {case.verdicts:,} | {who} | {rate:,.0f} | {share} "
+                f"| {1000 * cost.cpu / case.verdicts:.2f} ms | {cost.peak_mb:,.0f} MB |"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--only", type=int, metavar="IN_FLIGHT")
+    parser.add_argument("--serve", type=float, metavar="LATENCY", help=argparse.SUPPRESS)
+    parser.add_argument("--bare", nargs=3, metavar=("URL", "IN_FLIGHT", "CALLS"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a thousand connections are more than some systems' usual
+    if given.serve is not None:
+        asyncio.run(_serve(given.serve))
+    elif given.bare:
+        bare_client(given.bare[0], int(given.bare[1]), int(given.bare[2]))
+    else:
+        print(f"Python {platform.python_version()}, {os.cpu_count()} cores; medians of {given.repeat} runs.\n")
+        for row in rows(tuple(c for c in CASES if given.only in (None, c.in_flight)), given.repeat):
+            print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
