@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sciexam.errors import StoreError, UsageError
+from sciexam.store.batches import Batches
 from sciexam.store.opening import connect, explain, prepare
 from sciexam.store.tables import (
     Fact,
@@ -208,9 +210,20 @@ class Store:
             raise UsageError(f"{self.location}: several runs begin with {run!r}; write more of the id")
         return decode(rows[0].body) if rows else None
 
+    def days(self) -> list[str]:
+        """The days (UTC, YYYY-MM-DD) on which a run was started, the first one first."""
+        with self._translated(), self._engine.connect() as connection:
+            started = connection.execute(sa.select(runs.c.at)).scalars()
+            return sorted({datetime.fromtimestamp(at / 1000, UTC).date().isoformat() for at in started})
+
     def seal(self, key: str) -> str:
         """32 hex digits derived from a fact's key and the ledger's secret: repeatable here, not guessable elsewhere."""
         return hmac.new(self._secret, bytes.fromhex(key), hashlib.sha256).hexdigest()[:32]
+
+    @property
+    def batches(self) -> Batches:
+        """The journal of what was handed to a provider's batch API."""
+        return Batches(self)
 
     # ------------------------------------------------------------ claims
 
