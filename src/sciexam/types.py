@@ -91,7 +91,7 @@ class Reply:
     attempt: int = 0
     tries: int = 1  # HTTP requests this attempt took
     raw: bytes = b""
-    # For each token of the text the likeliest tokens there with their natural log probabilities; None: not given.
+    # For each token of the text the likeliest ones there, the one taken first, with natural log probabilities.
     logprobs: tuple[Mapping[str, float], ...] | None = field(default=None, repr=False)
 
 

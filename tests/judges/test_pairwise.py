@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from endpoint import Endpoint
+from endpoint import Body, Endpoint, prompt_of
 from sciexam.errors import UsageError
 from sciexam.judges import open_judge, settings_of
 from sciexam.judges.pairwise import PairwiseJudge
-from sciexam.judges.rendering import JudgeTemplate
+from sciexam.judges.rendering import SHIPPED, JudgeTemplate
 from sciexam.judges.settings import CustomJudge, EndpointJudge, MeasuresJudge, ScriptedJudge
-from sciexam.rubric import Rubric
+from sciexam.rubric import Example, Rubric
 from sciexam.types import Conversation, Judge, Message, Order, Presentation, Prompt, Reply, Verdict
 
 LEVELS = [{"label": "no", "anchor": "x"}, {"label": "yes", "anchor": "y"}]
@@ -161,6 +164,103 @@ def test_the_digest_names_model_template_and_rubric_but_not_the_judge() -> None:
     assert of(name="another") == of()
     others = [of(model="x"), of(template="mt-bench"), of(rubric=RUBRIC.model_copy(update={"about": "x"}))]
     assert len({of(), *others}) == 4
+
+
+def test_with_default_settings_the_keys_of_what_is_stored_stay() -> None:
+    """The digests of these judges by the first ledgers that were written; another one would be paid for again."""
+    for template, known in (
+        ("reason", "53d95ea51f90908d21991dcb47fd8e137d75f5d87dfc6090bf63dead3a1777e4"),
+        ("verdict-only", "4e725fed32560705ea1e4805f4fa90c0052d693f5237f15d7decaabbd58cc468"),
+        ("json", "ed39c9621151b0ce48f4cf34e2a1739d5d776e2fd5e3e6bc3687b14de1ab4479"),
+    ):
+        spec = {"backend": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1", "api_key_env": None}
+        (one,) = open_judge("llm", EndpointJudge.model_validate(spec | {"template": template}), RUBRIC)
+        assert isinstance(one, PairwiseJudge)
+        assert one.digest == known
+
+
+# ---------------------------------------------------------------- a verdict on each criterion
+
+
+TWO = RUBRIC.model_copy(
+    update={"criteria": (RUBRIC.criteria[0], RUBRIC.criteria[0].model_copy(update={"name": "use of sources"}))}
+)
+
+
+def criteria_judge(endpoint: Endpoint, **more: Any) -> PairwiseJudge:
+    spec = {"backend": "openai", "model": "m", "base_url": endpoint.url, "api_key_env": None, "criteria": True}
+    (one,) = open_judge("llm", EndpointJudge.model_validate(spec | more), TWO)
+    assert isinstance(one, PairwiseJudge)
+    return one
+
+
+def filled(body: Body, **levels: str) -> str:
+    """What the prompt asks for, its lines filled in by name; the last word of a line says which one it is."""
+    lines = re.findall(r"^((?:CRITERION|VERDICT) [0-9a-f]+ ?(.*)): \.\.\.$", prompt_of(body), re.MULTILINE)
+    return "I looked.\n" + "\n".join(f"{line}: {levels[(name or 'whole').split()[-1]]}" for line, name in lines)
+
+
+def test_criteria_are_asked_for_by_name_and_become_part_of_the_verdict() -> None:
+    with Endpoint(lambda body: filled(body, c="B>>A", sources="A=B", whole="B>A")) as endpoint:
+        (verdict,) = criteria_judge(endpoint).judge([shown(3)])
+    assert (verdict.status, verdict.preferred, verdict.strength) == ("ok", "second", "clear")
+    assert verdict.criteria == {"c": "second", "use of sources": "tie"}
+    assert verdict.reason == "I looked."
+
+
+def test_a_criterion_without_a_verdict_makes_the_whole_one_invalid() -> None:
+    with Endpoint(lambda body: filled(body, c="B>>A", sources="?", whole="B>A")) as endpoint:
+        (verdict,) = criteria_judge(endpoint).judge([shown(3)])
+    assert (verdict.status, verdict.failure) == (
+        *("invalid", "criterion 'use of sources': not one of the five verdicts"),
+    )
+    assert (verdict.preferred, dict(verdict.criteria)) == (None, {})
+
+
+def test_the_digest_of_a_judge_by_criteria_is_another_one_for_each_list_of_them() -> None:
+    def of(criteria: bool, rubric: Rubric) -> str:
+        spec = {"backend": "scripted", "rules": [{"say": "x"}], "criteria": criteria}
+        (one,) = open_judge("llm", ScriptedJudge.model_validate(spec), rubric)
+        assert isinstance(one, PairwiseJudge)
+        return one.digest
+
+    assert len({of(criteria, rubric) for criteria in (True, False) for rubric in (RUBRIC, TWO)}) == 4
+
+
+def test_probabilities_and_criteria_exclude_each_other() -> None:
+    spec = {"backend": "scripted", "rules": [{"say": "x"}], "criteria": True, "probabilities": True}
+    with pytest.raises(UsageError, match="`probabilities: true` needs a verdict of one word, not the form 'nonce'"):
+        open_judge("llm", ScriptedJudge.model_validate(spec), RUBRIC)
+
+
+# ---------------------------------------------------------------- what the server receives
+
+
+@pytest.mark.parametrize("template", SHIPPED)
+def test_the_server_receives_examples_turns_and_roles_with_any_shipped_template(template: str) -> None:
+    example = Example(question="EXQ", first="EXA", second="EXB", verdict="B>A", reason="EXR")
+    turns = (("user", "What floats?"), ("assistant", "Ice does."), ("user", "Why?"))
+    messages = tuple(Message(role=role, content=text) for role, text in turns)  # type: ignore[arg-type]
+    presented = [
+        replace(shown(number), prompt=Prompt(id=f"p{number}", messages=(*messages[:-1], asked)))
+        for number, asked in enumerate((messages[-1], Message(role="user", content="How?")))
+    ]
+    with Endpoint() as endpoint:
+        spec = {"backend": "openai", "model": "m", "base_url": endpoint.url, "api_key_env": None, "template": template}
+        settings = EndpointJudge.model_validate(spec | {"criteria": template == "criteria"})
+        rubric = RUBRIC.model_copy(update={"examples": (example,)})
+        (one,) = open_judge("llm", settings, rubric)
+        list(one.judge(presented))
+        first, second = sorted((prompt_of(body) for body in endpoint.received), key=lambda text: "How?" in text)
+    assert "\n[user]\nWhat floats?\n\n[assistant]\nIce does.\n\n[user]\nWhy?\nQUESTION " in first
+    assert "[user]\nHow?\nQUESTION " in second
+    shared = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
+    assert "Question: EXQ\nAnswer A: EXA\nAnswer B: EXB\n" in shared
+    assert "EXR" in shared
+    assert rubric.render() in shared
+
+
+# ---------------------------------------------------------------- being stopped
 
 
 def test_a_stop_reaches_the_model_and_ends_a_wait_for_the_rate() -> None:

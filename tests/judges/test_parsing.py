@@ -7,7 +7,9 @@ import json
 import re
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -240,10 +242,16 @@ def test_only_three_texts_are_letters(text: str) -> None:
         ' {"verdict": "B>>A", "reason": "r"} \n',
         '```json\n{"reason": "r",\n "verdict": "B>>A"}\n```',
         '```\n{"reason": "r", "verdict": "B>>A"}\n```\n',
+        '```json\r\n{"reason": "r", "verdict": "B>>A"}\r\n```\r\n',
     ],
 )
 def test_one_json_object_bare_or_in_one_fence_is_the_verdict(text: str) -> None:
     assert parse_verdict(text, "json", NONCE) == Parsed("second", "strong", "r")
+
+
+def test_a_line_separator_is_text_within_a_reason_and_no_space_outside_of_one() -> None:
+    assert parse_verdict('{"reason": "r\u2028s", "verdict": "A>B"}', "json", NONCE).reason == "r\u2028s"
+    assert failure('{"reason": "r",\u2028"verdict": "A>B"}', "json") == "not JSON"
 
 
 @pytest.mark.parametrize(
@@ -275,12 +283,118 @@ def test_json_around_or_beside_anything_else_is_invalid(text: str, why: str) -> 
 
 
 @pytest.mark.parametrize("filler", ["\n", " ", "```\n", "[", "[[", "VERDICT ", '{"verdict":'])
-@pytest.mark.parametrize("form", ["nonce", "brackets", "letter", "json"])
+@pytest.mark.parametrize("form", get_args(VerdictForm))
 def test_no_long_reply_holds_the_parser_up(form: VerdictForm, filler: str) -> None:
     text = "```\n" + filler * 20_000 + "x"
     started = time.monotonic()
     assert parse_verdict(text, form, NONCE).failure
     assert time.monotonic() - started < 2
+
+
+# ---------------------------------------------------------------- a verdict on each criterion
+
+CRITERIA = ("clarity", "use of sources")
+
+
+def reply(*lines: str, verdict: str = "A>B") -> str:
+    return "\n".join(
+        [
+            *(line if line.startswith("!") else f"CRITERION {NONCE} {line}" for line in lines),
+            f"VERDICT {NONCE}: {verdict}",
+        ]
+    )
+
+
+def on_criteria(text: str, criteria: Sequence[str] = CRITERIA, ties: bool = True) -> Parsed:
+    return parse_verdict(text, "nonce", NONCE, ties, criteria=criteria)
+
+
+def test_one_line_for_each_criterion_and_the_last_for_the_whole() -> None:
+    text = "A cites more.\n" + reply("use of sources: A>>B", "clarity: B>A") + "\n"
+    assert on_criteria(text) == Parsed(
+        "first", "clear", "A cites more.", criteria={"use of sources": "first", "clarity": "second"}
+    )
+
+
+def test_on_a_criterion_answers_may_be_equal_though_the_rubric_allows_no_tie() -> None:
+    text = reply("clarity: A=B", "use of sources: A=B")
+    assert on_criteria(text, ties=False).criteria == {"clarity": "tie", "use of sources": "tie"}
+    assert on_criteria(text.replace(": A>B", ": A=B"), ties=False) == Parsed(failure="tie: the rubric allows none")
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ([], "criterion 'clarity': no verdict line"),
+        (["clarity: A>B"], "criterion 'use of sources': no verdict line"),
+        (["clarity: A>B", "clarity: B>A", "use of sources: A>B"], "criterion 'clarity': two verdicts"),
+        (["clarity: A>B", "clarity: A>B", "use of sources: A>B"], "criterion 'clarity': two verdicts"),
+        (["clarity: A>B", "use of sources: A>B", "depth: A>B"], "a line on no criterion of the rubric"),
+        (["Clarity: A>B", "use of sources: A>B"], "a line on no criterion of the rubric"),
+        (["clarity:A>B", "use of sources: A>B"], "a line on no criterion of the rubric"),
+        (["clarity: A>B, B>A", "use of sources: A>B"], "criterion 'clarity': not one of the five verdicts"),
+        (["clarity: a>b", "use of sources: A>B"], "criterion 'clarity': not one of the five verdicts"),
+        (["clarity: A", "use of sources: A>B"], "criterion 'clarity': not one of the five verdicts"),
+        (["!> CRITERION " + NONCE + " clarity: A>B", "use of sources: A>B"], "criterion 'clarity': no verdict line"),
+        (["!CRITERION 000000000000 clarity: A>B", "use of sources: A>B"], "criterion 'clarity': no verdict line"),
+    ],
+)
+def test_a_criterion_left_out_named_twice_or_unknown_is_invalid_and_named(lines: list[str], why: str) -> None:
+    assert on_criteria(reply(*lines)) == Parsed(failure=why)
+
+
+def test_criteria_alone_are_no_verdict_and_a_line_after_the_last_is_none() -> None:
+    lines = reply("clarity: A>B", "use of sources: A>B")
+    assert on_criteria(lines.rpartition("\n")[0]) == Parsed(failure="no verdict line")
+    assert on_criteria(f"{lines}\nCRITERION {NONCE} clarity: A>B") == Parsed(failure="no verdict line")
+
+
+# ---------------------------------------------------------------- forms for the replies of other tools
+
+
+@pytest.mark.parametrize(
+    ("text", "side", "strength"),
+    [
+        ("My final verdict is: [[A>B]].", "first", "clear"),
+        ("**[[B>>A]]**\nThat is [[B>>A]].", "second", "strong"),
+        ("[[C]] it is", "tie", None),
+        ("[[[A]]]", "first", None),
+    ],
+)
+def test_one_bracketed_token_wherever_it_stands_is_the_verdict(text: str, side: str, strength: str | None) -> None:
+    assert parse_verdict(text, "last-brackets", NONCE) == Parsed(side, strength, text)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no verdict"),
+        ("[A>B]", "no verdict"),
+        ("[[A>B]] or [[B>A]]", "two verdicts"),
+        ("[[A>B]] and [[1]]", "two verdicts"),
+        ("[[A>>B]] and [[A>B]]", "two verdicts"),
+        ("[[Note]]", "not one of the verdict letters"),
+        ("[[]]", "empty"),
+        ("[[a>b]]", "not one of the verdict letters"),
+    ],
+)
+def test_no_token_several_or_another_word_are_invalid(text: str, why: str) -> None:
+    assert failure(text, "last-brackets") == why
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no verdict"),
+        ("Output (A) is better", "no verdict"),
+        ("output (a) is better", "no verdict"),
+        ("Output a is better", "no verdict"),
+        ("Output (a) is better. No: Output (b) is better.", "two verdicts"),
+    ],
+)
+def test_neither_or_both_of_llmbars_sentences_are_invalid(text: str, why: str) -> None:
+    assert failure(text, "output-ab") == why
+    assert parse_verdict("So, Output (b) is better.", "output-ab", NONCE).preferred == "second"
 
 
 # ---------------------------------------------------------------- ties
@@ -294,6 +408,7 @@ def test_no_long_reply_holds_the_parser_up(form: VerdictForm, filler: str) -> No
         ("[[A=B]]", "brackets"),
         ("=", "letter"),
         ('{"verdict": "A=B"}', "json"),
+        ("I say [[A=B]], for both are good.", "last-brackets"),
     ],
 )
 def test_a_tie_is_invalid_where_the_rubric_has_none(text: str, form: VerdictForm) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,13 +15,15 @@ from hypothesis import strategies as st
 
 from sciexam.errors import UsageError
 from sciexam.judges.parsing import parse_verdict
-from sciexam.judges.rendering import FOLDER, SHIPPED, JudgeTemplate, nonce
+from sciexam.judges.rendering import FOLDER, SHIPPED, JudgeTemplate, nonce, template_of
+from sciexam.judges.settings import Pairwise
 from sciexam.rubric import Example, Rubric, load_rubric
 from sciexam.sandbox import LONGEST
 from sciexam.types import Comparison, Message, Presentation, Prompt, Reply, Response
 
 RUBRIC = load_rubric("science-explanation")
 NO_TIES = RUBRIC.model_copy(update={"ties": False})
+TIED = Example(question="TIEQ", first="TIEA", second="TIEB", verdict="A=B")
 EXAMPLE = Example(question="EXQ", first="EXA", second="EXB", verdict="B>>A", reason="EXR")
 SEAL = "0123456789abcdef0123456789ABCDEF"
 QUESTION = Prompt(id="p1", messages=(Message(role="user", content="Why does ice float?"),), reference="Lower density.")
@@ -27,6 +31,10 @@ QUESTION = Prompt(id="p1", messages=(Message(role="user", content="Why does ice 
 
 def shown(first: str = "one", second: str = "two", seal: str = SEAL) -> Presentation:
     return Presentation(prompt=QUESTION, first=first, second=second, order="ab", seal=seal)
+
+
+def shipped(name: str, rubric: Rubric = RUBRIC) -> JudgeTemplate:
+    return JudgeTemplate(name, None, rubric, criteria=name == "criteria")
 
 
 def written(folder: Path, source: str) -> JudgeTemplate:
@@ -66,6 +74,7 @@ ASKED_FOR = {
 ASKED_BY = {
     "verdict-only": ["one character and nothing else: A, B, or ="],
     "alpacaeval": ["nothing else: m or M."],
+    "criteria": [f"VERDICT {SEAL[:12]}: ...", *(f"CRITERION {SEAL[:12]} {c.name}: ..." for c in RUBRIC.criteria)],
     "mt-bench": ["[[A]]", "[[B]]", "[[C]]"],
     "arena-hard": ["[[A>>B]]", "[[A>B]]", "[[A=B]]", "[[B>A]]", "[[B>>A]]"],
     "prometheus": ["[RESULT] A", "[RESULT] B"],
@@ -74,13 +83,13 @@ ASKED_BY = {
 
 @pytest.mark.parametrize(("name", "form"), SHIPPED.items())
 def test_every_shipped_template_asks_for_the_form_it_is_read_in(name: str, form: str) -> None:
-    template = JudgeTemplate(name, None, RUBRIC)
+    template = shipped(name)
     assert template.form == form
     template.check_complete()
     text = template.render(shown())
     words = ASKED_BY.get(name) or ASKED_FOR[form]
     assert all(word in text for word in words)
-    if form in ("nonce", "brackets"):  # what it asks for is a verdict as it stands
+    if name == "reason" or form == "brackets":  # what it asks for is a verdict as it stands
         for word in words:
             assert not parse_verdict(f"Reasons.\n{word}", template.form, nonce(shown())).failure
 
@@ -98,14 +107,71 @@ def test_a_letter_is_read_only_if_the_template_asks_for_it(name: str, asked: tup
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_no_shipped_template_offers_a_tie_where_the_rubric_has_none(name: str) -> None:
-    text = JudgeTemplate(name, None, NO_TIES).render(shown())
-    assert not re.search(r"A=B|\[\[C\]\]|or =|equally|\btie\b", text.split("ANSWER B")[-1])
+    text = JudgeTemplate(name, None, NO_TIES).render(shown()).split("ANSWER B")[-1]
+    if name == "criteria":
+        assert "A=B (they are equally good; for a criterion, never for the whole)" in text
+    else:
+        assert not re.search(r"A=B|\[\[C\]\]|or =|equally|\btie\b", text)
 
 
-@pytest.mark.parametrize("name", ["reason", "verdict-only", "json"])
-def test_examples_of_the_rubric_are_shown(name: str) -> None:
-    text = JudgeTemplate(name, None, RUBRIC.model_copy(update={"examples": (EXAMPLE,)})).render(shown())
-    assert "Question: EXQ\nAnswer A: EXA\nAnswer B: EXB\nReasoning: EXR\nVerdict: B>>A\n" in text
+# What a judge that imitates the example would say, in the form that its template asks for.
+IMITATED = {
+    "reason": ["Reasoning: EXR\nVerdict: B>>A", "Verdict: A=B"],
+    "criteria": ["Reasoning: EXR\nVerdict: B>>A", "Verdict: A=B"],
+    "verdict-only": ["Reasoning: EXR\nVerdict: B", "Verdict: ="],
+    "json": ["Reasoning: EXR\nVerdict: B>>A", "Verdict: A=B"],
+    "mt-bench": ["Reply:\nEXR\n[[B]]", "Reply:\n[[C]]"],
+    "arena-hard": ["Reply:\nEXR\n[[B>>A]]", "Reply:\n[[A=B]]"],
+    "alpacaeval": ["Reasoning: EXR\nVerdict: M", None],
+    "prometheus": ["Reply:\nEXR\n[RESULT] B", None],
+}
+
+
+@pytest.mark.parametrize("ties", [True, False])
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_example_that_can_be_said_in_the_form_is_shown_in_it(name: str, ties: bool) -> None:
+    update = {"examples": (TIED, EXAMPLE), "ties": ties}
+    text = shipped(name, RUBRIC.model_copy(update=update)).render(shown())
+    decided, tied = IMITATED[name]
+    assert f"\nQuestion: EXQ\nAnswer A: EXA\nAnswer B: EXB\n{decided}\n" in text
+    assert text.count("TIEQ") == (ties and tied is not None)
+    if ties and tied is not None:
+        assert f"\nExample 1\nQuestion: TIEQ\nAnswer A: TIEA\nAnswer B: TIEB\n{tied}\n\nExample 2\n" in text
+    else:
+        assert "\nExample 1\nQuestion: EXQ" in text
+        assert "Example 2" not in text
+    if (form := SHIPPED[name]) in ("letter", "brackets"):  # and it is a verdict for B as it stands
+        reply = decided.removeprefix("Reply:\n") if form == "brackets" else decided[-1]
+        assert parse_verdict(reply, form, "", ties, shipped(name).words).preferred == "second"
+
+
+def test_an_example_in_the_letter_form_of_ones_own_template_is_one_of_its_letters(tmp_path: Path) -> None:
+    (tmp_path / "t.j2").write_text("{% for example in examples %}{{ example.verdict }} {% endfor %}")
+    rubric = RUBRIC.model_copy(update={"examples": (EXAMPLE, TIED)})
+    assert JudgeTemplate(str(tmp_path / "t.j2"), "letter", rubric).render(shown()) == "B = "
+    assert JudgeTemplate(str(tmp_path / "t.j2"), "brackets", rubric).render(shown()) == "B>>A A=B "
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_two_prompts_of_one_judge_begin_with_the_same_instructions_rubric_and_examples(name: str) -> None:
+    """A provider bills a prefix that it has seen less, so what is the same for all items has to come first."""
+    template = shipped(name, RUBRIC.model_copy(update={"examples": (EXAMPLE,)}))
+    plain = Prompt(id="p2", messages=(Message(role="user", content="Another question?"),))
+    other = Presentation(prompt=plain, first="x", second="y", order="ba", seal="f" * 32)
+    both = zip(template.render(shown()), template.render(other), strict=False)
+    prefix = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], both))
+    assert RUBRIC.render() in prefix
+    assert "EXQ" in prefix
+    assert prefix.endswith("What stands between two lines that carry the word ")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_turns_of_a_conversation_are_shown_with_their_roles_behind_one_fence(name: str) -> None:
+    turns = (("system", "Be brief."), ("user", "Why is ice light?"), ("assistant", "It floats."), ("user", "Why?"))
+    prompt = Prompt(id="p", messages=tuple(Message(role=role, content=text) for role, text in turns))  # type: ignore[arg-type]
+    text = shipped(name).render(replace(shown(), prompt=prompt))
+    conversation = "[system]\nBe brief.\n\n[user]\nWhy is ice light?\n\n[assistant]\nIt floats.\n\n[user]\nWhy?"
+    assert f"<<<QUESTION {SEAL[12:]}\n{conversation}\nQUESTION {SEAL[12:]}>>>" in text
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -212,6 +278,39 @@ def test_an_edit_of_the_rubric_that_no_prompt_shows_keeps_prompt_and_digest(name
     before, after = JudgeTemplate(name, None, RUBRIC), JudgeTemplate(name, None, edited)
     assert after.render(shown()) == before.render(shown())
     assert after.digest == before.digest
+
+
+def criteria_refusal(name: str, form: Any, criteria: bool) -> str:
+    with pytest.raises(UsageError) as caught:
+        JudgeTemplate(name, form, RUBRIC, criteria).check_complete()
+    return str(caught.value)
+
+
+def test_a_template_that_cannot_be_read_criterion_by_criterion_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.j2"
+    path.write_text(COMPLETE)
+    assert criteria_refusal(str(path), None, True) == (
+        f"template {path}: must show {{{{ criteria }}}} to be read in the form 'nonce'"
+    )
+    assert criteria_refusal("mt-bench", None, True) == (
+        "template mt-bench: `criteria: true` is read in the form 'nonce' alone, not 'brackets'; write "
+        "`template: criteria`, or a template of yours that asks for CRITERION lines"
+    )
+    path.write_text(COMPLETE + "{{ criteria }}")
+    JudgeTemplate(str(path), None, RUBRIC, True).check_complete()
+
+
+def test_a_template_that_asks_for_criteria_is_refused_where_nobody_reads_them() -> None:
+    assert criteria_refusal("criteria", None, False) == (
+        "template criteria: asks for a verdict on each criterion; write `criteria: true`, too"
+    )
+
+
+def test_criteria_take_the_template_of_their_name_in_the_place_of_the_usual_one() -> None:
+    assert template_of(Pairwise(criteria=True), RUBRIC).name == "criteria"
+    assert template_of(Pairwise(criteria=True), RUBRIC).criteria == tuple(c.name for c in RUBRIC.criteria)
+    assert (template_of(Pairwise(), RUBRIC).name, template_of(Pairwise(), RUBRIC).criteria) == ("reason", ())
+    assert template_of(Pairwise(criteria=True, template="mt-bench"), RUBRIC).name == "mt-bench"
 
 
 COMPLETE = "{{ question }}{{ answer_a }}{{ answer_b }}{{ boundary }}{{ nonce }}"

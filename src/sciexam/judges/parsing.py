@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from sciexam.judges.settings import VerdictForm
 from sciexam.types import Side, Strength
@@ -27,6 +29,7 @@ SIDES: dict[str, tuple[Side, Strength | None]] = {
     "M": ("second", None),
 }
 LETTERS = ("A", "B", "=")  # the words of the letter form, unless the template has its own
+OUTPUTS: dict[str, Side] = {"Output (a) is better": "first", "Output (b) is better": "second"}  # LLMBar's sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +40,64 @@ class Parsed:
     strength: Strength | None = None
     reason: str = ""
     failure: str = ""
+    criteria: Mapping[str, Side] = field(default_factory=dict)
 
 
 def parse_verdict(
-    text: str, form: VerdictForm, nonce: str, ties: bool = True, words: tuple[str, ...] = LETTERS
+    text: str,
+    form: VerdictForm,
+    nonce: str,
+    ties: bool = True,
+    words: tuple[str, ...] = LETTERS,
+    criteria: Sequence[str] = (),
 ) -> Parsed:
     """Read a judge's reply in `form`.
 
-    `nonce` is the word that the verdict line of the nonce form must repeat, `words` are those that the letter form may
-    consist of.
+    `nonce` is the word that the verdict line of the nonce form must repeat, and the line on each of `criteria`, if any
+    are given; `words` are those that the letter form may consist of. `ties` is about the overall verdict: on a single
+    criterion two answers may always be equal.
     """
     match form:
         case "nonce":
-            parsed = _nonce(text, nonce)
+            parsed = _nonce(text, nonce, criteria)
         case "brackets":
             parsed = _brackets(text)
         case "letter":
             parsed = _word(text.strip(), words, "")
         case "json":
             parsed = _json(text)
+        case "last-brackets":
+            parsed = _last_brackets(text)
+        case "output-ab":
+            parsed = _output_ab(text)
     if parsed.preferred == "tie" and not ties:
         return Parsed(failure="tie: the rubric allows none")
     return parsed
 
 
-def _nonce(text: str, nonce: str) -> Parsed:
+def probability_second(
+    logprobs: Iterable[Mapping[str, float]], said: str, words: tuple[str, ...] = LETTERS, ties: bool = True
+) -> float | None:
+    """P(second) + P(tie) / 2 among the words that the letter form may consist of, at the place where one was `said`.
+
+    `logprobs` lists for each token of a reply the likeliest tokens there with their natural log probabilities, the one
+    that was taken first; a word's probability is that of all tokens that are this word but for white space. With the
+    two words m and M this is AlpacaEval's weighted preference less one (arXiv 2404.04475). Without `ties` the word for
+    a tie does not count. None where `said` was taken nowhere or does not count, and where no word has a probability.
+    """
+    halves: dict[Side, int] = {"first": 0, "tie": 1, "second": 2}
+    weights = {word: halves[SIDES[word][0]] / 2 for word in words if ties or SIDES[word][0] != "tie"}
+    places = [place for place in logprobs if next(iter(place), "").strip() == said]
+    if not places or said not in weights:
+        return None
+    # The last place: a word before it can only be part of a thought.
+    told = [(token.strip(), math.exp(min(logprob, 0.0))) for token, logprob in places[-1].items()]
+    total = math.fsum(p for word, p in told if word in weights)
+    second = math.fsum(weights[word] * p for word, p in told if word in weights)
+    return second / total if total > 0 else None
+
+
+def _nonce(text: str, nonce: str, criteria: Sequence[str]) -> Parsed:
     """`VERDICT <nonce>: A>B` as the last line, and no other verdict under this nonce."""
     lines = text.rstrip().splitlines()
     last = lines[-1].strip() if lines else ""
@@ -71,7 +107,29 @@ def _nonce(text: str, nonce: str) -> Parsed:
     level = last.removeprefix(head)
     if any(line.strip().startswith(head) and line.strip() != last for line in lines[:-1]):
         return Parsed(failure="two verdicts")
-    return _level(level, "\n".join(lines[:-1]).strip())
+    parsed = _level(level, "\n".join(lines[:-1]).strip())
+    return parsed if parsed.failure or not criteria else _on_criteria(parsed, lines[:-1], nonce, criteria)
+
+
+def _on_criteria(overall: Parsed, lines: Sequence[str], nonce: str, names: Sequence[str]) -> Parsed:
+    """`CRITERION <nonce> <name>: A>B`, exactly one line for each criterion, wherever it stands before the last one."""
+    head = f"CRITERION {nonce} "
+    found: dict[str, Side] = {}
+    for line in (line.strip() for line in lines):
+        if not line.startswith(head):
+            continue
+        name, _, word = line.removeprefix(head).partition(": ")
+        if name not in names:
+            return Parsed(failure="a line on no criterion of the rubric")
+        if name in found:
+            return Parsed(failure=f"criterion {name!r}: two verdicts")
+        if word not in LEVELS:
+            return Parsed(failure=f"criterion {name!r}: not one of the five verdicts")
+        found[name] = LEVELS[word][0]
+    if missing := [name for name in names if name not in found]:
+        return Parsed(failure=f"criterion {missing[0]!r}: no verdict line")
+    reason = "\n".join(line for line in lines if not line.strip().startswith(head)).strip()
+    return replace(overall, reason=reason, criteria=found)
 
 
 _BRACKETS = re.compile(r"\[\[([^\[\]]{1,5})\]\]|\[RESULT\] ?([ABC])\b")  # wherever it stands
@@ -94,9 +152,36 @@ def _brackets(text: str) -> Parsed:
     return _level(word, reason) if word in LEVELS else _word(word, ("A", "B", "C"), reason)
 
 
+_TOKEN = re.compile(r"\[\[([^\[\]]*)\]\]")
+
+
+def _last_brackets(text: str) -> Parsed:
+    """One `[[...]]` anywhere, however often it is repeated: how Arena-Hard and JudgeBench read their judges.
+
+    For replies of other tools. It is weaker than a verdict line: a judge that quotes a token out of an answer and gives
+    none of its own has said it.
+    """
+    tokens = set(_TOKEN.findall(text))
+    if len(tokens) != 1:
+        return Parsed(failure="two verdicts" if tokens else "no verdict")
+    word = tokens.pop()
+    return _level(word, text.strip()) if word in LEVELS else _word(word, ("A", "B", "C"), text.strip())
+
+
+def _output_ab(text: str) -> Parsed:
+    """`Output (a) is better` or `Output (b) is better` anywhere, and not the other: LLMBar's sentences.
+
+    For replies of other tools, and as weak as `_last_brackets`. Where both occur LLMBar takes (a); here there is none.
+    """
+    sides = [side for sentence, side in OUTPUTS.items() if sentence in text]
+    if len(sides) != 1:
+        return Parsed(failure="two verdicts" if sides else "no verdict")
+    return Parsed(sides[0], reason=text.strip())
+
+
 def _json(text: str) -> Parsed:
     """A JSON object, alone or in one code fence, with `verdict` and optionally `reason`."""
-    lines = text.strip().splitlines()
+    lines = text.strip().split("\n")  # U+2028 and its like may stand in a string, and nowhere else
     if len(lines) > 2 and lines[0].rstrip() in ("```", "```json") and lines[-1].lstrip() == "```":
         lines = lines[1:-1]
     try:

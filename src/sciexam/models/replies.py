@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from sciexam.types import TRUNCATED, Reply, Status
 Kind = Literal["again", "rate", "refused", "parameter", "final"]
 
 OTHER_SHAPE = "endpoint did not answer like OpenAI"  # how the failure of a body that is no reply begins
+NEVER = -1e9  # the log probability of what cannot come: some endpoints say minus infinity, some -9999
 _THOUGHT = re.compile(r"\s*<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)\s*", re.DOTALL)
 _THOUGHT_TAIL = re.compile(r"</think>\s*")  # templates that open the thought in the prompt leave only its end
 _TOO_LONG = re.compile(
@@ -76,7 +77,8 @@ def read_body(body: bytes) -> Reply | Fault:
     if not isinstance(message.get("content"), (str, list, type(None))):
         return Fault("final", f"{OTHER_SHAPE}: {head(body)}", raw=body, outage=True)
     finish = choice.get("finish_reason")
-    return _reply(value, message, finish if isinstance(finish, str) else "", body)
+    reply = _reply(value, message, finish if isinstance(finish, str) else "", body)
+    return replace(reply, logprobs=read_logprobs(choice.get("logprobs")))
 
 
 def _reply(value: dict[str, Any], message: dict[str, Any], finish: str, body: bytes) -> Reply:
@@ -100,6 +102,56 @@ def _reply(value: dict[str, Any], message: dict[str, Any], finish: str, body: by
         reasoning_tokens=_count(details.get("reasoning_tokens")) if isinstance(details, dict) else None,
         raw=body,
     )
+
+
+def read_logprobs(value: Any) -> tuple[Mapping[str, float], ...] | None:
+    """For each token of a choice the likeliest tokens there with their log probabilities, the one taken first.
+
+    `value` is the choice's `logprobs`, in the shape of chat completions (a list `content`) or of plain ones (lists
+    `tokens`, `token_logprobs` and `top_logprobs`). None where it is of neither, or tells of no token but those taken.
+    """
+    if not isinstance(value, dict):
+        return None
+    places = [_place(*told) for told in _taken_and_top(value)]
+    if any(place is None for place in places) or all(len(place or ()) < 2 for place in places):
+        return None
+    return tuple(place for place in places if place is not None)
+
+
+def _taken_and_top(value: dict[str, Any]) -> list[tuple[Any, Any, list[tuple[Any, Any]]]]:
+    """For each token: itself, its log probability, and the pairs of the likeliest ones; not one of it is checked."""
+    content = value.get("content")
+    if isinstance(content, list):
+        chat = [token if isinstance(token, dict) else {} for token in content]
+        return [(token.get("token"), token.get("logprob"), _pairs(token.get("top_logprobs"))) for token in chat]
+    lists = [value.get(name) for name in ("tokens", "token_logprobs", "top_logprobs")]
+    if not all(isinstance(one, list) for one in lists) or len({len(one or ()) for one in lists}) != 1:
+        return []
+    return [(taken, logprob, _pairs(top)) for taken, logprob, top in zip(*lists, strict=True)]
+
+
+def _pairs(top: Any) -> list[tuple[Any, Any]]:
+    if isinstance(top, dict):
+        return list(top.items())
+    if not isinstance(top, list):
+        return []
+    return [(one.get("token"), one.get("logprob")) if isinstance(one, dict) else (None, None) for one in top]
+
+
+def _place(taken: Any, logprob: Any, top: list[tuple[Any, Any]]) -> dict[str, float] | None:
+    """The tokens of one place; None where one of them is no text or has no log probability, or no others are told."""
+    told = [(taken, logprob), *top]
+    if not top or not all(isinstance(token, str) and _is_logprob(value) for token, value in told):
+        return None
+    place: dict[str, float] = {}
+    for token, value in told:
+        place.setdefault(token, float(max(value, NEVER)))
+    return place
+
+
+def _is_logprob(value: Any) -> bool:
+    """A number of at most zero, but for rounding; a probability of zero may be told as minus infinity."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 1e-3  # which no NaN is
 
 
 def _usable(text: str, refused: bool, finish: str) -> tuple[Status, str]:

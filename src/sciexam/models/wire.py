@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,8 @@ _HEADERS = frozenset(
     {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
     | {"x-stainless-raw-response"}  # the client looks it up in the request to hand the body over unparsed
 )
+_LOGPROBS = frozenset(("logprobs", "top_logprobs"))  # arguments that are never left out: a verdict is made of them
+_ABOUT_LOGPROBS = re.compile(r"log[ _-]?prob", re.IGNORECASE)
 _log = logging.getLogger(__name__)
 
 
@@ -84,7 +88,14 @@ class Wire:
             "reasoning_effort": asked.effort,
             "seed": _seed(conversation),
         }
+        options |= self._asked_logprobs(conversation.top_logprobs)
         return {name: value for name, value in options.items() if value is not None}
+
+    def _asked_logprobs(self, top: int) -> dict[str, Any]:
+        """The arguments that ask for the `top` likeliest tokens at each place: chat and plain completions differ."""
+        if not top:
+            return {}
+        return {"logprobs": True, "top_logprobs": top} if self._template is None else {"logprobs": top}
 
     async def send(self, client: AsyncOpenAI, request: Request) -> Reply | Fault:
         """The reply to one request, within the timeout, or why there is none; its body is `raw` if there was one."""
@@ -120,8 +131,8 @@ class Wire:
         body = answer.content
         try:
             if answer.is_success:
-                return read_body(self._redaction.raw(body))
-            return read_error(answer.status_code, answer.headers, body, options)
+                return _with_logprobs(read_body(self._redaction.raw(body)), options)
+            return _without_logprobs(read_error(answer.status_code, answer.headers, body, options), options)
         except Exception as error:  # a body is a stranger's: what nobody foresaw in it must not cost the other calls
             reason = f"{OTHER_SHAPE}: {type(error).__name__}: {error}"
             return Fault("final", reason, raw=body, status=answer.status_code, outage=True)
@@ -162,7 +173,7 @@ class Wire:
 
     def adapt(self, fault: Fault) -> bool:
         """Learn from a refused argument. False when it cannot be left out: a limit on the tokens never is."""
-        if fault.parameter == "max_completion_tokens":
+        if fault.parameter == "max_completion_tokens" or fault.parameter in _LOGPROBS:
             return False
         spoken = "max_completion_tokens" if fault.parameter == "max_tokens" else None
         self._learn(fault.parameter, spoken, fault.reason)
@@ -178,6 +189,11 @@ class Wire:
 
     def refusal(self, fault: Fault) -> EndpointRefused:
         """The one message for a refusal: what, where, and what to type next."""
+        if fault.parameter in _LOGPROBS:
+            return EndpointRefused(
+                f"{self.where}: the model {self.settings.model!r} gives no token probabilities: {fault.reason}; write "
+                "`probabilities: false` for this judge, or name another endpoint in base_url:"
+            )
         variable = self.settings.api_key_env or "api_key_env: in the suite"
         if 300 <= fault.status < 400:
             said = f"redirects to {fault.reason}, which is not followed, so that the key goes nowhere else"
@@ -190,6 +206,22 @@ class Wire:
             429: billing,  # of an account without money; what is refused for its rate is asked again
         }.get(fault.status, f"check model: {self.settings.model!r} and base_url: (most end in /v1)")
         return EndpointRefused(f"{self.where} refuses ({fault.status}): {fault.reason}; {todo}")
+
+
+def _with_logprobs(outcome: Reply | Fault, sent: Mapping[str, Any]) -> Reply | Fault:
+    """What came back, or the refusal that it is where token probabilities were asked for and a text came without."""
+    if isinstance(outcome, Fault) or "logprobs" not in sent or outcome.logprobs or outcome.status != "ok":
+        return outcome
+    return Fault("refused", "its replies hold none", raw=outcome.raw, status=200, parameter="logprobs")
+
+
+def _without_logprobs(fault: Fault, sent: Mapping[str, Any]) -> Fault:
+    """`fault`, as a refusal of every such call where it is about the token probabilities that were asked for."""
+    if "logprobs" not in sent or (fault.kind in ("again", "rate") and fault.status != 501):
+        return fault
+    if fault.parameter in _LOGPROBS or (not fault.parameter and _ABOUT_LOGPROBS.search(fault.reason)):
+        return replace(fault, kind="refused", parameter="logprobs")
+    return fault
 
 
 def _broken(error: Exception, late: str) -> Fault:
