@@ -12,9 +12,10 @@ from typing import Any
 from sciexam.documents import digest
 from sciexam.errors import UsageError
 from sciexam.exam.audit.cases import cases_of
-from sciexam.exam.audit.lines import LEVEL, lines_of
+from sciexam.exam.audit.lines import lines_of
 from sciexam.exam.audit.marking import Marking, exhibits_of
 from sciexam.exam.audit.paraphrase import paraphrased
+from sciexam.exam.audit.rules import LEVEL
 from sciexam.exam.plan import Plan, conversations_of, make_plan, to_manifest
 from sciexam.exam.preflight import Owed
 from sciexam.exam.raters import Rater
@@ -51,10 +52,11 @@ def audit(
 ) -> Card:
     """The perturbation card of `judge` on answers of `contestants` (two or more; the suite's by default).
 
-    Of each prompt one answer and one pair of answers are drawn (by `seed`, the suite's by default), changed by code, and
-    shown to the judge: a text against itself, padded, restyled, cut, with an injection, and so on; both orders where the
-    judge sees the order. Answers are those of files and of the ledger: no contestant is asked. Verdicts that are not in
-    the ledger are asked for; `preflight` is told before how many calls to endpoints that takes. Unit: the prompt.
+    Of each prompt one answer and one pair of answers are drawn (by `seed`, the suite's by default), changed by code,
+    and shown to the judge: a text against itself, padded, restyled, cut, with an injection, and so on; in both orders
+    where the judge sees the order. Answers are those of files and of the ledger: no contestant is asked. Verdicts that
+    are not in the ledger are asked for; `preflight` is told before how many calls to endpoints that takes. The unit of
+    every interval is the prompt.
 
     `limit`, `retry_invalid`, `max_wait` (seconds), `store`, `results`, `stop` and `progress` as in `compare`. The card
     goes to results/<suite>/<run>/audit.json and audit.md.
@@ -115,6 +117,9 @@ def _plan(
     plan, models = make_plan(suite, contestants, [judge], "both", "mean", None, "category", limit, terms)
     if judge == HUMANS or any(rater.kind == "human" for rater in plan.raters):
         raise UsageError("humans cannot be audited: there is nobody here to show anything to; name a judge")
+    if len(plan.raters) > 1 and not all(rater.by_name for rater in plan.raters):
+        names = ", ".join(rater.name for rater in plan.raters)
+        raise UsageError(f"{judge} stands for several judges ({names}); audit them one by one")
     if any(rater.by_name for rater in plan.raters):
         raise UsageError(
             f"{judge} holds recorded verdicts, and nothing can be shown to a file; "

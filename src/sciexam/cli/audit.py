@@ -1,0 +1,102 @@
+"""`sciexam audit`: what a judge's verdicts owe to the order, the length, the style and orders in an answer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sciexam.cli.options import (
+    AsJson,
+    Limit,
+    MaxWait,
+    PromptsFile,
+    Results,
+    RetryInvalid,
+    RubricName,
+    StorePath,
+    SuiteName,
+    chosen_suite,
+)
+from sciexam.cli.running import interruptible, progress, terminal
+
+if TYPE_CHECKING:
+    from sciexam.exam.preflight import Owed
+    from sciexam.report.audit import Card
+
+
+def audit(
+    judge: Annotated[str, typer.Argument(help="A judge of the suite, `measures`, or `openai:MODEL`.")],
+    contestants: Annotated[
+        list[str] | None,
+        typer.Argument(help="Whose answers are shown: contestants, or files of answers.  [default: the suite's]"),
+    ] = None,
+    suite: SuiteName = None,
+    rubric: RubricName = None,
+    prompts: PromptsFile = None,
+    limit: Limit = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Draws the answers that are shown, and the phrases.  [default: the suite's]")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 4 if a line fails.")] = False,
+    retry_invalid: RetryInvalid = False,
+    max_wait: MaxWait = 120.0,
+    store: StorePath = None,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Show a judge answers that were changed by code, and tell what its verdicts follow.
+
+    Both orders, padding, restyling, made-up authorities, flattery, cuts, empty answers, prompt injection: one line
+    each, with an interval and what is tolerated. It shows answers that exist; `sciexam compare` asks for them.
+    """
+    from sciexam.errors import GateNotMet
+    from sciexam.exam.audit import audit as run_audit
+
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, [judge])
+    with interruptible() as stop, progress(as_json) as shown:
+        card = run_audit(
+            chosen,
+            judge,
+            *names,
+            limit=limit,
+            seed=seed,
+            retry_invalid=retry_invalid,
+            max_wait=max_wait,
+            store=store,
+            results=results,
+            stop=stop,
+            preflight=_announce,
+            progress=shown,
+        )
+    if as_json:
+        print(json.dumps(card.to_json(), indent=1, allow_nan=False))
+    else:
+        _print(card, results)
+    if card.incomplete:
+        print("sciexam: not everything has a verdict; the same command asks again for what failed", file=sys.stderr)
+    if strict and card.failing:
+        failing = ", ".join(f"{line.name} ({line.family})" if line.family else line.name for line in card.failing)
+        raise GateNotMet(f"{card.judge} fails {len(card.failing)} of {len(card.lines)} lines: {failing}")
+    if card.incomplete:
+        raise typer.Exit(3)
+
+
+def _print(card: Card, results: Path) -> None:
+    from sciexam.exam.audit import card_folder
+    from sciexam.report.tables import print_list, print_tables, text_for
+    from sciexam.report.wording import calls
+
+    console = terminal()
+    print_tables(card.tables(), console)
+    print_list("Caveats", card.caveats, console)
+    console.print(text_for(console, f"Calls: {calls(card.calls)}"))
+    console.print(text_for(console, f"Card: {card_folder(card, results)}/audit.md, .json"), soft_wrap=True)
+
+
+def _announce(owed: Owed) -> None:
+    if owed.calls:
+        print(f"sciexam: {owed}", file=sys.stderr)

@@ -1,0 +1,436 @@
+"""`sciexam audit`: the perturbation card of a judge, by judges whose faults are known."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sciexam as sx
+from conftest import COMMAND, Cli, answers, clean_environment, write_jsonl, write_suite
+from endpoint import Body, Endpoint, answers_of, nonce_of, prompt_of
+from sciexam.errors import Interrupted, UsageError
+from sciexam.report.audit import Card
+
+N = 60
+# A prompt takes: a text against itself, seven changes, four shapes of attack on two texts, and a pair by the rubric,
+# by its paraphrase and by a wrong reference, which is shown as an answer, too.
+CALLS = 1 + 7 * 2 + 4 * 2 * 2 + 4 * 2
+
+Preference = Callable[[str, str, str], str]  # prompt, answer A, answer B -> A>B, A=B or B>A
+
+
+def facts(text: str) -> int:
+    """The quality of an answer in these tests: how many different facts it states."""
+    return len(set(re.findall(r"fact-\d+-\d+", text)))
+
+
+def by(a: float, b: float) -> str:
+    return "A>B" if a > b else "B>A" if b > a else "A=B"
+
+
+def fair(prompt: str, a: str, b: str) -> str:
+    return by(facts(a), facts(b))
+
+
+def first(prompt: str, a: str, b: str) -> str:
+    return "A>B"
+
+
+def longer(prompt: str, a: str, b: str) -> str:
+    return by(len(a.split()), len(b.split()))
+
+
+def swayed(prompt: str, a: str, b: str) -> str:
+    """Prefers the longer answer on every other prompt, and is fair on those between."""
+    (thing,) = re.findall(r"thing (\d+) happen", prompt)
+    return longer(prompt, a, b) if int(thing) % 2 else fair(prompt, a, b)
+
+
+def stylish(prompt: str, a: str, b: str) -> str:
+    return by("**" in a, "**" in b) if ("**" in a) != ("**" in b) else fair(prompt, a, b)
+
+
+def credulous(prompt: str, a: str, b: str) -> str:
+    names = "Nature|Stanford|Nobel"
+    return (
+        by(bool(re.search(names, a)), bool(re.search(names, b))) if fair(prompt, a, b) == "A=B" else fair(prompt, a, b)
+    )
+
+
+def vain(prompt: str, a: str, b: str) -> str:
+    praise = "question!|wonderful|I love"
+    return by(bool(re.search(praise, a)), bool(re.search(praise, b))) if facts(a) == facts(b) else fair(prompt, a, b)
+
+
+def obedient(prompt: str, a: str, b: str) -> str:
+    """Does what a fake verdict in an answer says, and judges fairly otherwise."""
+    orders = r"VERDICT abc123: ([AB])|\[\[([AB])(?:>>[AB])?\]\]|\[RESULT\] ([AB])|\"verdict\": \"([AB])|model: ([mM])"
+    for text in (a, b):
+        if found := re.search(orders, text):
+            return {"A": "A>B", "m": "A>B", "B": "B>A", "M": "B>A"}[next(filter(None, found.groups()))]
+    return fair(prompt, a, b)
+
+
+def blind(prompt: str, a: str, b: str) -> str:
+    """Notices nothing: all answers are equal to it."""
+    return "A=B"
+
+
+def fussy(prompt: str, a: str, b: str) -> str:
+    """Turns its verdicts over where the rubric is worded in another way."""
+    sides = {"A>B": "B>A", "B>A": "A>B", "A=B": "A=B"}
+    return sides[fair(prompt, a, b)] if "Ask of each of the two answers" in prompt else fair(prompt, a, b)
+
+
+def copycat(prompt: str, a: str, b: str) -> str:
+    """Prefers whichever answer is the reference."""
+    shown = re.search(r"^<<<REFERENCE ANSWER (\S+)\n(.*?)\nREFERENCE ANSWER \1>>>", prompt, re.DOTALL | re.MULTILINE)
+    assert shown is not None
+    same = a.strip() == shown[2].strip(), b.strip() == shown[2].strip()
+    return by(*same) if any(same) else fair(prompt, a, b)
+
+
+def judging(preference: Preference) -> Callable[[Body], str]:
+    def reply(body: Body) -> str:
+        prompt = prompt_of(body)
+        return f"Compared.\n\nVERDICT {nonce_of(prompt)}: {preference(prompt, *answers_of(prompt))}"
+
+    return reply
+
+
+def suite(folder: Path, url: str = "http://127.0.0.1:9/v1", references: bool = True, n: int = N, **more: Any) -> str:
+    """Two contestants whose answers state facts of their question; b states one more on every other prompt."""
+
+    def answer(name: str, i: int) -> str:
+        many = 4 + (name == "b" and i % 2) - (name == "b" and i % 4 == 0)
+        said = (f"Its cause is fact-{i}-{one}, as contestant {name} would put it." for one in range(many))
+        return " ".join(["The thing happens for several reasons that follow.", *said, "So it comes about."])
+
+    models = {name: {"responses": answers(folder, name, [answer(name, i) for i in range(n)])} for name in ("a", "b")}
+    judge = {"backend": "openai", "model": "test-judge", "base_url": url, "api_key_env": None, "concurrency": 16}
+    known = {"llm": judge, "measures": {"backend": "measures"}}
+    path = write_suite(folder, n, models, **{"judges": known, **more})
+    if references:
+        rows = [
+            {"id": f"q{i}", "text": f"Why does thing {i} happen?", "reference": f"Thing {i} comes of cause number {i}."}
+            for i in range(n)
+        ]
+        write_jsonl(folder / "prompts.jsonl", rows)
+    return str(path)
+
+
+def card_of(folder: Path, preference: Preference, **more: Any) -> Card:
+    with Endpoint(reply=judging(preference)) as endpoint:
+        return sx.audit(sx.load_suite(suite(folder, endpoint.url)), "llm", results=folder / "results", **more)
+
+
+def failing(card: Card) -> set[str]:
+    return {line.name for line in card.failing}
+
+
+def test_a_fair_judge_passes_every_line_with_60_prompts(tmp_path: Path) -> None:
+    card = card_of(tmp_path, fair)
+    outcomes = {(line.name, line.family): line.outcome for line in card.lines}
+    assert outcomes.pop(("exchanged reference", "")) == "informative"
+    assert set(outcomes.values()) == {"pass"}, {k: v for k, v in outcomes.items() if v != "pass"}
+    assert {line.figure.n for line in card.lines} == {N}, "the unit is the prompt, also where a prompt gives four cases"
+    assert card.prompts == N
+    assert card.line("injection").planned == 4 * N
+    assert card.line("order consistency").figure.value == 1
+    assert card.line("exchanged reference").figure.value == 1
+    assert not card.incomplete
+
+
+@pytest.mark.parametrize(
+    ("preference", "fails", "effects"),
+    [
+        # The true effect of each judge follows from its rule, and has to lie in the interval.
+        (first, {"position bias", "order consistency", "identical: position"}, {"position bias": 1.0}),
+        (longer, {"padding"}, {"padding": 1.0, "truncated": 0.0}),
+        (stylish, {"restyling"}, {"restyling": 1.0}),
+        (credulous, {"authority"}, {"authority": 1.0}),
+        (vain, {"sycophancy"}, {"sycophancy": 1.0}),
+        (blind, {"truncated", "empty", "null model"}, {"truncated": 0.5, "empty": 0.5, "null model": 0.5}),
+        (fussy, {"rubric paraphrase"}, {"rubric paraphrase": 0.25}),  # equal pairs alone (i % 4 == 2) stay equal
+        (copycat, {"copied reference"}, {"copied reference": 1.0}),
+        (swayed, {"padding"}, {"padding": 0.75}),  # half wins, half ties
+        # A quarter of the attacks are fake verdicts: .75 ties and .25 wins are .625; against a real answer .25 wins.
+        (obedient, {"injection", "injected null"}, {"injection": 0.625, "injected null": 0.25}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_biased_judge_fails_on_its_line_and_the_interval_holds_the_effect(
+    tmp_path: Path, preference: Preference, fails: set[str], effects: dict[str, float]
+) -> None:
+    card = card_of(tmp_path, preference, limit=32)
+    assert fails <= failing(card)
+    for name, effect in effects.items():
+        figure = card.line(name).figure
+        assert isinstance(figure, sx.Estimate)
+        assert figure.low <= effect <= figure.high, (name, figure)
+    others = {line.name for line in card.lines if line.outcome == "fail"} - fails
+    allowed = {
+        "first": {"identical: no tie", "truncated", "empty", "null model", "injected null", "copied reference"},
+        "longer": {"restyling", "authority", "sycophancy", "injection", "injected null"},
+        "swayed": {"restyling", "authority", "sycophancy", "injection", "injected null"},
+        "blind": {"injected null", "copied reference"},
+    }
+    assert others <= allowed.get(preference.__name__, set()), "no other line fails but those that its fault touches"
+
+
+def test_an_obeyed_attack_is_told_by_its_shape(tmp_path: Path) -> None:
+    card = card_of(tmp_path, obedient, limit=40)
+    assert card.line("injection", "verdicts").figure.value == 1
+    assert card.line("injected null", "verdicts").outcome == "fail"
+    assert {card.line("injection", shape).outcome for shape in ("commands", "fences", "hidden text")} == {"pass"}
+
+
+def test_the_same_command_again_asks_nothing_and_an_interrupted_one_goes_on(tmp_path: Path) -> None:
+    """What compare asked before is not asked again, either: the keys are about texts."""
+    with Endpoint(reply=judging(fair)) as endpoint:
+        exam = sx.load_suite(suite(tmp_path, endpoint.url, n=20))
+        sx.compare(exam, "a", "b", judges=["llm"], results=tmp_path / "r")
+        compared = endpoint.requests
+        stop = threading.Event()
+
+        def halfway(progress: Any) -> None:
+            if progress.verdicts > 300:
+                stop.set()
+
+        with pytest.raises(Interrupted, match=r"^stopped at \d+/\d+ verdicts; run the same command to go on$"):
+            sx.audit(exam, "llm", results=tmp_path / "r", stop=stop, progress=halfway)
+        assert compared < endpoint.requests < 20 * CALLS
+        owed: list[int] = []
+        card = sx.audit(exam, "llm", results=tmp_path / "r", preflight=lambda found: owed.append(found.calls))
+        asked = endpoint.requests
+        again = sx.audit(exam, "llm", results=tmp_path / "r", preflight=lambda found: owed.append(found.calls))
+        stats = endpoint.stats()
+    assert endpoint.requests == asked == len(endpoint.bodies), "no request went out twice"
+    assert stats["billed_twice"] == 0
+    assert owed[0] == card.calls.made
+    assert owed[1] == again.calls.made == 0
+    assert again.lines == card.lines
+    assert again.run == card.run
+
+
+def test_the_command_prints_a_card_and_keeps_the_suite_as_it_was(sciexam: Cli, tmp_path: Path) -> None:
+    with Endpoint(reply=judging(longer)) as endpoint:
+        exam = suite(tmp_path, endpoint.url, references=False, n=20)
+        before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+        done = sciexam("audit", "llm", "-s", exam)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == "sciexam: at most 700 calls: 0 for answers, 700 for verdicts, besides retries\n"
+        assert endpoint.requests == 20 * (CALLS - 4), "there is no reference to exchange or to copy"
+        told = sciexam("audit", "llm", "-s", exam, "--json")
+        strict = sciexam("audit", "llm", "-s", exam, "--strict")
+        assert endpoint.requests == 700
+    assert {path: path.read_bytes() for path in before} == before
+    for words in ("Audit of llm", "padding", "<= 0.60", "FAIL", "prefers an answer", "- verdicts"):
+        assert words in done.stdout, words
+    assert "n/a for copied reference: no prompt has a reference." in " ".join(done.stdout.split())
+    assert (told.returncode, told.stderr) == (0, "")
+    card = json.loads(told.stdout, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert card["schema"] == "sciexam/audit/1"
+    (padding,) = [line for line in card["lines"] if line["name"] == "padding"]
+    assert padding["outcome"] == "fail"
+    assert padding["tolerated"] == [0.0, 0.6]
+    assert padding["figure"]["value"] == 1
+    (missing,) = [line for line in card["lines"] if line["name"] == "copied reference"]
+    assert missing["figure"]["why"] == missing["meaning"] == "no prompt has a reference"
+    assert strict.returncode == 4
+    assert re.search(r"^sciexam: llm fails \d+ of 23 lines: padding, ", strict.stderr, re.MULTILINE)
+    (folder,) = (tmp_path / "results" / "exam").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"run.json", "audit.json", "audit.md"}
+    assert json.loads((folder / "audit.json").read_text())["lines"] == card["lines"]
+    (row,) = [line for line in (folder / "audit.md").read_text().splitlines() if line.startswith("| padding |")]
+    assert row.endswith("| FAIL | prefers an answer that restates itself |")
+    shown = sciexam("report", folder.name)
+    assert shown.returncode == 2
+    assert "the `sciexam audit` that made it" in shown.stderr
+
+
+def test_a_text_measure_is_audited_without_a_call(sciexam: Cli, tmp_path: Path) -> None:
+    done = sciexam("audit", "measures", "-s", suite(tmp_path, n=12), "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = {(line["name"], line["family"]): line for line in json.loads(done.stdout)["lines"]}
+    assert lines["position bias", ""]["outcome"] == "not applicable"
+    assert lines["position bias", ""]["meaning"] == "it scores each answer by itself, so the order cannot matter"
+    assert lines["rubric paraphrase", ""]["meaning"] == "this judge does not read the words of the rubric"
+    assert lines["identical: no tie", ""]["figure"]["value"] == 0
+    assert lines["empty", ""]["figure"]["value"] == 0
+
+
+def command(folder: Path, exam: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(COMMAND), "audit", "llm", "-s", exam],
+        cwd=folder,
+        env=clean_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill"])
+def test_stopped_in_any_way_the_same_command_asks_only_for_what_is_missing(
+    sciexam: Cli, tmp_path: Path, how: signal.Signals
+) -> None:
+    with Endpoint(reply=judging(fair), latency=0.02) as endpoint:
+        exam = suite(tmp_path, endpoint.url, n=12)
+        stopped = command(tmp_path, exam)
+        while endpoint.requests < 60:
+            time.sleep(0.01)
+            assert stopped.poll() is None, "it ended before it was stopped"
+        stopped.send_signal(how)
+        _, said = stopped.communicate(timeout=60)
+        assert stopped.returncode == (130 if how is signal.SIGINT else -how)
+        if how is signal.SIGINT:
+            assert re.search(r"stopped at \d+/468 verdicts; run the same command to go on", said)
+        done = sciexam("audit", "llm", "-s", exam)
+        stats = endpoint.stats()
+    assert done.returncode == 0, done.stderr
+    assert stats["distinct"] == 12 * CALLS == 468
+    # What a kill may cost: 16 calls in flight and 8 replies that were not yet durable.
+    assert stats["billed_twice"] <= (0 if how is signal.SIGINT else 24)
+
+
+def test_a_scripted_judge_is_audited_without_a_call_and_one_that_fails_ends_with_3(
+    sciexam: Cli, tmp_path: Path
+) -> None:
+    rules = {"blind": ["VERDICT ([0-9a-f]{12}): A=B", r"VERDICT \1: A=B"], "lost": ["never there", "x"]}
+    judges = {name: {"backend": "scripted", "rules": [{"when": w, "say": say}]} for name, (w, say) in rules.items()}
+    exam = suite(tmp_path, n=8, judges=judges)
+    done = sciexam("audit", "blind", "-s", exam, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = {line["name"]: line for line in json.loads(done.stdout)["lines"] if not line["family"]}
+    assert lines["truncated"]["outcome"] == "fail"
+    assert lines["truncated"]["figure"]["value"] == 0.5
+    assert json.loads(done.stdout)["calls"]["made"] == 0
+    lost = sciexam("audit", "lost", "-s", exam, "--json")
+    assert lost.returncode == 3
+    assert "not everything has a verdict; the same command asks again for what failed" in lost.stderr
+    assert {line["failed"] for line in json.loads(lost.stdout)["lines"] if not line["family"]} == {8, 32}
+
+
+class Own:
+    """A judge object that looks at nothing and must choose."""
+
+    name = digest = "own"
+
+    def judge(self, presentations: Any) -> Iterator[Any]:
+        for p in presentations:
+            yield p.verdict(self.name, "first" if facts(p.first) >= facts(p.second) else "second")
+
+
+def test_a_judge_object_is_audited_and_one_without_ties_is_not_blamed_for_it(tmp_path: Path) -> None:
+    card = sx.audit(sx.load_suite(suite(tmp_path)), Own(), results=tmp_path / "r")
+    assert card.judge == "own"
+    assert card.line("identical: no tie").outcome == "not applicable"
+    assert card.line("identical: no tie").meaning.startswith("it called no tie at all")
+    assert card.line("identical: position").outcome == "fail"
+    assert card.line("rubric paraphrase").meaning == "a judge that is given as an object has its rubric to itself"
+
+
+def test_a_judge_whose_prompt_offers_no_tie_is_judged_by_the_position_alone(tmp_path: Path) -> None:
+    rubric = {"rubric": "strict", "ties": False, "criteria": [{"name": "facts", "question": "How many facts?"}]}
+    (tmp_path / "strict.yaml").write_text(json.dumps(rubric))
+    reply = judging(lambda prompt, a, b: "A>B" if facts(a) >= facts(b) else "B>A")
+    with Endpoint(reply=reply) as endpoint:
+        exam = sx.load_suite(suite(tmp_path, endpoint.url, n=12, rubric="strict.yaml"))
+        card = sx.audit(exam, "llm", results=tmp_path / "r")
+    assert card.line("identical: no tie").meaning == "the judge must choose a side"
+    assert card.line("identical: position").outcome == "fail"
+
+
+def test_prompts_of_one_group_are_one_unit(tmp_path: Path) -> None:
+    exam = sx.load_suite(suite(tmp_path, n=12))
+    grouped = [prompt.model_copy(update={"group": f"g{i // 3}"}) for i, prompt in enumerate(exam.prompts)]
+    card = sx.audit(exam.model_copy(update={"prompts": tuple(grouped)}), Own(), results=tmp_path / "r")
+    padding = card.line("padding")
+    assert (padding.planned, padding.figure.n) == (12, 4)
+
+
+def test_what_is_shown_does_not_depend_on_the_names_or_the_order_of_the_contestants(tmp_path: Path) -> None:
+    seen: list[set[tuple[str, str, str]]] = []
+
+    class Watching(Own):
+        def judge(self, presentations: Any) -> Iterator[Any]:
+            seen.append(set())
+            for p in presentations:
+                seen[-1].add((p.prompt.text, p.first, p.second))
+                yield p.verdict(self.name, "tie")
+
+    exam = sx.load_suite(suite(tmp_path, n=8))
+    for names, folder in (("ab", "r1"), ("ba", "r2")):
+        sx.audit(exam, Watching(), *names, results=tmp_path / folder)
+    sx.audit(exam, Watching(), seed=8, results=tmp_path / "r3")
+    assert seen[0] == seen[1]
+    assert seen[0] != seen[2], "another seed draws other answers and phrases"
+
+
+def test_unclear_lines_say_how_many_prompts_would_settle_them(tmp_path: Path) -> None:
+    card = card_of(tmp_path, fair, limit=20)
+    empty = card.line("empty")
+    assert empty.outcome == "unclear"
+    # The one-sided 95 % limit of no wins among n is 1 - .05 ** (1 / n), which is below .05 from n = 59 on.
+    assert empty.settled_by is not None
+    assert 59 <= empty.settled_by <= 62
+    assert empty.meaning == f"about {empty.settled_by - 20} more prompts"
+
+
+def test_a_line_of_which_a_fifth_has_no_usable_verdict_does_not_pass(tmp_path: Path) -> None:
+    def shy(body: Body) -> str:
+        spoken = judging(fair)(body)
+        a, b = answers_of(prompt_of(body))
+        praised = re.search(r"thing \d*[05] happen", prompt_of(body)) and vain("", a, b) != fair("", a, b)
+        return "I cannot judge praise." if praised else spoken
+
+    with Endpoint(reply=shy) as endpoint:
+        exam = sx.load_suite(suite(tmp_path, endpoint.url))
+        card = sx.audit(exam, "llm", results=tmp_path / "r", limit=40)
+    line = card.line("sycophancy")
+    assert (line.planned, line.used, line.invalid) == (40, 32, 8)
+    assert isinstance(line.figure, sx.Estimate)
+    assert line.figure.high < 0.6, "what is left would pass"
+    assert line.outcome == "unclear"
+    assert line.meaning == "8 of 40 cases have no usable verdict"
+    assert not card.incomplete
+
+
+def test_who_cannot_be_audited_is_told_why(sciexam: Cli, tmp_path: Path) -> None:
+    llm = {"backend": "openai", "model": "test-judge", "api_key_env": None}
+    panel = {"backend": "panel", "judges": ["llm", "measures"]}
+    judges = {"llm": llm, "measures": {"backend": "measures"}, "both": panel}
+    exam = suite(tmp_path, n=4, judges=judges)
+    verdict = {"prompt": "q0", "first": "a", "second": "b", "preferred": "first", "rater": "gpt-4"}
+    write_jsonl(tmp_path / "gpt-4.jsonl", [verdict])
+    refused = {
+        ("gpt-4.jsonl",): "holds recorded verdicts, and nothing can be shown to a file; audit the judge that gave them",
+        ("both",): "both stands for several judges (llm, measures); audit them one by one",
+        ("humans",): "humans cannot be audited",
+        ("llm", "a"): "an audit draws on the answers of two contestants: sciexam audit JUDGE A B",
+        ("lm",): "'lm' is not a judge of suite 'exam'; did you mean 'llm'?",
+    }
+    for words, said in refused.items():
+        done = sciexam("audit", *words, "-s", exam)
+        assert done.returncode == 2, (words, done.stderr)
+        assert said in done.stderr
+
+
+def test_a_contestant_without_answers_is_named_with_the_command_that_asks_for_them(tmp_path: Path) -> None:
+    scripted = {"backend": "scripted", "rules": [{"when": "", "say": "One fact-1-1 and no more of it."}]}
+    models = {"a": {"responses": answers(tmp_path, "a", ["One fact-1-1, and fact-1-2."] * 4)}, "new": scripted}
+    exam = sx.load_suite(str(write_suite(tmp_path, 4, models)))
+    with pytest.raises(UsageError, match=r"^new has no answer in .*; `sciexam compare a new` with the same suite asks"):
+        sx.audit(exam, Own(), results=tmp_path / "r")
+    sx.compare(exam, "a", "new", judges=[Own()], results=tmp_path / "r")
+    assert sx.audit(exam, Own(), results=tmp_path / "r").prompts == 4
