@@ -1,0 +1,117 @@
+"""`sciexam validate`: can this judge be trusted, by the human verdicts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sciexam.cli.options import (
+    AsJson,
+    Limit,
+    MaxWait,
+    OrdersOption,
+    Policy,
+    PolicyOption,
+    PromptsFile,
+    Results,
+    RetryInvalid,
+    RubricName,
+    StorePath,
+    SuiteName,
+    chosen_suite,
+)
+from sciexam.cli.running import interruptible, progress, terminal
+
+if TYPE_CHECKING:
+    from sciexam.exam.preflight import Owed
+    from sciexam.report.validation import Validation
+
+
+def validate(
+    judge: Annotated[
+        str, typer.Argument(help="A judge of the suite, `measures`, `openai:MODEL`, or a .jsonl of its verdicts.")
+    ],
+    contestants: Annotated[
+        list[str] | None,
+        typer.Argument(help="Two or more contestants of the suite, or files of answers.  [default: the suite's]"),
+    ] = None,
+    suite: SuiteName = None,
+    humans: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--humans",
+            help='A .jsonl of verdicts with "kind": "human", or `humans` for the ledger\'s; repeatable.  '
+            "[default: the ledger's, and the suite's]",
+        ),
+    ] = None,
+    rubric: RubricName = None,
+    prompts: PromptsFile = None,
+    orders: OrdersOption = None,
+    policy: PolicyOption = Policy.mean,
+    epsilon: Annotated[
+        float, typer.Option(help="How much worse than a human the judge may be in the alt-test: .2 beside experts.")
+    ] = 0.2,
+    limit: Limit = None,
+    retry_invalid: RetryInvalid = False,
+    max_wait: MaxWait = 120.0,
+    store: StorePath = None,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Hold a judge against humans: accuracy, agreement, alt-test, calibration, corrected win rates, biases.
+
+    The judge is asked for what the ledger lacks on comparisons that a human judged. Nobody else is asked.
+    """
+    from sciexam.exam import validating
+
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, [judge])
+    with interruptible() as stop, progress(as_json) as shown:
+        found = validating.validate(
+            chosen,
+            judge,
+            *names,
+            humans=humans or (),
+            orders=orders.value if orders else None,
+            policy=policy.value,
+            epsilon=epsilon,
+            limit=limit,
+            retry_invalid=retry_invalid,
+            max_wait=max_wait,
+            store=store,
+            results=results,
+            stop=stop,
+            preflight=_announce,
+            progress=shown,
+        )
+    if as_json:
+        print(json.dumps(found.to_json(), indent=1, allow_nan=False))
+    else:
+        _show(found, validating.folder_of(found, results) / "validation.md")
+    if found.incomplete:
+        again = "the same command" if found.missing.get("failed") else "--retry-invalid"
+        print(f"sciexam: not everything has a result; {again} asks again for it", file=sys.stderr)
+        raise typer.Exit(3)
+
+
+def _announce(owed: Owed) -> None:
+    if owed.calls:
+        print(f"sciexam: {owed}", file=sys.stderr)
+
+
+def _show(found: Validation, where: Path) -> None:
+    from sciexam.report.tables import print_list, print_tables, text_for
+    from sciexam.report.validation_text import tables_of
+    from sciexam.report.wording import calls
+
+    console = terminal()
+    console.print(text_for(console, found.sentence, "bold"))
+    console.print()
+    print_tables(tables_of(found), console)
+    print_list("Caveats", found.caveats, console)
+    print_list("Notes", found.remarks, console)
+    console.print(text_for(console, f"Calls: {calls(found.calls)}"))
+    console.print(text_for(console, f"Report: {where}"), soft_wrap=True)

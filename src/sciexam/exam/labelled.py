@@ -1,0 +1,103 @@
+"""A judge asked for the comparisons that humans judged."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+from dataclasses import replace
+from typing import Any
+
+from sciexam.battles import Slot
+from sciexam.exam.plan import Plan
+from sciexam.exam.preflight import Owed, owed_by
+from sciexam.exam.raters import Rater
+from sciexam.exam.sitting import Sitting
+from sciexam.judges.measures import Measures
+from sciexam.report.votes import ItemKey
+from sciexam.store import Store
+from sciexam.types import Grade, Presentation, Submission, Verdict
+
+NOT_LABELLED = "no human judged this"
+
+
+class Marking(Sitting):
+    """A sitting in which judges are asked, and contestants are not."""
+
+    def _comparable(self, contestant: str, slots: Iterable[Slot]) -> Set[Slot]:
+        return frozenset()
+
+
+class OnlyLabelled:
+    """A judge who is asked for the comparisons that a human judged; the others are skipped."""
+
+    def __init__(self, judge: Any, labelled: Collection[ItemKey]):
+        self._judge, self._labelled = judge, labelled
+        self._answers = {(name, prompt, sample) for a, b, prompt, sample in labelled for name in (a, b)}
+        self.name = judge.name
+
+    def judge(self, presentations: Iterable[Presentation]) -> Iterator[Verdict]:
+        unasked: list[Presentation] = []
+
+        def asked() -> Iterator[Presentation]:
+            for one in presentations:
+                first, second, slot = one.first_by, one.second_by, (one.prompt.id, one.sample)
+                if (first, second, *slot) in self._labelled or (second, first, *slot) in self._labelled:
+                    yield one
+                else:
+                    unasked.append(one)
+
+        yield from self._judge.judge(asked())
+        yield from (one.verdict(self.name, status="skipped", failure=NOT_LABELLED) for one in unasked)
+
+    def grade(self, submissions: Iterable[Submission]) -> Iterator[Grade]:
+        unasked: list[Submission] = []
+
+        def asked() -> Iterator[Submission]:
+            for one in submissions:
+                if (one.by, one.prompt.id, one.sample) in self._answers:
+                    yield one
+                else:
+                    unasked.append(one)
+
+        yield from self._judge.grade(asked())
+        yield from (one.grade(self.name, status="skipped", failure=NOT_LABELLED) for one in unasked)
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return getattr(self._judge, "notes", ())
+
+    def stop(self) -> None:
+        if callable(stop := getattr(self._judge, "stop", None)):
+            stop()
+
+
+def to_ask(plan: Plan, raters: Sequence[Rater], labelled: Collection[ItemKey]) -> Plan:
+    """The part of `plan` that `raters` are asked for: the labelled comparisons, or all where everyone costs nothing."""
+    if all(_is_free(rater) for rater in raters):
+        return replace(plan, raters=tuple(raters))
+    prompts = {prompt for _, _, prompt, _ in labelled}
+    return replace(
+        plan,
+        raters=tuple(replace(one, judge=OnlyLabelled(one.judge, labelled)) for one in raters),
+        prompts=tuple(prompt for prompt in plan.prompts if prompt.id in prompts),
+        pairs=tuple(pair for pair in plan.pairs if any(item[:2] == pair for item in labelled)),
+    )
+
+
+def _is_free(judge: Rater) -> bool:
+    return judge.by_name or isinstance(judge.judge, Measures)
+
+
+def owed_on(plan: Plan, judge: Rater, labelled: Collection[ItemKey], ledger: Store, retry_invalid: bool) -> Owed:
+    """The calls that the judge owes on the labelled comparisons, pair by pair."""
+    verdicts = 0
+    for contest in plan.pairs:
+        prompts = {item[2] for item in labelled if item[:2] == contest}
+        part = replace(
+            plan,
+            pairs=(contest,),
+            contestants=contest,
+            prompts=tuple(prompt for prompt in plan.prompts if prompt.id in prompts),
+            raters=(judge,),
+        )
+        verdicts += owed_by(part, ledger, retry_invalid).verdicts if prompts else 0
+    return Owed(0, verdicts)

@@ -1,0 +1,126 @@
+"""Win rates by a judge, by humans, or by both: what few human labels make of many verdicts of a judge."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sciexam.battles import ROUNDING
+from sciexam.report.evidence import Bench, Evidence
+from sciexam.report.human_verdicts import HumanVerdicts
+from sciexam.report.record import Figure
+from sciexam.report.scores import distinct, scores_of, used_of
+from sciexam.stats import Undefined, prediction_powered_mean, rogan_gladen, win_rate
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The win rate of b against a, ties half, by the judge, by humans, and by both. Counts are prompts.
+
+    `judge`: on the `judged` prompts. `humans`: on the `labelled` ones, annotators averaged. `powered`: PPI++, from the
+    labels that have a verdict of the judge beside them (`both`) and its verdicts on the `unlabelled` prompts; `weight`
+    is its lambda, `bought` what the judge was worth. `corrected`: Rogan and Gladen's correction of the judge's choices
+    on unlabelled prompts (`choices`), by its `sensitivity` and `specificity` on the `forced` labelled ones, where both
+    the humans and the judge name a winner.
+    """
+
+    a: str
+    b: str
+    judged: int
+    judge: Figure
+    labelled: int
+    humans: Figure
+    both: int
+    unlabelled: int
+    powered: Figure
+    weight: float | None
+    bought: str
+    corrected: Figure
+    forced: int
+    choices: int
+    sensitivity: Figure
+    specificity: Figure
+
+
+def rates_of(evidence: Evidence, bench: Bench, humans: HumanVerdicts, level: float) -> Iterator[Rates]:
+    """The win rates of each pair of contestants of which the judge or a human judged a prompt."""
+    judged = scores_of(evidence, bench)
+    labels = _labels(humans)
+    for a, b in evidence.pairs:
+        by_judge = {s.prompt.id: s.score for s in used_of(judged[a, b]) if s.score is not None}
+        if by_judge or labels[a, b]:
+            yield _rates(humans, a, b, by_judge, labels[a, b], level)
+
+
+def _labels(humans: HumanVerdicts) -> Mapping[tuple[str, str], Mapping[str, float]]:
+    """b's score by humans on each prompt of each pair: the mean over its samples, and over the annotators of each."""
+    listed: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for item in humans.majority:
+        listed[item[0], item[1]][item[2]].append(humans.score(item))
+    found: dict[tuple[str, str], Mapping[str, float]] = defaultdict(dict)
+    for pair, prompts in listed.items():
+        found[pair] = {prompt: sum(scores) / len(scores) for prompt, scores in prompts.items()}
+    return found
+
+
+def _rates(
+    humans: HumanVerdicts, a: str, b: str, judge: Mapping[str, float], labels: Mapping[str, float], level: float
+) -> Rates:
+    both = [prompt for prompt in labels if prompt in judge]
+    others = [prompt for prompt in judge if prompt not in labels]
+    powered = prediction_powered_mean(
+        [labels[prompt] for prompt in both],
+        [judge[prompt] for prompt in both],
+        [judge[prompt] for prompt in others],
+        *_clusters(humans, both, others),
+        level=level,
+        low=0.0,
+        high=1.0,
+    )
+    forced = [prompt for prompt in both if _side(labels[prompt]) and _side(judge[prompt])]
+    choices = [prompt for prompt in others if _side(judge[prompt])]
+    corrected = rogan_gladen(
+        [float(labels[prompt] > 0.5) for prompt in forced],
+        [float(judge[prompt] > 0.5) for prompt in forced],
+        [float(judge[prompt] > 0.5) for prompt in choices],
+        *_clusters(humans, forced, choices),
+        level=level,
+    )
+    estimate, weight, bought = (
+        (powered, None, "") if isinstance(powered, Undefined) else (powered.estimate, powered.lambda_, powered.note)
+    )
+    return Rates(
+        a=a,
+        b=b,
+        judged=len(judge),
+        judge=_rate(humans, judge, level),
+        labelled=len(labels),
+        humans=_rate(humans, labels, level),
+        both=len(both),
+        unlabelled=len(others),
+        powered=estimate,
+        weight=weight,
+        bought=bought,
+        corrected=corrected.estimate,
+        forced=len(forced),
+        choices=len(choices),
+        sensitivity=corrected.sensitivity,
+        specificity=corrected.specificity,
+    )
+
+
+def _rate(humans: HumanVerdicts, scores: Mapping[str, float], level: float) -> Figure:
+    return win_rate(list(scores.values()), distinct(humans.cluster_of(prompt) for prompt in scores), level)
+
+
+def _clusters(
+    humans: HumanVerdicts, labelled: Sequence[str], unlabelled: Sequence[str]
+) -> tuple[list[str] | None, list[str] | None]:
+    """The units of both parts; None for both where every prompt of either is one of its own."""
+    units = [humans.cluster_of(prompt) for prompt in (*labelled, *unlabelled)]
+    return (units[: len(labelled)], units[len(labelled) :]) if distinct(units) else (None, None)
+
+
+def _side(score: float) -> int:
+    return 0 if abs(score - 0.5) < ROUNDING else 1 if score > 0.5 else -1

@@ -1,0 +1,60 @@
+"""What humans say together of each comparison: the reference that a judge is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sciexam.battles import cluster
+from sciexam.report.evidence import Evidence
+from sciexam.report.scores import distinct
+from sciexam.report.votes import ItemKey, Votes, matrix
+from sciexam.stats import majority_vote
+
+NOT_JUDGED = "the judge has no usable verdict on a comparison that a human judged"
+
+Sides = Mapping[ItemKey, float]  # -1 for a, 0 for a tie, 1 for b
+
+
+class HumanVerdicts:
+    """The annotators' sides, their majority on each comparison that one of them judged, and its prompts and lengths."""
+
+    def __init__(self, evidence: Evidence, votes: Sequence[Votes]):
+        self.votes = tuple(votes)
+        self.sides = [human.sides for human in votes]
+        self.majority = majority_of(self.sides)
+        self._responses = evidence.responses
+        self._cluster = {prompt.id: cluster(prompt) for prompt in evidence.prompts}
+
+    def without(self, index: int) -> Sides:
+        """The majority of all annotators but one."""
+        return majority_of([sides for other, sides in enumerate(self.sides) if other != index])
+
+    def clusters(self, items: Iterable[ItemKey]) -> list[str] | None:
+        """The units of these comparisons, as statistics take them."""
+        return distinct(self._cluster[prompt] for _, _, prompt, _ in items)
+
+    def cluster_of(self, prompt: str) -> str:
+        """The unit of a prompt."""
+        return self._cluster[prompt]
+
+    def longer_by(self, item: ItemKey) -> int:
+        """By how many words b's answer is longer than a's."""
+        a, b, prompt, sample = item
+        return self._words(b, prompt, sample) - self._words(a, prompt, sample)
+
+    def score(self, item: ItemKey) -> float:
+        """b's score by the humans who judged the comparison, ties half: their mean."""
+        given = [human.scores[item] for human in self.votes if item in human.scores]
+        return sum(given) / len(given)
+
+    def _words(self, contestant: str, prompt: str, sample: int) -> int:
+        return len(self._responses[contestant, prompt, sample].text.split())
+
+
+def majority_of(sides: Sequence[Sides]) -> dict[ItemKey, float]:
+    """The side that most raters take on each comparison that one of them judged; without a majority it is a tie."""
+    items = sorted({item for mine in sides for item in mine})
+    if not items:
+        return {}
+    labels: Sequence[object] = majority_vote(matrix(sides, items)).labels
+    return {item: 0.0 if label is None else float(str(label)) for item, label in zip(items, labels, strict=True)}

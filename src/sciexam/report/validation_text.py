@@ -1,0 +1,221 @@
+"""A validation as tables: what the console and Markdown print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from sciexam.report.corrected_rates import Rates
+from sciexam.report.record import Figure
+from sciexam.report.replacing import Replaced
+from sciexam.report.tables import Table, methods_table
+from sciexam.report.validation import SIDES, Validation
+from sciexam.stats import Estimate, Undefined
+
+RANDOM_SAMPLE = (
+    "Prediction-powered (PPI++) is valid only if the labelled prompts are a random sample of all: if the humans took "
+    "the easy ones, or those that looked odd, it is wrong."
+)
+
+
+def tables_of(found: Validation) -> Iterator[Table]:
+    """What the console and Markdown print."""
+    yield _against(found)
+    yield _beyond_chance(found)
+    yield _replacing(found)
+    yield _confusion(found)
+    yield _rates(found)
+    yield _biases(found)
+    yield _calibration(found)
+    yield methods_table(_figures(found), found.level)
+
+
+def _against(found: Validation) -> Table:
+    named = {
+        "accuracy": [row.accuracy for row in found.against],
+        "on decided": [row.accuracy_decided for row in found.against],
+        "the judge there": [row.judge for row in found.against if row.judge is not None],
+    }
+    rows = [
+        (
+            row.who,
+            str(row.items),
+            _short(row.accuracy),
+            str(row.decided),
+            _short(row.accuracy_decided),
+            "" if row.judge is None else _short(row.judge),
+        )
+        for row in found.against
+    ]
+    return Table(
+        "Against the human majority",
+        ("who", "items", "accuracy", "decided", "on decided", "the judge there"),
+        rows,
+        (
+            "Accuracy: the share with the same side (a, tie or b), which is the percent agreement. On decided: where "
+            "the majority names a winner; a tie there is half right.",
+            "An annotator is held against the majority of the others. 'The judge there' is the judge's accuracy in the "
+            "annotator's place: on the same comparisons, by the same others.",
+            *_reasons(named),
+        ),
+    )
+
+
+def _beyond_chance(found: Validation) -> Table:
+    named = {
+        "kappa": [row.kappa for row in found.against],
+        "alpha": [row.alpha for row in found.against],
+        "AC1": [row.ac1 for row in found.against],
+    }
+    rows = [(row.who, *map(_short, (row.kappa, row.alpha, row.ac1))) for row in found.against]
+    how = "Cohen's kappa, Krippendorff's alpha (nominal) and Gwet's AC1 of the side, with the same majority as above."
+    return Table("The same, beyond chance", ("who", *named), rows, (how, *_reasons(named)))
+
+
+def _replacing(found: Validation) -> Table:
+    tested = found.replacing
+    title = "In the place of an annotator (alt-test)"
+    if tested.omega is None:
+        return Table(title, (), (), (f"n/a: {tested.why_not}.",))
+    rows = [
+        (row.annotator, str(row.items), _plain(row.advantage), _plain(row.p, 3), _plain(row.p_corrected, 3), _word(row))
+        for row in tested.annotators
+    ]
+    passed = "passes" if tested.passed else "does not pass"
+    return Table(
+        title,
+        ("annotator", "items", "advantage", "p", "corrected p", "replaceable"),
+        rows,
+        (
+            f"Winning rate omega {tested.omega:.2f} at epsilon {tested.epsilon:g}: {found.judge} {passed} (1/2 is "
+            f"asked for). rho {_short(tested.rho)}; with ties split {_short(tested.rho_split)}.",
+            "rho gives ties to the judge, so that one that guesses can read far above one half; the other splits them.",
+        ),
+    )
+
+
+def _word(row: Replaced) -> str:
+    if row.why_not:
+        return f"not tested: {row.why_not}"
+    return "yes" if row.replaced else "no"
+
+
+def _confusion(found: Validation) -> Table:
+    rows = [
+        (f"judge: {side}", *(str(found.confusion[side][other]) for other in SIDES.values())) for side in SIDES.values()
+    ]
+    one = found.rates[0] if len(found.rates) == 1 else None
+    names = f"a is {one.a}, b is {one.b}" if one else "a is the first named of two contestants, b the second"
+    return Table(
+        "Judge and human majority", ("", *(f"humans: {side}" for side in SIDES.values())), rows, (f"{names}.",)
+    )
+
+
+def _rates(found: Validation) -> Table:
+    rows = [row for rate in found.rates for row in _rate_rows(rate)]
+    named = {
+        "humans": [rate.humans for rate in found.rates],
+        "judge": [rate.judge for rate in found.rates],
+        "both (PPI++)": [rate.powered for rate in found.rates],
+        "corrected (Rogan-Gladen)": [rate.corrected for rate in found.rates],
+    }
+    return Table(
+        "Win rates",
+        ("contestants", "by", "prompts", "win rate"),
+        rows,
+        (
+            "With the judge: labelled prompts + prompts without a label.",
+            RANDOM_SAMPLE,
+            *(f"{rate.b} against {rate.a}: {rate.bought}." for rate in found.rates if rate.bought),
+            "Rogan-Gladen is of the prompts without a label, and of forced choices; it takes the judge to err there as "
+            "on the labelled ones, alike for both contestants.",
+            *map(_errors, found.rates),
+            *_reasons(named),
+        ),
+    )
+
+
+def _rate_rows(rate: Rates) -> Iterator[tuple[str, ...]]:
+    yield f"{rate.b} against {rate.a}", "humans", str(rate.labelled), _short(rate.humans)
+    yield "", "judge", str(rate.judged), _short(rate.judge)
+    yield "", "both (PPI++)", f"{rate.both} + {rate.unlabelled}", _short(rate.powered)
+    yield "", "corrected (Rogan-Gladen)", f"{rate.forced} + {rate.choices}", _short(rate.corrected)
+
+
+def _errors(rate: Rates) -> str:
+    found = f"sensitivity {_short(rate.sensitivity)}, specificity {_short(rate.specificity)}"
+    return f"{rate.b} against {rate.a}: the judge's {found}, on {rate.forced} labelled prompts with two choices."
+
+
+def _biases(found: Validation) -> Table:
+    biases = found.biases
+    named = {
+        "order consistency": biases.order_consistency,
+        "position bias": biases.position_bias,
+        "longer wins, by the judge": biases.judge_longer,
+        "longer wins, by humans": biases.humans_longer,
+        "longer wins, judge - humans": biases.longer_difference,
+        "self-preference": biases.self_preference,
+    }
+    notes = ["Position bias: P(first wins) - P(second wins). The three lines on length are of the same comparisons."]
+    if biases.own:
+        notes.append(f"Self-preference: the judge's score of {', '.join(biases.own)} minus the humans'.")
+    return Table(
+        "What its verdicts owe to order, length and author",
+        ("", "value"),
+        [(name, _short(figure)) for name, figure in named.items()],
+        (*notes, *_reasons({name: [figure] for name, figure in named.items()})),
+    )
+
+
+def _calibration(found: Validation) -> Table:
+    made = found.calibration
+    if isinstance(made.brier, Undefined):
+        return Table("Calibration", (), (), (f"n/a: {made.brier.why}.",))
+    rows = [
+        (f"{one.low:.2f} to {one.high:.2f}", str(one.items), f"{one.predicted:.2f}", _short(one.observed))
+        for one in made.bins
+    ]
+    chance = f" (chance alone: {made.if_calibrated:.2f})" if made.if_calibrated is not None else ""
+    return Table(
+        "Calibration",
+        ("said that b is better", "items", "mean", "humans: b"),
+        rows,
+        (
+            f"Expected calibration error {_short(made.error)}{chance}; Brier score {_short(made.brier)}, of "
+            f"{made.items} decided comparisons. Bins are of equal mass.",
+            *_reasons({"calibration error": [made.error], "humans": [one.observed for one in made.bins]}),
+        ),
+    )
+
+
+def _figures(found: Validation) -> Iterator[Figure]:
+    for row in found.against:
+        yield from (row.accuracy, row.accuracy_decided, row.kappa, row.alpha, row.ac1)
+    yield from (found.replacing.rho, found.replacing.rho_split)
+    for rate in found.rates:
+        yield from _of_rate(rate)
+    biases = found.biases
+    yield from (biases.order_consistency, biases.position_bias, biases.judge_longer, biases.longer_difference)
+    yield from (biases.self_preference, found.calibration.error, found.calibration.brier)
+
+
+def _of_rate(rate: Rates) -> tuple[Figure, ...]:
+    return rate.judge, rate.humans, rate.powered, rate.corrected, rate.sensitivity, rate.specificity
+
+
+def _reasons(named: Mapping[str, Iterable[Figure]]) -> Iterator[str]:
+    """Each reason for a missing figure once, with the columns in which it is missing."""
+    found: dict[str, list[str]] = {}
+    for column, figures in named.items():
+        for why in dict.fromkeys(figure.why for figure in figures if isinstance(figure, Undefined)):
+            found.setdefault(why, []).append(column)
+    for why, columns in found.items():
+        yield f"n/a for {', '.join(columns)}: {why}."
+
+
+def _short(figure: Figure) -> str:
+    return str(figure) if isinstance(figure, Estimate) else "n/a"
+
+
+def _plain(value: float | None, digits: int = 2) -> str:
+    return "n/a" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,519 @@
+"""`sciexam validate`: a judge held against human verdicts; who is asked, and what the figures are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from sklearn.metrics import accuracy_score, brier_score_loss
+from sklearn.metrics import cohen_kappa_score as sklearn_kappa
+
+import sciexam as sx
+from conftest import Cli, answers, write_jsonl, write_suite
+from endpoint import Endpoint, answers_of, nonce_of, prompt_of
+from published.pandalm import GPT35, SIDES
+from published.rows import document, table
+from sciexam.errors import UsageError
+
+Said = Mapping[int, str]  # prompt number -> first (base), second (sft) or tie
+WORDS = {"first": -1, "tie": 0, "second": 1}
+
+
+def suite(folder: Path, prompts: int, **more: Any) -> str:
+    """Base and sft answer every prompt; sft's answer is the longer one where the prompt's number is even."""
+    base = [f"It does {i}, and so on." for i in range(prompts)]
+    sft = [f"Because of {i}, that is why it does." if i % 2 == 0 else f"Why not {i}." for i in range(prompts)]
+    models = {
+        "base": {"responses": answers(folder, "base", base)},
+        "sft": {"responses": answers(folder, "sft", sft)},
+    }
+    return str(write_suite(folder, prompts, models, **more))
+
+
+def lines(rater: str, said: Said, kind: str = "human", pair: tuple[str, str] = ("base", "sft")) -> list[dict[str, Any]]:
+    named = {"first": pair[0], "second": pair[1], "rater": rater, "kind": kind}
+    return [{"prompt": f"q{i}", "preferred": side, **named} for i, side in said.items()]
+
+
+def votes(folder: Path, said: Mapping[str, Said], kind: str = "human", name: str = "votes.jsonl") -> Path:
+    return write_jsonl(folder / name, [line for rater, mine in said.items() for line in lines(rater, mine, kind)])
+
+
+def drawn(seed: int, prompts: Sequence[int], sft: float = 0.6, tie: float = 0.1) -> dict[int, str]:
+    rng = random.Random(seed)
+    return {i: "tie" if rng.random() < tie else "second" if rng.random() < sft else "first" for i in prompts}
+
+
+def noisy(truth: Said, accuracy: float, seed: int) -> dict[int, str]:
+    """A rater who names the true side with this probability, else the other one."""
+    rng = random.Random(seed)
+    other = {"first": "second", "second": "first", "tie": "second"}
+    return {i: side if rng.random() < accuracy else other[side] for i, side in truth.items()}
+
+
+def row(found: Mapping[str, Any], who: str) -> dict[str, Any]:
+    return next(one for one in found["against"] if one["who"] == who)
+
+
+def validated(sciexam: Cli, folder: Path, judge: str, exam: str, *more: str) -> dict[str, Any]:
+    done = sciexam("validate", judge, "-s", exam, "--humans", "votes.jsonl", "--json", *more, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+# ---------------------------------------------------------------- published figures, end to end
+
+
+def published(folder: Path, labels: Mapping[str, Said], judge: Said, invalid: Sequence[int] = ()) -> str:
+    votes(folder, labels)
+    failed = [
+        line | {"preferred": None, "failure": "garbage"} for line in lines("judge", dict.fromkeys(invalid, "tie"))
+    ]
+    write_jsonl(
+        folder / "judge.jsonl", [*lines("judge", judge, "judge"), *({**one, "kind": "judge"} for one in failed)]
+    )
+    return suite(folder, 1 + max(i for said in labels.values() for i in said))
+
+
+@pytest.mark.parametrize("judge", ["gpt-3.5-turbo", "PandaLM-7B"])
+def test_pandalms_published_accuracy_follows_from_its_labels(
+    sciexam: Cli, tmp_path: Path, shared_data: Path, judge: str
+) -> None:
+    """71.07 % and 66.77 % against the majority of three (PandaLM's README at 77cec46)."""
+    rows = table(shared_data / "pandalm" / "labels.csv")
+    people = {
+        name: {i: SIDES[int(r[name])] for i, r in enumerate(rows)}
+        for name in ("annotator1", "annotator2", "annotator3")
+    }
+    codes = [GPT35[r["gpt35_raw"]] if judge == "gpt-3.5-turbo" else int(r["pandalm7b_raw"]) for r in rows]
+    exam = published(tmp_path, people, {i: SIDES[code] for i, code in enumerate(codes)})
+    found = validated(sciexam, tmp_path, "judge.jsonl", exam)
+    percent = document(shared_data / "pandalm" / "published.json")["judge_vs_majority_percent"][judge]["accuracy"]
+    mine = row(found, "judge")
+    assert (mine["items"], found["split"]) == (999, 0), "every pair has a majority"
+    assert round(100 * mine["accuracy"]["value"], 2) == percent
+    assert mine["accuracy"]["low"] < percent / 100 < mine["accuracy"]["high"]
+    assert sum(sum(line.values()) for line in found["confusion"].values()) == 999
+    assert found["confusion"]["a"]["a"] + found["confusion"]["tie"]["tie"] + found["confusion"]["b"]["b"] == round(
+        999 * mine["accuracy"]["value"]
+    )
+    majority = [SIDES[max(range(3), key=[int(r[n]) for n in people].count)] for r in rows]
+    kappa = sklearn_kappa([SIDES[code] for code in codes], majority)
+    assert mine["kappa"]["value"] == pytest.approx(kappa, abs=1e-12)
+    names = list(people)
+    others = {name: [people[other] for other in names if other != name] for name in names}
+    with_them = [
+        people[name][i] == (one[i] if one[i] == two[i] else "tie") for name, (one, two) in others.items() for i in one
+    ]
+    assert row(found, "each annotator in turn")["accuracy"]["value"] == pytest.approx(sum(with_them) / len(with_them))
+    assert row(found, "the longer answer")["items"] == 999
+
+
+def test_a_reply_that_is_no_verdict_is_no_tie_here(sciexam: Cli, tmp_path: Path, shared_data: Path) -> None:
+    """PandaLM counts gpt-3.5's 25 unusable replies as ties; here they are missing, and said to be."""
+    rows = table(shared_data / "pandalm" / "labels.csv")
+    people = {name: {i: SIDES[int(r[name])] for i, r in enumerate(rows)} for name in ("annotator1", "annotator2")}
+    bad = [i for i, r in enumerate(rows) if r["gpt35_raw"] == "garbage"]
+    judge = {i: SIDES[GPT35[r["gpt35_raw"]]] for i, r in enumerate(rows) if i not in bad}
+    found = validated(sciexam, tmp_path, "judge.jsonl", published(tmp_path, people, judge, bad))
+    assert (row(found, "judge")["items"], found["missing"]) == (974, {"invalid": 25})
+    assert any("judge has no usable verdict on 25 of the 999 comparisons" in caveat for caveat in found["caveats"])
+
+
+@pytest.mark.parametrize("judge", ["gpt-4o", "mistral-v03"])
+def test_the_alt_tests_published_figures_follow_from_its_labels(
+    sciexam: Cli, tmp_path: Path, shared_data: Path, judge: str
+) -> None:
+    """MT-bench in nitaytech/AltTest: winning rate 0 and advantage probabilities .77 and .68."""
+    rows = table(shared_data / "alttest" / "mtbench.csv.gz")
+    sides = {"model_a": "first", "model_b": "second", "tie": "tie"}
+    people = {
+        name.removeprefix("human:"): {i: sides[r[name]] for i, r in enumerate(rows) if r[name]}
+        for name in rows[0]
+        if name.startswith("human:")
+    }
+    exam = published(tmp_path, people, {i: sides[r[f"llm:{judge}"]] for i, r in enumerate(rows)})
+    tested = validated(sciexam, tmp_path, "judge.jsonl", exam)["replacing"]
+    printed = document(shared_data / "alttest" / "published.json")["datasets"]["mtbench"]["llms"][judge]
+    assert (tested["passed"], tested["omega"]) == (printed["passed"], printed["winning_rate"])
+    assert round(tested["rho"]["value"], 2) == printed["advantage_probability"]
+    assert tested["rho_split"]["value"] < tested["rho"]["value"]
+    assert [one["annotator"] for one in tested["annotators"]] == list(people)
+    assert all(one["p_corrected"] >= one["p"] for one in tested["annotators"] if one["p"] is not None)
+
+
+# ---------------------------------------------------------------- figures by hand
+
+
+def test_every_figure_of_the_first_table_is_that_of_scikit_learn(sciexam: Cli, tmp_path: Path) -> None:
+    truth = drawn(1, range(60), tie=0.0)
+    people = {name: noisy(truth, 0.8, seed) for seed, name in enumerate(("ann", "bob", "cai"))}
+    judge = noisy(truth, 0.75, 9)
+    votes(tmp_path, people)
+    votes(tmp_path, {"judge": judge}, "judge", "judge.jsonl")
+    found = validated(sciexam, tmp_path, "judge.jsonl", suite(tmp_path, 60))
+    majority = [sorted(people[name][i] for name in people)[1] for i in range(60)]  # of three forced choices
+    mine, said = row(found, "judge"), [judge[i] for i in range(60)]
+    assert mine["accuracy"]["value"] == mine["accuracy_decided"]["value"] == accuracy_score(majority, said)
+    assert mine["kappa"]["value"] == pytest.approx(sklearn_kappa(said, majority), abs=1e-12)
+    ann = row(found, "ann")
+    pairs = [(people["ann"][i], {people["bob"][i], people["cai"][i]}, judge[i]) for i in range(60)]
+    unanimous = [(own, others.pop() if len(others) == 1 else "tie", theirs) for own, others, theirs in pairs]
+    assert ann["accuracy"]["value"] == pytest.approx(sum(own == other for own, other, _ in unanimous) / 60)
+    assert ann["judge"]["value"] == pytest.approx(sum(theirs == other for _, other, theirs in unanimous) / 60)
+    assert ann["decided"] == sum(other != "tie" for _, other, _ in unanimous)
+    coin = row(found, "a coin")
+    assert [coin[name]["value"] for name in ("accuracy", "accuracy_decided", "kappa")] == pytest.approx([0.5, 0.5, 0])
+    assert coin["accuracy"]["low"] == coin["accuracy"]["high"] == 0.5, "computed, not drawn"
+    longer = [("second" if i % 2 == 0 else "first") for i in range(60)]
+    assert row(found, "the longer answer")["accuracy"]["value"] == accuracy_score(majority, longer)
+    assert row(found, "measures")["items"] == 60, "the text measures are a baseline"
+
+
+def test_a_judge_that_is_the_majority_is_right_and_not_certain(sciexam: Cli, tmp_path: Path) -> None:
+    truth = drawn(2, range(40), tie=0.0)
+    votes(tmp_path, dict.fromkeys(("ann", "bob", "cai"), truth))
+    votes(tmp_path, {"judge": truth}, "judge", "judge.jsonl")
+    found = validated(sciexam, tmp_path, "judge.jsonl", suite(tmp_path, 40))
+    for figure in (
+        row(found, "judge")["accuracy"],
+        row(found, "judge")["accuracy_decided"],
+        row(found, "judge")["kappa"],
+    ):
+        assert (figure["value"], figure["high"]) == (1.0, 1.0)
+        assert 0.5 < figure["low"] < 1.0
+    assert found["sentence"].startswith("judge agrees with the human majority on 1.00 [0.9")
+    assert "of 40 decided comparisons; one annotator with the others: 1.00 [" in found["sentence"]
+    assert "valid" not in found["sentence"]
+
+
+def test_two_against_two_is_a_tie_and_counted(sciexam: Cli, tmp_path: Path) -> None:
+    sides = {"ann": "first", "bob": "first", "cai": "second", "dov": "second"}
+    votes(tmp_path, {name: {0: side, 1: "first", 2: "second", 3: "tie"} for name, side in sides.items()})
+    votes(tmp_path, {"judge": {0: "tie", 1: "second", 2: "tie", 3: "first"}}, "judge", "judge.jsonl")
+    found = validated(sciexam, tmp_path, "judge.jsonl", suite(tmp_path, 4))
+    assert (found["split"], found["labelled"]) == (1, 4)
+    assert found["confusion"] == {
+        "a": {"a": 0, "tie": 1, "b": 0},
+        "tie": {"a": 0, "tie": 1, "b": 1},
+        "b": {"a": 1, "tie": 0, "b": 0},
+    }
+    mine = row(found, "judge")
+    assert (mine["accuracy"]["value"], mine["decided"]) == (0.25, 2)
+    assert mine["accuracy_decided"]["value"] == 0.25, "one wrong, and a tie that is half right"
+    assert row(found, "a coin")["accuracy"]["value"] == 0.25, "a coin never says tie"
+    assert "1 of 4 comparisons have no majority among the annotators; they count as ties." in found["caveats"]
+
+
+def test_stated_probabilities_are_held_against_the_majority(sciexam: Cli, tmp_path: Path) -> None:
+    truth = drawn(3, range(80), tie=0.0)
+    votes(tmp_path, {"ann": truth, "bob": truth, "cai": truth})
+    rng = random.Random(4)
+    said = {i: round(rng.uniform(0.05, 0.95), 2) for i in range(80)}
+    rows = [
+        {"prompt": f"q{i}", "first": "base", "second": "sft", "probability_second": p, "rater": "judge"}
+        for i, p in said.items()
+    ]
+    write_jsonl(tmp_path / "judge.jsonl", rows)
+    made = validated(sciexam, tmp_path, "judge.jsonl", suite(tmp_path, 80))["calibration"]
+    outcomes = [float(truth[i] == "second") for i in range(80)]
+    brier = brier_score_loss(outcomes, [said[i] for i in range(80)])
+    assert made["brier"]["value"] == pytest.approx(brier, abs=1e-12)
+    assert (made["items"], len(made["bins"]), sum(one["items"] for one in made["bins"])) == (80, 8, 80)
+    assert 0 < made["if_calibrated"] < made["error"]["value"], "these probabilities are noise"
+    shares = [one["items"] / 80 * abs(one["predicted"] - one["observed"]["value"]) for one in made["bins"]]
+    assert made["error"]["value"] == pytest.approx(sum(shares))
+
+
+def test_length_counts_on_the_same_comparisons_for_judge_and_humans(sciexam: Cli, tmp_path: Path) -> None:
+    """The longer answer is sft's at even numbers. The judge takes it always, the humans on 12 of 20."""
+    human = {i: ("second" if i % 2 == 0 else "first") for i in range(12)}
+    human |= {i: ("first" if i % 2 == 0 else "second") for i in range(12, 20)} | {20: "tie"}
+    judge = {i: ("second" if i % 2 == 0 else "first") for i in range(21)}
+    votes(tmp_path, {"ann": human, "bob": human})
+    votes(tmp_path, {"judge": judge}, "judge", "judge.jsonl")
+    biases = validated(sciexam, tmp_path, "judge.jsonl", suite(tmp_path, 24))["biases"]
+    assert (biases["judge_longer"]["value"], biases["judge_longer"]["n"]) == (1.0, 20)
+    assert biases["humans_longer"]["value"] == pytest.approx(0.6)
+    assert biases["longer_difference"]["value"] == pytest.approx(0.4)
+    assert biases["longer_difference"]["low"] > 0
+    assert biases["order_consistency"]["why"] == "no prompt was judged in both orders"
+    assert "was shown in the same order" in biases["position_bias"]["why"]
+
+
+# ---------------------------------------------------------------- judges that are asked
+
+
+class Accurate:
+    """Names the truth of a prompt with a probability, in both orders alike; ties are answered as ties."""
+
+    def __init__(self, truth: Said, accuracy: float):
+        self._truth, self._accuracy = truth, accuracy
+
+    def __call__(self, body: dict[str, Any]) -> str:
+        text = prompt_of(body)
+        number = int(text.split("Why does thing ")[1].split(" ")[0])
+        draw = int.from_bytes(hashlib.sha256(f"right {number}".encode()).digest()[:8]) / 2**64
+        sft_wins = (self._truth[number] == "second") == (draw < self._accuracy)
+        sft_is_first = not answers_of(text)[0].strip().startswith("It does")
+        return f"VERDICT {nonce_of(text)}: {'A>B' if sft_wins == sft_is_first else 'B>A'}"
+
+
+def judged_by(endpoint: Endpoint, **more: Any) -> dict[str, Any]:
+    spec = {"backend": "openai", "model": "judge-1", "base_url": endpoint.url, "api_key_env": None, "orders": "both"}
+    return {"judges": {"llm": spec | more, "measures": {"backend": "measures"}}}
+
+
+def test_only_labelled_comparisons_are_asked_for_and_none_twice(sciexam: Cli, tmp_path: Path) -> None:
+    truth = drawn(5, range(50), tie=0.0)
+    labelled = range(10, 30)
+    votes(tmp_path, {"ann": {i: truth[i] for i in labelled}, "bob": {i: truth[i] for i in range(20, 30)}})
+    with Endpoint(reply=Accurate(truth, 1.0)) as endpoint:
+        exam = suite(tmp_path, 50, **judged_by(endpoint))
+        first = sciexam("validate", "llm", "-s", exam, "--humans", "votes.jsonl", "--json", cwd=tmp_path)
+        assert first.returncode == 0, first.stderr
+        assert endpoint.requests == 40, "20 comparisons in both orders"
+        assert "sciexam: at most 40 calls: 0 for answers, 40 for verdicts, besides retries" in first.stderr
+        asked = {int(prompt_of(body).split("Why does thing ")[1].split(" ")[0]) for body in endpoint.received}
+        assert asked == set(labelled)
+        again = sciexam("validate", "llm", "-s", exam, "--json", cwd=tmp_path)  # the humans are in the ledger now
+        assert again.returncode == 0, again.stderr
+        assert endpoint.requests == 40
+        assert "calls" not in again.stderr
+    found, second = json.loads(first.stdout), json.loads(again.stdout)
+    assert found["calls"]["made"] == 40
+    assert (second["calls"]["made"], second["calls"]["reused"] >= 40) == (0, True)
+    assert row(found, "llm")["accuracy_decided"]["value"] == 1.0
+    assert found["against"] == second["against"], "the same humans, from the ledger"
+    assert found["biases"]["order_consistency"]["value"] == 1.0
+    assert found["biases"]["position_bias"]["value"] == 0.0
+    assert (found["rates"][0]["judged"], found["rates"][0]["labelled"]) == (20, 20)
+
+
+def test_of_several_pairs_only_the_labelled_ones_are_asked_for_and_no_contestant(sciexam: Cli, tmp_path: Path) -> None:
+    truth = dict.fromkeys(range(6), "second")
+    with Endpoint(reply=Accurate(truth, 1.0)) as endpoint:
+        exam = Path(suite(tmp_path, 6, **judged_by(endpoint)))
+        written = json.loads(exam.read_text())
+        third = answers(tmp_path, "rlhf", [f"Rather {i} is the cause." for i in range(6)])
+        asked = {"backend": "openai", "model": "judge-1", "base_url": endpoint.url, "api_key_env": None}
+        written["models"] |= {"rlhf": {"responses": third}, "never": asked}
+        written["contestants"] = ["base", "sft", "rlhf", "never"]
+        exam.write_text(json.dumps(written))
+        write_jsonl(
+            tmp_path / "votes.jsonl",
+            lines("ann", dict.fromkeys(range(3), "second")) + lines("ann", {4: "second"}, pair=("base", "rlhf")),
+        )
+        found = validated(sciexam, tmp_path, "llm", str(exam))
+        assert endpoint.requests == 8, "three comparisons of base and sft and one of base and rlhf, in both orders"
+    assert found["labelled"] == 4
+    assert [(one["a"], one["b"], one["labelled"]) for one in found["rates"]] == [
+        ("base", "sft", 3),
+        ("base", "rlhf", 1),
+    ]
+    assert found["biases"]["own"] == ["never"]
+    assert found["biases"]["self_preference"]["why"] == (
+        "no comparison of never with another contestant was judged by both"
+    )
+
+
+def test_a_simulated_judges_accuracy_and_the_humans_win_rate_are_recovered(sciexam: Cli, tmp_path: Path) -> None:
+    """A judge that is right on .8 of the prompts, 80 of 240 of which a human judged: .65 of them go to sft."""
+    count = 240
+    truth = {i: "second" if i in set(random.Random(6).sample(range(count), 156)) else "first" for i in range(count)}
+    sample = random.Random(7).sample(range(count), 80)
+    votes(tmp_path, {name: {i: truth[i] for i in sample} for name in ("ann", "bob", "cai")})
+    with Endpoint(reply=Accurate(truth, 0.8)) as endpoint:
+        exam = suite(tmp_path, count, **judged_by(endpoint, orders="one"))
+        done = sciexam("compare", "base", "sft", "-s", exam, "-j", "llm", "--quiet", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert endpoint.requests == count
+        found = validated(sciexam, tmp_path, "llm", exam)
+        assert endpoint.requests == count, "compare has asked for everything"
+    (rate,) = found["rates"]
+    accuracy = row(found, "llm")["accuracy_decided"]
+    assert accuracy["low"] < 0.8 < accuracy["high"]
+    assert (rate["judged"], rate["labelled"], rate["both"], rate["unlabelled"]) == (240, 80, 80, 160)
+    assert rate["powered"]["low"] < 0.65 < rate["powered"]["high"]
+    unlabelled = sum(truth[i] == "second" for i in range(count) if i not in set(sample)) / 160
+    assert rate["corrected"]["low"] < unlabelled < rate["corrected"]["high"]
+    assert rate["judge"]["value"] == pytest.approx(0.65 * 0.8 + 0.35 * 0.2, abs=0.06), "raw, it shrinks to one half"
+    width = {name: rate[name]["high"] - rate[name]["low"] for name in ("powered", "humans")}
+    assert width["powered"] < width["humans"]
+    assert rate["bought"].startswith("the judge was worth ")
+    assert 0 < rate["weight"] < 1
+    assert rate["sensitivity"]["low"] < 0.8 < rate["sensitivity"]["high"]
+
+
+def test_a_judge_that_prefers_its_own_model_is_found_out(tmp_path: Path) -> None:
+    class Own:
+        name = "sft"
+        digest = "prefers sft"
+
+        def judge(self, presentations: Any) -> Iterator[Any]:
+            for p in presentations:
+                yield p.verdict(self.name, "first" if not p.first.startswith("It does") else "second")
+
+    human = {i: "second" if i < 20 else "first" for i in range(40)}
+    votes(tmp_path, {"ann": human, "bob": human})
+    exam = sx.load_suite(suite(tmp_path, 40))
+    found = sx.validate(exam, Own(), humans=[str(tmp_path / "votes.jsonl")], results=tmp_path / "r")
+    assert found.biases.own == ("sft",)
+    assert isinstance(found.biases.self_preference, sx.Estimate)
+    assert found.biases.self_preference.value == pytest.approx(0.5)
+    assert found.biases.self_preference.low > 0.3
+
+
+def test_a_judge_that_marks_answers_one_by_one_is_shown_the_labelled_answers_alone(tmp_path: Path) -> None:
+    class Marks:
+        name = "marks"
+        digest = "longer is better"
+        shown: ClassVar[list[tuple[str, str]]] = []
+
+        def grade(self, submissions: Any) -> Iterator[Any]:
+            for one in submissions:
+                self.shown.append((one.by, one.prompt.id))
+                yield one.grade(self.name, float(len(one.text)))
+
+    votes(tmp_path, {"ann": {2: "second", 3: "first"}})
+    exam = sx.load_suite(suite(tmp_path, 6))
+    found = sx.validate(exam, Marks(), humans=[str(tmp_path / "votes.jsonl")], results=tmp_path / "r")
+    assert sorted(Marks.shown) == [("base", "q2"), ("base", "q3"), ("sft", "q2"), ("sft", "q3")]
+    assert isinstance(found.against[0].accuracy, sx.Estimate)
+    assert (found.against[0].items, found.against[0].accuracy.value) == (2, 1.0)
+
+
+def test_unusable_replies_are_missing_and_may_be_asked_for_again_and_the_same_command_asks_again(
+    sciexam: Cli, tmp_path: Path
+) -> None:
+    truth = dict.fromkeys(range(4), "second")
+    votes(tmp_path, {"ann": truth, "bob": truth})
+    with Endpoint(reply="judge-garbage") as endpoint:
+        exam = suite(tmp_path, 4, **judged_by(endpoint))
+        done = sciexam("validate", "llm", "-s", exam, "--humans", "votes.jsonl", cwd=tmp_path)
+        assert done.returncode == 3
+        assert "sciexam: not everything has a result; --retry-invalid asks again for it" in done.stderr
+        why = "the judge has no usable verdict on a comparison that a human judged"
+        assert f"Nothing can be said of llm against humans: {why}." in " ".join(done.stdout.split())
+        endpoint.reply = Accurate(truth, 1.0)
+        again = sciexam("validate", "llm", "-s", exam, "--retry-invalid", "--json", cwd=tmp_path)
+        assert again.returncode == 0, again.stderr
+    assert row(json.loads(again.stdout), "llm")["accuracy"]["value"] == 1.0
+
+
+# ---------------------------------------------------------------- what cannot be said
+
+
+def test_with_one_annotator_there_is_no_ceiling_and_that_is_said(sciexam: Cli, tmp_path: Path) -> None:
+    truth = drawn(8, range(40), tie=0.0)
+    votes(tmp_path, {"ann": truth})
+    votes(tmp_path, {"judge": noisy(truth, 0.8, 2)}, "judge", "judge.jsonl")
+    found = validated(sciexam, tmp_path, "judge.jsonl", suite(tmp_path, 40))
+    assert row(found, "judge")["accuracy_decided"]["value"] > 0.6
+    assert row(found, "ann")["accuracy"]["why"] == "there is one annotator, and nobody to hold this one against"
+    assert not any(one["kind"] == "annotators" for one in found["against"])
+    assert found["replacing"]["omega"] is None
+    assert found["replacing"]["why_not"] == "the alt-test leaves each annotator out in turn, and there is one"
+    assert found["sentence"].startswith("judge agrees with the one annotator, ann, on 0.")
+    assert "one annotator with the others" not in found["sentence"]
+    assert "ann is the only annotator: how far humans agree among themselves is not known." in found["caveats"]
+    assert found["calibration"]["brier"]["why"] == "the judge gives no probabilities, and was asked once in each order"
+    rate = found["rates"][0]
+    assert rate["humans"]["value"] is not None
+    assert rate["bought"] == "the judge bought nothing: there are no items without a label"
+    assert rate["corrected"]["why"] == "there is no unlabelled item"
+
+
+def test_without_a_human_verdict_the_error_says_how_to_give_some(sciexam: Cli, tmp_path: Path) -> None:
+    exam = suite(tmp_path, 4)
+    done = sciexam("validate", "measures", "-s", exam, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no human has judged base, sft on these prompts" in done.stderr
+    assert '"rater": "ann", "kind": "human"}: --humans FILE.jsonl' in done.stderr
+    write_jsonl(tmp_path / "votes.jsonl", lines("ann", {7: "second"}))
+    other = sciexam("validate", "measures", "-s", exam, "--humans", "votes.jsonl", cwd=tmp_path)
+    assert other.returncode == 2
+    assert "votes has verdicts on 'q7': no prompt and no model here has that name" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("judge", "humans", "said"),
+    [
+        ("humans", (), "'humans' is who a judge is held against; name a judge of the suite (measures)"),
+        ("votes.jsonl", (), "'votes.jsonl' is who a judge is held against"),
+        ("two.jsonl", (), "'two.jsonl' stands for 2 judges: one, two; keep the verdicts of one in a file of its own"),
+        ("measures", ("two.jsonl",), 'two.jsonl holds no human verdict; a line of one has "kind": "human"'),
+        ("gpt-9", (), "'gpt-9' is not a judge of suite 'exam'"),
+    ],
+)
+def test_who_cannot_be_held_against_whom(
+    sciexam: Cli, tmp_path: Path, judge: str, humans: tuple[str, ...], said: str
+) -> None:
+    votes(tmp_path, {"ann": {0: "first"}})
+    votes(tmp_path, {"one": {0: "first"}, "two": {0: "first"}}, "judge", "two.jsonl")
+    named = [word for name in humans for word in ("--humans", name)]
+    done = sciexam("validate", judge, "-s", suite(tmp_path, 4), *named, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_epsilon_must_be_a_share(tmp_path: Path) -> None:
+    exam = sx.load_suite(suite(tmp_path, 4))
+    with pytest.raises(
+        UsageError, match="--epsilon: how much worse than a human a judge may be, between 0 and 1, not 2"
+    ):
+        sx.validate(exam, "measures", epsilon=2)
+
+
+def test_humans_that_the_suite_names_need_no_option(sciexam: Cli, tmp_path: Path) -> None:
+    votes(tmp_path, {"ann": drawn(1, range(8)), "bob": drawn(2, range(8))})
+    crowd = {"backend": "recorded", "verdicts": "votes.jsonl"}
+    exam = suite(tmp_path, 8, judges={"measures": {"backend": "measures"}, "crowd": crowd})
+    done = sciexam("validate", "measures", "-s", exam, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["annotators"] == ["ann", "bob"]
+
+
+def test_tables_and_files_say_the_same_and_text_is_never_markup(sciexam: Cli, tmp_path: Path) -> None:
+    truth = drawn(1, range(40))
+    votes(tmp_path, {"[red]ann|": truth, "bob": noisy(truth, 0.8, 3), "cai": noisy(truth, 0.8, 4)})
+    exam = suite(tmp_path, 40)
+    done = sciexam("validate", "measures", "-s", exam, "--humans", "votes.jsonl", cwd=tmp_path, env={"COLUMNS": "120"})
+    assert done.returncode == 0, done.stderr
+    for heading in (
+        "Against the human majority",
+        "In the place of an annotator (alt-test)",
+        "Judge and human majority",
+        "Win rates",
+        "What its verdicts owe to order, length and author",
+        "Calibration",
+    ):
+        assert heading in done.stdout
+    assert "[red]ann|" in done.stdout
+    assert "valid only if the labelled prompts are a random sample" in " ".join(done.stdout.split())
+    (folder,) = (tmp_path / "results" / "exam").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"run.json", "validation.json", "validation.md"}
+    written = json.loads((folder / "validation.json").read_text())
+    assert written["schema"] == "sciexam/validation/1"
+    assert written["sentence"] in " ".join(done.stdout.split())
+    page = (folder / "validation.md").read_text()
+    assert "| [red]ann|" not in page, "a cell of the name would end there"
+    assert page.index("measures agrees with the human majority") < page.index("## Against the human majority")
+    report = sciexam("report", folder.name, cwd=tmp_path)
+    assert report.returncode == 2
+    assert "the `sciexam validate` that made it counts it anew" in report.stderr
+
+
+def test_the_judge_of_a_validation_is_told_by_its_reply_alone() -> None:
+    """The simulated judge answers both orders alike, so that what is measured is its accuracy."""
+    told: Callable[[dict[str, Any]], str] = Accurate({3: "second"}, 1.0)
+    fenced = "<<<ANSWER A x\n{}\nANSWER A x>>>\n<<<ANSWER B x\n{}\nANSWER B x>>>\nVERDICT 0123456789abcdef: "
+    for texts, verdict in ((("It does.", "Because."), "B>A"), (("Because.", "It does."), "A>B")):
+        body = {"messages": [{"content": "Why does thing 3 happen?\n" + fenced.format(*texts)}]}
+        assert told(body).endswith(verdict)
