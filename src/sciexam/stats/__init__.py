@@ -9,6 +9,13 @@ from sciexam.stats.alt_test import AltTest, alt_test
 from sciexam.stats.annotators import DawidSkene, MajorityVote, alpha_if_removed, dawid_skene, majority_vote
 from sciexam.stats.best_of_n import BestOfN, best_of_n
 from sciexam.stats.bias import longer_wins, order_consistency, position_bias, position_bias_between, self_preference
+from sciexam.stats.calibration import (
+    ReliabilityBin,
+    brier_score,
+    error_if_calibrated,
+    expected_calibration_error,
+    reliability_table,
+)
 from sciexam.stats.conclusion import Conclusion, conclude
 from sciexam.stats.correlation import kendall_tau_b, pearson, spearman
 from sciexam.stats.effect_size import cliffs_delta, cohens_d, sd_ratio
@@ -46,6 +53,7 @@ __all__ = [
     "McNemar",
     "PredictionPowered",
     "Ratings",
+    "ReliabilityBin",
     "RewardComparison",
     "RoganGladen",
     "Standing",
@@ -60,6 +68,7 @@ __all__ = [
     "bootstrap_ratings",
     "bounds",
     "bradley_terry",
+    "brier_score",
     "cliffs_delta",
     "cohen_kappa",
     "cohens_d",
@@ -72,7 +81,9 @@ __all__ = [
     "distribution",
     "elo",
     "equivalent",
+    "error_if_calibrated",
     "exact_match",
+    "expected_calibration_error",
     "five_best",
     "fleiss_kappa",
     "gwet_ac1",
@@ -97,6 +108,7 @@ __all__ = [
     "power_curve",
     "prediction_powered_mean",
     "prompts_needed",
+    "reliability_table",
     "rogan_gladen",
     "sd_ratio",
     "self_preference",
