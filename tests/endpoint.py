@@ -11,6 +11,9 @@ is terminated; `GET /stats` tells what it saw):
 
     python tests/endpoint.py --port 0 --reply judge-longer --capacity 8 --fault 500=0.1 --latency 0.02
 
+With `batches=True` it has /v1/files and /v1/batches, too, as OpenAI has them: the lines of a batch are answered, or
+fail, by the same behaviour and the same faults as direct calls.
+
 Faults: a status by its number ("500", "401", ...), optionally with what to wait ("429:2" seconds, "429:date:2" as an
 HTTP date, "503:1"); and the words in `Endpoint._fault`.
 """
@@ -33,6 +36,7 @@ from email.utils import formatdate
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 Body = dict[str, Any]
 Behaviour = Callable[[Body], "str | dict[str, Any]"]
@@ -96,13 +100,23 @@ BEHAVIOURS: dict[str, Behaviour] = {
 }
 
 
+SAID = {"length": "The first half", "content_filter": "The first half", "empty": "", "length_empty": "", "null": None}
+UNBILLED = frozenset({"redirect", "no_model", "too_long", "no_money"})  # refusals; all else costs what was written
+
+
 class Endpoint:
     """The server. `reply` is a behaviour by name or a function of the request; a dict it returns is the body as it is.
 
-    `capacity`: requests at once, 429 above it. `latency`: seconds a reply takes. `faults`: either rates by name, drawn
-    from `seed`, the body and how often it was seen, so they do not depend on the order of arrival; or the faults of the
-    1st, 2nd, ... request (None: no fault). `refuses`: arguments answered with a 400. `key`: the only key it accepts.
+    `capacity`: requests at once, 429 above it. `latency`: seconds a reply takes, or a function of the request.
+    `faults`: either rates by name, drawn from `seed`, the body and how often it was seen, so they do not depend on the
+    order of arrival; or the faults of the 1st, 2nd, ... request (None: no fault). `refuses`: arguments answered with a
+    400. `key`: the only key it accepts.
     `model`: what is echoed instead of the model that was asked for. `models`: the only names it knows.
+
+    `batches`: whether it has a batch API. `batch_delay`: seconds until a batch is completed. `batch_expires`: answer so
+    many of its lines, and let it expire then. `batch_faults`: of the 1st, 2nd, ... request to the batch API ("lost": it
+    is done, and the line is cut before it is answered). `told` is called with what was done ("uploaded", "created",
+    "looked", "listed", "read", "cancelled") before the answer is sent.
     """
 
     def __init__(
@@ -111,7 +125,7 @@ class Endpoint:
         *,
         port: int = 0,
         capacity: int | None = None,
-        latency: float = 0.0,
+        latency: float | Callable[[Body], float] = 0.0,
         faults: Mapping[str, float] | Sequence[str | None] = (),
         seed: int = 0,
         refuses: Sequence[str] = (),
@@ -120,6 +134,11 @@ class Endpoint:
         models: Sequence[str] = (),
         drip: float = 0.05,
         redirect: str = "http://127.0.0.1:9/v1",
+        batches: bool = False,
+        batch_delay: float = 0.0,
+        batch_expires: int | None = None,
+        batch_faults: Sequence[str | None] = (),
+        told: Callable[[str], None] | None = None,
     ):
         self.reply = BEHAVIOURS[reply] if isinstance(reply, str) else reply
         self.capacity, self.latency, self.faults, self.seed = capacity, latency, faults, seed
@@ -132,7 +151,9 @@ class Endpoint:
         self.authorizations: Counter[str] = Counter()
         self.headers: list[dict[str, str]] = []  # of the first 100 requests
         self.received: list[Body] = []  # the first 10,000 bodies
+        self.billed: dict[str, list[int]] = {}  # tokens in and out by model, also of answers that never arrived
         self.in_flight = self.peak = 0
+        self.provider = Provider(self, batch_delay, batch_expires, batch_faults, told) if batches else None
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._server = _Server(("127.0.0.1", port), _Handler)
@@ -182,17 +203,47 @@ class Endpoint:
         if crowded:
             outcome: str = "429"
             write: Callable[[], None] = partial(self._status, handler, "429")
+            said: Body | None = None
         else:
-            outcome, write = self._outcome(handler, body, chat, fault)
+            outcome, write, said = self._outcome(handler, body, chat, fault)
         with self._lock:  # counted before it is sent: whoever has the reply finds it in the counters
             self.statuses[outcome] += 1
             self.answered[name] += outcome == "200"
+            self._bill(body, chat, outcome, said)
             self.in_flight -= outcome not in ("hang", "drip")
         try:
             write()
         finally:
             with self._lock:
                 self.in_flight -= outcome in ("hang", "drip")
+
+    def _bill(self, asked: Body, chat: bool, fault: str, said: Body | None) -> None:
+        """Count the tokens of `said`, or of what a fault keeps from arriving. Hold the lock."""
+        if said is None:
+            if fault.isdigit() or fault in UNBILLED:
+                return
+            said = self.body(asked, SAID.get(fault, echo(asked)), chat)
+        usage = said.get("usage") or {}
+        counts = self.billed.setdefault(str(asked.get("model")), [0, 0])
+        counts[0] += usage.get("prompt_tokens", 0)
+        counts[1] += usage.get("completion_tokens", 0)
+
+    def answer_line(self, asked: Body, chat: bool) -> tuple[int, Any]:
+        """The status and body that one line of a batch gets."""
+        name = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        with self._lock:
+            self.requests += 1
+            self.bodies[name] += 1
+            self.received.append(asked)
+            fault = self._draw(name)
+        line = _Line()
+        outcome, write, said = self._outcome(line, asked, chat, fault)
+        write()
+        with self._lock:
+            self.statuses[outcome] += 1
+            self.answered[name] += outcome == "200"
+            self._bill(asked, chat, outcome, said)
+        return line.status, line.value
 
     def _draw(self, name: str) -> str | None:
         if not isinstance(self.faults, Mapping):
@@ -205,22 +256,25 @@ class Endpoint:
             at -= rate
         return None
 
-    def _outcome(self, handler: _Handler, body: Body, chat: bool, fault: str | None) -> tuple[str, Callable[[], None]]:
-        """What the request gets: its name, and the function that sends it."""
+    def _outcome(
+        self, handler: Any, body: Body, chat: bool, fault: str | None
+    ) -> tuple[str, Callable[[], None], Body | None]:
+        """What the request gets: its name, the function that sends it, and the body of a good reply."""
         given = handler.headers.get("authorization", "").removeprefix("Bearer ")
-        if self.key is not None and given != self.key:
+        if self.key is not None and given != self.key and not isinstance(handler, _Line):
             fault = "401"
         elif self.models and body.get("model") not in self.models:
             fault = "404"
         for argument in self.refuses:
             if argument in body:
-                return "400", partial(self._refuse, handler, argument)
-        if self.latency:
-            self._closing.wait(self.latency)
+                return "400", partial(self._refuse, handler, argument), None
+        if latency := self.latency(body) if callable(self.latency) else self.latency:
+            self._closing.wait(latency)
         if fault is not None:
-            return fault.split(":")[0], partial(self._fault, handler, body, chat, fault)
+            return fault.split(":")[0], partial(self._fault, handler, body, chat, fault), None
         said = self.reply(body)
-        return "200", partial(handler.answer, 200, said if isinstance(said, dict) else self.body(body, said, chat))
+        good = said if isinstance(said, dict) else self.body(body, said, chat)
+        return "200", partial(handler.answer, 200, good), good
 
     def body(self, asked: Body, text: str | None, chat: bool = True, finish: str = "stop", **message: Any) -> Body:
         """The body of a good reply; `message` adds fields to the message."""
@@ -315,6 +369,147 @@ class Endpoint:
         handler.answer(int(status), {"error": {"message": said, "type": "error", "code": None}}, headers)
 
 
+class _Line:
+    """Stands where a handler stands, for the answer to one line of a batch."""
+
+    def __init__(self) -> None:
+        self.headers: dict[str, str] = {}
+        self.status, self.value = 0, None
+
+    def answer(self, status: int, value: Any, headers: Mapping[str, str] | None = None) -> None:
+        self.status, self.value = status, value
+
+
+class Provider:
+    """The batch API: files, and batches that go from validating over in_progress to their end while one looks."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        delay: float,
+        expires: int | None,
+        faults: Sequence[str | None],
+        told: Callable[[str], None] | None,
+    ):
+        self.endpoint, self.delay, self.expires, self.told = endpoint, delay, expires, told
+        self.faults = list(faults)
+        self.files: dict[str, bytes] = {}
+        self.batches: dict[str, Body] = {}  # in the order of their making
+        self.answered: Counter[str] = Counter()  # custom_id -> how often it was answered: what a provider bills
+        self._began: dict[str, float] = {}
+        self._lock = threading.RLock()
+
+    def handle(self, handler: _Handler, method: str, body: bytes) -> None:
+        given = handler.headers.get("authorization", "").removeprefix("Bearer ")
+        with self._lock:
+            fault = self.faults.pop(0) if self.faults else None
+            if self.endpoint.key is not None and given != self.endpoint.key:
+                fault = "401"
+            if fault not in (None, "lost"):
+                self.endpoint._status(handler, str(fault))
+                return
+            done, status, value = self._do(handler, method, body)
+        if self.told is not None:
+            self.told(done)
+        if fault == "lost":
+            handler.reset()
+        elif isinstance(value, bytes):
+            handler.send(status, value, {"content-type": "application/octet-stream"})
+        else:
+            handler.answer(status, value)
+
+    def _do(self, handler: _Handler, method: str, body: bytes) -> tuple[str, int, Any]:
+        url = urlsplit(handler.path)
+        match method, *url.path.rstrip("/").split("/")[2:]:
+            case "POST", "files":
+                return "uploaded", 200, self._upload(handler, body)
+            case "GET", "files", name, "content" if name in self.files:
+                return "read", 200, self.files[name]
+            case "POST", "batches":
+                return self._create(json.loads(body))
+            case "GET", "batches":
+                return "listed", 200, self._list(parse_qs(url.query))
+            case "GET", "batches", name if name in self.batches:
+                return "looked", 200, self._advanced(name)
+            case "POST", "batches", name, "cancel" if name in self.batches:
+                self.batches[name]["status"] = "cancelled"
+                return "cancelled", 200, self.batches[name]
+        return "", 404, {"error": {"message": f"No such object: {url.path}", "type": "invalid_request_error"}}
+
+    def _upload(self, handler: _Handler, body: bytes) -> Body:
+        boundary = handler.headers["content-type"].partition("boundary=")[2].strip('"').encode()
+        fields = {}
+        for part in body.split(b"--" + boundary)[1:-1]:
+            head, _, content = part.partition(b"\r\n\r\n")
+            name = re.search(rb'name="([^"]*)"', head)
+            fields[name.group(1) if name else b""] = content.removesuffix(b"\r\n")
+        assert fields[b"purpose"] == b"batch", fields.keys()
+        name = f"file-{len(self.files)}"
+        self.files[name] = fields[b"file"]
+        return {"id": name, "object": "file", "bytes": len(fields[b"file"]), "purpose": "batch", "filename": "x.jsonl"}
+
+    def _create(self, asked: Body) -> tuple[str, int, Any]:
+        if asked["input_file_id"] not in self.files or asked["completion_window"] != "24h":
+            return "", 400, {"error": {"message": "Invalid input file.", "type": "invalid_request_error"}}
+        name = f"batch_{len(self.batches)}"
+        self.batches[name] = {
+            "id": name,
+            "object": "batch",
+            "endpoint": asked["endpoint"],
+            "input_file_id": asked["input_file_id"],
+            "completion_window": "24h",
+            "status": "validating",
+            "errors": None,
+            "output_file_id": None,
+            "error_file_id": None,
+            "created_at": int(time.time()),
+            "metadata": asked.get("metadata"),
+        }
+        self._began[name] = time.monotonic()
+        return "created", 200, self.batches[name]
+
+    def _list(self, query: Mapping[str, list[str]]) -> Body:
+        newest = list(self.batches)[::-1]
+        if after := query.get("after"):
+            newest = newest[newest.index(after[0]) + 1 :]
+        page = newest[: int(query.get("limit", ["20"])[0])]
+        data = [self._advanced(name) for name in page]
+        return {"object": "list", "data": data, "has_more": len(page) < len(newest)}
+
+    def _advanced(self, name: str) -> Body:
+        """The batch as it is now; its lines are answered when its time has come."""
+        batch = self.batches[name]
+        age = time.monotonic() - self._began[name]
+        if batch["status"] == "validating" and age >= self.delay / 3:
+            batch["status"] = "in_progress"
+        if batch["status"] == "in_progress" and age >= self.delay:
+            self._answer(batch)
+        return batch
+
+    def _answer(self, batch: Body) -> None:
+        good, bad = [], []
+        lines = [json.loads(text) for text in self.files[batch["input_file_id"]].splitlines()]
+        if len({line["custom_id"] for line in lines}) < len(lines) or any(u["url"] != batch["endpoint"] for u in lines):
+            message = "A custom_id comes twice, or a url is not the endpoint of the batch."
+            batch |= {"status": "failed", "errors": {"object": "list", "data": [{"message": message}]}}
+            return
+        for number, line in enumerate(lines):
+            told: Body = {"id": f"batch_req_{number}", "custom_id": line["custom_id"], "response": None, "error": None}
+            if self.expires is not None and number >= self.expires:
+                message = "This request could not be executed before the completion window expired."
+                bad.append(told | {"error": {"code": "batch_expired", "message": message}})
+                continue
+            status, body = self.endpoint.answer_line(line["body"], line["url"] == "/v1/chat/completions")
+            told["response"] = {"status_code": status, "request_id": f"req_{number}", "body": body}
+            self.answered[line["custom_id"]] += status == 200
+            (good if status == 200 else bad).append(told)
+        for field, rows in (("output_file_id", good[::-1]), ("error_file_id", bad)):  # in no order that one may rely on
+            if rows:
+                batch[field] = f"file-{len(self.files)}"
+                self.files[batch[field]] = "".join(json.dumps(row) + "\n" for row in rows).encode()
+        batch["status"] = "completed" if self.expires is None else "expired"
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
@@ -333,15 +528,26 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        sent = self.rfile.read(int(self.headers.get("content-length", 0)))
         path = self.path.rstrip("/")
-        if path in ("/v1/chat/completions", "/v1/completions"):
-            self.server.endpoint.handle(self, body, chat=path == "/v1/chat/completions")
+        if self._is_for_batches():
+            assert self.server.endpoint.provider is not None
+            self.server.endpoint.provider.handle(self, "POST", sent)
+            return
+        if path in ("/v1/chat/completions", "/v1/completions", "/pooling"):
+            body = json.loads(sent)
+            self.server.endpoint.handle(self, body, chat=path != "/v1/completions")
         else:
             self.answer(404, {"error": {"message": f"no such path: {self.path}"}})
 
+    def _is_for_batches(self) -> bool:
+        return self.server.endpoint.provider is not None and self.path.startswith(("/v1/files", "/v1/batches"))
+
     def do_GET(self) -> None:
-        if self.path == "/stats":
+        if self._is_for_batches():
+            assert self.server.endpoint.provider is not None
+            self.server.endpoint.provider.handle(self, "GET", b"")
+        elif self.path == "/stats":
             self.answer(200, self.server.endpoint.stats())
         elif self.path == "/v1/models":
             names = self.server.endpoint.models or ("test-model",)

@@ -13,13 +13,11 @@ from sciexam.types import Generation, Model, Record
 
 
 def open_model(name: str, settings: Record, generation: Generation, terms: Terms = USUAL) -> Model:
-    """The model called `name`. Raises UsageError where nobody could ask it; see also `check_ready`."""
+    """The model called `name`. Raises UsageError where nobody could ask it, and for one at an endpoint without a price
+    where `terms` hold a budget; see also `check_ready`."""
     match settings:
         case Endpoint():
-            from sciexam.models.openai import OpenAIModel, resolve
-
-            base_url, api_key = resolve(settings)
-            return OpenAIModel(settings, generation, base_url=base_url, api_key=api_key, max_wait=terms.max_wait)
+            return _endpoint(name, settings, generation, terms)
         case Scripted():
             from sciexam.models.scripted import ScriptedModel
 
@@ -40,6 +38,18 @@ def open_model(name: str, settings: Record, generation: Generation, terms: Terms
         f"model {name!r} cannot be asked from here: it is local weights or a training stage. Serve it "
         "(`vllm serve ...`) and name it with `backend: openai` and `base_url:`, or give `responses: FILE`"
     )
+
+
+def _endpoint(name: str, settings: Endpoint, generation: Generation, terms: Terms) -> Model:
+    from sciexam.models.batch import BatchModel
+    from sciexam.models.openai import OpenAIModel, resolve
+
+    base_url, api_key = resolve(settings)
+    account = terms.account(name, settings.model)
+    asked: dict[str, Any] = {"base_url": base_url, "api_key": api_key, "max_wait": terms.max_wait, "account": account}
+    if terms.journal is not None:
+        return BatchModel(settings, generation, journal=terms.journal, **asked)
+    return OpenAIModel(settings, generation, **asked)
 
 
 def check_ready(asked: object) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from sciexam.errors import Incomplete, SciexamError
 from sciexam.models.limiter import Limiter
 from sciexam.models.replies import Fault
+from sciexam.models.spending import Account, Reservation
 from sciexam.models.wire import Request, Wire
 from sciexam.types import Conversation, Reply
 
@@ -48,13 +49,16 @@ class Run:
     """An event loop in a thread of its own, and the calls on it, at most `concurrency` of them sent at once.
 
     `limit` is how many the endpoint was last seen to take; `max_wait` (seconds) bounds what a call waits because of its
-    rate. `submit`, `next_reply`, `wind_down` and `close` are for other threads; all else runs on the loop. `ending` is
-    the error that the caller is to raise when there is one, after the replies that came back.
+    rate. `account`: where every request reserves its worst case before it is sent; once the budget is reached, what is
+    on the wire comes back and all else is dropped. `submit`, `next_reply`, `wind_down` and `close` are for other
+    threads; all else runs on the loop. `ending` is the error that the caller is to raise when there is one, after the
+    replies that came back.
     """
 
-    def __init__(self, wire: Wire, *, concurrency: int, limit: float, max_wait: float):
+    def __init__(self, wire: Wire, *, concurrency: int, limit: float, max_wait: float, account: Account | None = None):
         self.wire = wire
         self.max_wait = max_wait
+        self.account = account
         self.finished: queue.SimpleQueue[Future[Reply | None]] = queue.SimpleQueue()
         self.limiter = Limiter(min(concurrency, CONNECTIONS), limit)
         self.ending: SciexamError | None = None
@@ -105,10 +109,13 @@ class Run:
         await self._loop.shutdown_asyncgens()
 
     def _drop(self, grace: float) -> None:
+        self._drop_unsent()
+        self._loop.call_later(grace, self._drop_all)
+
+    def _drop_unsent(self) -> None:
         for call in self._calls:
             if call.task is not None and not call.on_wire:
                 call.task.cancel()
-        self._loop.call_later(grace, self._drop_all)
 
     def _drop_all(self) -> None:
         for call in self._calls:
@@ -130,6 +137,8 @@ class Run:
             outcome = await self._ask_until_answered(call)
         finally:
             self._calls.discard(call)
+        if outcome is None:
+            return None
         if isinstance(outcome, Reply):
             self._row = 0
             return self._signed(outcome, call)
@@ -154,14 +163,17 @@ class Run:
         asked = call.conversation
         return replace(reply, key=asked.key, attempt=asked.attempt, tries=call.tries, seconds=call.seconds)
 
-    async def _ask_until_answered(self, call: _Call) -> Reply | Fault:
-        """Requests until one is answered or there is no sense in another; the last fault says why it stopped."""
+    async def _ask_until_answered(self, call: _Call) -> Reply | Fault | None:
+        """Requests until one is answered or there is no sense in another; the last fault says why it stopped.
+
+        None: the budget has no room for the request.
+        """
         request = self.wire.request(call.conversation)
         if isinstance(request, Fault):
             return request
         while True:
             outcome = await self._ask(call, request)
-            if isinstance(outcome, Reply) or outcome.kind in ("refused", "final"):
+            if outcome is None or isinstance(outcome, Reply) or outcome.kind in ("refused", "final"):
                 return outcome
             if outcome.kind == "parameter":
                 if not self.wire.adapt(outcome):
@@ -206,12 +218,30 @@ class Run:
             return replace(fault, reason=f"{fault.reason} (asked {call.tries} times)")
         return None
 
-    async def _ask(self, call: _Call, request: Request) -> Reply | Fault:
-        """One request under the limiter."""
+    async def _ask(self, call: _Call, request: Request) -> Reply | Fault | None:
+        """One request under the limiter and the budget; None where the budget has no room for it."""
         episode = await self.limiter.acquire()
+        try:
+            # With the slot in hand: what is reserved is on its way, and nobody waits for what only stands in a queue.
+            if self.account is None:
+                return await self._send(call, request, episode)
+            worst = self.account.at_most(request.content, request.options["max_tokens"])
+            reservation = await self.account.budget.reserve(worst)
+            if reservation is None:
+                self._end_of_budget()
+                return None
+            return await self._send(call, request, episode, reservation)
+        finally:
+            self.limiter.release()
+
+    async def _send(
+        self, call: _Call, request: Request, episode: int, reservation: Reservation | None = None
+    ) -> Reply | Fault:
+        """One request on the wire. What is cancelled there may have been billed, and is settled at its worst case."""
         call.on_wire = True
         call.tries += 1
         began = time.monotonic()
+        cost: float | None = None
         try:
             outcome = await self.wire.send(self._client, request)
             if isinstance(outcome, Reply):
@@ -220,9 +250,17 @@ class Run:
                 self.limiter.refused(episode)
             if isinstance(outcome, Fault) and 0 < (outcome.wait or 0) <= self.max_wait:
                 self.limiter.hold(outcome.wait or 0)  # before the slot is given to another: every call waits
+            cost = None if self.account is None else self.account.cost(outcome)
         finally:
             call.on_wire = False
             call.seconds = time.monotonic() - began
-            self.limiter.release()
+            if reservation is not None:
+                reservation.settle(cost)
         self._reached = self._reached or isinstance(outcome, Reply) or not outcome.unreachable
         return outcome
+
+    def _end_of_budget(self) -> None:
+        """Ask nothing more, without a deadline for what is on the wire: it is paid for."""
+        if not self.winding_down:
+            self.winding_down = True
+            self._drop_unsent()

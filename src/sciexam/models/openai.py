@@ -9,6 +9,7 @@ from sciexam.documents import digest
 from sciexam.models.calls import GRACE, Run
 from sciexam.models.limiter import START
 from sciexam.models.settings import Endpoint
+from sciexam.models.spending import Account
 from sciexam.models.wire import Wire
 from sciexam.types import Conversation, Generation, Reply
 
@@ -30,9 +31,9 @@ class OpenAIModel:
     """A model behind `/v1/chat/completions`, or behind `/v1/completions` when it has a chat template.
 
     `generation` is what the model is asked with, the model's own fields already filled in. `max_wait` (seconds) bounds
-    what a call waits because of its rate. Raises UsageError for a base URL that cannot be used, and for a chat template
-    that does not work. What it was asked before can be looked up without a key; `check_ready` says whether it can be
-    asked here and now.
+    what a call waits because of its rate. `account`: the budget it spends from, and its price. Raises UsageError for a
+    base URL that cannot be used, and for a chat template that does not work. What it was asked before can be looked up
+    without a key; `check_ready` says whether it can be asked here and now.
 
     `digest` names all that could change a reply. `notes` lists what the endpoint does not take and was asked without.
     """
@@ -45,8 +46,10 @@ class OpenAIModel:
         base_url: str | None = None,
         api_key: str | None = None,
         max_wait: float = 120.0,
+        account: Account | None = None,
     ):
         self.settings = settings
+        self.account = account
         self.max_wait = max_wait
         self.limit = START  # requests in flight that the endpoint was last seen to take
         self._wire = Wire(settings, generation, (base_url or settings.base_url or OPENAI).rstrip("/"), api_key)
@@ -74,6 +77,7 @@ class OpenAIModel:
 
         The next conversation is pulled in the caller's thread, when fewer than `concurrency` are pulled and not yet
         yielded. A reply that finished while the iterable was pulled comes next. Close the iterator to give up at once.
+        A call that the budget has no room for is dropped and has no reply; from then on nothing is pulled.
 
         Raises, after every reply that came back was yielded: EndpointRefused when asking again is no use (wrong key, no
         such model, a redirect); Incomplete when the endpoint cannot be reached, asks for a wait above `max_wait`, or
@@ -83,11 +87,18 @@ class OpenAIModel:
         source = iter(conversations)
         outstanding = 0
         exhausted = False
-        run = Run(self._wire, concurrency=self.settings.concurrency, limit=self.limit, max_wait=self.max_wait)
+        run = Run(
+            self._wire,
+            concurrency=self.settings.concurrency,
+            limit=self.limit,
+            max_wait=self.max_wait,
+            account=self.account,
+        )
         self._runs.add(run)
         try:
             while True:
-                if not (exhausted or self._stopped or run.winding_down) and outstanding < self.settings.concurrency:
+                ending = exhausted or self._stopped or run.winding_down or self._at_the_limit
+                if not ending and outstanding < self.settings.concurrency:
                     conversation = next(source, None)
                     exhausted = conversation is None
                     if conversation is not None:
@@ -107,6 +118,10 @@ class OpenAIModel:
             run.close()
         if run.ending is not None:
             raise run.ending
+
+    @property
+    def _at_the_limit(self) -> bool:
+        return self.account is not None and self.account.budget.reached
 
     def stop(self, grace: float = GRACE) -> None:
         """Ask nothing more, now or later. From any thread, and from a signal handler.

@@ -4,16 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from sciexam.models.spending import Price
+from sciexam.errors import UsageError
+from sciexam.models.spending import Account, Budget, Price
+
+if TYPE_CHECKING:
+    from sciexam.models.batch import BatchJournal
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """`max_wait`: seconds that an endpoint may ask a call to wait. `prices`: by the endpoint's name of a model."""
+    """`max_wait`: seconds that an endpoint may ask a call to wait. `prices`: by the endpoint's name of a model.
+
+    `budget` is what all models of the command may spend together; None: as much as they are asked. `journal`: where
+    batches are written down; with one, endpoints are asked through their batch API.
+    """
 
     max_wait: float = 120.0
     prices: Mapping[str, Price] = field(default_factory=dict)
+    budget: Budget | None = None
+    journal: BatchJournal | None = None
+
+    def account(self, name: str, model: str) -> Account | None:
+        """The share in the budget of the model `name`, which its endpoint calls `model`; None without a budget.
+
+        Raises UsageError for a model without a price.
+        """
+        if self.budget is None:
+            return None
+        price = self.prices.get(model)
+        if price is None:
+            raise UsageError(
+                f"model {name!r}: a budget needs its price; add to the suite, in USD per million tokens: "
+                f"prices: {{{model}: {{input: .., output: ..}}}}"
+            )
+        return Account(self.budget, price)
 
 
 USUAL = Terms()

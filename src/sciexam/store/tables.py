@@ -109,6 +109,17 @@ claims = sa.Table(
     sa.Column("key", sa.LargeBinary(32), primary_key=True),
     sa.Column("owner", sa.String(40), nullable=False, index=True),
 )
+# Not facts: what was handed to a provider's batch API, so that it is collected after a kill, and not paid for twice.
+batches = sa.Table(
+    "batches",
+    tables,
+    sa.Column("seq", _id, primary_key=True, autoincrement=True),
+    sa.Column("token", sa.String(40), nullable=False, unique=True),
+    sa.Column("model", sa.String(64), nullable=False, index=True),
+    sa.Column("batch", sa.String(200)),
+    sa.Column("requests", sa.LargeBinary, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+)
 
 Fact = Reply | Verdict | Grade
 
