@@ -11,7 +11,8 @@ from typing import Any
 from sciexam.battles import cluster
 from sciexam.documents import read_jsonl
 from sciexam.errors import SciexamError
-from sciexam.judges import open_judge
+from sciexam.judges import compares_by_grades, open_grader, open_judge
+from sciexam.judges.settings import CascadeJudge, PanelJudge
 from sciexam.models import check_ready, open_model
 from sciexam.models.recorded import RecordedModel, read_responses
 from sciexam.suite import Suite
@@ -92,8 +93,11 @@ def _contestants(suite: Suite) -> Iterator[Finding]:
 
 def _judges(suite: Suite) -> Iterator[Finding]:
     for name, spec in suite.judges.items():
+        if isinstance(spec, (PanelJudge, CascadeJudge)):
+            yield Finding(f"judge {name}: a {spec.backend} of {', '.join(spec.judges)}")
+            continue
         try:
-            raters = open_judge(name, spec, suite.rubric)
+            raters = [*(open_grader if compares_by_grades(spec) else open_judge)(name, spec, suite.rubric)]
             for rater in raters:
                 check_ready(rater)
             yield Finding(f"judge {name}: ready" + (f", {len(raters)} raters" if len(raters) > 1 else ""))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from sciexam.documents import digest, locate, read_yaml
 from sciexam.types import Record
+
+USUAL_SCALE = (1, 5)  # the points of a criterion that names none
+WIDEST_SCALE = 100
 
 
 class Level(Record):
@@ -17,13 +21,54 @@ class Level(Record):
 
 
 class Criterion(Record):
-    """One question about an answer. `measure` names the text measure that the offline judge uses for it."""
+    """One question about an answer. `measure` names the text measure that the offline judge uses for it.
+
+    The points that an answer can get are its `levels` (0 for the worst), the whole numbers of `scale` (lowest to
+    highest), or one for each statement of `additive` that holds; these exclude each other. With none they are 1 to 5.
+    """
 
     name: str = Field(pattern=r"^[\w][\w -]*$")
     weight: float = Field(1.0, gt=0)
     question: str
     levels: tuple[Level, ...] = ()
     measure: str | None = None
+    scale: tuple[int, int] | None = None
+    additive: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_kind_of_points(self) -> Self:
+        given = [key for key in ("levels", "scale", "additive") if getattr(self, key)]
+        if len(given) > 1:
+            raise ValueError(f"criterion {self.name!r} has {' and '.join(given)}; its points come from one of them")
+        if self.scale and not 0 < self.scale[1] - self.scale[0] <= WIDEST_SCALE:
+            given_as = f"[{self.scale[0]}, {self.scale[1]}]"
+            raise ValueError(
+                f"criterion {self.name!r}: scale is [lowest, highest] with up to {WIDEST_SCALE} steps, not {given_as}"
+            )
+        if len(set(self.additive)) < len(self.additive) or not all(one.strip() for one in self.additive):
+            raise ValueError(f"criterion {self.name!r}: an additive statement is empty, or stands there twice")
+        return self
+
+    def __iter__(self) -> Generator[tuple[str, Any], None, None]:
+        """Without `scale` and `additive` where they are not set: a rubric that has none keeps its digest."""
+        yield from ((key, value) for key, value in super().__iter__() if key not in ("scale", "additive") or value)
+
+    @property
+    def points(self) -> tuple[int, int]:
+        """The fewest and the most points that an answer can get."""
+        if self.levels:
+            return 0, len(self.levels) - 1
+        if self.additive:
+            return 0, len(self.additive)
+        return self.scale or USUAL_SCALE
+
+    @property
+    def words(self) -> Mapping[str, int]:
+        """What a grade is given by, worst first, and its points: the labels of levels, or the numbers themselves."""
+        if self.levels:
+            return {level.label: points for points, level in enumerate(self.levels)}
+        low, high = self.points
+        return {str(points): points for points in range(low, high + 1)}
 
     @model_validator(mode="after")
     def _levels_rise(self) -> Self:
@@ -59,7 +104,14 @@ class Rubric(Record):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"criteria named twice: {', '.join(twice)}")
+        if len(names) > 1 and any(criterion.additive for criterion in self.criteria):
+            raise ValueError("a rubric with an additive criterion has this one criterion alone")
         return self
+
+    @property
+    def additive(self) -> bool:
+        """Whether its one criterion counts statements."""
+        return bool(self.criteria[0].additive)
 
     @property
     def digest(self) -> str:
@@ -72,6 +124,9 @@ class Rubric(Record):
         for criterion in self.criteria:
             lines = [f"{criterion.name} ({criterion.weight / total:.0%} of the whole): {criterion.question}"]
             lines += [f"  - {level.label}: {level.anchor}" for level in criterion.levels]
+            lines += [f"  - one point: {statement}" for statement in criterion.additive]
+            if criterion.scale:
+                lines.append(f"  - points from {criterion.scale[0]} (worst) to {criterion.scale[1]} (best)")
             parts.append("\n".join(lines))
         return "\n\n".join(parts)
 

@@ -1,30 +1,43 @@
-"""Presentations in, verdicts out: every kind of judge behind one method, `judge(presentations)`."""
+"""Presentations in, verdicts out; or submissions in, grades out: every kind of judge behind one method."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sciexam.errors import UsageError
 from sciexam.judges.settings import (
+    CascadeJudge,
     CustomJudge,
     EndpointJudge,
     JudgeSpec,
     MeasuresJudge,
     Pairwise,
+    PanelJudge,
     RecordedJudge,
+    RewardJudge,
+    RewardsJudge,
     ScriptedJudge,
 )
 from sciexam.models import load_class, open_model
+from sciexam.models.settings import Endpoint
 from sciexam.models.terms import USUAL, Terms
 from sciexam.rubric import Rubric
 from sciexam.types import Generation, Grader, Judge
+
+if TYPE_CHECKING:
+    from sciexam.judges.measures import Measures
 
 # Room to reason, and no sampling noise unless it is asked for.
 JUDGE_GENERATION = Generation(max_tokens=1024, temperature=0.0)
 
 
 def open_judge(name: str, spec: JudgeSpec, rubric: Rubric, terms: Terms = USUAL) -> list[Judge]:
-    """The judges behind `name`: one, or one for each rater of a recorded file. Raises UsageError."""
+    """The judges behind `name`: one, or one for each rater of a recorded file.
+
+    Raises UsageError; also for what only marks answers one by one, which `compares_by_grades` tells and `open_grader`
+    opens.
+    """
     match spec:
         case EndpointJudge() | ScriptedJudge():
             return [_pairwise(name, spec, rubric, terms)]
@@ -34,6 +47,10 @@ def open_judge(name: str, spec: JudgeSpec, rubric: Rubric, terms: Terms = USUAL)
             from sciexam.judges.recorded import read_verdicts
 
             return list(read_verdicts(Path(spec.verdicts)))
+        case RewardsJudge() | RewardJudge():
+            raise UsageError(f"judge {name!r} marks answers one by one: it has rewards, and no verdicts")
+        case PanelJudge() | CascadeJudge():
+            raise UsageError(_composed(name, spec))
         case CustomJudge():
             judge: Judge = load_class(name, spec.backend, "judge")(**spec.settings)
             return [judge]
@@ -41,12 +58,47 @@ def open_judge(name: str, spec: JudgeSpec, rubric: Rubric, terms: Terms = USUAL)
 
 def open_grader(name: str, spec: JudgeSpec, rubric: Rubric, terms: Terms = USUAL) -> list[Grader]:
     """Those behind `name` who mark answers one by one. Raises UsageError for a judge that can only compare."""
-    raise UsageError(f"judge {name!r} compares answers and cannot mark them one by one")
+    match spec:
+        case EndpointJudge() | ScriptedJudge():
+            return [_grading(name, spec, rubric, terms)]
+        case MeasuresJudge():
+            from sciexam.judges.measured import MeasuredMarks
+
+            return [MeasuredMarks(_measures(name, rubric))]
+        case RewardsJudge():
+            from sciexam.judges.rewards import read_rewards
+
+            return list(read_rewards(Path(spec.rewards)))
+        case RewardJudge():
+            return [_reward(name, spec, terms)]
+        case CustomJudge():
+            grader: Grader = load_class(name, spec.backend, "grade")(**spec.settings)
+            return [grader]
+        case PanelJudge() | CascadeJudge():
+            raise UsageError(_composed(name, spec))
+        case RecordedJudge():
+            raise UsageError(
+                f"judge {name!r} has recorded verdicts, and cannot mark answers one by one; name another, or rewards"
+            )
+
+
+def _composed(name: str, spec: PanelJudge | CascadeJudge) -> str:
+    return f"judge {name!r} is a {spec.backend}, whose members judge one by one: {', '.join(spec.judges)}"
 
 
 def compares_by_grades(spec: JudgeSpec | None) -> bool:
     """Whether a judge's verdicts are made of its marks for each answer."""
-    return getattr(spec, "compare_by", "verdicts") == "grades"
+    if isinstance(spec, CustomJudge):
+        return _only_grades(spec)
+    return isinstance(spec, (RewardsJudge, RewardJudge)) or getattr(spec, "compare_by", "verdicts") == "grades"
+
+
+def _only_grades(spec: CustomJudge) -> bool:
+    """Whether a stranger's class has grade() and no judge(); what is wrong with it is told when it is opened."""
+    try:
+        return not callable(getattr(load_class("", spec.backend, "grade"), "judge", None))
+    except UsageError:
+        return False
 
 
 def _pairwise(name: str, spec: EndpointJudge | ScriptedJudge, rubric: Rubric, terms: Terms) -> Judge:
@@ -67,7 +119,28 @@ def _pairwise(name: str, spec: EndpointJudge | ScriptedJudge, rubric: Rubric, te
     return PairwiseJudge(name, model, template, generation.max_tokens, spec.probabilities)
 
 
-def _measures(name: str, rubric: Rubric) -> Judge:
+def _grading(name: str, spec: EndpointJudge | ScriptedJudge, rubric: Rubric, terms: Terms) -> Grader:
+    from sciexam.judges.grading import GradingTemplate, LLMGrader
+
+    generation = judge_generation(spec)
+    template = GradingTemplate(spec.grading, rubric)
+    return LLMGrader(name, open_model(name, spec, generation, terms), template, generation.max_tokens)
+
+
+def _reward(name: str, spec: RewardJudge, terms: Terms) -> Grader:
+    from sciexam.judges.rewards import RewardModelGrader
+    from sciexam.models.scoring import RewardModel
+
+    asked = spec.model_dump(exclude={"backend", "task", "tie_within"})
+    return RewardModelGrader(name, RewardModel(name, Endpoint(backend="openai", **asked), spec.task, terms))
+
+
+def judge_generation(spec: EndpointJudge | ScriptedJudge) -> Generation:
+    """How an LLM is asked as a judge: with room to reason, field by field replaced by what its settings say."""
+    return JUDGE_GENERATION.model_copy(update=spec.generation.model_dump(exclude_unset=True) if spec.generation else {})
+
+
+def _measures(name: str, rubric: Rubric) -> Measures:
     from sciexam.judges.measures import Measures
 
     criteria = [(c.name, c.measure, c.weight) for c in rubric.criteria if c.measure]

@@ -85,7 +85,7 @@ class RewardJudge(Record):
 
 
 class PanelJudge(Record):
-    """Several judges as one. `mean`: their scores are averaged by prompt; `reliability`: weighted by Dawid and Skene."""
+    """Several judges as one. `mean`: scores are averaged by prompt; `reliability`: weighed by Dawid and Skene."""
 
     backend: Literal["panel"]
     judges: tuple[str, ...] = Field(min_length=2)

@@ -1,0 +1,100 @@
+"""`sciexam grade`: answers marked one by one, by the rubric."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sciexam.cli.options import (
+    AsJson,
+    Limit,
+    MaxWait,
+    PromptsFile,
+    Results,
+    RetryInvalid,
+    RubricName,
+    StorePath,
+    SuiteName,
+    chosen_suite,
+)
+from sciexam.cli.running import interruptible, progress, terminal
+
+if TYPE_CHECKING:
+    from sciexam.exam.marking import OwedMarks
+
+
+def grade(
+    contestants: Annotated[
+        list[str] | None,
+        typer.Argument(help="Contestants of the suite, or files of answers; one is enough.  [default: the suite's]"),
+    ] = None,
+    suite: SuiteName = None,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option("--judge", "-j", help="A judge of the suite, `measures`, or `openai:MODEL`; repeatable."),
+    ] = None,
+    rubric: RubricName = None,
+    prompts: PromptsFile = None,
+    limit: Limit = None,
+    retry_invalid: RetryInvalid = False,
+    max_wait: MaxWait = 120.0,
+    store: StorePath = None,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Mark answers one by one by the rubric: points on each criterion, a total, and how contestants differ.
+
+    Facts are kept in a ledger: the same command again does only what is left to do.
+    """
+    from sciexam.exam import marking
+
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [])
+    with interruptible() as stop, progress(as_json) as shown:
+        found = marking.grade(
+            chosen,
+            *names,
+            judges=judge or (),
+            limit=limit,
+            retry_invalid=retry_invalid,
+            max_wait=max_wait,
+            store=store,
+            results=results,
+            stop=stop,
+            preflight=announce,
+            progress=shown,
+        )
+    if as_json:
+        print(json.dumps(found.to_json(), indent=1, allow_nan=False))
+    else:
+        from sciexam.report.grades_text import tables_of
+        from sciexam.report.tables import print_list, print_tables, text_for
+        from sciexam.report.wording import calls
+
+        console = terminal()
+        print_tables(tables_of(found), console)
+        print_list("Caveats", found.caveats, console)
+        print_list("Notes", [f"{name}: {note}" for name, note in found.notes.items()], console)
+        console.print(text_for(console, f"Calls: {calls(found.calls)}"))
+        folder = marking.marks_folder(found, results)
+        console.print(text_for(console, f"Report: {folder}/grade.md, .json"), soft_wrap=True)
+    if found.incomplete:
+        refuse_incomplete(found.failed)
+    if not shown.worked and not as_json:
+        print("sciexam: nothing was left to do; every fact was in the ledger", file=sys.stderr)
+
+
+def announce(owed: OwedMarks) -> None:
+    """Say on stderr what is about to be asked."""
+    if owed.calls:
+        print(f"sciexam: {owed}", file=sys.stderr)
+
+
+def refuse_incomplete(failed: int) -> None:
+    """Exit 3, and what to type next, where something that was asked for has no result."""
+    again = "the same command" if failed else "--retry-invalid"
+    print(f"sciexam: not everything has a result; {again} asks again for it", file=sys.stderr)
+    raise typer.Exit(3)

@@ -1,0 +1,82 @@
+"""`sciexam reward`: the distribution of a reward model's rewards, by contestant."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sciexam.cli.grade import announce, refuse_incomplete
+from sciexam.cli.options import (
+    AsJson,
+    Limit,
+    MaxWait,
+    PromptsFile,
+    Results,
+    RetryInvalid,
+    StorePath,
+    SuiteName,
+    chosen_suite,
+)
+from sciexam.cli.running import interruptible, progress, terminal
+
+
+def reward(
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="The reward model: a judge of the suite, or a .jsonl of rewards.")
+    ],
+    contestants: Annotated[
+        list[str] | None,
+        typer.Argument(help="Contestants of the suite, or files of answers; one is enough.  [default: the suite's]"),
+    ] = None,
+    suite: SuiteName = None,
+    prompts: PromptsFile = None,
+    limit: Limit = None,
+    retry_invalid: RetryInvalid = False,
+    max_wait: MaxWait = 120.0,
+    store: StorePath = None,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """How a reward model's rewards are distributed: by contestant, pairwise, and against what people chose.
+
+    Facts are kept in a ledger: the same command again does only what is left to do.
+    """
+    from sciexam.exam import marking
+
+    chosen, names = chosen_suite(suite, contestants or [], prompts, None, [])
+    with interruptible() as stop, progress(as_json) as shown:
+        found = marking.reward(
+            chosen,
+            *names,
+            model=model,
+            limit=limit,
+            retry_invalid=retry_invalid,
+            max_wait=max_wait,
+            store=store,
+            results=results,
+            stop=stop,
+            preflight=announce,
+            progress=shown,
+        )
+    if as_json:
+        print(json.dumps(found.to_json(), indent=1, allow_nan=False))
+    else:
+        from sciexam.report.rewards_text import tables_of
+        from sciexam.report.tables import print_list, print_tables, text_for
+        from sciexam.report.wording import calls
+
+        console = terminal()
+        print_tables(tables_of(found), console)
+        print_list("Caveats", found.caveats, console)
+        print_list("Notes", [f"{name}: {note}" for name, note in found.notes.items()], console)
+        console.print(text_for(console, f"Calls: {calls(found.calls)}"))
+        folder = marking.marks_folder(found, results)
+        console.print(text_for(console, f"Report: {folder}/rewards.md, .csv, .json"), soft_wrap=True)
+    if found.incomplete:
+        refuse_incomplete(found.failed)
+    if not shown.worked and not as_json:
+        print("sciexam: nothing was left to do; every fact was in the ledger", file=sys.stderr)

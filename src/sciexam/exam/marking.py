@@ -1,0 +1,248 @@
+"""Answers marked one by one: `grade` and `reward`, the siblings of `compare`."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from sciexam.battles import Slot
+from sciexam.errors import UsageError
+from sciexam.exam.asking import owes
+from sciexam.exam.marked import marking_of, people_of
+from sciexam.exam.plan import Plan, conversations_of, make_plan, submissions_of
+from sciexam.exam.raters import Rater
+from sciexam.exam.recordings import recording_of
+from sciexam.exam.runs import hold, location_of, write_run
+from sciexam.exam.sitting import Progress, Sitting
+from sciexam.judges import judge_generation
+from sciexam.judges.rewards import RecordedRewards
+from sciexam.judges.settings import EndpointJudge, RewardsJudge
+from sciexam.models import check_ready
+from sciexam.models.settings import Endpoint
+from sciexam.models.terms import Terms
+from sciexam.report.marks import Marking
+from sciexam.store import Store
+from sciexam.suite import HUMANS, Suite, load_suite
+from sciexam.types import Grader, Model, Response
+
+if TYPE_CHECKING:
+    from sciexam.report.grades import Grades
+    from sciexam.report.rewards import Rewards
+
+
+@dataclass(frozen=True, slots=True)
+class OwedMarks:
+    """Calls to endpoints that are not in the ledger yet: for answers, and for marks of them.
+
+    Marks of answers that are still owed count too; where an answer fails, or two say the same, there will be fewer.
+    """
+
+    answers: int
+    marks: int
+
+    @property
+    def calls(self) -> int:
+        return self.answers + self.marks
+
+    def __str__(self) -> str:
+        counted = f"{self.answers:,} for answers, {self.marks:,} for marks"
+        return f"at most {self.calls:,} calls: {counted}, besides retries"
+
+
+def grade(
+    suite: Suite | str,
+    *contestants: str,
+    judges: Sequence[str | Grader] = (),
+    limit: int | None = None,
+    retry_invalid: bool = False,
+    max_wait: float = 120.0,
+    store: str | Path | None = None,
+    results: str | Path = "results",
+    stop: threading.Event | None = None,
+    preflight: Callable[[OwedMarks], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Grades:
+    """Mark the answers of contestants of `suite` one by one, by the rubric, by every judge: one contestant is enough.
+
+    `judges` are names of the suite's judges (or `measures`, `openai:MODEL`) or objects with a name and
+    `grade(submissions)`; the suite's own judge by default. `preflight` is told what is about to be asked. The rest as
+    in `compare`.
+    """
+    from sciexam.report.grades import build_grades
+    from sciexam.report.grades_text import tables_of
+    from sciexam.report.tables import to_markdown
+
+    suite = load_suite(suite) if isinstance(suite, str) else suite
+    judges = [judges] if isinstance(judges, str) else judges
+    terms = Terms(max_wait, suite.prices)
+    plan, models = _plan(suite, contestants, judges, limit, terms, "grade")
+    with Store(location_of(store, results)) as ledger:
+        marking, manifest = _hold(plan, models, ledger, stop, preflight, progress, retry_invalid)
+        found = build_grades(marking)
+        markdown = to_markdown(
+            f"Grades of {', '.join(found.contestants)}",
+            tables_of(found),
+            caveats=found.caveats,
+            notes=[f"{name}: {note}" for name, note in found.notes.items()],
+        )
+        files = {"grade.json": _dumped(found.to_json()), "grade.md": markdown}
+        write_run(marks_folder(found, results), manifest, files)
+    return found
+
+
+def reward(
+    suite: Suite | str,
+    *contestants: str,
+    model: str | Grader,
+    limit: int | None = None,
+    retry_invalid: bool = False,
+    max_wait: float = 120.0,
+    store: str | Path | None = None,
+    results: str | Path = "results",
+    stop: threading.Event | None = None,
+    preflight: Callable[[OwedMarks], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Rewards:
+    """The distribution of rewards of contestants of `suite`, how they differ, and whether people agree.
+
+    `model` is a judge of the suite, a `.jsonl` file of rewards (each rater in it is a reward model), or an object with
+    a name and `grade(submissions)`. Human verdicts are those in the ledger on the same pairs of answers. The rest as in
+    `grade`.
+    """
+    from sciexam.report.rewards import build_rewards
+    from sciexam.report.rewards_text import tables_of
+    from sciexam.report.tables import to_markdown
+
+    suite = load_suite(suite) if isinstance(suite, str) else suite
+    suite, judge = _with_rewards(suite, model)
+    plan, models = _plan(suite, contestants, [judge], limit, Terms(max_wait, suite.prices), "reward")
+    with Store(location_of(store, results)) as ledger:
+        marking, manifest = _hold(plan, models, ledger, stop, preflight, progress, retry_invalid)
+        found = build_rewards(replace(marking, people=people_of(plan, ledger)))
+        markdown = to_markdown(
+            f"Rewards of {', '.join(found.contestants)}",
+            tables_of(found),
+            caveats=found.caveats,
+            notes=[f"{name}: {note}" for name, note in found.notes.items()],
+        )
+        files = {"rewards.json": _dumped(found.to_json()), "rewards.md": markdown, "rewards.csv": found.to_csv()}
+        write_run(marks_folder(found, results), manifest, files)
+    return found
+
+
+def marks_folder(found: Grades | Rewards, results: str | Path = "results") -> Path:
+    """Where the files of a run lie."""
+    return Path(results) / found.suite / found.run
+
+
+def owed_marks(plan: Plan, store: Store, retry_invalid: bool = False) -> OwedMarks:
+    """What `plan` has to ask endpoints for; files, scripts and text measures cost nothing."""
+    asked: dict[Slot, str] = {}
+    ready: list[Response] = []
+    paid: set[str] = set()
+    for name in plan.contestants:
+        conversations = dict(conversations_of(plan, name))
+        replies = store.replies({c.key for c in conversations.values()})
+        owed = {c.key: c for c in conversations.values() if owes(replies.get(c.key), retry_invalid)}
+        if recording := recording_of(plan.suite, name):
+            replies |= {reply.key: reply for reply in recording.generate(owed.values())}
+            owed = {}
+        paid |= set(owed) if isinstance(plan.suite.models[name], Endpoint) else set()
+        asked |= {slot: c.key for slot, c in conversations.items() if c.key in owed}
+        ready += [
+            Response(*slot, replies[c.key])
+            for slot, c in conversations.items()
+            if c.key not in owed and replies[c.key].status == "ok"
+        ]
+    raters = [rater for rater in plan.raters if rater.model and rater.model != "scripted"]
+    marks = sum(_owed_on(plan, rater, store, ready, retry_invalid) for rater in raters)
+    return OwedMarks(len(paid), marks + len(set(asked.values())) * sum(rater.repeats for rater in raters))
+
+
+def _owed_on(plan: Plan, rater: Rater, store: Store, responses: Sequence[Response], retry_invalid: bool) -> int:
+    prompts = {prompt.id: prompt for prompt in plan.prompts}
+    keys = {s.key for r in responses for s in submissions_of(plan, rater, prompts[r.prompt], r, store)}
+    stored = store.grades(keys)
+    return sum(owes(stored.get(key), retry_invalid) for key in keys)
+
+
+# ---------------------------------------------------------------- the plan
+
+
+def _plan(
+    suite: Suite,
+    contestants: Sequence[str],
+    judges: Sequence[Any],
+    limit: int | None,
+    terms: Terms,
+    purpose: Literal["grade", "reward"],
+) -> tuple[Plan, dict[str, Model]]:
+    if HUMANS in judges and HUMANS not in suite.judges:
+        raise UsageError("humans compare answers here, and do not mark them one by one; name a judge that does")
+    plan, models = make_plan(suite, contestants, judges, None, "mean", None, "category", limit, terms, purpose)
+    return replace(plan, caveats=(*plan.caveats, *_caveats(plan))), models
+
+
+def _with_rewards(suite: Suite, model: str | Grader) -> tuple[Suite, str | Grader]:
+    """The suite with a file of rewards as one of its judges, and the judge to ask."""
+    if not isinstance(model, str) or model in suite.judges or not model.endswith(".jsonl"):
+        return suite, model
+    path = Path(model)
+    if not path.is_file():
+        raise UsageError(f"{model}: no such file of rewards")
+    if path.stem in suite.judges:
+        raise UsageError(f"{path.stem!r} is a judge of the suite and the name of a file; rename the file")
+    spec = RewardsJudge(backend="rewards", rewards=str(path.absolute()))
+    return suite.model_copy(update={"judges": {**suite.judges, path.stem: spec}}), path.stem
+
+
+def _caveats(plan: Plan) -> Iterator[str]:
+    prompts, names = {prompt.id for prompt in plan.suite.prompts}, set(plan.suite.models)
+    unknown: dict[str, None] = {}
+    for rater in plan.raters:
+        if isinstance(rater.judge, RecordedRewards):
+            unknown |= dict.fromkeys(rater.judge.strangers(prompts, names))
+    if unknown:
+        shown = ", ".join(repr(word[:40]) for word in list(unknown)[:3])
+        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        yield f"There are rewards for {shown}{more}: no prompt and no model here has that name, so they do not count."
+    for rater in plan.raters:
+        spec = plan.suite.judges.get(rater.bench)
+        cold = isinstance(spec, EndpointJudge) and not judge_generation(spec).temperature
+        if cold and rater.repeats > 1:
+            yield (
+                f"{rater.name}: {rater.repeats} samples at temperature 0 are nearly the same reply over and over; "
+                "write generation: {temperature: 1.0}, or samples: 1."
+            )
+
+
+# ---------------------------------------------------------------- the sitting
+
+
+def _hold(
+    plan: Plan,
+    models: Mapping[str, Model],
+    ledger: Store,
+    stop: threading.Event | None,
+    preflight: Callable[[OwedMarks], None] | None,
+    progress: Callable[[Progress], None] | None,
+    retry_invalid: bool,
+) -> tuple[Marking, dict[str, Any]]:
+    """Ask for all that is owed, and read everything the plan covers back from the ledger."""
+    owed = owed_marks(plan, ledger, retry_invalid)
+    if owed.calls:
+        for asked in (*models.values(), *(rater.judge for rater in plan.raters)):
+            check_ready(asked)
+    if preflight is not None:
+        preflight(owed)
+    sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid)
+    manifest = hold(sitting, plan, models, ledger)
+    return marking_of(plan, ledger, sitting.calls, sitting.skipped, sitting.notes), manifest
+
+
+def _dumped(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, indent=1, allow_nan=False) + "\n"

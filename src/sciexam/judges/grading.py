@@ -1,0 +1,160 @@
+"""An LLM marks answers one by one: render the template, call the model, read the points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from sciexam.documents import digest
+from sciexam.errors import UsageError, did_you_mean
+from sciexam.judges.by_model import ByModel
+from sciexam.judges.points import Points, parse_grades, parse_score, total
+from sciexam.judges.rendering import FOLDER
+from sciexam.rubric import Rubric
+from sciexam.sandbox import render, sandbox
+from sciexam.types import Grade, Kind, Message, Model, Prompt, Reply, Submission
+
+GradeForm = Literal["lines", "score"]
+
+# The shipped templates, and the form of grade that each asks for. A template of one's own asks for lines.
+SHIPPED: dict[str, GradeForm] = {"grade": "lines", "self-rewarding": "score"}
+VARIABLES = ("question", "answer", "reference", "rubric", "criteria", "boundary", "nonce")
+NEEDED = ("question", "answer", "boundary")  # without `boundary` an answer could pose as instructions
+_BLANK = Submission(Prompt(id="blank", messages=(Message(role="user", content="?"),)), "", seal="0" * 32)
+
+
+class LLMGrader(ByModel):
+    """A grader by prompt. Its score is the weighted mean of the criteria, each as a share of its points: in [0, 1].
+
+    A reply that was cut off is asked for once more with twice the tokens, and never read.
+    """
+
+    kind: Kind = "judge"
+    bounds = (0.0, 1.0)  # of its scores
+
+    def __init__(self, name: str, model: Model, template: GradingTemplate, max_tokens: int):
+        super().__init__(model)
+        self.name = name
+        self.digest = digest({"judge": "grading", "model": model.digest, "template": template.digest})
+        self._template, self._max_tokens = template, max_tokens
+
+    def grade(self, submissions: Iterable[Submission]) -> Iterator[Grade]:
+        for submission, reply in self.replies(submissions, self._messages, self._max_tokens):
+            yield self._grade(submission, reply)
+
+    def _messages(self, submission: Submission) -> tuple[Message, ...]:
+        return (Message(role="user", content=self._template.render(submission)),)
+
+    def _grade(self, submission: Submission, reply: Reply) -> Grade:
+        if reply.status != "ok":
+            why = reply.failure or "not usable"
+            return submission.grade(self.name, status=reply.status, failure=why, reply=reply)
+        read = self._template.read(reply.text, submission)
+        if read.failure:
+            return submission.grade(self.name, failure=read.failure, reply=reply)
+        score = total(read.criteria, self._template.rubric)
+        return submission.grade(self.name, score, criteria=read.criteria, reason=read.reason, reply=reply)
+
+
+class GradingTemplate:
+    """A template for marks and the form in which they are read. Raises UsageError where it cannot be used.
+
+    `name` is a shipped one or a file; None: the one that fits the rubric.
+    """
+
+    def __init__(self, name: str | None, rubric: Rubric):
+        self.name = name or ("self-rewarding" if rubric.additive else "grade")
+        self.form: GradeForm = SHIPPED.get(self.name, "lines")
+        self.rubric = rubric
+        source = _source(self.name)
+        _check_rubric(self.name, self.form, rubric)
+        # Of the rubric only what a prompt can show, and what makes a score of the points.
+        marks = [[c.name, list(c.words), c.weight] for c in rubric.criteria]
+        self.digest = digest({"template": source, "read as": self.form, "rubric": rubric.render(), "marks": marks})
+        self._template, used = _compiled(self.name, source)
+        needed = (*NEEDED, "nonce") if self.form == "lines" else NEEDED
+        if missing := [f"{{{{ {word} }}}}" for word in needed if word not in used]:
+            raise UsageError(f"template {self.name}: must show {', '.join(missing)} for a grade to be read from it")
+        self.render(_BLANK)
+
+    def render(self, submission: Submission) -> str:
+        """What the grader reads. The name of who answered never enters: only the text and the seal do."""
+        try:
+            return render(
+                self._template,
+                question=submission.prompt.text,
+                answer=submission.text,
+                reference=submission.prompt.reference,
+                rubric=self.rubric.render(),
+                criteria=[
+                    {
+                        "name": criterion.name,
+                        "labels": [level.label for level in criterion.levels],
+                        "low": criterion.points[0],
+                        "high": criterion.points[1],
+                    }
+                    for criterion in self.rubric.criteria
+                ],
+                boundary=submission.seal[12:],
+                nonce=_nonce(submission),
+            )
+        except Exception as error:  # a user's template is a program: any expression in it may raise anything
+            raise UsageError(f"grading template: {type(error).__name__}: {error}") from None
+
+    def read(self, text: str, submission: Submission) -> Points:
+        """The points that a reply on `submission` gives."""
+        if self.form == "score":
+            return parse_score(text, self.rubric.criteria[0])
+        return parse_grades(text, _nonce(submission), self.rubric.criteria)
+
+
+def _nonce(submission: Submission) -> str:
+    """The word that the grade lines must repeat: no answer can know it."""
+    return submission.seal[:12]
+
+
+def _check_rubric(name: str, form: GradeForm, rubric: Rubric) -> None:
+    """Raises UsageError for a rubric whose grades could not be written, or read back, in the form."""
+    if form == "score" and not rubric.additive:
+        raise UsageError(
+            f"template {name}: adds up the statements of an additive criterion, and rubric {rubric.rubric!r} has none; "
+            "write `grading: grade`, or `additive:` in the rubric"
+        )
+    for criterion in rubric.criteria:
+        for word in criterion.words:
+            if word.splitlines() != [word] or word.strip() != word:
+                raise UsageError(
+                    f"rubric {rubric.rubric!r}: criterion {criterion.name!r}: the label {word!r} cannot be a grade: "
+                    "it is empty, or has a line break or blanks around it"
+                )
+
+
+def _compiled(name: str, source: str) -> tuple[Any, set[str]]:
+    """The template, and the variables that it shows."""
+    from jinja2 import TemplateSyntaxError, meta
+
+    environment = sandbox()
+    try:
+        used = meta.find_undeclared_variables(environment.parse(source))
+        template = environment.from_string(source)
+    except TemplateSyntaxError as error:
+        raise UsageError(f"{name}:{error.lineno}: {error.message}") from None
+    except (RecursionError, SyntaxError, MemoryError):  # of Python's own compiler, too
+        raise UsageError(f"{name}: an expression is nested too deep") from None
+    if unknown := used - set(VARIABLES):
+        word = min(unknown)
+        raise UsageError(
+            f"{name}: {{{{ {word} }}}} is not a variable of a grading template{did_you_mean(word, VARIABLES)}"
+        )
+    return template, used
+
+
+def _source(name: str) -> str:
+    path = FOLDER / f"{name}.j2" if name in SHIPPED else Path(name)
+    if name not in SHIPPED and "." not in name:
+        raise UsageError(f"grading: {name!r}: no such template{did_you_mean(name, SHIPPED)} (a file needs its ending)")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"grading: {name}: {error}") from None
