@@ -34,7 +34,7 @@ judge: measures
 """
 
 
-BACKENDS = "openai, measures, recorded, scripted, or package.module:Class"
+BACKENDS = "openai, measures, recorded, reward, rewards, scripted, panel, cascade, or package.module:Class"
 
 
 def write(folder: Path, old: str = "", new: str = "") -> Path:

@@ -105,9 +105,7 @@ def _pairwise(name: str, spec: EndpointJudge | ScriptedJudge, rubric: Rubric, te
     from sciexam.judges.pairwise import PairwiseJudge
     from sciexam.judges.rendering import template_of
 
-    generation = JUDGE_GENERATION.model_copy(
-        update=spec.generation.model_dump(exclude_unset=True) if spec.generation else {}
-    )
+    generation = judge_generation(spec)
     template = template_of(spec, rubric)
     template.check_complete()
     if spec.probabilities and template.form != "letter":

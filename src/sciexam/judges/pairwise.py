@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 
 from sciexam.documents import digest
 from sciexam.errors import EndpointRefused
+from sciexam.judges.by_model import ByModel
 from sciexam.judges.parsing import Parsed, parse_verdict, probability_second
 from sciexam.judges.rendering import JudgeTemplate, nonce
-from sciexam.models import check_ready
-from sciexam.types import TRUNCATED, Conversation, Kind, Message, Model, Presentation, Reply, Verdict
+from sciexam.types import Kind, Message, Model, Presentation, Reply, Verdict
 
 TOP = 5  # likeliest tokens whose probabilities are asked for, as AlpacaEval does
 
 
-class PairwiseJudge:
+class PairwiseJudge(ByModel):
     """A judge by prompt. A reply that was cut off is asked for once more with twice the tokens, and never parsed.
 
     With `probabilities` a verdict is what the model's tokens say together, and not only the one that was taken; a model
@@ -26,62 +25,24 @@ class PairwiseJudge:
     sees_order = True
 
     def __init__(self, name: str, model: Model, template: JudgeTemplate, max_tokens: int, probabilities: bool = False):
+        super().__init__(model)
         self.name = name
         weighed = {"probabilities": TOP} if probabilities else {}  # only then: the keys of what is stored stay
         self.digest = digest({"judge": "pairwise", "model": model.digest, "template": template.digest} | weighed)
-        self._model, self._template, self._max_tokens = model, template, max_tokens
+        self._template, self._max_tokens = template, max_tokens
         self._probabilities = probabilities
 
     def judge(self, presentations: Iterable[Presentation]) -> Iterator[Verdict]:
-        cut: list[Presentation] = []
-        for presentation, reply in self._ask(presentations, None):
-            if reply.finish_reason == "length" or reply.failure == TRUNCATED:
-                cut.append(replace(presentation, attempt=presentation.attempt + 1))
-            yield self._verdict(presentation, reply)
-        for presentation, reply in self._ask(cut, 2 * self._max_tokens):
+        top = TOP if self._probabilities else 0
+        for presentation, reply in self.replies(presentations, self._messages, self._max_tokens, top):
             yield self._verdict(presentation, reply)
 
-    @property
-    def notes(self) -> Sequence[str]:
-        """What the model was asked without, because its endpoint does not take it."""
-        return getattr(self._model, "notes", ())
-
-    def check_ready(self) -> None:
-        """Raise UsageError where the model cannot be asked here and now."""
-        check_ready(self._model)
-
-    def stop(self) -> None:
-        """Ask nothing more, where the model can be told so; replies on their way are still yielded."""
-        if callable(stop := getattr(self._model, "stop", None)):
-            stop()
-
-    def _ask(
-        self, presentations: Iterable[Presentation], max_tokens: int | None
-    ) -> Iterator[tuple[Presentation, Reply]]:
-        asked: dict[str, Presentation] = {}
-
-        def conversations() -> Iterator[Conversation]:
-            for presentation in presentations:
-                asked[presentation.key] = presentation
-                message = Message(role="user", content=self._template.render(presentation))
-                yield Conversation(
-                    presentation.key,
-                    (message,),
-                    max_tokens=max_tokens,
-                    attempt=presentation.attempt,
-                    prompt=presentation.prompt.id,
-                    top_logprobs=TOP if self._probabilities else 0,
-                )
-
-        for reply in self._model.generate(conversations()):
-            yield asked.pop(reply.key), reply
+    def _messages(self, presentation: Presentation) -> tuple[Message, ...]:
+        return (Message(role="user", content=self._template.render(presentation)),)
 
     def _verdict(self, presentation: Presentation, reply: Reply) -> Verdict:
-        failure, status = reply.failure, reply.status
-        if reply.finish_reason == "length":
-            failure, status = TRUNCATED, "invalid"
-        if failure:
-            return presentation.verdict(self.name, status=status, failure=failure, reply=reply)
+        if reply.failure:
+            return presentation.verdict(self.name, status=reply.status, failure=reply.failure, reply=reply)
         template = self._template
         ties, words = template.rubric.ties, template.words
         parsed = parse_verdict(reply.text, template.form, nonce(presentation), ties, words, template.criteria)
