@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import sciexam as sx
-from conftest import answers, write_suite
-from endpoint import Endpoint
+from conftest import Cli, answers, write_suite
+from endpoint import Endpoint, prompt_of
 from sciexam.exam.plan import make_plan
-from sciexam.exam.preflight import Owed, owed_by
+from sciexam.exam.preflight import Owed, bill_of, owed_by
+from sciexam.models.terms import USUAL
 from sciexam.store import Store
 
 N = 6
@@ -28,7 +32,7 @@ def suite(folder: Path, url: str, told: int = N, **more: Any) -> sx.Suite:
 
 
 def owed(exam: sx.Suite, folder: Path, retry_invalid: bool = False) -> Owed:
-    plan, _ = make_plan(exam, (), (), None, "mean", None, "category", None, 0)
+    plan, _ = make_plan(exam, (), (), None, "mean", None, "category", None, USUAL)
     with Store(folder / "results" / "ledger.sqlite") as store:
         return owed_by(plan, store, retry_invalid)
 
@@ -64,3 +68,133 @@ def test_unusable_verdicts_are_owed_again_only_where_they_are_retried(tmp_path: 
         assert before == (Owed(0, 2 * N) if retry else Owed(0, 0))
         sx.compare(exam, results=tmp_path / "results", retry_invalid=retry)
         assert endpoint.requests == asked + before.calls
+
+
+# ---------------------------------------------------------------- tokens and dollars
+
+PRICES = {"gpt-x": {"input": 1, "output": 10}, "judge-1": {"input": 2, "output": 20}}
+
+
+def bill(exam: sx.Suite, folder: Path, names: Sequence[str] = ()) -> Owed:
+    plan, _ = make_plan(exam, names, (), None, "mean", None, "category", None, USUAL)
+    with Store(folder / "results" / "ledger.sqlite") as store:
+        return bill_of(plan, store)
+
+
+def test_before_anything_was_said_the_limit_of_tokens_bounds_what_it_costs(tmp_path: Path) -> None:
+    with Endpoint("judge-longer") as endpoint:
+        exam = suite(tmp_path, endpoint.url, prices=PRICES)
+        before = bill(exam, tmp_path)
+        report = sx.compare(exam, results=tmp_path / "results")
+        assert endpoint.requests == before.calls == 18
+    told, made = before.bill, report.calls
+    assert told is not None
+    # Nobody has said anything yet: an answer is taken at the suite's 512 tokens, and a verdict at 1,024.
+    assert (told.measured, told.at_most) == (False, True)
+    assert made.output_tokens < told.output_tokens == 6 * 512 + 12 * 1024
+    assert told.input_tokens == pytest.approx(made.input_tokens, rel=0.1)
+    assert told.usd is not None
+    assert made.usd is not None
+    assert made.usd < told.usd
+    read = told.usd - (6 * 512 * 10 + 12 * 1024 * 20) / 1e6
+    assert 1 <= read * 1e6 / told.input_tokens <= 2  # USD per million tokens in, of the two models
+    assert re.fullmatch(
+        r"at most 18 calls: 6 for answers, 12 for verdicts, besides retries; about [\d,]+ tokens in, estimated from "
+        r"the length of texts, and at most 15,360 out; at most about 0\.\d\d USD",
+        str(before),
+    )
+
+
+def test_once_there_are_replies_their_mean_is_the_measure(tmp_path: Path) -> None:
+    """Every prompt, answer and verdict is of one length, so that the mean of the first three is that of all."""
+    with Endpoint("judge-longer") as endpoint:
+        exam = suite(tmp_path, endpoint.url, prices=PRICES)
+        sx.compare(exam, limit=3, results=tmp_path / "results")
+        before = bill(exam, tmp_path)
+        asked = endpoint.requests
+        made = sx.compare(exam, results=tmp_path / "results").calls
+        assert endpoint.requests - asked == before.calls == made.made == 9
+    told = before.bill
+    assert told is not None
+    assert (told.measured, told.at_most, told.unpriced) == (True, False, ())
+    assert (round(told.input_tokens), round(told.output_tokens)) == (made.input_tokens, made.output_tokens)
+    assert told.usd == pytest.approx(made.usd)
+    assert re.search(
+        r"; about [\d,]+ tokens in and [\d,]+ out, as measured in replies of the ledger; about 0\.0\d USD$", str(before)
+    )
+
+
+def test_models_without_a_price_are_named(tmp_path: Path) -> None:
+    with Endpoint("judge-longer") as endpoint:
+        nobody = str(bill(suite(tmp_path, endpoint.url), tmp_path))
+        one = str(bill(suite(tmp_path, endpoint.url, prices={"gpt-x": PRICES["gpt-x"]}), tmp_path))
+    gpt, judge = (f"{name}: {{input: .., output: ..}}" for name in ("gpt-x", "judge-1"))
+    assert nobody.endswith(f"; not priced: add prices: {{{gpt}, {judge}}}, in USD per million tokens")
+    assert one.endswith(f"; not priced: add prices: {{{judge}}}, in USD per million tokens")
+
+
+def test_a_judge_that_marks_is_counted_once_an_answer(tmp_path: Path) -> None:
+    """Three contestants are three pairs, and 3 x 6 answers: 18 marks, not 36 verdicts."""
+    model = {"backend": "openai", "api_key_env": None}
+
+    def marks(body: dict[str, Any]) -> str:
+        word = re.search(r"GRADE ([0-9a-f]{8,32}):", prompt_of(body))
+        return f"GRADE {word.group(1)}: 3" if word else f"{body['model']}: {prompt_of(body)}"
+
+    with Endpoint(marks) as endpoint:
+        models = {
+            "old": {"responses": answers(tmp_path, "old", [f"It does {i}." for i in range(N)])},
+            "one": {**model, "base_url": endpoint.url, "model": "m1"},
+            "two": {**model, "base_url": endpoint.url, "model": "m2"},
+        }
+        judge = {**model, "base_url": endpoint.url, "model": "judge-1", "compare_by": "grades"}
+        exam = sx.load_suite(str(write_suite(tmp_path, N, models, judges={"llm": judge})))
+        before = bill(exam, tmp_path)
+        assert before == Owed(2 * N, 3 * N)
+        sx.compare(exam, results=tmp_path / "results")
+        assert endpoint.requests == before.calls
+        assert bill(exam, tmp_path) == Owed(0, 0)
+
+
+def test_the_line_stands_before_the_first_call_and_nothing_owed_is_no_line(tmp_path: Path, sciexam: Cli) -> None:
+    with Endpoint("judge-longer") as endpoint:
+        suite(tmp_path, endpoint.url, prices=PRICES)
+        for command, calls in (("compare", 18), ("leaderboard", 12)):
+            before = endpoint.requests
+            first = sciexam(command, "--suite", "exam.yaml", "--json")
+            assert first.returncode == 0, first.stderr
+            assert first.stderr.splitlines()[0].startswith(f"sciexam: at most {calls} calls: ")
+            assert endpoint.requests - before == calls
+            assert json.loads(first.stdout)["suite"] == "exam"
+            again = sciexam(command, "--suite", "exam.yaml", "--json")
+            assert again.stderr == ""
+    assert endpoint.requests == 30
+
+
+def test_from_python_the_bill_is_told_before_the_first_call(tmp_path: Path) -> None:
+    with Endpoint("judge-longer") as endpoint:
+        told: list[tuple[int, Owed]] = []
+        exam = suite(tmp_path, endpoint.url, prices=PRICES)
+        sx.compare(exam, results=tmp_path / "results", preflight=lambda owed: told.append((endpoint.requests, owed)))
+        sx.compare(exam, results=tmp_path / "results", preflight=lambda owed: told.append((endpoint.requests, owed)))
+    assert [(before, owed.calls) for before, owed in told] == [(0, 18), (18, 0)]
+    assert told[1][1].bill is None
+
+
+def test_a_run_that_is_decided_owes_nothing(tmp_path: Path, sciexam: Cli) -> None:
+    """The longer answer always wins, which the sequence believes long before the 60th prompt."""
+    with Endpoint("judge-longer") as endpoint:
+        model = {"backend": "openai", "base_url": endpoint.url, "api_key_env": None}
+        models = {
+            "old": {"responses": answers(tmp_path, "old", ["No."] * 60)},
+            "gpt": {**model, "model": "gpt-x"},
+        }
+        write_suite(tmp_path, 60, models, judges={"llm": {**model, "model": "judge-1"}})
+        command = ("compare", "--suite", "exam.yaml", "--until-decided", "--quiet")
+        first = sciexam(*command)
+        made = endpoint.requests
+        again = sciexam(*command)
+        assert endpoint.requests == made < 100
+    assert first.stderr.startswith("sciexam: at most 180 calls: ")
+    assert "sciexam: at most" not in again.stderr
+    assert "nothing was left to do" in again.stderr

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sciexam.errors import SciexamError
     from sciexam.exam import agree, compare, leaderboard
+    from sciexam.exam.audit import audit
+    from sciexam.exam.marking import grade, reward
     from sciexam.exam.planning import plan_ahead
+    from sciexam.exam.validating import validate
     from sciexam.report.record import Pair, Report
     from sciexam.rubric import Rubric, load_rubric
     from sciexam.stats import Estimate, Undefined
@@ -35,11 +38,15 @@ _HOMES = {
     "Undefined": "sciexam.stats",
     "Verdict": "sciexam.types",
     "agree": "sciexam.exam",
+    "audit": "sciexam.exam.audit",
     "compare": "sciexam.exam",
+    "grade": "sciexam.exam.marking",
     "leaderboard": "sciexam.exam",
     "load_rubric": "sciexam.rubric",
     "plan_ahead": "sciexam.exam.planning",
     "load_suite": "sciexam.suite",
+    "reward": "sciexam.exam.marking",
+    "validate": "sciexam.exam.validating",
 }
 
 __all__ = [
@@ -55,11 +62,15 @@ __all__ = [
     "Undefined",
     "Verdict",
     "agree",
+    "audit",
     "compare",
+    "grade",
     "leaderboard",
     "load_rubric",
     "load_suite",
     "plan_ahead",
+    "reward",
+    "validate",
 ]
 
 

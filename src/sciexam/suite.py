@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sciexam import lineage
 from sciexam.documents import Document, digest, locate, parse_lines, read_jsonl, read_yaml
 from sciexam.errors import DocumentError, UsageError, did_you_mean
-from sciexam.judges.settings import EndpointJudge, JudgeSpec, MeasuresJudge, RecordedJudge
+from sciexam.judges.settings import CascadeJudge, EndpointJudge, JudgeSpec, MeasuresJudge, PanelJudge, RecordedJudge
 from sciexam.lineage import ModelSpec
 from sciexam.models.recorded import read_responses
 from sciexam.models.settings import Recorded
@@ -25,7 +25,7 @@ DEFAULT_RUBRIC = "science-explanation"
 HUMANS = "humans"
 
 # Keys of a specification that name a file; a relative one lies beside the suite file.
-FILE_KEYS = ("responses", "data", "prompts", "verdicts")
+FILE_KEYS = ("responses", "data", "prompts", "verdicts", "rewards")
 
 
 class SuiteFile(Record):
@@ -228,17 +228,31 @@ def _faults(document: Document[SuiteFile]) -> Iterable[str]:
         )
     if file.judge is not None and file.judge not in {*file.judges, "measures", HUMANS}:
         yield document.fault(("judge",), f"{file.judge!r} is not a judge{did_you_mean(file.judge, file.judges)}")
+    for name, spec in file.judges.items():
+        for index, member in enumerate(getattr(spec, "judges", ())):
+            if what := _no_member(file.judges, member):
+                yield document.fault(("judges", name, "judges", index), what)
     for name, what in lineage.faults(file.models):
         yield document.fault(("models", name), what)
+
+
+def _no_member(judges: Mapping[str, JudgeSpec], name: str) -> str:
+    """Why `name` cannot judge in a panel or a cascade; empty where it can. None of these has another as a member."""
+    spec = judges.get(name)
+    if isinstance(spec, (PanelJudge, CascadeJudge)):
+        return f"{name!r} is a {spec.backend} itself; name its members ({', '.join(spec.judges)})"
+    if spec is None and name != "measures" and not re.match("openai:.", name):
+        return f"{name!r} is not a judge of this suite{did_you_mean(name, judges)}"
+    return ""
 
 
 def _absolute(spec: Any, folder: Path) -> Any:
     files = {
         key: str(_beside(folder, value)) for key in FILE_KEYS if isinstance(value := getattr(spec, key, None), str)
     }
-    template = getattr(spec, "template", None)
-    if isinstance(template, str) and "." in template:
-        files["template"] = str(_beside(folder, template))
+    for key in ("template", "grading"):
+        if isinstance(named := getattr(spec, key, None), str) and "." in named:
+            files[key] = str(_beside(folder, named))
     return spec.model_copy(update=files)
 
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from sciexam.cli import agree, author, compare, leaderboard, plan
+from sciexam.cli import agree, audit, author, compare, grade, leaderboard, plan, reward, validate
 from sciexam.errors import SciexamError, redacted
 
 app = typer.Typer(
@@ -23,8 +23,12 @@ app = typer.Typer(
 app.command("compare")(compare.compare)
 app.command("report")(compare.report)
 app.command("plan")(plan.plan)
+app.command("grade")(grade.grade)
+app.command("reward")(reward.reward)
 app.command("agree")(agree.agree)
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("validate")(validate.validate)
+app.command("audit")(audit.audit)
 app.command("check")(author.check)
 app.command("init")(author.init)
 app.command("schema")(author.schema)

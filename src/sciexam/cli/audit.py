@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,8 @@ import typer
 
 from sciexam.cli.options import (
     AsJson,
+    BatchOption,
+    BudgetOption,
     Limit,
     MaxWait,
     PromptsFile,
@@ -21,10 +22,9 @@ from sciexam.cli.options import (
     SuiteName,
     chosen_suite,
 )
-from sciexam.cli.running import interruptible, progress, terminal
+from sciexam.cli.running import announce, interruptible, progress, refuse_incomplete, terminal
 
 if TYPE_CHECKING:
-    from sciexam.exam.preflight import Owed
     from sciexam.report.audit import Card
 
 
@@ -42,6 +42,8 @@ def audit(
         int | None, typer.Option(help="Draws the answers that are shown, and the phrases.  [default: the suite's]")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 4 if a line fails.")] = False,
+    budget: BudgetOption = None,
+    batch: BatchOption = False,
     retry_invalid: RetryInvalid = False,
     max_wait: MaxWait = 120.0,
     store: StorePath = None,
@@ -64,25 +66,25 @@ def audit(
             *names,
             limit=limit,
             seed=seed,
+            budget=budget,
+            batch=batch,
             retry_invalid=retry_invalid,
             max_wait=max_wait,
             store=store,
             results=results,
             stop=stop,
-            preflight=_announce,
+            preflight=announce,
             progress=shown,
         )
     if as_json:
         print(json.dumps(card.to_json(), indent=1, allow_nan=False))
     else:
         _print(card, results)
-    if card.incomplete:
-        print("sciexam: not everything has a verdict; the same command asks again for what failed", file=sys.stderr)
     if strict and card.failing:
         failing = ", ".join(f"{line.name} ({line.family})" if line.family else line.name for line in card.failing)
         raise GateNotMet(f"{card.judge} fails {len(card.failing)} of {len(card.lines)} lines: {failing}")
     if card.incomplete:
-        raise typer.Exit(3)
+        refuse_incomplete(any(line.failed for line in card.lines), card.calls.unasked)
 
 
 def _print(card: Card, results: Path) -> None:
@@ -95,8 +97,3 @@ def _print(card: Card, results: Path) -> None:
     print_list("Caveats", card.caveats, console)
     console.print(text_for(console, f"Calls: {calls(card.calls)}"))
     console.print(text_for(console, f"Card: {card_folder(card, results)}/audit.md, .json"), soft_wrap=True)
-
-
-def _announce(owed: Owed) -> None:
-    if owed.calls:
-        print(f"sciexam: {owed}", file=sys.stderr)

@@ -11,6 +11,8 @@ import typer
 
 from sciexam.cli.options import (
     AsJson,
+    BatchOption,
+    BudgetOption,
     Limit,
     MaxWait,
     OrdersOption,
@@ -23,10 +25,12 @@ from sciexam.cli.options import (
     RubricName,
     Slice,
     StorePath,
+    StrictModel,
     SuiteName,
+    UntilDecided,
     chosen_suite,
 )
-from sciexam.cli.running import interruptible, progress, terminal
+from sciexam.cli.running import announce, interruptible, progress, refuse_incomplete, terminal
 
 if TYPE_CHECKING:
     from sciexam.report.record import Report
@@ -57,6 +61,10 @@ def compare(
     ] = None,
     by: Slice = "category",
     limit: Limit = None,
+    until_decided: UntilDecided = False,
+    budget: BudgetOption = None,
+    batch: BatchOption = False,
+    strict_model: StrictModel = False,
     retry_invalid: RetryInvalid = False,
     max_wait: MaxWait = 120.0,
     store: StorePath = None,
@@ -81,15 +89,20 @@ def compare(
             margin=margin,
             by=by,
             limit=limit,
+            until_decided=until_decided,
+            budget=budget,
+            batch=batch,
+            strict_model=strict_model,
             retry_invalid=retry_invalid,
             max_wait=max_wait,
             store=store,
             results=results,
             stop=stop,
+            preflight=announce,
             progress=shown,
         )
     _show(report, results, as_json, quiet)
-    _refuse_incomplete(report)
+    _check_complete(report)
     if not shown.worked and not as_json:
         print("sciexam: nothing was left to do; every fact was in the ledger", file=sys.stderr)
 
@@ -106,15 +119,12 @@ def report(
 
     found = exam.report(Path(run).name, store, results)
     _show(found, results, as_json, quiet)
-    _refuse_incomplete(found)
+    _check_complete(found)
 
 
-def _refuse_incomplete(report: Report) -> None:
-    """Exit 3, and what to type next, where something that was asked for has no result."""
+def _check_complete(report: Report) -> None:
     if report.incomplete:
-        again = "the same command" if any(pair.verdicts["failed"] for pair in report.pairs) else "--retry-invalid"
-        print(f"sciexam: not everything has a result; {again} asks again for it", file=sys.stderr)
-        raise typer.Exit(3)
+        refuse_incomplete(any(pair.verdicts["failed"] for pair in report.pairs), report.calls.unasked)
 
 
 def _show(report: Report, results: Path, as_json: bool, quiet: bool) -> None:
@@ -131,7 +141,7 @@ def _show(report: Report, results: Path, as_json: bool, quiet: bool) -> None:
 
         for pair in report.pairs:
             print(plain_text(pair.sentence))
-            if pair.used < pair.planned:
+            if pair.used < (pair.stop.prompts if pair.stop else pair.planned):
                 print(f"sciexam: {plain_text(used(pair))}", file=sys.stderr)
         return
     print_report(report, terminal(), report_folder(report, results) / "report.html")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from sciexam.cli.options import (
     AsJson,
+    BatchOption,
+    BudgetOption,
     Limit,
     MaxWait,
     PromptsFile,
@@ -21,10 +23,7 @@ from sciexam.cli.options import (
     SuiteName,
     chosen_suite,
 )
-from sciexam.cli.running import interruptible, progress, terminal
-
-if TYPE_CHECKING:
-    from sciexam.exam.marking import OwedMarks
+from sciexam.cli.running import announce, interruptible, progress, refuse_incomplete, terminal
 
 
 def grade(
@@ -40,6 +39,8 @@ def grade(
     rubric: RubricName = None,
     prompts: PromptsFile = None,
     limit: Limit = None,
+    budget: BudgetOption = None,
+    batch: BatchOption = False,
     retry_invalid: RetryInvalid = False,
     max_wait: MaxWait = 120.0,
     store: StorePath = None,
@@ -59,6 +60,8 @@ def grade(
             *names,
             judges=judge or (),
             limit=limit,
+            budget=budget,
+            batch=batch,
             retry_invalid=retry_invalid,
             max_wait=max_wait,
             store=store,
@@ -82,19 +85,6 @@ def grade(
         folder = marking.marks_folder(found, results)
         console.print(text_for(console, f"Report: {folder}/grade.md, .json"), soft_wrap=True)
     if found.incomplete:
-        refuse_incomplete(found.failed)
+        refuse_incomplete(bool(found.failed), found.calls.unasked)
     if not shown.worked and not as_json:
         print("sciexam: nothing was left to do; every fact was in the ledger", file=sys.stderr)
-
-
-def announce(owed: OwedMarks) -> None:
-    """Say on stderr what is about to be asked."""
-    if owed.calls:
-        print(f"sciexam: {owed}", file=sys.stderr)
-
-
-def refuse_incomplete(failed: int) -> None:
-    """Exit 3, and what to type next, where something that was asked for has no result."""
-    again = "the same command" if failed else "--retry-invalid"
-    print(f"sciexam: not everything has a result; {again} asks again for it", file=sys.stderr)
-    raise typer.Exit(3)

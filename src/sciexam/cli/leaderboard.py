@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from sciexam.cli.options import (
     AsJson,
+    BatchOption,
+    BudgetOption,
     Limit,
     MaxWait,
     OrdersOption,
@@ -23,13 +24,11 @@ from sciexam.cli.options import (
     RubricName,
     Slice,
     StorePath,
+    StrictModel,
     SuiteName,
     chosen_suite,
 )
-from sciexam.cli.running import interruptible, progress, terminal
-
-if TYPE_CHECKING:
-    from sciexam.exam.preflight import Owed
+from sciexam.cli.running import announce, interruptible, progress, refuse_incomplete, terminal
 
 
 class Against(StrEnum):
@@ -58,6 +57,9 @@ def leaderboard(
     policy: PolicyOption = Policy.mean,
     by: Slice = "category",
     limit: Limit = None,
+    budget: BudgetOption = None,
+    batch: BatchOption = False,
+    strict_model: StrictModel = False,
     retry_invalid: RetryInvalid = False,
     max_wait: MaxWait = 120.0,
     store: StorePath = None,
@@ -84,12 +86,15 @@ def leaderboard(
             policy=policy.value,
             by=by,
             limit=limit,
+            budget=budget,
+            batch=batch,
+            strict_model=strict_model,
             retry_invalid=retry_invalid,
             max_wait=max_wait,
             store=store,
             results=results,
             stop=stop,
-            preflight=_announce,
+            preflight=announce,
             progress=shown,
         )
     if as_json:
@@ -106,11 +111,4 @@ def leaderboard(
         folder = exam.report_folder(found, results)
         console.print(text_for(console, f"Leaderboard: {folder}/leaderboard.md, .csv, .json"), soft_wrap=True)
     if found.incomplete:
-        again = "the same command" if found.failed else "--retry-invalid"
-        print(f"sciexam: not everything has a result; {again} asks again for it", file=sys.stderr)
-        raise typer.Exit(3)
-
-
-def _announce(owed: Owed) -> None:
-    if owed.calls:
-        print(f"sciexam: {owed}", file=sys.stderr)
+        refuse_incomplete(bool(found.failed), found.calls.unasked)

@@ -43,6 +43,18 @@ StorePath = Annotated[
     str | None, typer.Option("--store", help="The ledger of facts.  [default: RESULTS/ledger.sqlite]")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
+UntilDecided = Annotated[
+    bool, typer.Option("--until-decided", help="Ask for no more prompts once every pair is decided by every judge.")
+]
+BudgetOption = Annotated[
+    float | None, typer.Option("--budget", help="The most to spend on calls, in USD by the suite's prices.")
+]
+BatchOption = Annotated[
+    bool, typer.Option("--batch", help="Ask endpoints through their batch API: cheaper, and done within a day.")
+]
+StrictModel = Annotated[
+    bool, typer.Option("--strict-model", help="Exit 4 where an endpoint answers as another model than was asked for.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result in one sentence a pair.")]
 
 

@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from sciexam.cli.grade import announce, refuse_incomplete
 from sciexam.cli.options import (
     AsJson,
+    BatchOption,
+    BudgetOption,
     Limit,
     MaxWait,
     PromptsFile,
@@ -21,7 +22,7 @@ from sciexam.cli.options import (
     SuiteName,
     chosen_suite,
 )
-from sciexam.cli.running import interruptible, progress, terminal
+from sciexam.cli.running import announce, interruptible, progress, refuse_incomplete, terminal
 
 
 def reward(
@@ -35,6 +36,8 @@ def reward(
     suite: SuiteName = None,
     prompts: PromptsFile = None,
     limit: Limit = None,
+    budget: BudgetOption = None,
+    batch: BatchOption = False,
     retry_invalid: RetryInvalid = False,
     max_wait: MaxWait = 120.0,
     store: StorePath = None,
@@ -54,6 +57,8 @@ def reward(
             *names,
             model=model,
             limit=limit,
+            budget=budget,
+            batch=batch,
             retry_invalid=retry_invalid,
             max_wait=max_wait,
             store=store,
@@ -77,6 +82,6 @@ def reward(
         folder = marking.marks_folder(found, results)
         console.print(text_for(console, f"Report: {folder}/rewards.md, .csv, .json"), soft_wrap=True)
     if found.incomplete:
-        refuse_incomplete(found.failed)
+        refuse_incomplete(bool(found.failed), found.calls.unasked)
     if not shown.worked and not as_json:
         print("sciexam: nothing was left to do; every fact was in the ledger", file=sys.stderr)

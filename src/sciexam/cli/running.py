@@ -12,9 +12,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sciexam.exam.marking import OwedMarks
+    from sciexam.exam.preflight import Owed
     from sciexam.exam.sitting import Progress
 
 GRACE_SECONDS = 10
+
+
+def announce(owed: Owed | OwedMarks) -> None:
+    """Say on stderr what is about to be asked, and what it costs; nothing where nothing is owed."""
+    if owed.calls:
+        from sciexam.report.plain_text import one_line
+
+        print(f"sciexam: {one_line(str(owed))}", file=sys.stderr)
+
+
+def refuse_incomplete(failed: bool, unasked: str = "") -> None:
+    """Exit 3, and say what to type next, where something that was planned has no result."""
+    import typer
+
+    again = "the same command" if failed else "--retry-invalid"
+    print(f"sciexam: {unasked or f'not everything has a result; {again} asks again for it'}", file=sys.stderr)
+    raise typer.Exit(3)
 
 
 def terminal() -> Console:

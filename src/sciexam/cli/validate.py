@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,8 @@ import typer
 
 from sciexam.cli.options import (
     AsJson,
+    BatchOption,
+    BudgetOption,
     Limit,
     MaxWait,
     OrdersOption,
@@ -24,10 +25,9 @@ from sciexam.cli.options import (
     SuiteName,
     chosen_suite,
 )
-from sciexam.cli.running import interruptible, progress, terminal
+from sciexam.cli.running import announce, interruptible, progress, refuse_incomplete, terminal
 
 if TYPE_CHECKING:
-    from sciexam.exam.preflight import Owed
     from sciexam.report.validation import Validation
 
 
@@ -56,6 +56,8 @@ def validate(
         float, typer.Option(help="How much worse than a human the judge may be in the alt-test: .2 beside experts.")
     ] = 0.2,
     limit: Limit = None,
+    budget: BudgetOption = None,
+    batch: BatchOption = False,
     retry_invalid: RetryInvalid = False,
     max_wait: MaxWait = 120.0,
     store: StorePath = None,
@@ -79,12 +81,14 @@ def validate(
             policy=policy.value,
             epsilon=epsilon,
             limit=limit,
+            budget=budget,
+            batch=batch,
             retry_invalid=retry_invalid,
             max_wait=max_wait,
             store=store,
             results=results,
             stop=stop,
-            preflight=_announce,
+            preflight=announce,
             progress=shown,
         )
     if as_json:
@@ -92,14 +96,7 @@ def validate(
     else:
         _show(found, validating.folder_of(found, results) / "validation.md")
     if found.incomplete:
-        again = "the same command" if found.missing.get("failed") else "--retry-invalid"
-        print(f"sciexam: not everything has a result; {again} asks again for it", file=sys.stderr)
-        raise typer.Exit(3)
-
-
-def _announce(owed: Owed) -> None:
-    if owed.calls:
-        print(f"sciexam: {owed}", file=sys.stderr)
+        refuse_incomplete(bool(found.missing.get("failed")), found.calls.unasked)
 
 
 def _show(found: Validation, where: Path) -> None:

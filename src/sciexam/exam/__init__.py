@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sciexam.battles import Policy
 from sciexam.errors import SciexamError, UsageError
+from sciexam.exam.echoes import check_echoes
 from sciexam.exam.facts import read_facts
-from sciexam.exam.plan import from_manifest, make_plan
-from sciexam.exam.preflight import Owed, owed_by
-from sciexam.exam.runs import check_all_ready, check_there, hold, location_of, write_run
+from sciexam.exam.plan import Plan, from_manifest, make_plan
+from sciexam.exam.preflight import Owed, bill_of
+from sciexam.exam.runs import check_all_ready, check_there, hold, location_of, opened, terms_of, write_run
 from sciexam.exam.sitting import Progress, Sitting
 from sciexam.exam.standings import NULL, make_board_plan
-from sciexam.judges import open_judge
-from sciexam.models.terms import USUAL, Terms
+from sciexam.exam.until import replayed
+from sciexam.judges import compares_by_grades, open_grader, open_judge
+from sciexam.models.terms import USUAL
 from sciexam.report.build import build
 from sciexam.report.record import Calls, Report
-from sciexam.store import Store
+from sciexam.report.stopping import build_stopped
+from sciexam.store import Fact, Store
 from sciexam.suite import HUMANS, Suite, load_suite
 from sciexam.types import Judge
 
@@ -39,11 +42,16 @@ def compare(
     margin: float | None = None,
     by: str = "category",
     limit: int | None = None,
+    until_decided: bool = False,
+    budget: float | None = None,
+    batch: bool = False,
+    strict_model: bool = False,
     retry_invalid: bool = False,
     max_wait: float = 120.0,
     store: str | Path | None = None,
     results: str | Path = "results",
     stop: threading.Event | None = None,
+    preflight: Callable[[Owed], None] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Compare contestants of `suite` (or of the one of that name) pairwise: all pairs, by every judge.
@@ -53,19 +61,33 @@ def compare(
     that does not matter; `by` the field of a prompt to slice by; `limit` takes the first prompts only. `max_wait` is in
     seconds. Facts go to `store` (results/ledger.sqlite), the report to results/<suite>/<run>/.
 
+    `until_decided` asks for the prompts in an order drawn from their content, and for no more once every pair is
+    decided by every judge: better, worse, or with a `margin` equivalent. `preflight` is told before the first call what
+    is about to be asked, and what it costs. `budget` is the most that the command spends, in USD by the suite's prices:
+    when it is reached everything that came back is kept, and the report says so. `batch` asks endpoints through their
+    batch API. `strict_model` raises GateNotMet, after the report, where an endpoint answered as another model than was
+    asked for, or under several names.
+
     Setting `stop` ends the run early: calls in flight are waited for, and Interrupted is raised.
     """
     suite = load_suite(suite) if isinstance(suite, str) else suite
     judges = [judges] if isinstance(judges, str) else judges
+    if batch and until_decided:
+        raise UsageError("--batch: --until-decided looks at every round of answers, and a batch may take a day")
+    terms = terms_of(suite, max_wait, budget, batch)
     plan, models = make_plan(
-        suite, contestants, judges, orders, policy, margin, by, limit, Terms(max_wait, suite.prices)
+        suite, contestants, judges, orders, policy, margin, by, limit, terms, until_decided=until_decided
     )
-    with Store(location_of(store, results)) as ledger:
+    with opened(store, results, terms) as ledger:
         check_all_ready(plan, models, ledger, retry_invalid)
-        sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid)
+        if preflight is not None:
+            preflight(bill_of(plan, ledger, retry_invalid))
+        sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid, terms=terms)
         manifest = hold(sitting, plan, models, ledger)
-        found = build(read_facts(plan, ledger, sitting.calls, sitting.skipped, sitting.notes))
+        found = _count(plan, ledger, sitting.calls, sitting.skipped, sitting.notes)
         _write(found, manifest, Path(results))
+        if strict_model:
+            check_echoes(plan, ledger)
     return found
 
 
@@ -114,7 +136,7 @@ def _able(suite: Suite) -> tuple[list[str | Judge], list[str]]:
     unable = []
     for name, spec in suite.judges.items():
         try:
-            open_judge(name, spec, suite.rubric)
+            (open_grader if compares_by_grades(spec) else open_judge)(name, spec, suite.rubric)
             able.append(name)
         except SciexamError as error:
             unable.append(f"{name} is left out: {error}")
@@ -130,6 +152,9 @@ def leaderboard(
     policy: Policy = "mean",
     by: str = "category",
     limit: int | None = None,
+    budget: float | None = None,
+    batch: bool = False,
+    strict_model: bool = False,
     retry_invalid: bool = False,
     max_wait: float = 120.0,
     store: str | Path | None = None,
@@ -147,19 +172,28 @@ def leaderboard(
     from sciexam.report.leaderboard import build_leaderboard
 
     suite = load_suite(suite) if isinstance(suite, str) else suite
-    plan, models = make_board_plan(
-        suite, contestants, judge, pairs, orders, policy, by, limit, Terms(max_wait, suite.prices)
-    )
-    with Store(location_of(store, results)) as ledger:
+    terms = terms_of(suite, max_wait, budget, batch)
+    plan, models = make_board_plan(suite, contestants, judge, pairs, orders, policy, by, limit, terms)
+    with opened(store, results, terms) as ledger:
         check_all_ready(plan, models, ledger, retry_invalid)
         if preflight is not None:
-            preflight(owed_by(plan, ledger, retry_invalid))
-        sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid)
+            preflight(bill_of(plan, ledger, retry_invalid))
+        sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid, terms=terms)
         manifest = hold(sitting, plan, models, ledger)
         evidence = read_facts(plan, ledger, sitting.calls, sitting.skipped, sitting.notes)
         found = build_leaderboard(evidence, plan.contestants[0], NULL)
         _write_leaderboard(found, manifest, Path(results))
+        if strict_model:
+            check_echoes(plan, ledger)
     return found
+
+
+def _count(plan: Plan, ledger: Store, calls: Calls, skipped: Mapping[str, Fact], notes: Sequence[str] = ()) -> Report:
+    """The report of what the ledger holds of a plan."""
+    evidence = read_facts(plan, ledger, calls, skipped, notes)
+    if plan.until_decided:
+        return build_stopped(evidence, replayed(plan, ledger, skipped).outcomes())
+    return build(evidence)
 
 
 def report(run: str, store: str | Path | None = None, results: str | Path = "results") -> Report:
@@ -174,7 +208,7 @@ def report(run: str, store: str | Path | None = None, results: str | Path = "res
         plan = from_manifest(manifest["plan"])
         if plan.purpose != "compare":
             raise UsageError(f"run {run} is no comparison; the `sciexam {plan.purpose}` that made it counts it anew")
-        rebuilt = build(read_facts(plan, ledger, Calls(), {}))
+        rebuilt = _count(plan, ledger, Calls(), {})
         _write(rebuilt, manifest, Path(results))
     return rebuilt
 

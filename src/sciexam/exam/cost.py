@@ -10,7 +10,7 @@ from sciexam.battles import present
 from sciexam.exam.grounds import Marker
 from sciexam.exam.pilot import PAID, Pilot
 from sciexam.exam.recordings import is_recorded, recording_of
-from sciexam.judges import JUDGE_GENERATION
+from sciexam.judges import JUDGE_GENERATION, judge_generation
 from sciexam.judges.rendering import JudgeTemplate
 from sciexam.judges.settings import EndpointJudge, JudgeSpec, ScriptedJudge
 from sciexam.models.settings import Scripted
@@ -28,7 +28,8 @@ SCRIPTED = "scripted"  # the model of a script, which costs nothing
 class Party:
     """Someone who is called: a contestant (`samples` times a prompt) or a judge (for each pair, sample and order).
 
-    `stored`: results in the ledger by orders; those of a contestant are the same for all.
+    `stored`: results in the ledger by orders; those of a contestant are the same for all. `limit`: the most tokens
+    that a call can say, where no reply in the ledger shows how many it does.
     """
 
     rate: Rate
@@ -36,6 +37,7 @@ class Party:
     repeats: int = 1
     sees_order: bool = False
     stored: Mapping[Orders, int] | None = None
+    limit: int | None = None
 
     def calls(self, prompts: int, orders: Orders, samples: int) -> int:
         seen = 2 if self.sees_order and orders == "both" else 1
@@ -79,27 +81,30 @@ def _contestant(suite: Suite, name: str, pilot: Pilot | None, known: Sequence[fl
     model = SCRIPTED if isinstance(spec, Scripted) else getattr(spec, "model", name)
     replies = [r.reply for r in _responses(pilot, name)]
     measured = _measured(replies)
+    limit = suite.generation_of(name).max_tokens if measured is None else None
     if measured is None:
         asked = sum(len(p.text) for p in suite.prompts) / len(suite.prompts) + len(getattr(spec, "system", None) or "")
-        limit = suite.generation_of(name).max_tokens
-        answer = sum(known) / len(known) if known else limit
+        answer = sum(known) / len(known) if known else float(limit or 0)
         how = f"answers of {'the length of those at hand' if known else f'{limit:,} tokens, their limit'}"
         measured = asked / CHARACTERS, answer, f"an estimate: {CHARACTERS} characters a token, {how}"
     paid = sum(reply.status in PAID for reply in replies)
-    return Party(_rate(suite, name, "answers", model, measured), stored=dict.fromkeys(("both", "one", "own"), paid))
+    stored: dict[Orders, int] = dict.fromkeys(("both", "one", "own"), paid)
+    return Party(_rate(suite, name, "answers", model, measured), stored=stored, limit=limit)
 
 
 def _judge(suite: Suite, marker: Marker, pilot: Pilot | None, pairs: int, known: Sequence[float]) -> Party:
     measured = _measured(pilot.said.get(marker.name, ())) if pilot else None
+    most: int | None = None
     if measured is None:
         spec = suite.judge_spec(marker.named) if marker.named is not None else None
-        limit = getattr(getattr(spec, "generation", None), "max_tokens", None) or JUDGE_GENERATION.max_tokens
+        generation = judge_generation(spec) if isinstance(spec, EndpointJudge | ScriptedJudge) else JUDGE_GENERATION
+        limit = most = generation.max_tokens
         read = _rendered(suite, spec, pilot, sum(known) / len(known) if known else suite.generation.max_tokens)
         how = f"an estimate: {CHARACTERS} characters a token, replies of {limit:,} tokens, their limit"
         measured = read / CHARACTERS, float(limit), how
     rate = _rate(suite, marker.name, "verdicts", marker.model or marker.name, measured)
     stored = pilot.stored(marker.name) if pilot else None
-    return Party(rate, pairs, marker.repeats, marker.sees_order, stored)
+    return Party(rate, pairs, marker.repeats, marker.sees_order, stored, most)
 
 
 def _rate(

@@ -7,14 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sciexam.battles import Battle, Slot, name_of, pair, present, resolve
+from sciexam.battles import Slot, name_of, pair, present, resolve
 from sciexam.errors import UsageError
 from sciexam.exam.by_grades import verdicts_by_grades
+from sciexam.exam.cascade import Cascade, Judged, cascades_of, escalation_of, rule, settle
 from sciexam.exam.plan import Plan, conversations_of, presentations_of, shown_of
 from sciexam.exam.raters import Rater
+from sciexam.judges.settings import PanelJudge
 from sciexam.models.settings import Endpoint
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Calls
+from sciexam.report.reliability import reliability_of
+from sciexam.stats import Undefined
 from sciexam.store import Fact, Store
 from sciexam.suite import HUMANS
 from sciexam.types import Comparison, Presentation, Reply, Response, Verdict
@@ -54,8 +58,27 @@ def read_facts(
             *plan.caveats,
             *notes,
             *_echoes(plan, store, comparisons),
+            *_of_members(plan, benches),
         ),
     )
+
+
+def _of_members(plan: Plan, benches: Sequence[Bench]) -> Iterator[str]:
+    """What a reader must know of how the verdicts of a panel or a cascade became one."""
+    for bench in benches:
+        fit = reliability_of(bench) if bench.weights == "reliability" else None
+        if isinstance(fit, Undefined):
+            yield f"{bench.name}: no reliability can be estimated: {fit.why}; `weights: mean` in the suite averages."
+        elif fit is not None and not fit.converged:
+            yield f"{bench.name}: the estimate of its members' reliability did not converge; do not rely on it."
+        for (a, b), done in (bench.escalations or {}).items():
+            if done.waiting:
+                yield (
+                    f"{b} against {a} by {bench.name}: {done.waiting} comparisons have no verdict yet, and the others "
+                    f"are those that {done.cheap} was surer of; run the same command again."
+                )
+            elif plan.purpose != "compare":
+                yield f"{b} against {a} by {bench.name}: {done.counts}"
 
 
 def _nobody_judged(plan: Plan, store: Store) -> str:
@@ -89,28 +112,76 @@ def _bench(
     raters = [rater for rater in plan.raters if rater.bench == name]
     if not raters:
         return _humans(plan, store, comparisons)
-    battles: list[Battle] = []
-    shown: list[tuple[Presentation, Verdict]] = []
-    for rater in raters:
-        if rater.grades:
-            by_marks = list(verdicts_by_grades(plan, rater, store, comparisons, skipped))
-            battles += [resolve(c, [verdict], rater.name, plan.policy) for c, verdict in by_marks]
-            shown += [verdict for _, verdict in by_marks]
-            continue
-        seen = [(c, list(presentations_of(plan, rater, c, store))) for c in comparisons]
-        found: dict[str, Any] = store.verdicts({p.key: None for _, presentations in seen for p in presentations})
-        for comparison, presentations in seen:
-            verdicts = [(p, _verdict(rater, p, found.get(p.key) or skipped.get(p.key))) for p in presentations]
-            battles.append(resolve(comparison, verdicts, rater.name, plan.policy))
-            shown += verdicts
+    for cascade in cascades_of(plan):
+        if cascade.cheap.bench == name:
+            return _cascade(plan, cascade, store, comparisons, skipped)
+    judged = [one for rater in raters for one in judged_by(plan, rater, store, comparisons, skipped)]
+    spec = plan.suite.judges.get(name) if raters[0].part_of == "panel" else None
     return Bench(
         name=name,
         description=plan.benches[name],
         raters=tuple(rater.name for rater in raters),
         sees_order=any(rater.sees_order for rater in raters),
-        battles=battles,
-        verdicts=shown,
+        battles=[one.battle for one in judged],
+        verdicts=[verdict for one in judged for verdict in one.shown],
+        weights=spec.weights if isinstance(spec, PanelJudge) else None,
     )
+
+
+def judged_by(
+    plan: Plan, rater: Rater, store: Store, comparisons: Sequence[Comparison], skipped: Mapping[str, Fact]
+) -> list[Judged]:
+    """What one rater said of each comparison, as the ledger has it. `skipped`: facts that are not stored."""
+    if rater.grades:
+        by_marks = verdicts_by_grades(plan, rater, store, comparisons, skipped)
+        return [Judged(c, resolve(c, [said], rater.name, plan.policy), (said,)) for c, said in by_marks]
+    seen = [(c, list(presentations_of(plan, rater, c, store))) for c in comparisons]
+    found: dict[str, Any] = store.verdicts({p.key: None for _, presentations in seen for p in presentations})
+    judged = []
+    for c, presentations in seen:
+        verdicts = tuple((p, _verdict(rater, p, found.get(p.key) or skipped.get(p.key))) for p in presentations)
+        judged.append(Judged(c, resolve(c, verdicts, rater.name, plan.policy), verdicts))
+    return judged
+
+
+def _cascade(
+    plan: Plan, cascade: Cascade, store: Store, comparisons: Sequence[Comparison], skipped: Mapping[str, Fact]
+) -> Bench:
+    """One bench with one verdict a comparison: the cheap judge's, or the dear one's where that counts."""
+    cheap, dear = (judged_by(plan, rater, store, comparisons, skipped) for rater in (cascade.cheap, cascade.dear))
+    rulings = rule(plan, cascade, cheap, dear)
+    settled = list(settle(rulings, cheap, dear))
+    name = cascade.cheap.bench
+    return Bench(
+        name=name,
+        description=plan.benches[name],
+        raters=(name,),
+        sees_order=cascade.cheap.sees_order or cascade.dear.sees_order,
+        battles=[one.battle for one, _ in settled],
+        verdicts=[verdict for one, _ in settled for verdict in one.shown],
+        escalations={
+            contest: escalation_of(plan, cascade, store, contest, ruling, settled)
+            for contest, ruling in rulings.items()
+        },
+    )
+
+
+def spared_by(
+    plan: Plan, rater: Rater, store: Store, comparisons: Sequence[Comparison]
+) -> set[tuple[str, str, str, int]]:
+    """The comparisons that `rater` will certainly not be asked for, because it is the dear judge of a cascade.
+
+    `comparisons`: all of the plan. None is certain before the cheap judge has said all and the calibration is complete.
+    """
+    for cascade in cascades_of(plan):
+        if (rater.name, rater.bench) == (cascade.dear.name, cascade.dear.bench):
+            cheap, dear = (judged_by(plan, one, store, comparisons, {}) for one in (cascade.cheap, cascade.dear))
+            rulings = rule(plan, cascade, cheap, dear)
+            unsaid = any(one.battle.status in ("failed", "skipped") for one in cheap)
+            if not unsaid and not any(ruling.pending for ruling in rulings.values()):
+                settled = settle(rulings, cheap, dear)
+                return {name_of(one.comparison) for one, by_dear in settled if not by_dear}
+    return set()
 
 
 def _verdict(rater: Rater, presentation: Presentation, stored: Any) -> Verdict:

@@ -16,7 +16,7 @@ from sciexam.exam.marked import marking_of, people_of
 from sciexam.exam.plan import Plan, conversations_of, make_plan, submissions_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.recordings import recording_of
-from sciexam.exam.runs import hold, location_of, write_run
+from sciexam.exam.runs import hold, opened, terms_of, write_run
 from sciexam.exam.sitting import Progress, Sitting
 from sciexam.judges import judge_generation
 from sciexam.judges.rewards import RecordedRewards
@@ -58,6 +58,8 @@ def grade(
     *contestants: str,
     judges: Sequence[str | Grader] = (),
     limit: int | None = None,
+    budget: float | None = None,
+    batch: bool = False,
     retry_invalid: bool = False,
     max_wait: float = 120.0,
     store: str | Path | None = None,
@@ -78,10 +80,10 @@ def grade(
 
     suite = load_suite(suite) if isinstance(suite, str) else suite
     judges = [judges] if isinstance(judges, str) else judges
-    terms = Terms(max_wait, suite.prices)
+    terms = terms_of(suite, max_wait, budget, batch)
     plan, models = _plan(suite, contestants, judges, limit, terms, "grade")
-    with Store(location_of(store, results)) as ledger:
-        marking, manifest = _hold(plan, models, ledger, stop, preflight, progress, retry_invalid)
+    with opened(store, results, terms) as ledger:
+        marking, manifest = _hold(plan, models, ledger, stop, preflight, progress, retry_invalid, terms)
         found = build_grades(marking)
         markdown = to_markdown(
             f"Grades of {', '.join(found.contestants)}",
@@ -99,6 +101,8 @@ def reward(
     *contestants: str,
     model: str | Grader,
     limit: int | None = None,
+    budget: float | None = None,
+    batch: bool = False,
     retry_invalid: bool = False,
     max_wait: float = 120.0,
     store: str | Path | None = None,
@@ -119,9 +123,10 @@ def reward(
 
     suite = load_suite(suite) if isinstance(suite, str) else suite
     suite, judge = _with_rewards(suite, model)
-    plan, models = _plan(suite, contestants, [judge], limit, Terms(max_wait, suite.prices), "reward")
-    with Store(location_of(store, results)) as ledger:
-        marking, manifest = _hold(plan, models, ledger, stop, preflight, progress, retry_invalid)
+    terms = terms_of(suite, max_wait, budget, batch)
+    plan, models = _plan(suite, contestants, [judge], limit, terms, "reward")
+    with opened(store, results, terms) as ledger:
+        marking, manifest = _hold(plan, models, ledger, stop, preflight, progress, retry_invalid, terms)
         found = build_rewards(replace(marking, people=people_of(plan, ledger)))
         markdown = to_markdown(
             f"Rewards of {', '.join(found.contestants)}",
@@ -231,6 +236,7 @@ def _hold(
     preflight: Callable[[OwedMarks], None] | None,
     progress: Callable[[Progress], None] | None,
     retry_invalid: bool,
+    terms: Terms,
 ) -> tuple[Marking, dict[str, Any]]:
     """Ask for all that is owed, and read everything the plan covers back from the ledger."""
     owed = owed_marks(plan, ledger, retry_invalid)
@@ -239,7 +245,7 @@ def _hold(
             check_ready(asked)
     if preflight is not None:
         preflight(owed)
-    sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid)
+    sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid, terms=terms)
     manifest = hold(sitting, plan, models, ledger)
     return marking_of(plan, ledger, sitting.calls, sitting.skipped, sitting.notes), manifest
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any, Literal
 
-from sciexam.battles import Policy, Slot, orders_of, present, submit
+from sciexam.battles import Policy, Slot, cluster, orders_of, present, submit
 from sciexam.documents import digest
 from sciexam.errors import UsageError, did_you_mean
 from sciexam.exam.raters import Rater, raters_of
@@ -32,7 +32,7 @@ from sciexam.types import (
     Submission,
 )
 
-Purpose = Literal["compare", "agree", "leaderboard", "grade", "reward"]
+Purpose = Literal["compare", "agree", "leaderboard", "validate", "grade", "reward"]
 ALONE: tuple[Purpose, ...] = ("grade", "reward")  # purposes for which answers are marked one by one
 
 FACT_SCHEMA = 1  # part of every key: raised when a fact comes to mean something else
@@ -55,6 +55,7 @@ class Plan:
     by: str
     purpose: Purpose = "compare"
     caveats: tuple[str, ...] = ()
+    until_decided: bool = False  # the prompts are in a drawn order, and nothing is asked once all pairs are decided
 
     @property
     def alone(self) -> bool:
@@ -79,7 +80,15 @@ class Plan:
                 "benches": list(self.benches),
                 "counted": [self.purpose, self.policy, self.orders, self.margin, self.by, self.samples],
             }
+            | ({"until": "decided"} if self.until_decided else {})  # only then: the ids of other runs stay
+            | ({"together": together} if (together := self._together) else {})
         )[:16]
+
+    @property
+    def _together(self) -> dict[str, Any]:
+        """How the verdicts of a panel or a cascade become one, by bench."""
+        benches = dict.fromkeys(rater.bench for rater in self.raters if rater.part_of)
+        return {name: self.suite.judges[name].model_dump(exclude={"judges"}) for name in benches}
 
 
 def make_plan(
@@ -93,10 +102,12 @@ def make_plan(
     limit: int | None,
     terms: Terms,
     purpose: Purpose = "compare",
+    until_decided: bool = False,
 ) -> tuple[Plan, dict[str, Model]]:
     """The plan of a command, and the models of its contestants. Raises UsageError before anyone is asked.
 
     For the purposes "grade" and "reward" answers are marked one by one: one contestant is enough, and none are paired.
+    `until_decided` puts the prompts into their drawn order; `limit` takes the first of the file all the same.
     """
     alone = purpose in ALONE
     names = tuple(contestants) or baseline_first(suite)
@@ -112,6 +123,8 @@ def make_plan(
     _check_field(prompts, by)
     models = {name: open_model(name, suite.model(name), suite.generation_of(name), terms) for name in names}
     _check_answers(suite, prompts, models)
+    if until_decided:
+        prompts = in_drawn_order(prompts, suite.seed)
     benches: dict[str, str] = {}
     raters: list[Rater] = []
     for judge in judges or (suite.judge,):
@@ -123,6 +136,8 @@ def make_plan(
             raise UsageError(f"two judges are called {twice[0]!r}; name each once, and no two the same")
         benches |= named
         raters += [rater for rater, _ in found]
+    if until_decided:
+        _check_watched(benches, raters, by)
     return Plan(
         suite=suite,
         contestants=names,
@@ -140,7 +155,33 @@ def make_plan(
             *_caveats(suite, names, prompts, models, [str(judge) for judge in judges or (suite.judge,)]),
             *_strangers(suite, raters, orders),
         ),
+        until_decided=until_decided,
     ), models
+
+
+def in_drawn_order(prompts: Sequence[Prompt], seed: int) -> tuple[Prompt, ...]:
+    """The prompts in an order that their content and the seed draw, whatever their order is in the file.
+
+    Those of one cluster (battles.cluster) stay together.
+    """
+
+    def place(prompt: Prompt) -> tuple[str, str, str]:
+        return digest([seed, cluster(prompt)]), digest([(m.role, m.content) for m in prompt.messages]), prompt.id
+
+    return tuple(sorted(prompts, key=place))
+
+
+def _check_watched(benches: Mapping[str, str], raters: Sequence[Rater], by: str) -> None:
+    """Refuse what cannot be told from a sequence of prompts that ends when it is decided."""
+    if by != "category":
+        raise UsageError(f"--by {by}: a run that stops when it is decided has no slices; leave out --until-decided")
+    for bench in benches:
+        found = [rater for rater in raters if rater.bench == bench]
+        if not found:
+            raise UsageError(f"--until-decided: {bench!r} cannot be asked for verdicts; leave one of the two out")
+        if whole := next((rater.part_of for rater in found if rater.part_of), None):
+            names = " ".join(f"--judge {rater.name}" for rater in found)
+            raise UsageError(f"--until-decided: {bench!r} is a {whole}; name its judges one by one: {names}")
 
 
 def _check_answers(suite: Suite, prompts: Sequence[Prompt], models: Mapping[str, Model]) -> None:
@@ -175,7 +216,8 @@ def _caveats(
                 f"{len(unmatched)} recorded answers of {name} match no prompt of the suite "
                 f"({', '.join(repr(one[:40]) for one in unmatched[:3])}{', ...' if len(unmatched) > 3 else ''})."
             )
-    for judge in judges:
+    members = (name for judge in judges for name in getattr(suite.judges.get(judge), "judges", (judge,)))
+    for judge in dict.fromkeys(members):
         spec = suite.judges.get(judge)
         asked = spec.model if isinstance(spec, EndpointJudge) else judge.removeprefix("openai:")
         for name in names:
@@ -284,17 +326,18 @@ def to_manifest(plan: Plan) -> dict[str, Any]:
         "by": plan.by,
         "purpose": plan.purpose,
         "caveats": list(plan.caveats),
+        "until_decided": plan.until_decided,
     }
 
 
 def from_manifest(value: Mapping[str, Any]) -> Plan:
     suite = Suite.model_validate(value["suite"])
-    wanted = set(value["prompts"])
+    prompts = {prompt.id: prompt for prompt in suite.prompts}
     return Plan(
         suite=suite,
         contestants=tuple(value["contestants"]),
         pairs=tuple((a, b) for a, b in value.get("pairs") or combinations(value["contestants"], 2)),
-        prompts=tuple(prompt for prompt in suite.prompts if prompt.id in wanted),
+        prompts=tuple(prompts[name] for name in value["prompts"]),
         benches=value["benches"],
         raters=tuple(Rater(**rater) for rater in value["raters"]),
         models=value["models"],
@@ -304,4 +347,5 @@ def from_manifest(value: Mapping[str, Any]) -> Plan:
         by=value["by"],
         purpose=value.get("purpose", "compare"),
         caveats=tuple(value["caveats"]),
+        until_decided=value.get("until_decided", False),
     )

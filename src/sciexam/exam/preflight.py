@@ -1,31 +1,68 @@
-"""What a plan is about to ask endpoints for, counted from the ledger before the first call."""
+"""What a plan still has to ask endpoints for, counted from the ledger before the first call, and what that costs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sciexam.battles import Slot, pair
+from sciexam.battles import Slot, name_of
 from sciexam.exam.asking import owes
-from sciexam.exam.plan import Plan, conversations_of, shown_of
+from sciexam.exam.cost import RENDERED, Party, parties_of
+from sciexam.exam.grounds import Marker
+from sciexam.exam.pilot import Pilot
+from sciexam.exam.plan import Plan, conversations_of, shown_of, submissions_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.recordings import is_recorded, recording_of
+from sciexam.exam.until import Until, opened
 from sciexam.models.settings import Endpoint
 from sciexam.store import Store
-from sciexam.types import Comparison, Response
+from sciexam.types import Comparison, Prompt, Response
+
+Contest = tuple[Slot, Slot]
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """Tokens and USD of the calls that are owed, by the suite's prices; `usd` is None where `unpriced` names a model.
+
+    `measured`: the mean of each party's replies in the ledger stands for those to come; what has none is estimated by
+    the length of texts. `at_most`: what a party that has said nothing yet will say is taken at the limit of its tokens.
+    """
+
+    input_tokens: float
+    output_tokens: float
+    usd: float | None
+    unpriced: tuple[str, ...]
+    measured: bool
+    at_most: bool
+
+    def __str__(self) -> str:
+        how = "as measured in replies of the ledger" if self.measured else "estimated from the length of texts"
+        if self.at_most:
+            tokens = f"about {self.input_tokens:,.0f} tokens in, {how}, and at most {self.output_tokens:,.0f} out"
+        else:
+            tokens = f"about {self.input_tokens:,.0f} tokens in and {self.output_tokens:,.0f} out, {how}"
+        if self.usd is None:
+            missing = ", ".join(f"{model}: {{input: .., output: ..}}" for model in self.unpriced)
+            return f"{tokens}; not priced: add prices: {{{missing}}}, in USD per million tokens"
+        sum_of = f"{self.usd:.2f} USD" if self.usd >= 0.005 or not self.usd else "less than 0.01 USD"
+        about = "" if sum_of.startswith("less") else "at most about " if self.at_most else "about "
+        return f"{tokens}; {about}{sum_of}"
 
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """Calls to endpoints that are not in the ledger yet: for answers, and for verdicts.
+    """Calls to endpoints that are not in the ledger yet: for answers, and for verdicts; and their `bill`, where it was
+    made out.
 
     Verdicts on answers that are still owed count too; where an answer fails there will be fewer. What fails or is cut
-    off is asked for again, which is not counted.
+    off is asked for again, which is not counted. A run until it is decided may end before.
     """
 
     answers: int
     verdicts: int
+    bill: Bill | None = field(default=None, compare=False)
 
     @property
     def calls(self) -> int:
@@ -33,7 +70,8 @@ class Owed:
 
     def __str__(self) -> str:
         counted = f"{self.answers:,} for answers, {self.verdicts:,} for verdicts"
-        return f"at most {self.calls:,} calls: {counted}, besides retries"
+        bill = f"; {self.bill}" if self.bill is not None else ""
+        return f"at most {self.calls:,} calls: {counted}, besides retries{bill}"
 
 
 @dataclass(slots=True)
@@ -44,19 +82,100 @@ class _Answers:
     asked: dict[Slot, str] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Count:
+    """What is owed by each contestant and rater, by name, with what the ledger has of them."""
+
+    answers: dict[str, int]
+    verdicts: dict[str, int]
+    there: Mapping[Slot, Response]
+    asked: Sequence[Rater]
+    ready: Sequence[Comparison]
+    keys: Mapping[str, set[str]]  # of the verdicts, or marks, that each rater has given
+
+
 def owed_by(plan: Plan, store: Store, retry_invalid: bool = False) -> Owed:
     """What `plan` has to ask endpoints for; files, scripts and text measures cost nothing.
 
     `retry_invalid`: whether unusable replies are asked for again, as in `compare`.
     """
-    answers = _answers(plan, store, retry_invalid)
-    ready = list(pair(plan.prompts, plan.pairs, plan.samples, answers.there))
-    raters = [rater for rater in plan.raters if rater.model and rater.model != "scripted"]
+    count = _counted(plan, store, retry_invalid)
+    return Owed(sum(count.answers.values()), sum(count.verdicts.values()))
+
+
+def bill_of(plan: Plan, store: Store, retry_invalid: bool = False) -> Owed:
+    """The same as `owed_by`, with the tokens and USD that it takes."""
+    count = _counted(plan, store, retry_invalid)
+    owed = Owed(sum(count.answers.values()), sum(count.verdicts.values()))
+    if not owed.calls:
+        return owed
+    read = written = 0.0
+    usd: float | None = 0.0
+    parties = [(party, calls) for party, calls in _calls_of(plan, store, count) if calls]
+    for party, calls in parties:
+        said = party.rate.output_tokens if party.limit is None else party.limit
+        read += calls * party.rate.input_tokens
+        written += calls * said
+        price = plan.suite.prices.get(party.rate.model)
+        cost = None if price is None else (party.rate.input_tokens * price.input + said * price.output) / 1e6
+        usd = None if usd is None or cost is None else usd + calls * cost
     return Owed(
-        answers=len(_keys_of_use(plan, answers)),
-        verdicts=sum(_on_answers(plan, rater, store, ready, retry_invalid) for rater in raters)
-        + _unready(plan, answers) * sum(rater.looks for rater in raters),
+        owed.answers,
+        owed.verdicts,
+        Bill(
+            input_tokens=read,
+            output_tokens=written,
+            usd=usd,
+            unpriced=tuple(dict.fromkeys(party.rate.model for party, _ in parties if party.rate.usd is None)),
+            measured=all(party.rate.basis.startswith("measured") for party, _ in parties),
+            at_most=any(party.limit is not None for party, _ in parties),
+        ),
     )
+
+
+def _calls_of(plan: Plan, store: Store, count: _Count) -> Iterator[tuple[Party, int]]:
+    """Each party that is called, with what a call takes and how many are owed."""
+    markers = {rater.name: _marker(plan, rater) for rater in count.asked}
+    pilot = Pilot(
+        pairs=plan.pairs,
+        responses=count.there,
+        benches={},
+        said={name: list(store.replies(keys).values()) for name, keys in count.keys.items()},
+        comparisons={name_of(comparison): comparison for comparison in count.ready[:RENDERED]},
+        clusters={},
+    )
+    for party in parties_of(plan.suite, plan.contestants, list(markers.values()), pilot):
+        owed = count.answers if party.rate.what == "answers" else count.verdicts
+        yield party, owed.get(party.rate.who, 0)
+
+
+def _marker(plan: Plan, rater: Rater) -> Marker:
+    """A rater as the costs know it; a judge that the command named by its model has its bench's name."""
+    named = rater.name if rater.name in plan.suite.judges else rater.bench
+    return Marker(rater.name, rater.orders, rater.repeats, rater.sees_order, model=rater.model, named=named)
+
+
+# ---------------------------------------------------------------- counting
+
+
+def _counted(plan: Plan, store: Store, retry_invalid: bool) -> _Count:
+    answers = _answers(plan, store, retry_invalid)
+    until = opened(plan, store, retry_invalid) if plan.until_decided else None
+    alive = [
+        one for one in _contests(plan, until) if all(slot in answers.asked or slot in answers.there for slot in one)
+    ]
+    raters = [rater for rater in plan.raters if rater.model and rater.model != "scripted"]
+    count = _Count(_asked_of(plan, answers, until), {}, answers.there, raters, [], {})
+    prompts = {prompt.id: prompt for prompt in plan.prompts}
+    count.ready = [c for contest in alive if (c := _comparison(prompts, contest, answers)) is not None]
+    for rater in raters:
+        mine = [one for one in alive if until is None or until.is_open(one[0][0], one[1][0], rater.bench)]
+        keys, coming = (_marks if rater.grades else _verdicts)(plan, rater, store, answers, mine)
+        stored: Mapping[str, Any] = (store.grades if rater.grades else store.verdicts)(keys)
+        count.keys = {**count.keys, rater.name: set(stored)}
+        owed = sum(owes(stored.get(key), retry_invalid) for key in keys) + coming
+        count.verdicts[rater.name] = count.verdicts.get(rater.name, 0) + owed
+    return count
 
 
 def _answers(plan: Plan, store: Store, retry_invalid: bool) -> _Answers:
@@ -76,36 +195,52 @@ def _answers(plan: Plan, store: Store, retry_invalid: bool) -> _Answers:
     return found
 
 
-def _contests(plan: Plan) -> Iterator[tuple[Slot, Slot]]:
+def _contests(plan: Plan, until: Until | None) -> Iterator[Contest]:
+    """Both slots of all comparisons that anyone is still to judge."""
     for a, b in plan.pairs:
+        if until is not None and not any(until.is_open(a, b, bench) for bench in plan.benches):
+            continue
         for prompt in plan.prompts:
             for sample in range(plan.samples):
                 yield (a, prompt.id, sample), (b, prompt.id, sample)
 
 
-def _keys_of_use(plan: Plan, answers: _Answers) -> set[str]:
-    """The answers to ask endpoints for: those that another contestant may have an answer to hold against."""
+def _asked_of(plan: Plan, answers: _Answers, until: Until | None) -> dict[str, int]:
+    """How many answers endpoints are asked for: those that another contestant may have an answer to hold against."""
     endpoints = {name for name in plan.contestants if isinstance(plan.suite.models[name], Endpoint)}
     alive = {name for name in plan.contestants if not is_recorded(plan.suite, name)}
-    keys: set[str] = set()
-    for contest in _contests(plan):
+    keys: dict[str, str] = {}
+    for contest in _contests(plan, until):
         for mine, other in (contest, contest[::-1]):
             if mine[0] in endpoints and mine in answers.asked and (other[0] in alive or other in answers.there):
-                keys.add(answers.asked[mine])
-    return keys
+                keys.setdefault(answers.asked[mine], mine[0])
+    return {name: sum(owner == name for owner in keys.values()) for name in plan.contestants}
 
 
-def _unready(plan: Plan, answers: _Answers) -> int:
-    """Comparisons of which one answer is owed, or both, and neither is known never to come."""
-    return sum(
-        (left in answers.asked or right in answers.asked)
-        and all(slot in answers.asked or slot in answers.there for slot in (left, right))
-        for left, right in _contests(plan)
-    )
+def _comparison(prompts: Mapping[str, Prompt], contest: Contest, answers: _Answers) -> Comparison | None:
+    left, right = (answers.there.get(slot) for slot in contest)
+    if left is None or right is None:
+        return None
+    return Comparison(prompts[left.prompt], left, right)
 
 
-def _on_answers(plan: Plan, rater: Rater, store: Store, ready: list[Comparison], retry_invalid: bool) -> int:
-    """The verdicts that `rater` owes on answers that are there."""
-    shown = {seen.key for comparison in ready for seen in shown_of(plan, rater, comparison, store)}
-    stored: Mapping[str, Any] = (store.grades if rater.grades else store.verdicts)(shown)
-    return sum(owes(stored.get(key), retry_invalid) for key in shown)
+def _verdicts(
+    plan: Plan, rater: Rater, store: Store, answers: _Answers, contests: Sequence[Contest]
+) -> tuple[set[str], int]:
+    """The keys of all verdicts on answers that are there, and how many there will be on those that are owed."""
+    prompts = {prompt.id: prompt for prompt in plan.prompts}
+    both = [_comparison(prompts, contest, answers) for contest in contests]
+    keys = {seen.key for one in both if one is not None for seen in shown_of(plan, rater, one, store)}
+    return keys, both.count(None) * rater.looks
+
+
+def _marks(
+    plan: Plan, rater: Rater, store: Store, answers: _Answers, contests: Sequence[Contest]
+) -> tuple[set[str], int]:
+    """The same for a rater that marks answers one by one: each is marked once, however many it is compared with."""
+    prompts = {prompt.id: prompt for prompt in plan.prompts}
+    slots = dict.fromkeys(slot for contest in contests for slot in contest)
+    there = [answers.there[slot] for slot in slots if slot in answers.there]
+    keys = {s.key for one in there for s in submissions_of(plan, rater, prompts[one.prompt], one, store)}
+    coming = {answers.asked[slot] for slot in slots if slot in answers.asked}
+    return keys, len(coming) * rater.repeats

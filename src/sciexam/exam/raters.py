@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from sciexam.errors import UsageError
 from sciexam.judges import compares_by_grades, open_grader, open_judge, settings_of
 from sciexam.judges.foreign import digest_of
-from sciexam.judges.settings import EndpointJudge, JudgeSpec, MeasuresJudge, RecordedJudge, ScriptedJudge
+from sciexam.judges.settings import (
+    CascadeJudge,
+    EndpointJudge,
+    JudgeSpec,
+    MeasuresJudge,
+    PanelJudge,
+    RecordedJudge,
+    ScriptedJudge,
+)
 from sciexam.models.terms import Terms
 from sciexam.suite import HUMANS, Suite
 from sciexam.types import Grader, Judge, Kind
@@ -31,6 +39,7 @@ class Rater:
     model: str | None = None  # the endpoint's model, for prices
     grades: bool = False  # marks answers one by one; its verdicts follow from the marks
     tie_within: float = 0.0  # marks that differ by no more are a tie
+    part_of: Literal["panel", "cascade"] | None = None  # what its bench is, where it judges there with others
     judge: Any = field(default=None, repr=False, compare=False)  # a Judge, or a Grader where it grades
 
     @property
@@ -49,6 +58,9 @@ def raters_of(
     if judge == HUMANS and HUMANS not in suite.judges:
         return
     spec = suite.judge_spec(judge) if isinstance(judge, str) else None
+    if isinstance(spec, (PanelJudge, CascadeJudge)):
+        yield from _members_of(suite, str(judge), spec, orders, terms, alone)
+        return
     settings = settings_of(spec)
     grades = alone or compares_by_grades(spec)
     opened = _opened(judge, spec, suite, terms, grades)
@@ -76,6 +88,39 @@ def raters_of(
             ),
             _describe(spec, kind, humans),
         )
+
+
+def _members_of(
+    suite: Suite,
+    name: str,
+    spec: PanelJudge | CascadeJudge,
+    orders: Literal["both", "one"] | None,
+    terms: Terms,
+    alone: bool,
+) -> Iterator[tuple[Rater, str]]:
+    """The members of a panel or a cascade: asked and keyed as each would be by itself, on the bench of their whole."""
+    if alone:
+        raise UsageError(
+            f"judge {name!r} compares answers and cannot mark them one by one; name one of {', '.join(spec.judges)}"
+        )
+    found = [(member, [rater for rater, _ in raters_of(suite, member, orders, terms)]) for member in spec.judges]
+    for member, raters in found:
+        if isinstance(spec, CascadeJudge) and len(raters) > 1:
+            raise UsageError(
+                f"judge {name!r}: {member!r} is {len(raters)} raters, and a cascade goes from one to another"
+            )
+    described = _describe_members(spec, sum(len(raters) for _, raters in found))
+    for member, raters in found:
+        for rater in raters:
+            called = member if len(raters) == 1 else f"{member}: {rater.name}"
+            yield replace(rater, name=called, bench=name, part_of=spec.backend), described
+
+
+def _describe_members(spec: PanelJudge | CascadeJudge, raters: int) -> str:
+    if isinstance(spec, CascadeJudge):
+        return f"a cascade from {spec.judges[0]} to {spec.judges[1]}, not validated"
+    weights = "averaged" if spec.weights == "mean" else "weighted by estimated reliability"
+    return f"a panel of {raters} judges, {weights}, not validated"
 
 
 def _opened(

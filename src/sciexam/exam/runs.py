@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,36 @@ from sciexam.exam.preflight import owed_by
 from sciexam.exam.sitting import Sitting
 from sciexam.manifest import environment
 from sciexam.models import check_ready
+from sciexam.models.spending import Budget
+from sciexam.models.terms import Terms
 from sciexam.store import Store
+from sciexam.store.batches import Batches
+from sciexam.suite import Suite
 from sciexam.types import Model
 
 
 def location_of(store: str | Path | None, results: str | Path) -> str:
     """The ledger that a command means: the one it names, or the one among its results."""
     return str(store or Path(results) / "ledger.sqlite")
+
+
+def terms_of(suite: Suite, max_wait: float, budget: float | None = None, batch: bool = False) -> Terms:
+    """On what terms a command asks endpoints: at most `budget` USD in all, in the provider's batches or one by one."""
+    return Terms(
+        max_wait,
+        suite.prices,
+        budget=Budget(budget) if budget is not None else None,
+        journal=Batches() if batch else None,
+    )
+
+
+@contextmanager
+def opened(store: str | Path | None, results: str | Path, terms: Terms) -> Iterator[Store]:
+    """The ledger of a command that may ask. Batches are written down in it."""
+    with Store(location_of(store, results)) as ledger:
+        if isinstance(terms.journal, Batches):
+            terms.journal.keep_in(ledger)
+        yield ledger
 
 
 def check_there(location: str) -> None:

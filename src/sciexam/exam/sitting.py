@@ -12,10 +12,15 @@ from typing import Any
 from sciexam.battles import Slot, name_of, pair
 from sciexam.errors import Incomplete, Interrupted
 from sciexam.exam.asking import Asking, attempts, owes
+from sciexam.exam.cascade import Cascade, calibration_asks, cascades_of, escalation_asks, rule
+from sciexam.exam.facts import judged_by
+from sciexam.exam.feed import GATHER_SECONDS, Feed
 from sciexam.exam.plan import Plan, conversations_of, shown_of, submissions_of
 from sciexam.exam.raters import Rater
+from sciexam.exam.until import Until, opened
 from sciexam.models.recorded import RecordedModel
 from sciexam.models.scripted import ScriptedModel
+from sciexam.models.terms import USUAL, Terms
 from sciexam.report.record import Calls
 from sciexam.store import Fact, Store, Writer
 from sciexam.types import (
@@ -32,7 +37,6 @@ from sciexam.types import (
 )
 
 JOIN_SECONDS = 0.02
-GATHER_SECONDS = 0.5  # that a judge waits for company of the first comparison of a batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,40 +47,6 @@ class Progress:
     responses_planned: int
     verdicts: int
     verdicts_planned: int
-
-
-class _Feed:
-    """What is to be marked, as it becomes possible. Every judge reads all of it, at its own pace."""
-
-    def __init__(self) -> None:
-        self._items: list[Comparison | Response] = []
-        self._open = True
-        self._changed = threading.Condition()
-
-    def add(self, items: Iterable[Comparison | Response]) -> None:
-        with self._changed:
-            self._items.extend(items)
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        with self._changed:
-            self._open = False
-            self._changed.notify_all()
-
-    def batches(self) -> Iterator[list[Comparison | Response]]:
-        """Everything that came since the last batch, until the feed is closed and read."""
-        read = 0
-        while True:
-            with self._changed:
-                while self._open and len(self._items) == read:
-                    self._changed.wait()
-                if self._open:
-                    self._changed.wait_for(lambda: not self._open, GATHER_SECONDS)
-                batch = self._items[read:]
-                if not batch:
-                    return
-            read += len(batch)
-            yield batch
 
 
 class Sitting:
@@ -93,14 +63,16 @@ class Sitting:
         progress: Callable[[Progress], None] | None,
         retry_invalid: bool,
         recorded_only: bool = False,
+        terms: Terms = USUAL,
     ):
-        self._plan, self._store, self._stop = plan, store, stop
+        self._plan, self._store, self._stop, self._terms = plan, store, stop, terms
         self._failed = threading.Event()
         self._progress, self._retry_invalid = progress, retry_invalid
         self.recorded_only = recorded_only
         self._prompts = {prompt.id: prompt for prompt in plan.prompts}
         self._pairs_of = _by_contestant(plan)
-        self._feed = _Feed()
+        self._feed = Feed(_gather(plan, terms))
+        self._until: Until | None = None
         self._lock = threading.Lock()
         self._responses: dict[Slot, Response] = {}
         self._paired: set[tuple[str, str, str, int]] = set()
@@ -114,11 +86,15 @@ class Sitting:
         """Ask for everything that is owed; on return (or raise) everything that came back is durable."""
         self._models = models
         self._asked = [*models.values(), *(rater.judge for rater in self._plan.raters)]
+        if self._plan.until_decided:
+            self._until = opened(self._plan, self._store, self._retry_invalid)
         try:
             with self._store.writer(self._durable) as writer:
                 answering = [partial(self._respond, name, model, writer) for name, model in models.items()]
-                recorded = [rater for rater in self._plan.raters if rater.by_name]
-                marking = [partial(self._mark, rater, writer) for rater in self._plan.raters if not rater.by_name]
+                raters = [rater for rater in self._plan.raters if rater.part_of != "cascade"]
+                recorded = [rater for rater in raters if rater.by_name]
+                marking = [partial(self._mark, rater, writer) for rater in raters if not rater.by_name]
+                marking += [partial(self._escalate, cascade) for cascade in cascades_of(self._plan)]
                 marking += [partial(self._mark_in_turn, recorded, writer)] if recorded else []
                 self._together(answering, marking)
         except Incomplete as error:
@@ -130,12 +106,13 @@ class Sitting:
     def notes(self) -> list[str]:
         """What endpoints do not take and were asked without, as sentences."""
         named = [*self._models.items(), *((rater.name, rater.judge) for rater in self._plan.raters)]
-        return [f"{name}: {note}" for name, asked in named for note in getattr(asked, "notes", ())]
+        told = [f"{name}: {note}" for name, asked in named for note in getattr(asked, "notes", ())]
+        return [*filter(None, [self._terms.unasked]), *told]
 
     @property
     def calls(self) -> Calls:
         """What was asked of models now, and what it cost by the suite's prices."""
-        return self._calls
+        return replace(self._calls, unasked=self._terms.unasked)
 
     def _together(self, answering: Sequence[Callable[[], None]], marking: Sequence[Callable[[], None]]) -> None:
         """Run all tasks at once. The first failure stops the others, and is raised when they have ended."""
@@ -181,6 +158,18 @@ class Sitting:
     def _is_ending(self) -> bool:
         return self._stop.is_set() or self._failed.is_set()
 
+    def _is_done(self, needs: Callable[[Until], bool]) -> bool:
+        """Whether it is time to end, the budget is spent, or all that the sequences needed of someone is decided."""
+        if self._is_ending() or self._terms.over_budget:  # then the models end by themselves, and yield what was paid
+            return True
+        return self._until is not None and not needs(self._until)
+
+    def _is_open(self, rater: Rater, item: Comparison | Response) -> bool:
+        """Whether `rater` is still to be asked for a comparison: not where its pair is decided."""
+        if self._until is None or not isinstance(item, Comparison):
+            return True
+        return self._until.is_open(item.a.contestant, item.b.contestant, rater.bench)
+
     # -------------------------------------------------------- contestants
 
     def _respond(self, contestant: str, model: Model, writer: Writer) -> None:
@@ -196,8 +185,12 @@ class Sitting:
         def take(reply: Reply, new: bool) -> None:
             if called:
                 self._account(getattr(spec, "model", None), reply, new)
-            self._answered(contestant, [Response(contestant, *slot[1:], reply) for slot in slots[reply.key]])
+            given = [Response(contestant, *slot[1:], reply) for slot in slots[reply.key]]
+            if self._until is None:
+                self._answered(contestant, given)
+            held.update({(r.contestant, r.prompt, r.sample): r for r in given})
 
+        held: dict[Slot, Response] = {}
         useful = self._comparable(contestant, conversations) if paid else conversations.keys()
         owed = [
             replace(conversation, attempt=attempts(stored.get(conversation.key)))
@@ -208,11 +201,27 @@ class Sitting:
         self._expect(responses=len(owed) + len(reused), of_them_stored=len(reused))
         for key in reused:
             take(stored[key], new=False)
+        ending = partial(self._is_done, lambda until: until.needs(contestant))
         errand: Asking[Conversation] = Asking(
-            contestant, self._store, writer, stored, self._store.replies, take, self._is_ending
+            contestant, self._store, writer, stored, self._store.replies, take, ending
         )
-        errand.run(owed, model.generate)
+        if self._until is None or not paid:
+            errand.run(owed, model.generate)
+        if self._until is not None:
+            first = {key: listed[0][1] for key, listed in slots.items()}
+            rounds = _by_prompt((first[one.key], one) for one in owed if paid)
+            for prompts in self._until.turns(contestant, ending):
+                errand.run([one for prompt in prompts for one in rounds.get(prompt.id, ())], model.generate)
+                if not ending():
+                    self._round_answered(self._until, contestant, prompts, held)
         self.skipped.update(errand.skipped)
+
+    def _round_answered(
+        self, until: Until, contestant: str, prompts: Sequence[Prompt], held: Mapping[Slot, Response]
+    ) -> None:
+        until.answered(contestant, prompts, held)
+        inside = {prompt.id for prompt in prompts}
+        self._answered(contestant, [response for slot, response in held.items() if slot[1] in inside])
 
     def _comparable(self, contestant: str, slots: Iterable[Slot]) -> Set[Slot]:
         """Those where anyone else may have an answer to compare with: nobody is asked, and paid, for nothing."""
@@ -243,34 +252,63 @@ class Sitting:
 
     def _mark_in_turn(self, raters: Sequence[Rater], writer: Writer) -> None:
         """Files of verdicts one after the other: which of two words of one annotator is the last must not be chance."""
-        for rater in raters:
-            self._mark(rater, writer)
+        if self._until is None:
+            for rater in raters:
+                self._mark(rater, writer)
+            return
+        for batch in self._feed.batches():  # the next round waits for all of them
+            for rater in raters:
+                self._mark_batch(rater, batch, writer)
 
     def _mark(self, rater: Rater, writer: Writer) -> None:
+        for batch in self._feed.batches():
+            if self._is_ending() or self._terms.over_budget:
+                return
+            self._mark_batch(rater, batch, writer)
+
+    def _escalate(self, cascade: Cascade) -> None:
+        """Ask the cheap judge for everything, then the dear one for the calibration, then for what escalates.
+
+        Each step has a writer of its own, at whose end its verdicts are durable: the next one is a function of them.
+        """
+        with self._store.writer(self._durable) as writer:
+            self._mark(cascade.cheap, writer)
+        comparisons = [item for item in self._feed.items if isinstance(item, Comparison)]
+        read = partial(judged_by, self._plan, store=self._store, comparisons=comparisons, skipped=self.skipped)
+        cheap = read(cascade.cheap)
+        with self._store.writer(self._durable) as writer:
+            self._mark_batch(cascade.dear, calibration_asks(self._plan, cascade, cheap), writer)
+        if self._is_ending() or self._terms.over_budget:
+            return
+        rulings = rule(self._plan, cascade, cheap, read(cascade.dear))
+        with self._store.writer(self._durable) as writer:
+            self._mark_batch(cascade.dear, escalation_asks(rulings, cheap), writer)
+
+    def _mark_batch(self, rater: Rater, batch: Sequence[Comparison | Response], writer: Writer) -> None:
         assert rater.judge is not None
         called = rater.model != "scripted"
-        for batch in self._feed.batches():
-            if self._is_ending():
-                return
-            shown = {seen.key: seen for item in batch for seen in self._shown(rater, item)}
-            read = self._store.grades if rater.grades else self._store.verdicts
-            stored: Mapping[str, Any] = read(shown)
+        shown = {seen.key: seen for item in batch if self._is_open(rater, item) for seen in self._shown(rater, item)}
+        read = self._store.grades if rater.grades else self._store.verdicts
+        stored: Mapping[str, Any] = read(shown)
 
-            def take(verdict: Verdict | Grade, new: bool) -> None:
-                if called and (verdict.reply is not None or (rater.model and not new)):
-                    self._account(rater.model, verdict.reply, new)
+        def take(verdict: Verdict | Grade, new: bool) -> None:
+            if called and (verdict.reply is not None or (rater.model and not new)):
+                self._account(rater.model, verdict.reply, new)
+            if self._until is not None:
+                self._until.settled(rater, verdict)
 
-            owed = [
-                replace(presentation, attempt=attempts(stored.get(presentation.key)))
-                for presentation in shown.values()
-                if owes(stored.get(presentation.key), self._retry_invalid) and (rater.by_name or not self.recorded_only)
-            ]
-            self._expect(verdicts=len(shown), of_them_stored=len(shown) - len(owed))
-            for key in (shown.keys() & stored.keys()) - {p.key for p in owed}:
-                take(stored[key], new=False)
-            errand: Asking[Any] = Asking(rater.name, self._store, writer, stored, read, take, self._is_ending)
-            errand.run(owed, rater.judge.grade if rater.grades else rater.judge.judge)
-            self.skipped.update(errand.skipped)
+        owed = [
+            replace(presentation, attempt=attempts(stored.get(presentation.key)))
+            for presentation in shown.values()
+            if owes(stored.get(presentation.key), self._retry_invalid) and (rater.by_name or not self.recorded_only)
+        ]
+        self._expect(verdicts=len(shown), of_them_stored=len(shown) - len(owed))
+        for key in (shown.keys() & stored.keys()) - {p.key for p in owed}:
+            take(stored[key], new=False)
+        ending = partial(self._is_done, lambda until: until.needs_bench(rater.bench))
+        errand: Asking[Any] = Asking(rater.name, self._store, writer, stored, read, take, ending)
+        errand.run(owed, rater.judge.grade if rater.grades else rater.judge.judge)
+        self.skipped.update(errand.skipped)
 
     def _shown(self, rater: Rater, item: Comparison | Response) -> Iterator[Presentation] | Iterator[Submission]:
         """What `rater` is shown of a comparison, or of a response that is marked by itself."""
@@ -325,6 +363,20 @@ class Sitting:
     def _verdicts_expected(self) -> int:
         shown = sum(rater.looks for rater in self._plan.raters)
         return len(self._plan.pairs) * len(self._plan.prompts) * self._plan.samples * shown
+
+
+def _by_prompt(asked: Iterable[tuple[str, Conversation]]) -> dict[str, list[Conversation]]:
+    found: dict[str, list[Conversation]] = {}
+    for prompt, conversation in asked:
+        found.setdefault(prompt, []).append(conversation)
+    return found
+
+
+def _gather(plan: Plan, terms: Terms) -> float | None:
+    """How long a judge waits for company of what it is handed: for all of it where it asks in batches."""
+    if plan.until_decided:
+        return 0.0  # a round comes as a whole
+    return None if terms.journal is not None else GATHER_SECONDS
 
 
 def _by_contestant(plan: Plan) -> dict[str, list[tuple[str, str]]]:

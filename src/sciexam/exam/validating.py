@@ -16,7 +16,7 @@ from sciexam.exam.labelled import Marking, owed_on, to_ask
 from sciexam.exam.plan import Plan, conversations_of, make_plan
 from sciexam.exam.preflight import Owed
 from sciexam.exam.raters import Rater
-from sciexam.exam.runs import hold, location_of, write_run
+from sciexam.exam.runs import hold, opened, terms_of, write_run
 from sciexam.exam.sitting import Progress, Sitting
 from sciexam.judges import open_judge
 from sciexam.judges.measures import Measures
@@ -45,6 +45,8 @@ def validate(
     policy: Policy = "mean",
     epsilon: float = EPSILON,
     limit: int | None = None,
+    budget: float | None = None,
+    batch: bool = False,
     retry_invalid: bool = False,
     max_wait: float = 120.0,
     store: str | Path | None = None,
@@ -66,17 +68,18 @@ def validate(
     suite = load_suite(suite) if isinstance(suite, str) else suite
     if not 0 < epsilon < 1:
         raise UsageError(f"--epsilon: how much worse than a human a judge may be, between 0 and 1, not {epsilon}")
-    cast, plan, models = _cast(suite, judge, contestants, humans, orders, policy, limit, Terms(max_wait, suite.prices))
+    terms = terms_of(suite, max_wait, budget, batch)
+    cast, plan, models = _cast(suite, judge, contestants, humans, orders, policy, limit, terms)
     plan = replace(plan, purpose="validate", margin=epsilon)
     stop = stop or threading.Event()
-    with Store(location_of(store, results)) as ledger:
+    with opened(store, results, terms) as ledger:
         files = replace(plan, raters=tuple(rater for rater in plan.raters if rater.by_name))
         reading = Sitting(files, ledger, stop, None, retry_invalid=False, recorded_only=True)
         manifest = hold(reading, plan, models, ledger)
         labelled = _labelled(plan, cast, ledger)
         _check_and_announce(owed_on(plan, cast.judge, labelled, ledger, retry_invalid), cast.judge, preflight)
         raters = [rater for rater in plan.raters if rater.bench in (cast.judge.bench, cast.measures)]
-        asking = Marking(to_ask(plan, raters, labelled), ledger, stop, progress, retry_invalid)
+        asking = Marking(to_ask(plan, raters, labelled), ledger, stop, progress, retry_invalid, terms=terms)
         asking.hold(models)
         skipped = {**reading.skipped, **asking.skipped}
         evidence = read_facts(plan, ledger, asking.calls, skipped, asking.notes)

@@ -59,13 +59,24 @@ class ScoringWire(Wire):
         try:
             async with asyncio.timeout(self.settings.timeout):
                 said: Any = await client.post("/pooling", body=body, cast_to=object, options=unparsed)
+                answer = said.http_response
         except TimeoutError:
             return Fault("again", late, timeout=True, outage=True)
         except openai.APIStatusError as error:
-            return read_error(error.response.status_code, error.response.headers, error.response.content, {})
+            answer = error.response
         except openai.APIConnectionError as error:
             return _broken(error, late)
-        return read_reward(self._redaction.raw(said.http_response.content), self._task)
+        return self._read_answer(answer)
+
+    def _read_answer(self, answer: Any) -> Reply | Fault:
+        body = answer.content
+        try:
+            if answer.is_success:
+                return read_reward(self._redaction.raw(body), self._task)
+            return read_error(answer.status_code, answer.headers, body, {})
+        except Exception as error:  # a body is a stranger's: what nobody foresaw in it must not cost the other calls
+            reason = f"{NO_REWARD}: {type(error).__name__}: {error}"
+            return Fault("final", reason, raw=body, status=answer.status_code, outage=True)
 
 
 class RewardModel(OpenAIModel):

@@ -27,6 +27,11 @@ TOKENS_A_REQUEST = 256
 _UNIT = 10**12  # accounts are kept in whole units of 1e-12 USD, so that a million settlements do not drift
 
 
+def dollars(usd: float) -> str:
+    """An amount in USD: in cents, or with two digits where it is less than one."""
+    return f"{usd:,.2f}" if usd == 0 or usd >= 0.01 else f"{usd:.2g}"
+
+
 class Price(Record):
     """USD per million tokens."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sciexam.errors import UsageError
-from sciexam.models.spending import Account, Budget, Price
+from sciexam.models.spending import Account, Budget, Price, dollars
 
 if TYPE_CHECKING:
     from sciexam.models.batch import BatchJournal
@@ -25,6 +25,23 @@ class Terms:
     prices: Mapping[str, Price] = field(default_factory=dict)
     budget: Budget | None = None
     journal: BatchJournal | None = None
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether nothing more is sent because of the budget."""
+        return self.budget is not None and self.budget.reached
+
+    @property
+    def unasked(self) -> str:
+        """Why not all that is owed was asked for, in a sentence; empty where the budget was not reached."""
+        if self.budget is None or not self.budget.reached:
+            return ""
+        spent, usd = self.budget.spent, self.budget.usd
+        more = ", since an endpoint billed more than its limits allow" if spent > usd else ""
+        return (
+            f"The budget of {dollars(usd)} USD is reached: at most {dollars(spent)} USD were spent{more}. What is owed "
+            "still was not asked for; the same command goes on, with a budget of its own."
+        )
 
     def account(self, name: str, model: str) -> Account | None:
         """The share in the budget of the model `name`, which its endpoint calls `model`; None without a budget.

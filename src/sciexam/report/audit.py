@@ -79,8 +79,8 @@ class Card:
 
     @property
     def incomplete(self) -> bool:
-        """Whether a call failed, or no verdict of a line is usable."""
-        return any(line.failed or (line.invalid and not line.used) for line in self.lines)
+        """Whether a call failed, or was not made for the budget, or no verdict of a line is usable."""
+        return bool(self.calls.unasked) or any(line.failed or (line.invalid and not line.used) for line in self.lines)
 
     @property
     def title(self) -> str:

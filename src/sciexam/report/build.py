@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.lengths import Words, control_lengths, words_of
+from sciexam.report.panel import panels_of
 from sciexam.report.power_figure import curve_of, outlook_sentence
 from sciexam.report.record import Answer, Category, Figure, Item, Length, Opinion, Pair, Pairs, Power, Report
 from sciexam.report.scores import NO_ORDER, Score, consistency_of, distinct, lost_samples, scores_of, used_of, values_of
@@ -46,6 +47,7 @@ def build(evidence: Evidence) -> Report:
         _pair(evidence, bench, tallies[bench.name], a, b, scores, p, p_holm, lengths[a, b, bench.name])
         for ((a, b, _), (scores, bench)), p, p_holm in zip(scored.items(), p_values, corrected, strict=True)
     )
+    pairs = _with_members(evidence, by_bench, pairs)
     return Report(
         suite=evidence.suite,
         run=evidence.run,
@@ -59,8 +61,16 @@ def build(evidence: Evidence) -> Report:
         pairs=pairs,
         calls=evidence.calls,
         caveats=(*evidence.caveats, *caveats_of(evidence, pairs)),
-        items=tuple(_items(evidence)),
+        items=tuple(items_of(evidence)),
     )
+
+
+def _with_members(
+    evidence: Evidence, by_bench: Mapping[str, Mapping[tuple[str, str], Sequence[Score]]], pairs: Pairs
+) -> Pairs:
+    """The pairs with what the members of a panel or a cascade did to each."""
+    inside = {b.name: b.escalations or panels_of(evidence, b, by_bench[b.name], LEVEL) for b in evidence.benches}
+    return Pairs(replace(pair, by_members=inside[pair.judge].get((pair.a, pair.b))) for pair in pairs)
 
 
 # ---------------------------------------------------------------- one pair
@@ -122,7 +132,7 @@ def _pair(
         p_holm=p_holm,
         preference=_preference(tally, used),
         order_consistency=consistency_of(bench, used, LEVEL),
-        position_bias=_bias(bench, used),
+        position_bias=bias_of(bench, used),
         length=length,
         power=_power(evidence, used),
         planned=len(scores),
@@ -130,7 +140,7 @@ def _pair(
         invalid=counts["invalid"],
         failed=counts["failed"],
         skipped=counts["skipped"],
-        reasons=_reasons(scores),
+        reasons=reasons_of(scores),
         verdicts=_verdict_counts(evidence, tally, a, b),
         categories=tuple(_categories(evidence.by, scores)),
     )
@@ -162,7 +172,7 @@ def _preference(tally: _Tally, used: Sequence[Score]) -> Figure:
     return mean(values, distinct(s.cluster for s, _ in kept), LEVEL, low=-3.0, high=3.0)
 
 
-def _bias(bench: Bench, used: Sequence[Score]) -> Figure:
+def bias_of(bench: Bench, used: Sequence[Score]) -> Figure:
     """From prompts seen in both orders; or, where each was seen in one, from those that were shown each way."""
     if not bench.sees_order:
         return Undefined(NO_ORDER)
@@ -237,7 +247,7 @@ def field_of(prompt: Prompt, by: str) -> str | None:
     return None if value is None else str(value)
 
 
-def _reasons(scores: Sequence[Score]) -> dict[str, int]:
+def reasons_of(scores: Sequence[Score]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for s in scores:
         if s.score is None:
@@ -249,7 +259,7 @@ def _reasons(scores: Sequence[Score]) -> dict[str, int]:
 # ---------------------------------------------------------------- side by side
 
 
-def _items(evidence: Evidence) -> Iterable[Item]:
+def items_of(evidence: Evidence) -> Iterable[Item]:
     opinions: dict[str, list[Opinion]] = {prompt.id: [] for prompt in evidence.prompts}
     for bench in evidence.benches:
         for presentation, verdict in bench.verdicts:

@@ -31,7 +31,7 @@ def print_report(report: Report, console: Console, html: Path | None) -> None:
     for pair in report.pairs:
         console.print(text_for(console, pair.sentence, "bold"))
         console.print(Padding(text_for(console, wording.conclusion(report, pair)), (0, 0, 0, 2)))
-        for line in (wording.used(pair), *wording.reasons(pair), wording.bounds(pair)):
+        for line in (wording.used(pair), *wording.reasons(pair), wording.bounds(pair), *wording.members(pair)):
             if line:
                 console.print(Padding(text_for(console, line), (0, 0, 0, 2)))
     _print_categories(report, console)
@@ -60,7 +60,7 @@ def _results(report: Report, console: Console) -> Table:
     table.add_column("win rate", no_wrap=True)
     table.add_column("W/T/L", no_wrap=True)
     table.add_column(f"used/{between.strip(' ')}planned", no_wrap=True)
-    table.add_column(f"p{between}(Holm)", no_wrap=True)
+    table.add_column(wording.p_names(report)[1].replace(" ", between, 1), no_wrap=True)
     table.add_column(f"orders{between}agree", no_wrap=True)
     table.add_column("conclusion", no_wrap=True)
     for pair in report.pairs:

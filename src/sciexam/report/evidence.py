@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from sciexam.battles import Battle, Policy, Slot
+from sciexam.report.escalation import Escalation
 from sciexam.report.record import Calls
 from sciexam.types import Presentation, Prompt, Response, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Those who judged under one name: one judge, or several annotators whose scores are averaged by prompt."""
+    """Those who judged under one name: one judge, or several raters who are one by prompt.
+
+    Scores of annotators, and of a panel with `weights` "mean", are averaged; with "reliability" they are weighed by
+    Dawid and Skene. `escalations`, of a cascade alone: what it did with each pair.
+    """
 
     name: str
     description: str
@@ -21,6 +27,8 @@ class Bench:
     battles: Sequence[Battle]
     verdicts: Sequence[tuple[Presentation, Verdict]]
     changed: int = 0  # verdicts that the ledger holds in two ways, of which the last counts
+    weights: Literal["mean", "reliability"] | None = None  # of a panel
+    escalations: Mapping[tuple[str, str], Escalation] | None = None
 
     @property
     def silent(self) -> bool:

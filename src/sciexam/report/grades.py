@@ -115,7 +115,7 @@ class Grades:
     @property
     def incomplete(self) -> bool:
         """Whether a call failed, or all grades of a contestant by a judge are unusable."""
-        return self.failed > 0 or any(row.invalid and not row.used for row in self.rows)
+        return bool(self.calls.unasked) or self.failed > 0 or any(row.invalid and not row.used for row in self.rows)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for strict JSON: no NaN, no infinity."""

@@ -160,11 +160,16 @@ def _figures(report: Report, pair: Pair) -> Iterator[tuple[str, str, str]]:
     if pair.p_value is None:
         yield "p-value", "n/a", "No prompt has a score to test."
     else:
-        yield "p-value", wording.p_value(pair.p_value), f"of the test that {pair.b} and {pair.a} are exchangeable"
-        yield "p-value (Holm)", wording.p_value(pair.p_holm), "corrected for all comparisons in this report"
+        tested = f"of the test that {pair.b} and {pair.a} are exchangeable"
+        if report.watched:
+            tested = "that the win rate is one half; it holds at every look, however long one watches"
+        plain, corrected = (name.replace("p", "p-value", 1) for name in wording.p_names(report))
+        yield plain, wording.p_value(pair.p_value), tested
+        yield corrected, wording.p_value(pair.p_holm), "corrected for all comparisons in this report"
     yield _figure("Mean preference", pair.preference, f"towards {pair.b}, from -3 to 3")
-    yield _figure("Order consistency", pair.order_consistency, "of the prompts kept their verdict when swapped")
-    yield _figure("Position bias", pair.position_bias, _leaning(pair.position_bias))
+    near = " (approximate)" if pair.stop else ""
+    yield _figure(f"Order consistency{near}", pair.order_consistency, "of the prompts kept their verdict when swapped")
+    yield _figure(f"Position bias{near}", pair.position_bias, _leaning(pair.position_bias))
     if pair.length is not None:
         words = f"{pair.length.b:.0f} against {pair.length.a:.0f}"
         yield "Mean words", words, f"{pair.b} writes {_difference(pair.length.difference)}"

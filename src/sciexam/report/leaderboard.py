@@ -89,8 +89,8 @@ class Leaderboard:
 
     @property
     def incomplete(self) -> bool:
-        """Whether a call failed, or no verdict is usable."""
-        return self.failed > 0 or not any(row.battles for row in self.rows)
+        """Whether a call failed, or was not made for the budget, or no verdict is usable."""
+        return bool(self.calls.unasked) or self.failed > 0 or not any(row.battles for row in self.rows)
 
     @property
     def rows(self) -> tuple[Row, ...]:

@@ -61,7 +61,7 @@ def _blocks(report: Report) -> Iterator[str]:
 
 
 def _results(report: Report) -> str:
-    head = ("contestants", "judge", "win rate", "W/T/L", "used/planned", "p", "p (Holm)", "order consistency")
+    head = ("contestants", "judge", "win rate", "W/T/L", "used/planned", *wording.p_names(report), "order consistency")
     rows = (
         (
             escape(wording.contest(pair)),
@@ -102,6 +102,7 @@ def _counts(pairs: Iterable[Pair]) -> Iterator[str]:
     for pair in pairs:
         yield f"- {escape(wording.contest(pair))}, {escape(pair.judge)}: {wording.used(pair)}"
         yield f"  - {escape('; '.join(wording.figures(pair)))}"
+        yield from (f"  - {escape(line)}" for line in wording.members(pair))
         yield from (f"  - {count} x {escape(reason)}" for reason, count in pair.reasons.items())
 
 
@@ -115,8 +116,8 @@ def _undefined(report: Report) -> list[str]:
 
 def _making(report: Report) -> Iterator[str]:
     yield f"run {report.run}, schema {report.schema}"
-    for method in wording.methods(report):
-        yield f"intervals at {wording.percent(report.level)}: {method}"
+    for level, method in wording.methods(report):
+        yield f"intervals at {wording.percent(level)}: {method}"
     yield wording.calls(report.calls)
 
 

@@ -11,6 +11,9 @@ from sciexam.stats import Conclusion, Estimate, Undefined
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sciexam.report.escalation import Escalation
+    from sciexam.report.panel import Panel
+
 SCHEMA = "sciexam/report/1"
 
 Figure = Estimate | Undefined
@@ -18,13 +21,17 @@ Figure = Estimate | Undefined
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What this command asked models for. `usd` is None where a called model has no price."""
+    """What this command asked models for. `usd` is None where a called model has no price.
+
+    `unasked`: why it did not ask for all that is owed, in a sentence; empty where it did.
+    """
 
     made: int = 0
     reused: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     usd: float | None = 0.0
+    unasked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,14 @@ class Category:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """How many prompts of its drawn order a pair took that was watched. `finished`: decided, or there were no more."""
+
+    prompts: int
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
     """Contestant b against contestant a, by one judge. Counts are prompts; `win_rate` is b's, ties half.
 
@@ -92,8 +107,10 @@ class Pair:
     skipped: int
     reasons: Mapping[str, int]  # why prompts were not used, most frequent first
     categories: tuple[Category, ...]
+    by_members: Panel | Escalation | None = None  # what those did who judge as one: a panel, or a cascade
     # Verdicts that were asked for, by status: a prompt can be used though some of its verdicts are missing.
     verdicts: Mapping[str, int] = field(default_factory=lambda: {"ok": 0, "invalid": 0, "failed": 0})
+    stop: Stop | None = None  # of a pair that was watched until it was decided; `p_holm` is then p times the pairs
 
     @property
     def sentence(self) -> str:
@@ -102,7 +119,13 @@ class Pair:
         if isinstance(self.win_rate, Undefined):
             return f"{who}, nothing can be said of {self.b} against {self.a}: {self.win_rate.why}."
         prompts = f"{self.used} prompt{'s' if self.used != 1 else ''}"
-        return f"{who}, {self.b} scores {self.win_rate} against {self.a} over {prompts}, ties half: {self.conclusion}."
+        scores = f"{who}, {self.b} scores {self.win_rate} against {self.a}"
+        if self.stop is None:
+            return f"{scores} over {prompts}, ties half: {self.conclusion}."
+        read = f"{self.stop.prompts} of {self.planned} prompts"
+        if self.conclusion != "undecided":
+            return f"{scores}, ties half: {self.conclusion}, decided after {read}."
+        return f"{scores}, ties half: undecided {'after' if self.stop.finished else 'so far, after'} {read}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +201,16 @@ class Report:
     schema: str = SCHEMA
 
     @property
+    def watched(self) -> bool:
+        """Whether the pairs were watched while their verdicts came in, and asked for no longer than until decided."""
+        return any(pair.stop for pair in self.pairs)
+
+    @property
     def incomplete(self) -> bool:
-        """Whether any call failed, or all verdicts on a pair are invalid."""
-        return any(pair.verdicts["failed"] or (pair.invalid and not pair.used) for pair in self.pairs)
+        """Whether any call failed, or was not made for the budget, or all verdicts on a pair are invalid."""
+        return bool(self.calls.unasked) or any(
+            pair.verdicts["failed"] or (pair.invalid and not pair.used) for pair in self.pairs
+        )
 
     def to_json(self, items: bool = False) -> dict[str, Any]:
         """Plain values for strict JSON: no NaN, no infinity. `items` adds the answers and verdicts."""
@@ -190,6 +220,8 @@ class Report:
             row["win_rate"] = {"of": pair.b, **row["win_rate"]}
             row["bounds"] = None if pair.bounds is None else {"low": pair.bounds[0], "high": pair.bounds[1]}
             row["sentence"] = pair.sentence
+            if pair.stop is None:
+                del row["stop"]
         return {**made, "items": plain(self.items)} if items else made
 
     def to_frame(self) -> pd.DataFrame:

@@ -138,9 +138,9 @@ class Rewards:
 
     @property
     def incomplete(self) -> bool:
-        """Whether a call failed, or all rewards of a contestant are unusable."""
+        """Whether a call failed, or was not made for the budget, or all rewards of a contestant are unusable."""
         bare = [row for row in self.rows if isinstance(row.distribution, Undefined)]
-        return self.failed > 0 or any(row.rewards["invalid"] for row in bare)
+        return bool(self.calls.unasked) or self.failed > 0 or any(row.rewards["invalid"] for row in bare)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for strict JSON: no NaN, no infinity."""

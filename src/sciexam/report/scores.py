@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sciexam.battles import Battle, cluster
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Figure
+from sciexam.report.reliability import Reliability, reliability_of
 from sciexam.stats import Undefined, order_consistency
 from sciexam.types import Prompt, Status
 
@@ -35,14 +36,19 @@ class Score:
 def scores_of(evidence: Evidence, bench: Bench) -> dict[tuple[str, str], list[Score]]:
     """For each pair of contestants the score of its second one on each planned prompt.
 
-    A prompt's score is the mean over the samples and raters that have one.
+    A prompt's score is the mean over the samples and raters that have one; by a panel that is weighed by reliability,
+    the mean over the samples of what the raters say together.
     """
+    weighed = reliability_of(bench) if bench.weights == "reliability" else None
     battles: dict[tuple[str, str, str], list[Battle]] = defaultdict(list)
     for battle in bench.battles:
         battles[battle.a, battle.b, battle.prompt].append(battle)
     asked = [(prompt, cluster(prompt)) for prompt in evidence.prompts]
     return {
-        (a, b): [_score(evidence, prompt, label, a, b, battles.get((a, b, prompt.id), [])) for prompt, label in asked]
+        (a, b): [
+            _score(evidence, prompt, label, a, b, battles.get((a, b, prompt.id), []), weighed)
+            for prompt, label in asked
+        ]
         for a, b in evidence.pairs
     }
 
@@ -74,16 +80,44 @@ def consistency_of(bench: Bench, used: Iterable[Score], level: float) -> Figure:
     return order_consistency(in_ab, in_ba, distinct(label for label, _ in both), level)
 
 
-def _score(evidence: Evidence, prompt: Prompt, label: str, a: str, b: str, battles: Sequence[Battle]) -> Score:
+def _score(
+    evidence: Evidence,
+    prompt: Prompt,
+    label: str,
+    a: str,
+    b: str,
+    battles: Sequence[Battle],
+    weighed: Reliability | Undefined | None,
+) -> Score:
     usable = tuple(battle for battle in battles if battle.score is not None)
     if not usable:
         status, failure = _why_none(evidence, prompt, a, b, battles)
         return Score(prompt, label, None, (), status, failure)
+    if isinstance(weighed, Undefined):
+        return Score(prompt, label, None, (), "skipped", f"no reliability can be estimated: {weighed.why}")
+    if weighed is not None:
+        return _weighed(weighed, prompt, label, battles, sum(lost_samples(evidence, prompt, a, b).values()))
     total = sum(1 - (battle.score or 0.0) for battle in usable)
     void = sum(battle.status in ("invalid", "failed") for battle in battles)
     missing = void + sum(lost_samples(evidence, prompt, a, b).values())
     whole = len(usable) + missing
     return Score(prompt, label, total / len(usable), usable, low=total / whole, high=(total + missing) / whole)
+
+
+def _weighed(weighed: Reliability, prompt: Prompt, label: str, battles: Sequence[Battle], lost: int) -> Score:
+    """The mean over the samples of b's score by all raters together. Where a rater's verdict on a sample is missing,
+    the bounds move by that rater's share in a mean.
+    """
+    usable = tuple(battle for battle in battles if battle.score is not None)
+    there = Counter(battle.sample for battle in usable)
+    void = Counter(battle.sample for battle in battles if battle.status in ("invalid", "failed"))
+    said = {one.sample: weighed.scores[one.a, one.b, prompt.id, one.sample] for one in usable}
+    share = {sample: void[sample] / (void[sample] + there[sample]) for sample in said}
+    empty = len(void.keys() - there.keys()) + lost
+    whole = len(said) + empty
+    low = sum(score * (1 - share[sample]) for sample, score in said.items()) / whole
+    high = low + (sum(share.values()) + empty) / whole
+    return Score(prompt, label, sum(said.values()) / len(said), usable, low=low, high=high)
 
 
 def lost_samples(evidence: Evidence, prompt: Prompt, a: str, b: str) -> Counter[str]:

@@ -79,7 +79,9 @@ class Validation:
     @property
     def incomplete(self) -> bool:
         """Whether a call failed, or the judge has no usable verdict at all and some that are invalid."""
-        return bool(self.missing.get("failed") or (self.missing.get("invalid") and not self.against[0].items))
+        return bool(self.calls.unasked) or bool(
+            self.missing.get("failed") or (self.missing.get("invalid") and not self.against[0].items)
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for strict JSON: no NaN, no infinity."""

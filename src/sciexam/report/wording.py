@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sciexam.report.record import Calls, Figure, Pair, Report
+from sciexam.report.escalation import Escalation
+from sciexam.report.panel import Member
+from sciexam.report.record import Calls, Figure, Pair, Report, Stop
 from sciexam.stats import Estimate, Undefined
 
 
@@ -35,7 +37,7 @@ def p_value(p: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    return f"{100 * share:g} %"
+    return f"{100 * share:.4g} %"
 
 
 def undefined(pair: Pair) -> dict[str, str]:
@@ -62,6 +64,8 @@ def conclusion(report: Report, pair: Pair) -> str:
     rate = pair.win_rate
     if isinstance(rate, Undefined):
         return f"There is no win rate to conclude from: {rate.why}."
+    if pair.stop is not None:
+        return _watched(report, pair, pair.stop, rate)
     alpha = f"{1 - rate.level:.2g}"
     corrected = f"the Holm-corrected p-value ({_comparisons(report)}) is {p_value(pair.p_holm)}"
     if pair.conclusion in ("better", "worse"):
@@ -91,6 +95,41 @@ def conclusion(report: Report, pair: Pair) -> str:
     )
 
 
+def _watched(report: Report, pair: Pair, stop: Stop, rate: Estimate) -> str:
+    """What the sequence of a pair says; its interval holds wherever it stops."""
+    level = percent(rate.level)
+    if pair.conclusion in ("better", "worse"):
+        return (
+            f"The confidence sequence has excluded one half at {level}; its p-value, which holds at every look, is "
+            f"{p_value(pair.p_holm)} ({_corrected(report)}). "
+            f"By this judge, {pair.b} is {pair.conclusion} than {pair.a} on prompts like these."
+        )
+    if pair.conclusion == "equivalent":
+        return (
+            f"The confidence sequence at {level} lies within {report.margin or 0:g} of one half. "
+            f"By this judge, {pair.b} and {pair.a} differ by less than the margin that was set."
+        )
+    if not stop.finished:
+        return "Answers or verdicts on the next prompt are missing; the same command asks for them and goes on."
+    margin = "" if report.margin is None else f", nor does it lie within {report.margin:g} of it"
+    return (
+        f"All prompts were used, and the interval does not exclude one half{margin}: these prompts do not show which "
+        "of the two is better. That is no evidence that they are equal."
+    )
+
+
+def _corrected(report: Report) -> str:
+    tests = len(report.pairs)
+    return "one comparison" if tests == 1 else f"times {tests} for as many comparisons"
+
+
+def p_names(report: Report) -> tuple[str, str]:
+    """What the p-value is called, and the corrected one."""
+    if not report.watched:
+        return "p", "p (Holm)"
+    return "p (any time)", "p (corrected)" if len(report.pairs) == 1 else f"p (times {len(report.pairs)})"
+
+
 def bounds(pair: Pair) -> str:
     """What the missing verdicts could change, or an empty text where none is missing."""
     if pair.bounds is None or pair.invalid + pair.failed == 0:
@@ -105,7 +144,11 @@ def used(pair: Pair) -> str:
     """How many prompts count, and what became of the others."""
     others = {"invalid": pair.invalid, "failed": pair.failed, "skipped": pair.skipped}
     lost = ", ".join(f"{count} {status}" for status, count in others.items() if count)
-    return f"{pair.used} of {pair.planned} prompts used{'; ' + lost if lost else ''}"
+    lost = "; " + lost if lost else ""
+    if pair.stop is None:
+        return f"{pair.used} of {pair.planned} prompts used{lost}"
+    first = f"the first {pair.stop.prompts} of {pair.planned} in their drawn order"
+    return f"{pair.used} prompts used{lost}; read were {first}"
 
 
 def reasons(pair: Pair, most: int = 5) -> list[str]:
@@ -116,10 +159,13 @@ def reasons(pair: Pair, most: int = 5) -> list[str]:
 
 def figures(pair: Pair) -> list[str]:
     """What else was measured of a pair, each with its interval."""
-    found = [f"policy {pair.policy}", f"position bias {value(pair.position_bias)}"]
-    found.append(f"mean preference {value(pair.preference)}")
+    near = " (approximate)" if pair.stop and isinstance(pair.position_bias, Estimate) else ""
+    found = [f"policy {pair.policy}", f"position bias {value(pair.position_bias)}{near}"]
+    if pair.stop is None:
+        found.append(f"mean preference {value(pair.preference)}")
     if pair.length is not None:
         found.append(f"mean words {pair.length.a:.0f} ({pair.a}) and {pair.length.b:.0f} ({pair.b})")
+    if pair.length is not None and pair.stop is None:
         found.append(f"longer answer wins {value(pair.length.longer_wins)}")
         found.append(f"length-controlled win rate {value(pair.length.controlled)}")
     if pair.power is not None:
@@ -127,6 +173,39 @@ def figures(pair: Pair) -> list[str]:
     if pair.bounds is not None:
         found.append(f"bounds [{pair.bounds[0]:.2f}, {pair.bounds[1]:.2f}]")
     return found
+
+
+def members(pair: Pair) -> list[str]:
+    """What those did who judge as one, as sentences: the members of a panel, or the two judges of a cascade."""
+    inside = pair.by_members
+    if inside is None:
+        return []
+    if isinstance(inside, Escalation):
+        return list(inside.sentences())
+    agreement = f"The members agree with a Krippendorff's alpha of {_or_why(inside.agreement)}."
+    if inside.weights == "reliability":
+        agreement += (
+            f" A comparison's score is the probability that {pair.b} won, a tie half, given what the members said and "
+            "how often each is estimated to err (Dawid and Skene); intervals take these accuracies as known."
+        )
+    lacking: dict[str, list[str]] = {}
+    for one in inside.members:
+        if isinstance(one.without, Undefined):
+            lacking.setdefault(one.without.why, []).append(one.name)
+    none = (f"Without {', or without '.join(names)}, the panel has no result: {why}." for why, names in lacking.items())
+    return [agreement, *(member(pair, one) for one in inside.members), *none]
+
+
+def member(pair: Pair, one: Member) -> str:
+    """What one member of a panel says of b, and what the panel would say without it."""
+    changed = {None: "", True: " (so the interval would lie elsewhere)", False: ""}[one.changes]
+    accuracy = f", estimated accuracy {one.accuracy:.2f}" if one.accuracy is not None else ""
+    without = f"; the panel without it {one.without}{changed}" if isinstance(one.without, Estimate) else ""
+    return f"{one.name}: alone it gives {pair.b} {_or_why(one.alone)}{accuracy}{without}."
+
+
+def _or_why(figure: Figure) -> str:
+    return str(figure) if isinstance(figure, Estimate) else f"n/a ({figure.why})"
 
 
 def calls(made: Calls) -> str:
@@ -139,14 +218,14 @@ def calls(made: Calls) -> str:
     )
 
 
-def methods(report: Report) -> tuple[str, ...]:
-    """How the intervals of the report were made, each method once."""
-    made: dict[str, None] = {}
+def methods(report: Report) -> tuple[tuple[float, str], ...]:
+    """The level of the report's intervals and how they were made, each method once."""
+    made: dict[tuple[float, str], None] = {}
     for pair in report.pairs:
         figures = [pair.win_rate, pair.preference, pair.order_consistency, pair.position_bias]
         figures += [pair.length.longer_wins, pair.length.controlled] if pair.length else []
         figures += [category.win_rate for category in pair.categories]
-        made |= {figure.method: None for figure in figures if isinstance(figure, Estimate)}
+        made |= {(figure.level, figure.method): None for figure in figures if isinstance(figure, Estimate)}
     return tuple(made)
 
 

@@ -19,7 +19,7 @@ from sciexam.exam.audit.rules import LEVEL
 from sciexam.exam.plan import Plan, conversations_of, make_plan, to_manifest
 from sciexam.exam.preflight import Owed
 from sciexam.exam.raters import Rater
-from sciexam.exam.runs import location_of, write_run
+from sciexam.exam.runs import opened, terms_of, write_run
 from sciexam.exam.sitting import Progress, Sitting
 from sciexam.judges import open_judge
 from sciexam.judges.foreign import digest_of
@@ -41,6 +41,8 @@ def audit(
     judge: str | Judge,
     *contestants: str,
     limit: int | None = None,
+    budget: float | None = None,
+    batch: bool = False,
     seed: int | None = None,
     retry_invalid: bool = False,
     max_wait: float = 120.0,
@@ -66,11 +68,11 @@ def audit(
     """
     suite = load_suite(suite) if isinstance(suite, str) else suite
     seed = suite.seed if seed is None else seed
-    terms = Terms(max_wait, suite.prices)
+    terms = terms_of(suite, max_wait, budget, batch)
     plan, models, own = _plan(suite, judge, contestants, limit, terms)
     other, unread = _rephrased(plan.suite, judge, own, terms)
     run = digest({"audit": VERSION, "plan": plan.run, "seed": seed})[:16]
-    with Store(location_of(store, results)) as ledger:
+    with opened(store, results, terms) as ledger:
         manifest = environment() | {"run": run, "plan": to_manifest(plan) | {"purpose": "audit"}, "seed": seed}
         ledger.add_run(run, json.dumps(manifest))
         answers = _answers(plan, models, ledger, stop or threading.Event())
@@ -78,7 +80,7 @@ def audit(
         if not cases:
             raise UsageError(f"no prompt of suite {suite.name!r} has an answer that could be shown")
         exhibits = exhibits_of(plan, cases, own, other, ledger)
-        marking = Marking(plan, exhibits, ledger, stop or threading.Event(), progress, retry_invalid)
+        marking = Marking(plan, exhibits, ledger, stop or threading.Event(), progress, retry_invalid, terms)
         if marking.owed:
             check_ready(own.judge)
         if preflight is not None:
@@ -96,7 +98,7 @@ def audit(
             seed=seed,
             level=LEVEL,
             lines=tuple(lines_of(list(marking.findings()), _may_tie(suite, judge), why)),
-            calls=marking.calls,
+            calls=replace(marking.calls, unasked=terms.unasked),
             caveats=(*plan.caveats, *marking.notes),
         )
         _write(card, manifest, Path(results))

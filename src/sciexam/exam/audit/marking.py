@@ -14,6 +14,7 @@ from sciexam.exam.audit.cases import Case
 from sciexam.exam.plan import Plan, presentations_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.sitting import JOIN_SECONDS, Progress
+from sciexam.models.terms import Terms
 from sciexam.report.record import Calls
 from sciexam.store import Fact, Store, Writer
 from sciexam.types import Presentation, Verdict
@@ -72,8 +73,9 @@ class Marking:
         stop: threading.Event,
         progress: Callable[[Progress], None] | None,
         retry_invalid: bool,
+        terms: Terms,
     ):
-        self._plan, self._exhibits, self._store = plan, exhibits, store
+        self._plan, self._exhibits, self._store, self._terms = plan, exhibits, store, terms
         self._stop, self._ending, self._progress = stop, threading.Event(), progress
         self._raters = {exhibit.rater.digest: exhibit.rater for exhibit in exhibits}
         # Both orders of a text against itself are one presentation, so they have one key.
@@ -101,7 +103,7 @@ class Marking:
     def notes(self) -> list[str]:
         """What the judge's endpoint does not take and was asked without, as sentences."""
         said = {f"{r.name}: {note}": None for r in self._raters.values() for note in getattr(r.judge, "notes", ())}
-        return list(said)
+        return [*filter(None, [self._terms.unasked]), *said]
 
     def hold(self) -> None:
         """Show everything that is owed. Raises Interrupted when it was stopped, Incomplete where the judge gave up."""
@@ -177,7 +179,10 @@ class Marking:
                 stop()
 
     def _is_ending(self) -> bool:
-        return self._stop.is_set() or self._ending.is_set()
+        return self._stop.is_set() or self._ending.is_set() or self._terms.over_budget
+
+    def _is_over(self) -> bool:
+        return self._is_ending() or self._terms.over_budget
 
     def _account(self, rater: Rater, verdict: Verdict, new: bool) -> None:
         """Count a call by its price; the cost is unknown as soon as one call's is. What a script says is no call."""

@@ -1,0 +1,55 @@
+"""The models that answered, by the names that their endpoints gave: whether they are those that were asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from sciexam.battles import Slot, pair
+from sciexam.errors import GateNotMet
+from sciexam.exam.plan import Plan, conversations_of, shown_of
+from sciexam.models.settings import Endpoint
+from sciexam.store import Store
+from sciexam.types import Comparison, Response
+
+
+def echoes(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """Endpoints that answered as another model than was asked for, or under several names, each in a sentence.
+
+    A date at the end of a name is no other name; two dates are.
+    """
+    asked: list[tuple[str, str, list[str]]] = []
+    for name in plan.contestants:
+        spec = plan.suite.models[name]
+        if isinstance(spec, Endpoint):
+            asked.append((name, spec.model, [c.key for _, c in conversations_of(plan, name)]))
+    for rater in plan.raters:
+        if rater.model:
+            keys = [seen.key for c in comparisons for seen in shown_of(plan, rater, c, store)]
+            asked.append((rater.name, rater.model, keys))
+    for name, model, keys in asked:
+        echoed = store.echoed(keys)
+        for other, count in echoed.items():
+            if not _means(model, other):
+                yield f"{name}: {model!r} was asked for, but {count} replies came from {other!r}."
+        ours = [other for other in echoed if _means(model, other)]
+        if len(ours) > 1:
+            said = ", ".join(f"{other!r} ({echoed[other]})" for other in ours)
+            yield f"{name}: {model!r} answered under several names: {said}; these may be different models."
+
+
+def check_echoes(plan: Plan, store: Store) -> None:
+    """Raises GateNotMet where an endpoint answered as another model than was asked for, or under several names."""
+    responses: dict[Slot, Response] = {}
+    for name in plan.contestants:
+        conversations = dict(conversations_of(plan, name))
+        found = store.replies({c.key for c in conversations.values()})
+        responses |= {s: Response(*s, found[c.key]) for s, c in conversations.items() if c.key in found}
+    comparisons = list(pair(plan.prompts, plan.pairs, plan.samples, responses))
+    if told := list(echoes(plan, store, comparisons)):
+        raise GateNotMet("\n".join(["--strict-model:", *told]))
+
+
+def _means(model: str, echoed: str) -> bool:
+    asked, said = (name.rpartition("/")[2] for name in (model, echoed))
+    return re.fullmatch(rf"{re.escape(asked)}(-\d[\d-]*)?", said) is not None
