@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sciexam.exam.marking import OwedMarks
     from sciexam.exam.preflight import Owed
     from sciexam.exam.sitting import Progress
 
 GRACE_SECONDS = 10
 
 
-def announce(owed: Owed | OwedMarks) -> None:
+def announce(owed: Owed) -> None:
     """Say on stderr what is about to be asked, and what it costs; nothing where nothing is owed."""
     if owed.calls:
         from sciexam.report.plain_text import one_line

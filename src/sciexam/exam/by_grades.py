@@ -32,10 +32,10 @@ def verdicts_by_grades(
         both = [keys[r.contestant, c.prompt.id, r.sample] for r in (c.a, c.b)]
         grades = [[stored.get(key) or skipped.get(key) for key in listed] for listed in both]
         shown = present(c, "ab")
-        yield c, (shown, _verdict(rater, shown, *grades))
+        yield c, (shown, verdict_of_marks(rater, shown, *grades))
 
 
-def _verdict(
+def verdict_of_marks(
     rater: Rater, shown: Presentation, a: Sequence[Grade | Fact | None], b: Sequence[Grade | Fact | None]
 ) -> Verdict:
     marks = [[g.score for g in grades if isinstance(g, Grade) and g.score is not None] for grades in (a, b)]

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sciexam.battles import present
+from sciexam.battles import present, submit
 from sciexam.exam.grounds import Marker
 from sciexam.exam.pilot import PAID, Pilot
 from sciexam.exam.recordings import is_recorded, recording_of
 from sciexam.judges import JUDGE_GENERATION, judge_generation
-from sciexam.judges.rendering import JudgeTemplate
-from sciexam.judges.settings import EndpointJudge, JudgeSpec, ScriptedJudge
+from sciexam.judges.grading import GradingTemplate
+from sciexam.judges.rendering import template_of
+from sciexam.judges.settings import EndpointJudge, JudgeSpec, RewardJudge, ScriptedJudge
 from sciexam.models.settings import Scripted
 from sciexam.models.spending import Price
 from sciexam.report.outlook import Cost, Orders, Rate
@@ -98,8 +99,9 @@ def _judge(suite: Suite, marker: Marker, pilot: Pilot | None, pairs: int, known:
     if measured is None:
         spec = suite.judge_spec(marker.named) if marker.named is not None else None
         generation = judge_generation(spec) if isinstance(spec, EndpointJudge | ScriptedJudge) else JUDGE_GENERATION
-        limit = most = generation.max_tokens
-        read = _rendered(suite, spec, pilot, sum(known) / len(known) if known else suite.generation.max_tokens)
+        limit = most = 0 if isinstance(spec, RewardJudge) else generation.max_tokens  # a reward model writes nothing
+        answer = sum(known) / len(known) if known else suite.generation.max_tokens
+        read = _rendered(suite, spec, pilot, answer, marker.grades)
         how = f"an estimate: {CHARACTERS} characters a token, replies of {limit:,} tokens, their limit"
         measured = read / CHARACTERS, float(limit), how
     rate = _rate(suite, marker.name, "verdicts", marker.model or marker.name, measured)
@@ -139,7 +141,7 @@ def _responses(pilot: Pilot | None, name: str) -> Iterator[Response]:
         yield from (r for (contestant, _, _), r in pilot.responses.items() if contestant == name)
 
 
-def _rendered(suite: Suite, spec: JudgeSpec | None, pilot: Pilot | None, answer: float) -> float:
+def _rendered(suite: Suite, spec: JudgeSpec | None, pilot: Pilot | None, answer: float, grades: bool) -> float:
     """The characters of an average judge's prompt: over comparisons at hand, or with answers of `answer` tokens."""
     blank = "x" * round(answer * CHARACTERS)
     comparisons = list(pilot.comparisons.values())[:RENDERED] if pilot else []
@@ -147,8 +149,19 @@ def _rendered(suite: Suite, spec: JudgeSpec | None, pilot: Pilot | None, answer:
         Comparison(prompt, *(Response(side, prompt.id, 0, Reply("", blank)) for side in "ab"))
         for prompt in suite.prompts[:RENDERED]
     ]
+    if grades:
+        return _rendered_alone(suite, spec, comparisons)
     if not isinstance(spec, EndpointJudge | ScriptedJudge):
         return sum(len(c.prompt.text) + len(c.a.text) + len(c.b.text) for c in comparisons) / len(comparisons)
-    template = JudgeTemplate(spec.template, spec.verdict, suite.rubric)
+    template = template_of(spec, suite.rubric)
     shown = [present(comparison, "ab") for comparison in comparisons]
     return sum(len(template.render(presentation)) for presentation in shown) / len(shown)
+
+
+def _rendered_alone(suite: Suite, spec: JudgeSpec | None, comparisons: Sequence[Comparison]) -> float:
+    """The same for a judge that marks one answer at a time."""
+    shown = [submit(c.prompt, response) for c in comparisons for response in (c.a, c.b)]
+    if not isinstance(spec, EndpointJudge | ScriptedJudge):
+        return sum(len(one.prompt.text) + len(one.text) for one in shown) / len(shown)
+    template = GradingTemplate(spec.grading, suite.rubric)
+    return sum(len(template.render(one)) for one in shown) / len(shown)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from sciexam.battles import cluster
 from sciexam.documents import digest
@@ -13,8 +13,6 @@ from sciexam.exam.raters import Rater
 from sciexam.report.drift import Change, Drift, change_of
 from sciexam.store import Store
 from sciexam.types import Grade, Presentation, Submission, Verdict
-
-Shown = TypeVar("Shown", Presentation, Submission)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ def key_of(key: str, day: str) -> str:
     return digest({"fact": ["anchor", 1], "of": key, "day": day})
 
 
-def anchors_among(shown: Iterable[Shown], number: int, seed: int) -> Anchors:
+def anchors_among(shown: Iterable[Presentation | Submission], number: int, seed: int) -> Anchors:
     """The `number` of them that a draw from their content puts first; a longer list of prompts keeps most of them."""
     return Anchors(tuple(heapq.nsmallest(number, shown, key=lambda one: digest([seed, "anchor", one.key]))))
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from sciexam.battles import Slot, pair
 from sciexam.errors import GateNotMet
 from sciexam.exam.plan import Plan, conversations_of, shown_of
+from sciexam.exam.references import with_references
 from sciexam.models.settings import Endpoint
 from sciexam.store import Store
 from sciexam.types import Comparison, Response
@@ -40,6 +41,7 @@ def echoes(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Itera
 
 def check_echoes(plan: Plan, store: Store) -> None:
     """Raises GateNotMet where an endpoint answered as another model than was asked for, or under several names."""
+    plan = with_references(plan, store)
     responses: dict[Slot, Response] = {}
     for name in plan.contestants:
         conversations = dict(conversations_of(plan, name))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from sciexam.battles import Slot, name_of, pair, present, resolve
-from sciexam.errors import UsageError
+from sciexam.errors import Incomplete, UsageError
 from sciexam.exam.by_grades import verdicts_by_grades
 from sciexam.exam.cascade import Cascade, Judged, cascades_of, escalation_of, rule, settle
+from sciexam.exam.drift import anchors_among, drift_of
+from sciexam.exam.echoes import echoes
 from sciexam.exam.plan import Plan, conversations_of, presentations_of, shown_of
 from sciexam.exam.raters import Rater
+from sciexam.exam.references import with_references
 from sciexam.judges.settings import PanelJudge
-from sciexam.models.settings import Endpoint
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Calls
 from sciexam.report.reliability import reliability_of
@@ -28,6 +29,7 @@ def read_facts(
     plan: Plan, store: Store, calls: Calls, skipped: Mapping[str, Fact], notes: Sequence[str] = ()
 ) -> Evidence:
     """Read everything the plan covers back from the ledger: a report is a function of stored facts."""
+    plan = with_references(plan, store)
     responses = _responses(plan, store, skipped)
     comparisons = list(pair(plan.prompts, plan.pairs, plan.samples, responses))
     if not comparisons and all(r.reply.status in ("ok", "skipped") for r in responses.values()):
@@ -37,6 +39,8 @@ def read_facts(
         )
     benches = [_bench(plan, name, store, comparisons, skipped) for name in plan.benches]
     if comparisons and all(bench.silent for bench in benches):
+        if calls.unasked:
+            raise Incomplete(f"{calls.unasked} No prompt has a verdict yet.")
         raise UsageError("\n".join([_nobody_judged(plan, store), *plan.caveats]))
     return Evidence(
         suite=plan.suite.name,
@@ -57,8 +61,9 @@ def read_facts(
         caveats=(
             *plan.caveats,
             *notes,
-            *_echoes(plan, store, comparisons),
+            *dict.fromkeys(echoes(plan, store, comparisons)),
             *_of_members(plan, benches),
+            *_drifts(plan, store, comparisons),
         ),
     )
 
@@ -79,6 +84,16 @@ def _of_members(plan: Plan, benches: Sequence[Bench]) -> Iterator[str]:
                 )
             elif plan.purpose != "compare":
                 yield f"{b} against {a} by {bench.name}: {done.counts}"
+
+
+def _drifts(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """What the anchors of each judge say, where it has been asked for them on more than one day."""
+    for rater in plan.raters:
+        if rater.anchors:
+            shown = [seen for comparison in comparisons for seen in shown_of(plan, rater, comparison, store)]
+            found = drift_of(rater, anchors_among(shown, rater.anchors, plan.suite.seed), store)
+            if found is not None:
+                yield found.sentence
 
 
 def _nobody_judged(plan: Plan, store: Store) -> str:
@@ -139,9 +154,19 @@ def judged_by(
     found: dict[str, Any] = store.verdicts({p.key: None for _, presentations in seen for p in presentations})
     judged = []
     for c, presentations in seen:
+        if plan.told(rater, c.prompt) is None:
+            waiting = (present(c, "ab"), _without_reference(rater, present(c, "ab")))
+            judged.append(Judged(c, resolve(c, [waiting], rater.name, plan.policy), (waiting,)))
+            continue
         verdicts = tuple((p, _verdict(rater, p, found.get(p.key) or skipped.get(p.key))) for p in presentations)
         judged.append(Judged(c, resolve(c, verdicts, rater.name, plan.policy), verdicts))
     return judged
+
+
+def _without_reference(rater: Rater, presentation: Presentation) -> Verdict:
+    """Nobody was asked, and the next run tries again: a call that did not succeed."""
+    failure = f"no reference answer of {rater.reference}"
+    return presentation.verdict(rater.name, kind=rater.kind, status="failed", failure=failure)
 
 
 def _cascade(
@@ -232,20 +257,3 @@ def _humans(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Benc
     if changed:
         people += f", {len(changed)} of whose verdicts the ledger holds in two ways; the last to come in counts"
     return Bench(HUMANS, people, tuple(sorted(by_rater)), True, battles, shown, len(changed))
-
-
-def _echoes(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Iterator[str]:
-    """Endpoints that answered under another model's name than was asked for; a date at its end is no other."""
-    asked: list[tuple[str, str, list[str]]] = []
-    for name in plan.contestants:
-        spec = plan.suite.models[name]
-        if isinstance(spec, Endpoint):
-            asked.append((name, spec.model, [c.key for _, c in conversations_of(plan, name)]))
-    for rater in plan.raters:
-        if rater.model:
-            keys = [seen.key for c in comparisons for seen in shown_of(plan, rater, c, store)]
-            asked.append((rater.name, rater.model, keys))
-    for name, model, keys in asked:
-        for echoed, count in store.echoed(keys).items():
-            if not re.fullmatch(rf"{re.escape(model.rpartition('/')[2])}(-\d[\d-]*)?", echoed.rpartition("/")[2]):
-                yield f"{name}: {model!r} was asked for, but {count} replies came from {echoed!r}."

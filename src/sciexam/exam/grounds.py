@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from sciexam.errors import UsageError
 from sciexam.exam.pilot import Pilot
 from sciexam.exam.plan import Plan
 from sciexam.judges.settings import CustomJudge
@@ -23,7 +24,7 @@ class Marker:
     """One who marks, as a plan sees it. `orders` is "own" where there is no choice: text measures, recorded, humans.
 
     `model` is what it calls; None for one that calls none, and for a judge of the user's own (`foreign`), of which that
-    is not known. `named`: the word by which it was asked for, if it was one.
+    is not known. `grades`: it marks answers one by one. `named`: the word by which it was asked for, if it was one.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Marker:
     human: bool = False
     foreign: bool = False
     model: str | None = None
+    grades: bool = False
     named: str | None = None
 
 
@@ -43,6 +45,8 @@ def markers_of(plan: Plan, judges: Sequence[str | Judge]) -> Iterator[Marker]:
         judge = given.get(bench)
         named = judge if isinstance(judge, str) else None
         rater = next((rater for rater in plan.raters if rater.bench == bench), None)
+        if rater is not None and rater.part_of:
+            raise UsageError(f"{bench!r} is a {rater.part_of}; plan with its judges one by one: --judge x --judge y")
         if rater is None or rater.by_name or rater.kind == "human":
             human = rater is None or rater.kind == "human"
             yield Marker(bench, "own", 1, human=human, named=named)
@@ -54,6 +58,7 @@ def markers_of(plan: Plan, judges: Sequence[str | Judge]) -> Iterator[Marker]:
             sees_order=rater.sees_order,
             foreign=(judge is not None and named is None) or isinstance(plan.suite.judges.get(bench), CustomJudge),
             model=rater.model,
+            grades=rater.grades,
             named=named,
         )
 

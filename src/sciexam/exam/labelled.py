@@ -8,7 +8,7 @@ from typing import Any
 
 from sciexam.battles import Slot
 from sciexam.exam.plan import Plan
-from sciexam.exam.preflight import Owed, owed_by
+from sciexam.exam.preflight import Owed, bill_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.sitting import Sitting
 from sciexam.judges.measures import Measures
@@ -89,7 +89,7 @@ def _is_free(judge: Rater) -> bool:
 
 def owed_on(plan: Plan, judge: Rater, labelled: Collection[ItemKey], ledger: Store, retry_invalid: bool) -> Owed:
     """The calls that the judge owes on the labelled comparisons, pair by pair."""
-    verdicts = 0
+    found = Owed(0, 0)
     for contest in plan.pairs:
         prompts = {item[2] for item in labelled if item[:2] == contest}
         part = replace(
@@ -99,5 +99,6 @@ def owed_on(plan: Plan, judge: Rater, labelled: Collection[ItemKey], ledger: Sto
             prompts=tuple(prompt for prompt in plan.prompts if prompt.id in prompts),
             raters=(judge,),
         )
-        verdicts += owed_by(part, ledger, retry_invalid).verdicts if prompts else 0
-    return Owed(0, verdicts)
+        if prompts:
+            found += replace(bill_of(part, ledger, retry_invalid), answers=0)
+    return found

@@ -12,6 +12,7 @@ from sciexam.errors import UsageError
 from sciexam.exam.facts import read_facts
 from sciexam.exam.plan import Plan, conversations_of, submissions_of
 from sciexam.exam.raters import Rater
+from sciexam.exam.references import with_references
 from sciexam.judges.grading import LLMGrader
 from sciexam.judges.measured import MeasuredMarks
 from sciexam.judges.rewards import LARGEST, TOO_LARGE, RecordedRewards
@@ -24,6 +25,7 @@ from sciexam.types import Grade, Reply, Response, Status, Submission
 
 
 def marking_of(plan: Plan, store: Store, calls: Calls, skipped: Mapping[str, Fact], notes: Sequence[str]) -> Marking:
+    plan = with_references(plan, store)
     responses = list(_responses(plan, store))
     marks = [_marks(plan, rater, store, responses, skipped) for rater in plan.raters]
     given = [grade for one in marks for listed in one.grades.values() for grade in listed]

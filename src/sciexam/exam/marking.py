@@ -5,52 +5,28 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sciexam.battles import Slot
 from sciexam.errors import UsageError
-from sciexam.exam.asking import owes
 from sciexam.exam.marked import marking_of, people_of
-from sciexam.exam.plan import Plan, conversations_of, make_plan, submissions_of
-from sciexam.exam.raters import Rater
-from sciexam.exam.recordings import recording_of
-from sciexam.exam.runs import hold, opened, terms_of, write_run
+from sciexam.exam.plan import Plan, make_plan
+from sciexam.exam.preflight import Owed, bill_of
+from sciexam.exam.runs import check_all_ready, hold, opened, terms_of, write_run
 from sciexam.exam.sitting import Progress, Sitting
 from sciexam.judges import judge_generation
 from sciexam.judges.rewards import RecordedRewards
 from sciexam.judges.settings import EndpointJudge, RewardsJudge
-from sciexam.models import check_ready
-from sciexam.models.settings import Endpoint
 from sciexam.models.terms import Terms
 from sciexam.report.marks import Marking
 from sciexam.store import Store
 from sciexam.suite import HUMANS, Suite, load_suite
-from sciexam.types import Grader, Model, Response
+from sciexam.types import Grader, Model
 
 if TYPE_CHECKING:
     from sciexam.report.grades import Grades
     from sciexam.report.rewards import Rewards
-
-
-@dataclass(frozen=True, slots=True)
-class OwedMarks:
-    """Calls to endpoints that are not in the ledger yet: for answers, and for marks of them.
-
-    Marks of answers that are still owed count too; where an answer fails, or two say the same, there will be fewer.
-    """
-
-    answers: int
-    marks: int
-
-    @property
-    def calls(self) -> int:
-        return self.answers + self.marks
-
-    def __str__(self) -> str:
-        counted = f"{self.answers:,} for answers, {self.marks:,} for marks"
-        return f"at most {self.calls:,} calls: {counted}, besides retries"
 
 
 def grade(
@@ -65,7 +41,7 @@ def grade(
     store: str | Path | None = None,
     results: str | Path = "results",
     stop: threading.Event | None = None,
-    preflight: Callable[[OwedMarks], None] | None = None,
+    preflight: Callable[[Owed], None] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Grades:
     """Mark the answers of contestants of `suite` one by one, by the rubric, by every judge: one contestant is enough.
@@ -108,7 +84,7 @@ def reward(
     store: str | Path | None = None,
     results: str | Path = "results",
     stop: threading.Event | None = None,
-    preflight: Callable[[OwedMarks], None] | None = None,
+    preflight: Callable[[Owed], None] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Rewards:
     """The distribution of rewards of contestants of `suite`, how they differ, and whether people agree.
@@ -142,37 +118,6 @@ def reward(
 def marks_folder(found: Grades | Rewards, results: str | Path = "results") -> Path:
     """Where the files of a run lie."""
     return Path(results) / found.suite / found.run
-
-
-def owed_marks(plan: Plan, store: Store, retry_invalid: bool = False) -> OwedMarks:
-    """What `plan` has to ask endpoints for; files, scripts and text measures cost nothing."""
-    asked: dict[Slot, str] = {}
-    ready: list[Response] = []
-    paid: set[str] = set()
-    for name in plan.contestants:
-        conversations = dict(conversations_of(plan, name))
-        replies = store.replies({c.key for c in conversations.values()})
-        owed = {c.key: c for c in conversations.values() if owes(replies.get(c.key), retry_invalid)}
-        if recording := recording_of(plan.suite, name):
-            replies |= {reply.key: reply for reply in recording.generate(owed.values())}
-            owed = {}
-        paid |= set(owed) if isinstance(plan.suite.models[name], Endpoint) else set()
-        asked |= {slot: c.key for slot, c in conversations.items() if c.key in owed}
-        ready += [
-            Response(*slot, replies[c.key])
-            for slot, c in conversations.items()
-            if c.key not in owed and replies[c.key].status == "ok"
-        ]
-    raters = [rater for rater in plan.raters if rater.model and rater.model != "scripted"]
-    marks = sum(_owed_on(plan, rater, store, ready, retry_invalid) for rater in raters)
-    return OwedMarks(len(paid), marks + len(set(asked.values())) * sum(rater.repeats for rater in raters))
-
-
-def _owed_on(plan: Plan, rater: Rater, store: Store, responses: Sequence[Response], retry_invalid: bool) -> int:
-    prompts = {prompt.id: prompt for prompt in plan.prompts}
-    keys = {s.key for r in responses for s in submissions_of(plan, rater, prompts[r.prompt], r, store)}
-    stored = store.grades(keys)
-    return sum(owes(stored.get(key), retry_invalid) for key in keys)
 
 
 # ---------------------------------------------------------------- the plan
@@ -233,18 +178,15 @@ def _hold(
     models: Mapping[str, Model],
     ledger: Store,
     stop: threading.Event | None,
-    preflight: Callable[[OwedMarks], None] | None,
+    preflight: Callable[[Owed], None] | None,
     progress: Callable[[Progress], None] | None,
     retry_invalid: bool,
     terms: Terms,
 ) -> tuple[Marking, dict[str, Any]]:
     """Ask for all that is owed, and read everything the plan covers back from the ledger."""
-    owed = owed_marks(plan, ledger, retry_invalid)
-    if owed.calls:
-        for asked in (*models.values(), *(rater.judge for rater in plan.raters)):
-            check_ready(asked)
+    check_all_ready(plan, models, ledger, retry_invalid)
     if preflight is not None:
-        preflight(owed)
+        preflight(bill_of(plan, ledger, retry_invalid))
     sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid, terms=terms)
     manifest = hold(sitting, plan, models, ledger)
     return marking_of(plan, ledger, sitting.calls, sitting.skipped, sitting.notes), manifest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from typing import Any, Literal
 
@@ -55,7 +55,15 @@ class Plan:
     by: str
     purpose: Purpose = "compare"
     caveats: tuple[str, ...] = ()
+    references: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)  # model, prompt -> its answer
     until_decided: bool = False  # the prompts are in a drawn order, and nothing is asked once all pairs are decided
+
+    def told(self, rater: Rater, prompt: Prompt) -> Prompt | None:
+        """The prompt as `rater` sees it, with its own reference or the written one; None where it waits for one."""
+        if rater.reference is None or prompt.reference is not None:
+            return prompt
+        written = self.references.get((rater.reference, prompt.id))
+        return None if written is None else prompt.model_copy(update={"reference": written})
 
     @property
     def alone(self) -> bool:
@@ -76,7 +84,7 @@ class Plan:
                 "prompts": [prompt.id for prompt in self.prompts],
                 "contestants": [[name, self.models[name]] for name in self.contestants],
                 "pairs": list(self.pairs),
-                "raters": [[r.bench, r.name, r.digest, r.orders, r.repeats] for r in self.raters],
+                "raters": [[r.bench, r.name, r.digest, r.orders, r.repeats, *_referring(r)] for r in self.raters],
                 "benches": list(self.benches),
                 "counted": [self.purpose, self.policy, self.orders, self.margin, self.by, self.samples],
             }
@@ -249,20 +257,29 @@ def conversations_of(plan: Plan, contestant: str) -> Iterator[tuple[Slot, Conver
     recorded = bool(getattr(plan.suite.models[contestant], "responses", None))
     for prompt in plan.prompts:
         for sample in range(plan.samples):
-            key = digest(
-                {
-                    "fact": ["reply", FACT_SCHEMA],
-                    "model": plan.models[contestant],
-                    "messages": [(message.role, message.content) for message in prompt.messages],
-                    "sample": sample,
-                    "named": prompt.id if recorded else None,
-                }
-            )
-            yield (contestant, prompt.id, sample), Conversation(key, prompt.messages, sample, prompt=prompt.id)
+            asked = conversation_of(plan.models[contestant], prompt, sample, recorded)
+            yield (contestant, prompt.id, sample), asked
+
+
+def conversation_of(model: str, prompt: Prompt, sample: int, recorded: bool) -> Conversation:
+    """The call that asks the model of this digest for an answer to `prompt`."""
+    key = digest(
+        {
+            "fact": ["reply", FACT_SCHEMA],
+            "model": model,
+            "messages": [(message.role, message.content) for message in prompt.messages],
+            "sample": sample,
+            "named": prompt.id if recorded else None,
+        }
+    )
+    return Conversation(key, prompt.messages, sample, prompt=prompt.id)
 
 
 def presentations_of(plan: Plan, rater: Rater, comparison: Comparison, store: Store) -> Iterator[Presentation]:
     """What this rater is shown of one comparison. A rater that cannot see the order is shown one."""
+    if (told := plan.told(rater, comparison.prompt)) is None:
+        return
+    comparison = replace(comparison, prompt=told)
     orders = orders_of(comparison, rater.orders, plan.suite.seed) if rater.sees_order else ("ab",)
     for order in orders:
         for repeat in range(rater.repeats):
@@ -282,8 +299,10 @@ def presentations_of(plan: Plan, rater: Rater, comparison: Comparison, store: St
 
 def submissions_of(plan: Plan, rater: Rater, prompt: Prompt, response: Response, store: Store) -> Iterator[Submission]:
     """What a rater who marks answers one by one is shown of one response. One text is marked once, whoever wrote it."""
+    if (told := plan.told(rater, prompt)) is None:
+        return
     for repeat in range(rater.repeats):
-        shown = submit(prompt, response, repeat)
+        shown = submit(told, response, repeat)
         key = digest(
             {
                 "fact": ["grade", FACT_SCHEMA],
@@ -313,7 +332,7 @@ def to_manifest(plan: Plan) -> dict[str, Any]:
         "pairs": [list(pair) for pair in plan.pairs],
         "prompts": [prompt.id for prompt in plan.prompts],
         "benches": dict(plan.benches),
-        "raters": [asdict(replace(rater, judge=None)) for rater in plan.raters],
+        "raters": [asdict(replace(rater, judge=None, reference_model=None)) for rater in plan.raters],
         "models": dict(plan.models),
         "digests": {
             "suite": suite_digest(plan.suite),
@@ -328,6 +347,11 @@ def to_manifest(plan: Plan) -> dict[str, Any]:
         "caveats": list(plan.caveats),
         "until_decided": plan.until_decided,
     }
+
+
+def _referring(rater: Rater) -> list[str | None]:
+    """What the run's id says of a rater's references; nothing where it has none."""
+    return [rater.reference, rater.reference_digest] if rater.reference else []
 
 
 def from_manifest(value: Mapping[str, Any]) -> Plan:

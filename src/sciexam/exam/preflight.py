@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 from sciexam.battles import Slot, name_of
 from sciexam.exam.asking import owes
-from sciexam.exam.cost import RENDERED, Party, parties_of
+from sciexam.exam.cost import RENDERED, SCRIPTED, Party, parties_of
+from sciexam.exam.facts import spared_by
 from sciexam.exam.grounds import Marker
 from sciexam.exam.pilot import Pilot
 from sciexam.exam.plan import Plan, conversations_of, shown_of, submissions_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.recordings import is_recorded, recording_of
+from sciexam.exam.references import owed_of, referring, with_references
 from sciexam.exam.until import Until, opened
 from sciexam.models.settings import Endpoint
 from sciexam.store import Store
@@ -36,6 +39,17 @@ class Bill:
     unpriced: tuple[str, ...]
     measured: bool
     at_most: bool
+
+    def __add__(self, other: Bill) -> Bill:
+        """The bill of both."""
+        return Bill(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            None if self.usd is None or other.usd is None else self.usd + other.usd,
+            tuple(dict.fromkeys((*self.unpriced, *other.unpriced))),
+            self.measured and other.measured,
+            self.at_most or other.at_most,
+        )
 
     def __str__(self) -> str:
         how = "as measured in replies of the ledger" if self.measured else "estimated from the length of texts"
@@ -63,13 +77,20 @@ class Owed:
     answers: int
     verdicts: int
     bill: Bill | None = field(default=None, compare=False)
+    marks: bool = False  # answers are marked one by one: its verdicts are marks
 
     @property
     def calls(self) -> int:
         return self.answers + self.verdicts
 
+    def __add__(self, other: Owed) -> Owed:
+        """What two parts of an exam owe together."""
+        bills = [one.bill for one in (self, other) if one.bill is not None]
+        bill = bills[0] + bills[1] if len(bills) == 2 else next(iter(bills), None)
+        return Owed(self.answers + other.answers, self.verdicts + other.verdicts, bill, self.marks or other.marks)
+
     def __str__(self) -> str:
-        counted = f"{self.answers:,} for answers, {self.verdicts:,} for verdicts"
+        counted = f"{self.answers:,} for answers, {self.verdicts:,} for {'marks' if self.marks else 'verdicts'}"
         bill = f"; {self.bill}" if self.bill is not None else ""
         return f"at most {self.calls:,} calls: {counted}, besides retries{bill}"
 
@@ -99,16 +120,30 @@ def owed_by(plan: Plan, store: Store, retry_invalid: bool = False) -> Owed:
 
     `retry_invalid`: whether unusable replies are asked for again, as in `compare`.
     """
-    count = _counted(plan, store, retry_invalid)
-    return Owed(sum(count.answers.values()), sum(count.verdicts.values()))
+    return _owed(plan, _counted(plan, store, retry_invalid))
 
 
 def bill_of(plan: Plan, store: Store, retry_invalid: bool = False) -> Owed:
     """The same as `owed_by`, with the tokens and USD that it takes."""
     count = _counted(plan, store, retry_invalid)
-    owed = Owed(sum(count.answers.values()), sum(count.verdicts.values()))
-    if not owed.calls:
-        return owed
+    owed = _owed(plan, count)
+    return replace(owed, bill=_bill(plan, store, count)) if owed.calls else owed
+
+
+def bill_of_verdicts(plan: Plan, store: Store, rater: Rater, owed: int, comparisons: Sequence[Comparison]) -> Owed:
+    """The bill of `owed` verdicts of one rater on texts of the length of these comparisons."""
+    if not owed or rater.model in (None, SCRIPTED):
+        return Owed(0, 0)
+    keys = {seen.key for one in comparisons for seen in shown_of(plan, rater, one, store)}
+    count = _Count({}, {rater.name: owed}, {}, [rater], comparisons, {rater.name: keys})
+    return Owed(0, owed, _bill(plan, store, count))
+
+
+def _owed(plan: Plan, count: _Count) -> Owed:
+    return Owed(sum(count.answers.values()), sum(count.verdicts.values()), marks=plan.alone)
+
+
+def _bill(plan: Plan, store: Store, count: _Count) -> Bill:
     read = written = 0.0
     usd: float | None = 0.0
     parties = [(party, calls) for party, calls in _calls_of(plan, store, count) if calls]
@@ -119,17 +154,13 @@ def bill_of(plan: Plan, store: Store, retry_invalid: bool = False) -> Owed:
         price = plan.suite.prices.get(party.rate.model)
         cost = None if price is None else (party.rate.input_tokens * price.input + said * price.output) / 1e6
         usd = None if usd is None or cost is None else usd + calls * cost
-    return Owed(
-        owed.answers,
-        owed.verdicts,
-        Bill(
-            input_tokens=read,
-            output_tokens=written,
-            usd=usd,
-            unpriced=tuple(dict.fromkeys(party.rate.model for party, _ in parties if party.rate.usd is None)),
-            measured=all(party.rate.basis.startswith("measured") for party, _ in parties),
-            at_most=any(party.limit is not None for party, _ in parties),
-        ),
+    return Bill(
+        input_tokens=read,
+        output_tokens=written,
+        usd=usd,
+        unpriced=tuple(dict.fromkeys(party.rate.model for party, _ in parties if party.rate.usd is None)),
+        measured=all(party.rate.basis.startswith("measured") for party, _ in parties),
+        at_most=any(party.limit is not None for party, _ in parties),
     )
 
 
@@ -144,7 +175,7 @@ def _calls_of(plan: Plan, store: Store, count: _Count) -> Iterator[tuple[Party, 
         comparisons={name_of(comparison): comparison for comparison in count.ready[:RENDERED]},
         clusters={},
     )
-    for party in parties_of(plan.suite, plan.contestants, list(markers.values()), pilot):
+    for party in parties_of(plan.suite, list(count.answers), list(markers.values()), pilot):
         owed = count.answers if party.rate.what == "answers" else count.verdicts
         yield party, owed.get(party.rate.who, 0)
 
@@ -152,13 +183,15 @@ def _calls_of(plan: Plan, store: Store, count: _Count) -> Iterator[tuple[Party, 
 def _marker(plan: Plan, rater: Rater) -> Marker:
     """A rater as the costs know it; a judge that the command named by its model has its bench's name."""
     named = rater.name if rater.name in plan.suite.judges else rater.bench
-    return Marker(rater.name, rater.orders, rater.repeats, rater.sees_order, model=rater.model, named=named)
+    looks = rater.orders, rater.repeats, rater.sees_order
+    return Marker(rater.name, *looks, model=rater.model, grades=rater.grades, named=named)
 
 
 # ---------------------------------------------------------------- counting
 
 
 def _counted(plan: Plan, store: Store, retry_invalid: bool) -> _Count:
+    plan = with_references(plan, store)
     answers = _answers(plan, store, retry_invalid)
     until = opened(plan, store, retry_invalid) if plan.until_decided else None
     alive = [
@@ -166,14 +199,21 @@ def _counted(plan: Plan, store: Store, retry_invalid: bool) -> _Count:
     ]
     raters = [rater for rater in plan.raters if rater.model and rater.model != "scripted"]
     count = _Count(_asked_of(plan, answers, until), {}, answers.there, raters, [], {})
+    for rater in referring(plan):
+        if rater.reference not in plan.contestants and isinstance(plan.suite.models[rater.reference or ""], Endpoint):
+            count.answers[rater.reference or ""] = len(owed_of(plan, rater, store, retry_invalid))
     prompts = {prompt.id: prompt for prompt in plan.prompts}
     count.ready = [c for contest in alive if (c := _comparison(prompts, contest, answers)) is not None]
     for rater in raters:
         mine = [one for one in alive if until is None or until.is_open(one[0][0], one[1][0], rater.bench)]
-        keys, coming = (_marks if rater.grades else _verdicts)(plan, rater, store, answers, mine)
+        if len(count.ready) == len(alive):
+            spared = spared_by(plan, rater, store, count.ready)
+            mine = [one for one in mine if (one[0][0], one[1][0], *one[0][1:]) not in spared]
+        keys, coming = (_marks if rater.grades or plan.alone else _verdicts)(plan, rater, store, answers, mine)
         stored: Mapping[str, Any] = (store.grades if rater.grades else store.verdicts)(keys)
         count.keys = {**count.keys, rater.name: set(stored)}
         owed = sum(owes(stored.get(key), retry_invalid) for key in keys) + coming
+        owed += min(rater.anchors, len(keys) + coming) if owed else 0
         count.verdicts[rater.name] = count.verdicts.get(rater.name, 0) + owed
     return count
 
@@ -196,7 +236,10 @@ def _answers(plan: Plan, store: Store, retry_invalid: bool) -> _Answers:
 
 
 def _contests(plan: Plan, until: Until | None) -> Iterator[Contest]:
-    """Both slots of all comparisons that anyone is still to judge."""
+    """Both slots of all comparisons that anyone is still to judge; an answer by itself is one with itself."""
+    if plan.alone:
+        for slot in product(plan.contestants, [prompt.id for prompt in plan.prompts], range(plan.samples)):
+            yield slot, slot
     for a, b in plan.pairs:
         if until is not None and not any(until.is_open(a, b, bench) for bench in plan.benches):
             continue
@@ -230,6 +273,7 @@ def _verdicts(
     """The keys of all verdicts on answers that are there, and how many there will be on those that are owed."""
     prompts = {prompt.id: prompt for prompt in plan.prompts}
     both = [_comparison(prompts, contest, answers) for contest in contests]
+    both = [None if one is None or plan.told(rater, one.prompt) is None else one for one in both]
     keys = {seen.key for one in both if one is not None for seen in shown_of(plan, rater, one, store)}
     return keys, both.count(None) * rater.looks
 
@@ -243,4 +287,5 @@ def _marks(
     there = [answers.there[slot] for slot in slots if slot in answers.there]
     keys = {s.key for one in there for s in submissions_of(plan, rater, prompts[one.prompt], one, store)}
     coming = {answers.asked[slot] for slot in slots if slot in answers.asked}
-    return keys, len(coming) * rater.repeats
+    waiting = sum(plan.told(rater, prompts[one.prompt]) is None for one in there)
+    return keys, (len(coming) + waiting) * rater.repeats

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from sciexam.errors import UsageError
+from sciexam.errors import UsageError, did_you_mean
 from sciexam.judges import compares_by_grades, open_grader, open_judge, settings_of
 from sciexam.judges.foreign import digest_of
 from sciexam.judges.settings import (
@@ -19,6 +19,7 @@ from sciexam.judges.settings import (
     RecordedJudge,
     ScriptedJudge,
 )
+from sciexam.models import open_model
 from sciexam.models.terms import Terms
 from sciexam.suite import HUMANS, Suite
 from sciexam.types import Grader, Judge, Kind
@@ -40,7 +41,11 @@ class Rater:
     grades: bool = False  # marks answers one by one; its verdicts follow from the marks
     tie_within: float = 0.0  # marks that differ by no more are a tie
     part_of: Literal["panel", "cascade"] | None = None  # what its bench is, where it judges there with others
+    reference: str | None = None  # the model that writes a reference answer where a prompt brings none
+    reference_digest: str | None = None
+    anchors: int = 0  # verdicts that are asked for again each day
     judge: Any = field(default=None, repr=False, compare=False)  # a Judge, or a Grader where it grades
+    reference_model: Any = field(default=None, repr=False, compare=False)  # a Model
 
     @property
     def looks(self) -> int:
@@ -84,7 +89,9 @@ def raters_of(
                 model=_model_of(spec),
                 grades=marks,
                 tie_within=getattr(spec, "tie_within", 0.0),
+                anchors=settings.anchors,
                 judge=one,
+                **_reference(str(judge), settings.reference, suite, terms),
             ),
             _describe(spec, kind, humans),
         )
@@ -121,6 +128,16 @@ def _describe_members(spec: PanelJudge | CascadeJudge, raters: int) -> str:
         return f"a cascade from {spec.judges[0]} to {spec.judges[1]}, not validated"
     weights = "averaged" if spec.weights == "mean" else "weighted by estimated reliability"
     return f"a panel of {raters} judges, {weights}, not validated"
+
+
+def _reference(judge: str, name: str | None, suite: Suite, terms: Terms) -> dict[str, Any]:
+    """The model that writes the references of a judge, as fields of a Rater."""
+    if name is None:
+        return {}
+    if name not in suite.models:
+        raise UsageError(f"judge {judge!r}: reference: {name!r} is not a model{did_you_mean(name, suite.models)}")
+    model = open_model(name, suite.models[name], suite.generation_of(name), terms)
+    return {"reference": name, "reference_digest": model.digest, "reference_model": model}
 
 
 def _opened(

@@ -56,7 +56,8 @@ def check_there(location: str) -> None:
 def check_all_ready(plan: Plan, models: Mapping[str, Model], ledger: Store, retry_invalid: bool = False) -> None:
     """Refuse a command that will have to ask someone who cannot be asked, before anyone is."""
     try:
-        for asked in (*models.values(), *(rater.judge for rater in plan.raters)):
+        writers = (rater.reference_model for rater in plan.raters)
+        for asked in (*models.values(), *(rater.judge for rater in plan.raters), *writers):
             check_ready(asked)
     except UsageError:
         if owed_by(plan, ledger, retry_invalid).calls:

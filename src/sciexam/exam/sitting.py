@@ -13,13 +13,16 @@ from sciexam.battles import Slot, name_of, pair
 from sciexam.errors import Incomplete, Interrupted
 from sciexam.exam.asking import Asking, attempts, owes
 from sciexam.exam.cascade import Cascade, calibration_asks, cascades_of, escalation_asks, rule
+from sciexam.exam.drift import Anchors, anchors_among
 from sciexam.exam.facts import judged_by
 from sciexam.exam.feed import GATHER_SECONDS, Feed
 from sciexam.exam.plan import Plan, conversations_of, shown_of, submissions_of
 from sciexam.exam.raters import Rater
+from sciexam.exam.references import referring, with_references, write_references
 from sciexam.exam.until import Until, opened
 from sciexam.models.recorded import RecordedModel
 from sciexam.models.scripted import ScriptedModel
+from sciexam.models.settings import Endpoint
 from sciexam.models.terms import USUAL, Terms
 from sciexam.report.record import Calls
 from sciexam.store import Fact, Store, Writer
@@ -80,15 +83,22 @@ class Sitting:
         self._calls = Calls()
         self._models: Mapping[str, Model] = {}
         self._asked: list[Any] = []
+        self._anchors: dict[str, Anchors] = {}  # of the raters that were asked for anything
         self.skipped: dict[str, Fact] = {}
 
     def hold(self, models: Mapping[str, Model]) -> None:
         """Ask for everything that is owed; on return (or raise) everything that came back is durable."""
         self._models = models
-        self._asked = [*models.values(), *(rater.judge for rater in self._plan.raters)]
-        if self._plan.until_decided:
-            self._until = opened(self._plan, self._store, self._retry_invalid)
+        writers = [rater.reference_model for rater in self._plan.raters if rater.reference]
+        self._asked = [*models.values(), *(rater.judge for rater in self._plan.raters), *writers]
         try:
+            if any(referring(self._plan)):
+                with self._store.writer(self._durable) as writer:
+                    self._together([], [partial(self._refer, writer)])
+                self._plan = with_references(self._plan, self._store)
+                self._feed = Feed(_gather(self._plan, self._terms))  # the other one was closed
+            if self._plan.until_decided:
+                self._until = opened(self._plan, self._store, self._retry_invalid)
             with self._store.writer(self._durable) as writer:
                 answering = [partial(self._respond, name, model, writer) for name, model in models.items()]
                 raters = [rater for rater in self._plan.raters if rater.part_of != "cascade"]
@@ -97,6 +107,9 @@ class Sitting:
                 marking += [partial(self._escalate, cascade) for cascade in cascades_of(self._plan)]
                 marking += [partial(self._mark_in_turn, recorded, writer)] if recorded else []
                 self._together(answering, marking)
+            with self._store.writer(self._durable) as writer:
+                again = [rater for rater in self._plan.raters if rater.name in self._anchors]
+                self._together([], [partial(self._look_again, rater, writer) for rater in again])
         except Incomplete as error:
             raise Incomplete(f"{error}\n{self._safe()}; run the same command to go on") from None
         if self._stop.is_set():
@@ -160,7 +173,7 @@ class Sitting:
 
     def _is_done(self, needs: Callable[[Until], bool]) -> bool:
         """Whether it is time to end, the budget is spent, or all that the sequences needed of someone is decided."""
-        if self._is_ending() or self._terms.over_budget:  # then the models end by themselves, and yield what was paid
+        if self._is_over():  # over its budget a model ends by itself, and yields what was paid
             return True
         return self._until is not None and not needs(self._until)
 
@@ -250,6 +263,21 @@ class Sitting:
 
     # -------------------------------------------------------- judges
 
+    def _refer(self, writer: Writer) -> None:
+        """Have the reference answers written that judges need."""
+
+        def take(model: str, reply: Reply, new: bool) -> None:
+            spec = self._plan.suite.models[model]
+            if isinstance(spec, Endpoint):
+                self._account(spec.model, reply, new)
+
+        if not self.recorded_only:
+            write_references(self._plan, self._store, writer, self._retry_invalid, take, self._is_over)
+
+    def _is_over(self) -> bool:
+        """Whether nothing more is to be asked: it is time to end, or the budget is reached."""
+        return self._is_ending() or self._terms.over_budget
+
     def _mark_in_turn(self, raters: Sequence[Rater], writer: Writer) -> None:
         """Files of verdicts one after the other: which of two words of one annotator is the last must not be chance."""
         if self._until is None:
@@ -262,7 +290,7 @@ class Sitting:
 
     def _mark(self, rater: Rater, writer: Writer) -> None:
         for batch in self._feed.batches():
-            if self._is_ending() or self._terms.over_budget:
+            if self._is_over():
                 return
             self._mark_batch(rater, batch, writer)
 
@@ -278,7 +306,7 @@ class Sitting:
         cheap = read(cascade.cheap)
         with self._store.writer(self._durable) as writer:
             self._mark_batch(cascade.dear, calibration_asks(self._plan, cascade, cheap), writer)
-        if self._is_ending() or self._terms.over_budget:
+        if self._is_over():
             return
         rulings = rule(self._plan, cascade, cheap, read(cascade.dear))
         with self._store.writer(self._durable) as writer:
@@ -286,16 +314,9 @@ class Sitting:
 
     def _mark_batch(self, rater: Rater, batch: Sequence[Comparison | Response], writer: Writer) -> None:
         assert rater.judge is not None
-        called = rater.model != "scripted"
         shown = {seen.key: seen for item in batch if self._is_open(rater, item) for seen in self._shown(rater, item)}
         read = self._store.grades if rater.grades else self._store.verdicts
         stored: Mapping[str, Any] = read(shown)
-
-        def take(verdict: Verdict | Grade, new: bool) -> None:
-            if called and (verdict.reply is not None or (rater.model and not new)):
-                self._account(rater.model, verdict.reply, new)
-            if self._until is not None:
-                self._until.settled(rater, verdict)
 
         owed = [
             replace(presentation, attempt=attempts(stored.get(presentation.key)))
@@ -304,11 +325,43 @@ class Sitting:
         ]
         self._expect(verdicts=len(shown), of_them_stored=len(shown) - len(owed))
         for key in (shown.keys() & stored.keys()) - {p.key for p in owed}:
-            take(stored[key], new=False)
+            self._take(rater, stored[key], new=False)
+        if rater.anchors and (owed or rater.name in self._anchors):
+            known = self._anchors[rater.name].of if rater.name in self._anchors else ()
+            among = [*known, *shown.values()]
+            self._anchors[rater.name] = anchors_among(among, rater.anchors, self._plan.suite.seed)
         ending = partial(self._is_done, lambda until: until.needs_bench(rater.bench))
+        self._ask(rater, owed, stored, writer, ending)
+
+    def _ask(
+        self, rater: Rater, owed: Sequence[Any], stored: Mapping[str, Any], writer: Writer, ending: Callable[[], bool]
+    ) -> None:
+        read = self._store.grades if rater.grades else self._store.verdicts
+        take = partial(self._take, rater)
         errand: Asking[Any] = Asking(rater.name, self._store, writer, stored, read, take, ending)
         errand.run(owed, rater.judge.grade if rater.grades else rater.judge.judge)
         self.skipped.update(errand.skipped)
+
+    def _take(self, rater: Rater, verdict: Verdict | Grade, new: bool) -> None:
+        if rater.model != "scripted" and (verdict.reply is not None or (rater.model and not new)):
+            self._account(rater.model, verdict.reply, new)
+        if self._until is not None:
+            self._until.settled(rater, verdict)
+
+    def _look_again(self, rater: Rater, writer: Writer) -> None:
+        """Show a judge its anchors once more: on every day on which it was asked for anything."""
+        shown = {one.key: one for one in self._anchors[rater.name].on(self._store.days()[-1], self._store)}
+        if self._is_over():
+            return
+        read = self._store.grades if rater.grades else self._store.verdicts
+        stored: Mapping[str, Any] = read(shown)
+        owed = [
+            replace(one, attempt=attempts(stored.get(key)))
+            for key, one in shown.items()
+            if owes(stored.get(key), self._retry_invalid)
+        ]
+        self._expect(verdicts=len(owed))
+        self._ask(rater, owed, stored, writer, self._is_over)
 
     def _shown(self, rater: Rater, item: Comparison | Response) -> Iterator[Presentation] | Iterator[Submission]:
         """What `rater` is shown of a comparison, or of a response that is marked by itself."""

@@ -16,10 +16,11 @@ from typing import Any
 
 from sciexam.battles import Battle, Slot, cluster, present, resolve
 from sciexam.exam.asking import owes
-from sciexam.exam.by_grades import _verdict as verdict_of_marks
+from sciexam.exam.by_grades import verdict_of_marks
 from sciexam.exam.plan import Plan, conversations_of, shown_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.recordings import is_recorded
+from sciexam.exam.references import with_references
 from sciexam.report.stopping import Outcome
 from sciexam.stats.sequential import BettingSequence
 from sciexam.store import Fact, Store
@@ -216,6 +217,7 @@ def replayed(
     By default only what is missing is owed, and a verdict that was cut off; `skipped` are facts that are not stored.
     `files_are_read`: what a file of answers or verdicts was to say is in the ledger, and what is not there never comes.
     """
+    plan = with_references(plan, store)
     until = Until(plan, store)
     owed = owed or _is_missing
     for contestant in plan.contestants:

@@ -22,6 +22,8 @@ class Pairwise(Record):
     orders: Literal["both", "one"] | None = None
     criteria: bool = False  # a verdict on each criterion before the overall one; `reason` then means `criteria`
     probabilities: bool = False  # weigh the words of the letter form by the probabilities of their tokens
+    reference: str | None = None  # the model that writes a reference answer, once, to each prompt that brings none
+    anchors: int = Field(0, ge=0, le=1000)  # verdicts that are asked for again each day, to see whether it changes
 
 
 class Grading(Record):

@@ -208,9 +208,8 @@ class Report:
     @property
     def incomplete(self) -> bool:
         """Whether any call failed, or was not made for the budget, or all verdicts on a pair are invalid."""
-        return bool(self.calls.unasked) or any(
-            pair.verdicts["failed"] or (pair.invalid and not pair.used) for pair in self.pairs
-        )
+        missing = (pair.verdicts["failed"] or (pair.invalid and not pair.used) for pair in self.pairs)
+        return bool(self.calls.unasked) or any(missing)
 
     def to_json(self, items: bool = False) -> dict[str, Any]:
         """Plain values for strict JSON: no NaN, no infinity. `items` adds the answers and verdicts."""

@@ -16,14 +16,16 @@ from sciexam.exam.audit.lines import lines_of
 from sciexam.exam.audit.marking import Marking, exhibits_of
 from sciexam.exam.audit.paraphrase import paraphrased
 from sciexam.exam.audit.rules import LEVEL
+from sciexam.exam.cost import RENDERED
 from sciexam.exam.plan import Plan, conversations_of, make_plan, to_manifest
-from sciexam.exam.preflight import Owed
+from sciexam.exam.preflight import Owed, bill_of_verdicts
 from sciexam.exam.raters import Rater
+from sciexam.exam.references import with_references
 from sciexam.exam.runs import opened, terms_of, write_run
 from sciexam.exam.sitting import Progress, Sitting
 from sciexam.judges import open_judge
 from sciexam.judges.foreign import digest_of
-from sciexam.judges.rendering import JudgeTemplate
+from sciexam.judges.rendering import template_of
 from sciexam.judges.settings import EndpointJudge, ScriptedJudge
 from sciexam.manifest import environment
 from sciexam.models import check_ready
@@ -75,6 +77,7 @@ def audit(
     with opened(store, results, terms) as ledger:
         manifest = environment() | {"run": run, "plan": to_manifest(plan) | {"purpose": "audit"}, "seed": seed}
         ledger.add_run(run, json.dumps(manifest))
+        plan, own = _referred(with_references(plan, ledger), own)
         answers = _answers(plan, models, ledger, stop or threading.Event())
         cases = list(cases_of(plan.prompts, answers, seed, other is not None))
         if not cases:
@@ -84,7 +87,8 @@ def audit(
         if marking.owed:
             check_ready(own.judge)
         if preflight is not None:
-            preflight(Owed(0, marking.owed if own.model not in (None, "scripted") else 0))
+            shown = [comparison for case in cases[: 4 * RENDERED] for comparison in case.shown.values()]
+            preflight(bill_of_verdicts(plan, ledger, own, marking.owed, shown))
         marking.hold()
         why = _inapplicable(plan, own, unread, {case.kind for case in cases})
         card = Card(
@@ -153,6 +157,12 @@ def _answers(
     return found
 
 
+def _referred(plan: Plan, own: Rater) -> tuple[Plan, Rater]:
+    """The prompts with the references that the judge was given in the exam, as far as they are in the ledger."""
+    prompts = tuple(plan.told(own, prompt) or prompt for prompt in plan.prompts)
+    return replace(plan, prompts=prompts), replace(own, reference=None, reference_digest=None)
+
+
 def _rephrased(suite: Suite, judge: str | Judge, own: Rater, terms: Terms) -> tuple[Rater | None, str]:
     """The same judge with the paraphrased rubric; or None, and why there is none."""
     if not isinstance(judge, str):
@@ -179,7 +189,7 @@ def _shows_a_difference(spec: EndpointJudge | ScriptedJudge, suite: Suite, chang
     blank = Prompt(id="blank", messages=(Message(role="user", content="?"),))
     shown = Presentation(blank, "", "", "ab", seal="0" * 32)
     rubrics = (suite.rubric, suite.rubric.model_copy(update=dict(change)))
-    before, after = (JudgeTemplate(spec.template, spec.verdict, rubric).render(shown) for rubric in rubrics)
+    before, after = (template_of(spec, rubric).render(shown) for rubric in rubrics)
     return before != after
 
 
