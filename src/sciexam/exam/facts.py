@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sciexam.battles import Slot, name_of, pair, present, resolve
+from sciexam.battles import Battle, Policy, Slot, name_of, pair, present, resolve
 from sciexam.errors import Incomplete, UsageError
 from sciexam.exam.by_grades import verdicts_by_grades
 from sciexam.exam.cascade import Cascade, Judged, cascades_of, escalation_of, rule, settle
@@ -140,7 +140,37 @@ def _bench(
         battles=[one.battle for one in judged],
         verdicts=[verdict for one in judged for verdict in one.shown],
         weights=spec.weights if isinstance(spec, PanelJudge) else None,
+        by_criterion=_by_criterion(plan, judged),
     )
+
+
+def _by_criterion(plan: Plan, judged: Sequence[Judged]) -> dict[str, list[Battle]]:
+    """The battles on each criterion, for verdicts that say something of it; without any there is no such criterion."""
+    found: dict[str, list[Battle]] = {}
+    for criterion in plan.suite.rubric.criteria:
+        if any(criterion.name in verdict.criteria for one in judged for _, verdict in one.shown):
+            found[criterion.name] = [
+                resolve(
+                    one.comparison, [(p, _on(v, criterion.name)) for p, v in one.shown], one.battle.rater, plan.policy
+                )
+                for one in judged
+            ]
+    return found
+
+
+def _battle_on(criterion: str, judged: Judged, policy: Policy) -> Battle:
+    shown = [(presentation, _on(verdict, criterion)) for presentation, verdict in judged.shown]
+    return resolve(judged.comparison, shown, judged.battle.rater, policy)
+
+
+def _on(verdict: Verdict, criterion: str) -> Verdict:
+    """What a verdict says of one criterion, as a verdict; one that is not usable stays so."""
+    if verdict.status != "ok":
+        return verdict
+    side = verdict.criteria.get(criterion)
+    if side is None:
+        return replace(verdict, status="skipped", failure="nothing said of it", preferred=None, probability_second=None)
+    return replace(verdict, preferred=side, strength=None, probability_second=None)
 
 
 def judged_by(

@@ -143,6 +143,7 @@ def _pair(
         reasons=reasons_of(scores),
         verdicts=_verdict_counts(evidence, tally, a, b),
         categories=tuple(_categories(evidence.by, scores)),
+        criteria=tuple(_criteria(evidence, bench, a, b)),
     )
 
 
@@ -239,6 +240,14 @@ def _categories(by: str, scores: Sequence[Score]) -> Iterable[Category]:
     for name, listed in sorted(inside.items()):
         used = used_of(listed)
         yield Category(name, _rate(used, "no prompt was used"), len(listed), len(used))
+
+
+def _criteria(evidence: Evidence, bench: Bench, a: str, b: str) -> Iterable[Category]:
+    """b's win rate on each criterion, counted as the overall one is."""
+    for name, battles in bench.by_criterion.items():
+        scores = scores_of(replace(evidence, pairs=((a, b),)), replace(bench, battles=battles, weights=None))[a, b]
+        used = used_of(scores)
+        yield Category(name, _rate(used, "no verdict on this criterion is usable"), len(scores), len(used))
 
 
 def field_of(prompt: Prompt, by: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich import box
@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sciexam.report import wording
-from sciexam.report.record import Pair, Report
+from sciexam.report.record import Category, Report
 from sciexam.report.tables import text_for
 from sciexam.stats import Estimate
 
@@ -35,6 +35,12 @@ def print_report(report: Report, console: Console, html: Path | None) -> None:
             if line:
                 console.print(Padding(text_for(console, line), (0, 0, 0, 2)))
     _print_categories(report, console)
+    for pair in report.pairs[:MOST_CATEGORIES]:
+        if pair.criteria:
+            console.print()
+            heading = f"Win rate of {wording.contest(pair)} by criterion, judge {pair.judge}"
+            console.print(text_for(console, heading, "bold"))
+            console.print(_slices(pair.criteria, console))
     notes = [f"{contestant}: {note}" for contestant, note in report.notes.items()]
     for heading, lines in (("Caveats", report.caveats), ("Notes", notes)):
         if lines:
@@ -104,12 +110,12 @@ def _print_categories(report: Report, console: Console) -> None:
     for pair in sliced:
         heading = f"Win rate of {wording.contest(pair)} by {report.by}, judge {pair.judge}"
         console.print(text_for(console, heading, "bold"))
-        console.print(_categories(pair, console))
+        console.print(_slices(pair.categories, console))
 
 
-def _categories(pair: Pair, console: Console) -> Table:
+def _slices(categories: Sequence[Category], console: Console) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 2), pad_edge=True, show_header=False)
-    for category in pair.categories:
+    for category in categories:
         rate = category.win_rate
         table.add_row(
             text_for(console, category.name),

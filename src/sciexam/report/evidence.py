@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sciexam.battles import Battle, Policy, Slot
@@ -28,6 +28,7 @@ class Bench:
     verdicts: Sequence[tuple[Presentation, Verdict]]
     changed: int = 0  # verdicts that the ledger holds in two ways, of which the last counts
     weights: Literal["mean", "reliability"] | None = None  # of a panel
+    by_criterion: Mapping[str, Sequence[Battle]] = field(default_factory=dict)  # where it says something of each
     escalations: Mapping[tuple[str, str], Escalation] | None = None
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 from sciexam.report import wording
 from sciexam.report.plain_text import one_line
@@ -48,7 +49,8 @@ def _blocks(report: Report) -> Iterator[str]:
         result = f"**By {escape(pair.judge)} {escape(wording.after_judge(pair))}**"
         yield " ".join(filter(None, (result, escape(wording.conclusion(report, pair)), escape(wording.bounds(pair)))))
     yield _results(report)
-    yield from _categories(report)
+    yield from _slices(report, report.by, "categories")
+    yield from _slices(report, "criterion", "criteria")
     yield "## Prompts used, and other figures"
     yield "\n".join(_counts(report.pairs))
     notes = [f"{contestant}: {note}" for contestant, note in report.notes.items()]
@@ -79,7 +81,7 @@ def _results(report: Report) -> str:
     return _table((*head, "conclusion"), rows)
 
 
-def _categories(report: Report) -> Iterator[str]:
+def _slices(report: Report, by: str, which: Literal["categories", "criteria"]) -> Iterator[str]:
     rows = [
         (
             escape(category.name),
@@ -91,11 +93,11 @@ def _categories(report: Report) -> Iterator[str]:
             f"{category.used}/{category.planned}",
         )
         for pair in report.pairs
-        for category in pair.categories
+        for category in getattr(pair, which)
     ]
     if rows:
-        yield f"## Win rate by {escape(report.by)}"
-        yield _table((escape(report.by), "contestants", "judge", "win rate", "used/planned"), rows)
+        yield f"## Win rate by {escape(by)}"
+        yield _table((escape(by), "contestants", "judge", "win rate", "used/planned"), rows)
 
 
 def _counts(pairs: Iterable[Pair]) -> Iterator[str]:

@@ -58,7 +58,7 @@ class Power:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """One slice of the prompts: a value of `--by`, with the win rate of b in it."""
+    """One slice of the prompts, a value of `--by`, with the win rate of b in it; or b's win rate on one criterion."""
 
     name: str
     win_rate: Figure
@@ -111,6 +111,7 @@ class Pair:
     # Verdicts that were asked for, by status: a prompt can be used though some of its verdicts are missing.
     verdicts: Mapping[str, int] = field(default_factory=lambda: {"ok": 0, "invalid": 0, "failed": 0})
     stop: Stop | None = None  # of a pair that was watched until it was decided; `p_holm` is then p times the pairs
+    criteria: tuple[Category, ...] = ()  # of a judge that says which answer is better on each criterion
 
     @property
     def sentence(self) -> str:
@@ -219,8 +220,9 @@ class Report:
             row["win_rate"] = {"of": pair.b, **row["win_rate"]}
             row["bounds"] = None if pair.bounds is None else {"low": pair.bounds[0], "high": pair.bounds[1]}
             row["sentence"] = pair.sentence
-            if pair.stop is None:
-                del row["stop"]
+            for key in ("stop", "by_members", "criteria"):
+                if not getattr(pair, key):
+                    del row[key]
         return {**made, "items": plain(self.items)} if items else made
 
     def to_frame(self) -> pd.DataFrame:

@@ -224,7 +224,7 @@ def methods(report: Report) -> tuple[tuple[float, str], ...]:
     for pair in report.pairs:
         figures = [pair.win_rate, pair.preference, pair.order_consistency, pair.position_bias]
         figures += [pair.length.longer_wins, pair.length.controlled] if pair.length else []
-        figures += [category.win_rate for category in pair.categories]
+        figures += [category.win_rate for category in (*pair.categories, *pair.criteria)]
         made |= {(figure.level, figure.method): None for figure in figures if isinstance(figure, Estimate)}
     return tuple(made)
 
