@@ -499,7 +499,7 @@ def test_a_file_in_the_working_directory_wins_over_the_shipped_one(
     [
         ("suites", "scince", "suite 'scince': no such suite; did you mean 'science'?"),
         ("rubrics", "helpfullness", "rubric 'helpfullness': no such rubric; did you mean 'helpfulness'?"),
-        ("rubrics", "zzz", "rubric 'zzz': no such rubric; known: helpfulness, science-explanation"),
+        ("rubrics", "zzz", "rubric 'zzz': no such rubric; known: helpfulness, science-explanation, self-rewarding"),
         ("suites", "nowhere/x.yaml", "nowhere/x.yaml: no such file"),
         ("suites", "../science", "../science: no such file"),
         ("suites", "x.yml", "x.yml: no such file"),

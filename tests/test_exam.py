@@ -22,7 +22,7 @@ from endpoint import Body, Endpoint, nonce_of, prompt_of
 from sciexam import exam
 from sciexam.battles import pair
 from sciexam.errors import Interrupted, UsageError
-from sciexam.exam.sitting import Progress
+from sciexam.exam.tally import Progress
 from sciexam.report.record import Calls, Pair, Report
 from sciexam.types import Presentation, Verdict
 

@@ -14,7 +14,7 @@ import sciexam as sx
 from conftest import answers, write_suite
 from endpoint import Endpoint, nonce_of, prompt_of
 from sciexam.errors import Interrupted
-from sciexam.exam.sitting import Progress
+from sciexam.exam.tally import Progress
 from sciexam.report.record import Calls, Report
 from sciexam.stats import Undefined
 

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 import sciexam as sx
-from conftest import Cli, answers, write_suite
+from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Behaviour, Body, Endpoint, answers_of, nonce_of, prompt_of
 from sciexam import exam
 from sciexam.battles import Battle
 from sciexam.check import check
 from sciexam.errors import DocumentError, UsageError
 from sciexam.exam.plan import make_plan
+from sciexam.judges.settings import MeasuresJudge, RewardsJudge
 from sciexam.models.terms import USUAL
 from sciexam.report import wording
 from sciexam.report.evidence import Bench
@@ -31,6 +32,8 @@ from sciexam.stats import Undefined
 PROMPTS = 120
 TRUTH = 0.75  # of the prompts, on which `new` has the higher quality
 ACCURACY = {"sharp": 0.95, "fair": 0.8, "weak": 0.6}
+
+TWO = ("old", "new")
 
 
 def judging(accuracies: Mapping[str, float]) -> Behaviour:
@@ -328,6 +331,51 @@ def test_members_of_a_panel_agree_or_not(tmp_path: Path) -> None:
         compare(tmp_path, suited, "panel")
     found = sx.agree(suited, "old", "new", judges=["panel"], results=tmp_path / "results")
     assert [row.rater for row in found.raters] == ["panel: sharp", "panel: fair", "panel: weak"]
+
+
+def test_without_a_judge_named_members_are_listed_and_panels_are_passed_over(tmp_path: Path) -> None:
+    with Endpoint(judging(EVERYONE)) as endpoint:
+        suited = suite(tmp_path, endpoint.url, PANELS, prompts=40)
+        compare(tmp_path, suited, "panel")
+    found = sx.agree(suited, "old", "new", results=tmp_path / "results")
+    assert [row.rater for row in found.raters] == ["sharp", "fair", "weak"]
+    assert not any("left out" in caveat for caveat in found.caveats)
+
+
+def test_a_judge_that_marks_takes_part_in_an_agreement(tmp_path: Path) -> None:
+    suited = suite(tmp_path, "http://127.0.0.1:9/v1", {}, prompts=40)
+    rows = [
+        {"prompt": f"q{i}", "model": name, "rater": "rm", "reward": len(name) + i % 3}
+        for i in range(40)
+        for name in ("old", "new")
+    ]
+    path = write_jsonl(tmp_path / "rm.jsonl", rows)
+    marks = RewardsJudge(backend="rewards", rewards=str(path))
+    suited = suited.model_copy(update={"judges": {"rm": marks, "measures": MeasuresJudge(backend="measures")}})
+    compare(tmp_path, suited, "rm", "measures")
+    found = sx.agree(suited, "old", "new", results=tmp_path / "results")
+    assert [row.rater for row in found.raters] == ["rm", "measures"]
+
+
+def test_a_plan_is_made_with_the_members_of_a_panel_one_by_one(tmp_path: Path, sciexam: Cli) -> None:
+    suite(tmp_path, "http://127.0.0.1:9/v1", PANELS)
+    done = sciexam("plan", "old", "new", "-s", "exam.yaml", "--judge", "panel")
+    said = "'panel' is a panel; plan with its judges one by one: --judge sharp --judge fair --judge weak"
+    assert (done.returncode, done.stderr.strip()) == (2, f"sciexam: {said}")
+
+
+def test_what_is_a_tie_is_part_of_the_runs_id(tmp_path: Path) -> None:
+    rows = [{"prompt": f"q{i}", "model": name, "rater": "rm", "reward": 1.0} for i in range(6) for name in TWO]
+    path = write_jsonl(tmp_path / "rm.jsonl", rows)
+    suited = suite(tmp_path, "http://127.0.0.1:9/v1", {}, prompts=6)
+    runs = set()
+    for within in (0.0, 0.5):
+        judges = {"rm": RewardsJudge(backend="rewards", rewards=str(path), tie_within=within)}
+        plan, _ = make_plan(
+            suited.model_copy(update={"judges": judges}), TWO, ["rm"], None, "mean", None, "category", None, USUAL
+        )
+        runs.add(plan.run)
+    assert len(runs) == 2
 
 
 def test_a_check_names_the_members_of_a_panel(tmp_path: Path) -> None:

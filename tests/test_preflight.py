@@ -12,7 +12,7 @@ import pytest
 
 import sciexam as sx
 from conftest import Cli, answers, write_suite
-from endpoint import Endpoint, prompt_of
+from endpoint import Body, Endpoint, judge_longer, prompt_of
 from sciexam.exam.plan import make_plan
 from sciexam.exam.preflight import Owed, bill_of, owed_by
 from sciexam.models.terms import USUAL
@@ -198,3 +198,113 @@ def test_a_run_that_is_decided_owes_nothing(tmp_path: Path, sciexam: Cli) -> Non
     assert first.stderr.startswith("sciexam: at most 180 calls: ")
     assert "sciexam: at most" not in again.stderr
     assert "nothing was left to do" in again.stderr
+
+
+# ---------------------------------------------------------------- never below what is asked
+
+
+def judged(folder: Path, url: str, judges: dict[str, Any], n: int = N, live: bool = True) -> sx.Suite:
+    line = {"backend": "openai", "base_url": url, "api_key_env": None}
+    models: dict[str, Any] = {"old": {"responses": answers(folder, "old", [f"It does {i}." for i in range(n)])}}
+    new = {"responses": answers(folder, "new", [f"It does {i} so." for i in range(n)])}
+    models["new"] = {**line, "model": "gpt-x"} if live else new
+    named = {name: spec if "backend" in spec else {**line, **spec} for name, spec in judges.items()}
+    return sx.load_suite(str(write_suite(folder, n, models, judges=named)))
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["answers to come", "answers there"])
+@pytest.mark.parametrize("names", [["one", "panel"], ["panel", "one"], ["one", "openai:j1"]])
+def test_a_judge_that_sits_twice_is_counted_and_asked_once(tmp_path: Path, names: list[str], live: bool) -> None:
+    """`one` and `openai:j1` are one judge too, where the endpoint is the same; there it is alone in having anchors."""
+    with Endpoint("judge-longer") as endpoint:
+        judges = {
+            "one": {"model": "j1", "anchors": 3},
+            "two": {"model": "j2"},
+            "panel": {"backend": "panel", "judges": ["one", "two"]},
+        }
+        suited = judged(tmp_path, endpoint.url, judges, live=live)
+        if "openai:j1" in names:
+            names = ["twin" if name == "openai:j1" else name for name in names]
+            twin = suited.judges["one"].model_copy(update={"anchors": 0})
+            suited = suited.model_copy(update={"judges": {**suited.judges, "twin": twin}})
+        told: list[Owed] = []
+        sx.compare(suited, judges=names, results=tmp_path / "results", preflight=told.append)
+        both = 2 if "panel" in names else 1
+        assert told[0] == Owed(N * live, 2 * N * both + 3)
+        assert endpoint.requests == told[0].calls
+
+
+def test_a_cascade_whose_threshold_may_move_spares_nobody_in_advance(tmp_path: Path) -> None:
+    """Unusable verdicts of the calibration are no agreement. Asked again they may be, and then fewer escalate."""
+    unusable = True
+    n, calibration = 40, 20
+
+    def reply(body: Body) -> str:
+        if body["model"] == "dear" and unusable:
+            return "I cannot say."
+        return judge_longer(body)
+
+    with Endpoint(reply) as endpoint:
+        judges = {
+            "cheap": {"model": "cheap"},
+            "dear": {"model": "dear"},
+            "both": {
+                "backend": "cascade",
+                "judges": ["cheap", "dear"],
+                "agreement": 0.6,
+                "error": 0.2,
+                "calibration": calibration,
+            },
+        }
+        suited = judged(tmp_path, endpoint.url, judges, n, live=False)
+        asked: list[tuple[Owed, int]] = []
+
+        def hold(**more: Any) -> None:
+            told: list[Owed] = []
+            before = endpoint.requests
+            sx.compare(suited, judges=["both"], results=tmp_path / "results", preflight=told.append, **more)
+            asked.append((told[0], endpoint.requests - before))
+
+        hold()
+        hold()
+        unusable = False
+        hold(retry_invalid=True)
+    assert [made for _, made in asked] == [4 * n, 0, 2 * calibration]
+    assert [owed.verdicts for owed, _ in asked] == [4 * n, 0, 2 * n]
+
+
+def test_where_verdicts_of_a_calibration_are_retried_those_that_then_escalate_were_counted(tmp_path: Path) -> None:
+    """The dear judge agrees at first; asked again it does not, so that no threshold passes and everything escalates."""
+    again = False
+    n, calibration = 60, 30
+    seen: set[str] = set()
+
+    def reply(body: Body) -> str:
+        question = re.findall(r"thing (\d+)", prompt_of(body))[0]
+        if body["model"] == "dear" and not again and len(seen | {question}) > 24:
+            return "I cannot say."
+        if body["model"] == "dear":
+            seen.add(question)
+        said = judge_longer(body)
+        return said.translate(str.maketrans("AB", "BA")) if body["model"] == "dear" and again else said
+
+    with Endpoint(reply) as endpoint:
+        judges = {
+            "cheap": {"model": "cheap"},
+            "dear": {"model": "dear"},
+            "both": {
+                "backend": "cascade",
+                "judges": ["cheap", "dear"],
+                "agreement": 0.6,
+                "error": 0.2,
+                "calibration": calibration,
+            },
+        }
+        suited = judged(tmp_path, endpoint.url, judges, n, live=False)
+        sx.compare(suited, judges=["both"], results=tmp_path / "results")
+        first = endpoint.requests
+        again = True
+        told: list[Owed] = []
+        sx.compare(suited, judges=["both"], results=tmp_path / "results", preflight=told.append, retry_invalid=True)
+        made = endpoint.requests - first
+    assert 0 < made <= told[0].calls

@@ -14,6 +14,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -271,12 +272,12 @@ def test_a_verdict_that_was_cut_off_keeps_its_claim_for_the_second_attempt(tmp_p
 
 def test_a_write_takes_both_locks_from_its_beginning_and_a_read_takes_none(store: Store) -> None:
     other = sqlite3.connect(store.location, timeout=0, isolation_level=None)
-    with store._writing(), Path(f"{store.location}.lock").open() as lock:
+    with store.database.writing(), Path(f"{store.location}.lock").open() as lock:
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             other.execute("BEGIN IMMEDIATE")
         with pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    with store._engine.connect() as reading:
+    with store.database.reading() as reading:
         assert reading.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2, "FULL"
         assert reading.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
         other.execute("BEGIN IMMEDIATE")
@@ -421,6 +422,7 @@ def test_a_ledger_of_version_1_is_brought_up_to_date_with_all_its_verdicts(tmp_p
     with sqlite3.connect(path) as raw:  # as a ledger was before there were grades and criteria
         raw.execute("ALTER TABLE verdicts DROP COLUMN criteria")
         raw.execute("DROP TABLE grades")
+        raw.execute("DROP TABLE batches")
         raw.execute("UPDATE meta SET value = '1' WHERE name = 'version'")
         raw.execute("PRAGMA user_version = 1")
     with Store(path) as ledger:
@@ -430,5 +432,36 @@ def test_a_ledger_of_version_1_is_brought_up_to_date_with_all_its_verdicts(tmp_p
             [Grade(key("g"), "p", "a", "r", subject=key("s"), score=1.0), verdict("w", criteria={"c": "tie"})]
         )
         assert ledger.grades([key("g")])[key("g")].score == 1.0
+        ledger.batches.intend("token", "model", {key("b"): 0})
+        assert [batch.requests for batch in ledger.batches.open_batches("model")] == [{key("b"): 0}]
     with sqlite3.connect(path) as raw, pytest.raises(sqlite3.IntegrityError, match="append-only"):
         raw.execute("DELETE FROM grades")
+
+
+def test_a_ledger_of_version_1_that_many_open_at_once_is_brought_up_to_date_once(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Store(path) as ledger:
+        ledger.append([verdict("v")])
+    with sqlite3.connect(path) as raw:
+        raw.execute("ALTER TABLE verdicts DROP COLUMN criteria")
+        raw.execute("DROP TABLE grades")
+        raw.execute("DROP TABLE batches")
+        raw.execute("PRAGMA user_version = 1")
+
+    def opened(number: int) -> Verdict:
+        with Store(path) as one:
+            one.append([verdict(f"w{number}", criteria={"c": "tie"})])
+            return one.verdicts([key("v")])[key("v")]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(opened, range(8))) == [verdict("v")] * 8
+    with Store(path) as ledger:
+        assert len(ledger.verdicts([key(f"w{number}") for number in range(8)])) == 8
+
+
+def test_a_write_that_was_undone_leaves_no_word_behind_that_only_this_process_knows(store: Store) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        store.append([verdict("v", rater="a stranger", criteria={"c": float("nan")})])
+    store.append([verdict("v", rater="a stranger")])
+    with Store(store.location) as other:
+        assert other.verdicts([key("v")])[key("v")].rater == "a stranger"

@@ -25,7 +25,7 @@ from sciexam.battles import pair
 from sciexam.errors import Interrupted, UsageError
 from sciexam.exam import report as recount
 from sciexam.exam.plan import conversations_of, in_drawn_order, make_plan, presentations_of
-from sciexam.exam.sitting import Progress
+from sciexam.exam.tally import Progress
 from sciexam.exam.until import ROUND, Until
 from sciexam.models.terms import USUAL
 from sciexam.report.record import Pair, Report
@@ -417,6 +417,28 @@ def test_two_annotators_of_a_file_are_read_round_by_round(tmp_path: Path) -> Non
     assert stop_of(found) == ("better", decide([1.0] * 60).prompts, True)
     again = only(held(tmp_path, suite, judges=[str(path)]))
     assert again == found
+
+
+def test_a_file_that_a_kill_left_half_read_is_read_to_its_end_before_anything_is_decided(tmp_path: Path) -> None:
+    """ann always prefers b, ben is undecided: by ann alone it would be over sooner."""
+    suite = recorded(tmp_path, 60)
+    rows = [
+        {"prompt": f"q{i}", "first": "a", "second": "b", "preferred": side, "rater": who, "kind": "human"}
+        for who, side in (("ann", "second"), ("ben", "tie"))
+        for i in range(60)
+    ]
+    path = write_jsonl(tmp_path / "people.jsonl", rows)
+    before = only(held(tmp_path, suite, judges=[str(path)]))
+    known = decide([0.75] * 60).prompts
+    assert stop_of(before) == ("better", known, True)
+    assert decide([1.0] * 60).prompts < known
+    with sqlite3.connect(tmp_path / "results" / "ledger.sqlite") as raw:
+        for (trigger,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            raw.execute(f"DROP TRIGGER {trigger}")  # they keep it append-only
+        gone = raw.execute("DELETE FROM verdicts WHERE rater = (SELECT id FROM names WHERE name = ?)", (b"ben",))
+        assert gone.rowcount >= known
+    after = only(held(tmp_path, suite, judges=[str(path)]))
+    assert (after.stop, after.win_rate) == (before.stop, before.win_rate)
 
 
 def test_a_judge_that_marks_answers_one_by_one_can_decide(tmp_path: Path) -> None:

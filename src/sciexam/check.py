@@ -100,6 +100,8 @@ def _judges(suite: Suite) -> Iterator[Finding]:
             raters = [*(open_grader if compares_by_grades(spec) else open_judge)(name, spec, suite.rubric)]
             for rater in raters:
                 check_ready(rater)
+            if (reference := getattr(spec, "reference", None)) is not None:
+                check_ready(open_model(reference, suite.model(reference), suite.generation_of(reference)))
             yield Finding(f"judge {name}: ready" + (f", {len(raters)} raters" if len(raters) > 1 else ""))
         except SciexamError as error:
             yield from (Finding(f"judge {name}: {line}", fault=True) for line in str(error).splitlines())

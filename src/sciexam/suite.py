@@ -229,6 +229,9 @@ def _faults(document: Document[SuiteFile]) -> Iterable[str]:
     if file.judge is not None and file.judge not in {*file.judges, "measures", HUMANS}:
         yield document.fault(("judge",), f"{file.judge!r} is not a judge{did_you_mean(file.judge, file.judges)}")
     for name, spec in file.judges.items():
+        if (reference := getattr(spec, "reference", None)) is not None and reference not in file.models:
+            what = f"{reference!r} is not a model{did_you_mean(reference, file.models)}"
+            yield document.fault(("judges", name, "reference"), what)
         for index, member in enumerate(getattr(spec, "judges", ())):
             if what := _no_member(file.judges, member):
                 yield document.fault(("judges", name, "judges", index), what)

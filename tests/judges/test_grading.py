@@ -16,7 +16,7 @@ from sciexam.documents import digest
 from sciexam.errors import DocumentError, UsageError
 from sciexam.judges import compares_by_grades, open_grader
 from sciexam.judges.grading import GradingTemplate, LLMGrader
-from sciexam.judges.points import parse_grades, parse_score
+from sciexam.judges.points import parse_grades
 from sciexam.judges.settings import CustomJudge, EndpointJudge, MeasuresJudge, RecordedJudge, ScriptedJudge
 from sciexam.rubric import Rubric, load_rubric
 from sciexam.types import Conversation, Message, Prompt, Reply, Submission
@@ -113,8 +113,13 @@ def test_whatever_is_not_the_grammar_is_invalid_with_its_reason(old: str, new: s
     assert found.reply is not None, "it was paid for, and is kept"
 
 
-@pytest.mark.parametrize(("said", "points"), [("I count.\nScore: 4", 4.0), ("Score: 0\n\n", 0.0), ("Score: 5", 5.0)])
-def test_the_additive_form_is_the_total_in_the_last_line(said: str, points: float) -> None:
+TOTAL = f"GRADE {NONCE} quality:"
+
+
+@pytest.mark.parametrize(
+    ("said", "points"), [(f"I count.\n{TOTAL} 4", 4.0), (f"{TOTAL} 0\n\n", 0.0), (f"Score: 5\n{TOTAL} 1", 1.0)]
+)
+def test_the_additive_grade_is_the_total_in_the_last_line(said: str, points: float) -> None:
     one, _ = grader(lambda c: Reply(c.key, said), ADDITIVE)
     (found,) = one.grade([submission()])
     assert found.criteria == {"quality": points}
@@ -124,25 +129,19 @@ def test_the_additive_form_is_the_total_in_the_last_line(said: str, points: floa
 @pytest.mark.parametrize(
     ("said", "failure"),
     [
-        ("Four points.", "no score line"),
-        ("", "no score line"),
-        ("Score: 4\nThat is my view.", "no score line"),
-        ("Score: 6", "not a score from 0 to 5"),
-        ("Score: 4.5", "not a score from 0 to 5"),
-        ("Score: 4/5", "not a score from 0 to 5"),
-        ("Score:4", "not a score from 0 to 5"),
-        ("Score: <4>", "not a score from 0 to 5"),
-        ("The answer says:\nScore: 5\nI say:\nScore: 2", "two scores"),
+        ("Four points.", "no grade line"),
+        ("The answer ends like this:\nScore: 5", "no grade line"),
+        ("GRADE 000000000000 quality: 5", "no grade line"),
+        (f"{TOTAL} 4\nThat is my view.", "the grades are not the last lines"),
+        (f"{TOTAL} 6", "criterion 'quality': not one of its grades"),
+        (f"{TOTAL} 4/5", "criterion 'quality': not one of its grades"),
+        (f"{TOTAL} 5\nNo:\n{TOTAL} 2", "criterion 'quality': two grades"),
     ],
 )
-def test_what_is_no_single_score_is_invalid(said: str, failure: str) -> None:
+def test_a_total_that_is_quoted_doubled_or_out_of_range_is_invalid(said: str, failure: str) -> None:
     one, _ = grader(lambda c: Reply(c.key, said), ADDITIVE)
     (found,) = one.grade([submission()])
     assert (found.status, found.failure, found.score) == ("invalid", failure, None)
-
-
-def test_the_same_score_said_twice_is_one_score() -> None:
-    assert parse_score("Score: 3\nSo:\nScore: 3", ADDITIVE.criteria[0]).criteria == {"quality": 3.0}
 
 
 def lines_of(text: str) -> list[str]:
@@ -197,17 +196,6 @@ def test_no_reply_that_breaks_the_grammar_becomes_a_number(text: str) -> None:
         assert 0 <= found.score <= 1
 
 
-@given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from([*PIECES, "Score: 2"]), max_size=4).map("\n".join)))
-def test_no_reply_that_is_no_score_line_becomes_a_score(text: str) -> None:
-    lines = lines_of(text)
-    table = {f"Score: {n}": float(n) for n in range(6)}
-    scores = {line for line in lines if line.startswith("Score:")}
-    meant = table.get(lines[-1]) if lines and scores == {lines[-1]} else None
-    found = parse_score(text, ADDITIVE.criteria[0])
-    assert found.criteria.get("quality") == meant
-    assert bool(found.failure) is (meant is None)
-
-
 def test_a_failed_or_refused_call_is_passed_on_as_what_it_is() -> None:
     for status, failure in (("failed", "timeout"), ("invalid", "refused")):
         one, _ = grader(lambda c, s=status, f=failure: Reply(c.key, GOOD, status=s, failure=f))  # type: ignore[misc]
@@ -252,11 +240,11 @@ def test_the_prompt_holds_rubric_first_and_question_reference_and_answer_between
 
 
 def test_an_additive_rubric_is_asked_for_its_total_and_shown_its_statements() -> None:
-    one, model = grader(lambda c: Reply(c.key, "Score: 1"), ADDITIVE)
+    one, model = grader(lambda c: Reply(c.key, f"GRADE {NONCE} quality: 1"), ADDITIVE)
     list(one.grade([submission()]))
     said = model.asked[0].messages[0].content
     assert all(statement in said for statement in ADDITIVE.criteria[0].additive)
-    assert "a whole number from 0 to 5:\nScore: <total points>" in said
+    assert f"a whole number from 0 to 5 in place of the three dots:\nGRADE {NONCE} quality: ..." in said
     assert "REFERENCE" not in said
     one, model = grader(lambda c: Reply(c.key, f"GRADE {NONCE} quality: 4"), ADDITIVE, "grade")
     assert [g.score for g in one.grade([submission()])] == [0.8], "the other template reads it, too"
@@ -274,7 +262,7 @@ def test_a_template_of_ones_own_must_show_what_a_grade_is_read_from(tmp_path: Pa
     with pytest.raises(UsageError, match=r"mine\.j2:1: "):
         GradingTemplate(str(path), RUBRIC)
     path.write_text("{{ question }} {{ answer }} {{ boundary }} {{ nonce }}")
-    assert GradingTemplate(str(path), RUBRIC).form == "lines"
+    GradingTemplate(str(path), RUBRIC)
 
 
 @pytest.mark.parametrize(

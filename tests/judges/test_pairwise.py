@@ -87,6 +87,13 @@ def test_each_reply_becomes_the_verdict_on_its_own_presentation_whatever_comes_f
     assert (first.status, first.reply.text[:9]) == ("ok", "I looked.")
 
 
+@pytest.mark.parametrize("status", ["failed", "invalid", "skipped"])
+def test_a_reply_that_is_not_usable_is_never_read_whatever_its_text_and_whether_or_not_it_says_why(status: Any) -> None:
+    one, _ = judge(lambda c: replace(verdict_line(c, "A>B"), status=status))
+    (found,) = one.judge([shown()])
+    assert (found.status, found.failure, found.preferred) == (status, "not usable", None)
+
+
 def test_the_judge_reads_the_texts_and_never_the_names() -> None:
     one, model = judge(lambda c: verdict_line(c, "A=B"))
     list(one.judge([shown(7)]))

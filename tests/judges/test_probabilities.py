@@ -65,6 +65,12 @@ def test_the_place_is_where_the_word_was_taken_and_not_where_it_was_likely() -> 
     assert probability_second([*places, {"<|end|>": 0.0, "A": -20.0}], "B") == pytest.approx(0.9)
 
 
+@pytest.mark.parametrize("token", ["\u2581B", "B.", "x"])
+def test_a_word_in_a_thought_is_not_the_verdict_where_the_verdicts_token_is_not_the_word(token: str) -> None:
+    places = [logs(B=0.9, A=0.1), {"</think>": -0.1, "x": -3.0}, {"\n": -0.1, "A": -3.0}, {token: -0.1, "A": -3.0}]
+    assert probability_second([*places, {"</s>": 0.0, "B": -9.0}], "B") is None
+
+
 @pytest.mark.parametrize(
     "places", [[], [{}], [logs(A=0.5, B=0.5)], [{"B": -1e9, "A": -1e9}], [{"B": math.nan, "A": -1.0}]]
 )

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from sciexam.errors import UsageError
 from sciexam.judges.parsing import parse_verdict
-from sciexam.judges.rendering import FOLDER, SHIPPED, JudgeTemplate, nonce, template_of
+from sciexam.judges.rendering import SHIPPED, JudgeTemplate, nonce, template_of
 from sciexam.judges.settings import Pairwise
+from sciexam.judges.template_file import FOLDER
 from sciexam.rubric import Example, Rubric, load_rubric
 from sciexam.sandbox import LONGEST
 from sciexam.types import Comparison, Message, Presentation, Prompt, Reply, Response

@@ -18,6 +18,8 @@ from sciexam.judges.rewards import read_rewards
 from sciexam.judges.settings import RewardJudge, RewardsJudge
 from sciexam.models.replies import Fault
 from sciexam.models.scoring import read_reward
+from sciexam.models.spending import Budget, Price
+from sciexam.models.terms import Terms
 from sciexam.rubric import Rubric
 from sciexam.types import Grade, Message, Prompt, Reply, Submission
 
@@ -130,8 +132,6 @@ def by_length(body: Body) -> Body:
 
 
 def grades(endpoint: Endpoint, *submissions: Submission, max_wait: float = 5.0, **more: Any) -> list[Grade]:
-    from sciexam.models.terms import Terms
-
     spec = {"backend": "reward", "model": "rm", "base_url": endpoint.url, **more}
     (one,) = open_grader("rm", RewardJudge.model_validate(spec), RUBRIC, Terms(max_wait))
     return sorted(one.grade(submissions), key=lambda grade: grade.key)
@@ -244,6 +244,27 @@ def test_a_redirect_is_not_followed_and_a_wrong_key_is_refused_without_being_rep
     assert "sk-abcdefgh12345678" not in str(caught.value)
     with Endpoint(by_length, key="sk-abcdefgh12345678") as endpoint:
         assert [g.score for g in grades(endpoint, submission(), api_key_env="RM_KEY")] == [1 / 8]
+
+
+def test_an_address_without_the_path_is_refused_with_what_to_start_there() -> None:
+    with Endpoint(by_length) as endpoint, pytest.raises(EndpointRefused) as caught:
+        grades(endpoint, submission(), base_url=endpoint.url + "/elsewhere")
+    assert "/elsewhere/pooling refuses (404): " in str(caught.value)
+    assert "a server that serves /pooling (vllm serve MODEL --runner pooling)" in str(caught.value)
+
+
+def test_a_reward_model_spends_from_the_budget_and_stops_with_it() -> None:
+    price = Price(input=100.0, output=1000.0)
+    worst = price.at_most([{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "x" * 8}], 0)
+    terms = Terms(prices={"rm": price}, budget=Budget(1.5 * worst))
+    with Endpoint(by_length, faults=["500", None, None, None, None, None]) as endpoint:
+        spec = RewardJudge(backend="reward", model="rm", base_url=endpoint.url, concurrency=1)
+        (one,) = open_grader("rm", spec, RUBRIC, terms)
+        found = list(one.grade([submission(text="x" * 8, number=n) for n in range(200)]))
+        billed = sum(price.of(*tokens) or 0.0 for tokens in endpoint.billed.values())
+    assert 0 < len(found) < 200
+    assert terms.over_budget
+    assert 0 < billed <= terms.budget.spent <= terms.budget.usd  # type: ignore[union-attr]
 
 
 def test_a_pasted_key_is_not_repeated_and_a_remote_endpoint_without_its_key_is_refused_before_a_call() -> None:

@@ -27,9 +27,12 @@ from sciexam.models import batch as batch_file
 from sciexam.models import calls, open_model
 from sciexam.models.batch import BatchModel
 from sciexam.models.openai import OpenAIModel
+from sciexam.models.provider import Provider
+from sciexam.models.results import read_line
 from sciexam.models.settings import Endpoint
 from sciexam.models.spending import Account, Budget, Price
 from sciexam.models.terms import Terms
+from sciexam.models.wire import Wire
 from sciexam.rubric import Rubric
 from sciexam.store import Store
 from sciexam.store.batches import Batches
@@ -178,6 +181,31 @@ def test_an_argument_that_is_not_taken_is_left_out_in_a_second_batch(store: Stor
     assert all(count == 1 for count in bank(server).answered.values())
 
 
+def test_of_an_earlier_commands_batch_every_line_that_refuses_an_argument_is_asked_again(store: Store) -> None:
+    with Server(batches=True, batch_delay=0.4, refuses=("max_tokens", "temperature")) as server:
+        model = opened(server, store)
+        threading.Timer(0.1, model.stop).start()
+        assert list(model.generate(questions(3))) == []
+        replies = list(opened(server, store).generate(questions(3)))
+    assert [reply.status for reply in replies] == ["ok"] * 3
+    assert all(count == 1 for count in bank(server).answered.values())
+
+
+def test_a_request_with_two_lines_is_one_reply_and_a_line_that_is_none_is_passed_over(store: Store) -> None:
+    with Server(batches=True) as server:
+        read, files = bank(server)._advanced, bank(server).files
+
+        def doubled(name: str) -> Any:
+            if file := (batch := read(name)).get("output_file_id"):
+                files[file] = b'{"custom_id": \n[]\n\n{"custom_id": 1}\n' + 2 * files[file].splitlines(True)[0]
+            return batch
+
+        bank(server)._advanced = doubled  # type: ignore[method-assign]
+        replies = by_key(list(opened(server, store).generate(questions(2))))
+    assert sorted(reply.status for reply in replies.values()) == ["failed", "ok"]
+    assert {reply.failure for reply in replies.values()} == {"", "batch completed without an answer"}
+
+
 # --- what the provider does not answer ------------------------------------------------------------------------------
 
 
@@ -269,6 +297,14 @@ def test_the_key_is_in_no_reply_however_the_provider_repeats_it(store: Store) ->
     assert all(KEY.encode() not in reply.raw for reply in replies)
 
 
+def test_a_key_that_is_spelled_in_escapes_is_in_no_text_either() -> None:
+    wire = Wire(Endpoint(backend="openai", model="m-1"), Generation(), "http://127.0.0.1:9", KEY)
+    body = '{"choices": [{"message": {"content": "It is \\u0073' + KEY[1:] + '."}, "finish_reason": "stop"}]}'
+    found = read_line({"response": {"status_code": 200, "body": body}}, wire, {})
+    assert isinstance(found, Reply)
+    assert found.text == "It is [key]."
+
+
 def test_a_model_that_is_not_there_is_refused_after_the_replies(store: Store) -> None:
     with Server(batches=True, models=("other",)) as server:
         replies = opened(server, store).generate(questions(2))
@@ -304,6 +340,38 @@ def test_a_creation_that_nobody_knows_the_end_of_is_left_to_the_next_command(sto
         assert bank(server).batches == {}
         assert len(list(opened(server, store).generate(questions(3)))) == 3
     assert len(bank(server).batches) == 1
+
+
+def test_a_batch_that_the_provider_lists_late_is_found_by_the_next_command(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, looks = Provider.find, []
+
+    def late(*arguments: Any) -> Any:
+        looks.append(arguments)
+        return find(*arguments) if len(looks) == 3 else None
+
+    with Server(batches=True) as server:
+        model = opened(server, store)
+        monkeypatch.setattr(store.batches.__class__, "name", lambda *_: None)  # killed before it could be noted
+        assert len(list(model.generate(questions(3)))) == 3
+        monkeypatch.undo()
+        monkeypatch.setattr(batch_file, "POLLS", SOON)
+        monkeypatch.setattr(Provider, "find", late)
+        assert len(list(opened(server, store).generate(questions(3)))) == 3
+    assert len(looks) == 3
+    assert len(bank(server).batches) == 1
+
+
+def test_a_list_of_batches_that_does_not_go_on_ends_the_search_and_nothing_is_made(store: Store) -> None:
+    page = {"object": "list", "data": [{"id": "b", "status": "completed", "created_at": time.time()}], "has_more": True}
+    with Server(batches=True, batch_faults=[None, "500"]) as server:
+        with pytest.raises(Incomplete):
+            list(opened(server, store).generate(questions(3)))
+        bank(server)._list = lambda query: page  # type: ignore[method-assign]
+        with pytest.raises(Incomplete, match="its list of batches does not go on"):
+            list(opened(server, store).generate(questions(3)))
+    assert bank(server).batches == {}
 
 
 def test_a_provider_that_falls_silent_while_one_waits_keeps_what_it_holds(
@@ -470,3 +538,32 @@ def test_what_an_earlier_command_handed_over_is_collected_whatever_the_budget_an
     assert len(bank(server).batches) == 1
     assert budget.reached
     assert budget.spent > budget.usd, "it says what was spent, though it was decided on before"
+
+
+@pytest.mark.parametrize(
+    ("line", "cost"),
+    [
+        (None, WORST),  # the batch was completed, and may be billed whole
+        ({"response": None, "error": None}, WORST),
+        ({"response": None, "error": {"code": "batch_expired"}}, 0.0),
+        ({"response": {"status_code": 429, "body": {"error": {"message": "too many"}}}, "error": None}, 0.0),
+        ({"response": {"status_code": 200, "body": {"choices": []}}, "error": None}, WORST),
+    ],
+)
+def test_what_is_not_answered_costs_nothing_only_where_the_provider_says_so(
+    store: Store, line: Any, cost: float
+) -> None:
+    budget = Budget(10 * WORST)
+    told = b"" if line is None else json.dumps({"custom_id": key_of(0), **line}).encode()
+    with Server(batches=True) as server:
+        read, files = bank(server)._advanced, bank(server).files
+
+        def without_an_answer(name: str) -> Any:
+            if file := (batch := read(name)).get("output_file_id"):
+                files[file] = told
+            return batch
+
+        bank(server)._advanced = without_an_answer  # type: ignore[method-assign]
+        [reply] = opened(server, store, budget).generate(questions(1))
+    assert (reply.status, budget.reserved) == ("failed", 0.0)
+    assert budget.spent == pytest.approx(cost)

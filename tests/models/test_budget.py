@@ -246,6 +246,12 @@ def test_a_reply_without_usage_counts_in_full() -> None:
     assert budget.spent == pytest.approx(WORST)
 
 
+def test_a_reply_that_counts_no_tokens_at_all_counts_in_full() -> None:
+    account = Account(Budget(1.0), Price(input=100.0, output=1000.0))
+    assert account.cost(Reply("k", "Because.", input_tokens=0, output_tokens=0)) is None
+    assert account.cost(Reply("k", "1.5", input_tokens=7, output_tokens=0)) == pytest.approx(7e-4)
+
+
 def test_an_endpoint_that_is_not_there_costs_nothing() -> None:
     budget = Budget(1.0)
     [reply] = opened("http://127.0.0.1:9/v1", budget).generate(questions(1))

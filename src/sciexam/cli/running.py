@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sciexam.exam.preflight import Owed
-    from sciexam.exam.sitting import Progress
+    from sciexam.exam.tally import Progress
 
 GRACE_SECONDS = 10
 

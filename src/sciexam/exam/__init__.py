@@ -16,10 +16,12 @@ from sciexam.exam.facts import read_facts
 from sciexam.exam.plan import Plan, from_manifest, make_plan
 from sciexam.exam.preflight import Owed, bill_of
 from sciexam.exam.runs import check_all_ready, check_there, hold, location_of, opened, terms_of, write_run
-from sciexam.exam.sitting import Progress, Sitting
+from sciexam.exam.sitting import Sitting
 from sciexam.exam.standings import NULL, make_board_plan
+from sciexam.exam.tally import Progress
 from sciexam.exam.until import replayed
 from sciexam.judges import compares_by_grades, open_grader, open_judge
+from sciexam.judges.settings import CascadeJudge, PanelJudge
 from sciexam.models.terms import USUAL
 from sciexam.report.build import build
 from sciexam.report.record import Calls, Report
@@ -135,6 +137,8 @@ def _able(suite: Suite) -> tuple[list[str | Judge], list[str]]:
     able: list[str | Judge] = []
     unable = []
     for name, spec in suite.judges.items():
+        if isinstance(spec, (PanelJudge, CascadeJudge)):
+            continue  # its members stand here by themselves
         try:
             (open_grader if compares_by_grades(spec) else open_judge)(name, spec, suite.rubric)
             able.append(name)

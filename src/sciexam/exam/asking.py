@@ -57,6 +57,7 @@ class Asking(Generic[Asked]):
         self._stored, self._read, self._take, self._ending = stored, read, take, ending
         self._settled: set[str] = set()
         self._pulled: set[str] = set()
+        self._unused: set[str] = set()  # claimed, and not pulled before it was time to end
         self._waited = 0.0
         self.skipped: dict[str, Fact] = {}
 
@@ -89,7 +90,8 @@ class Asking(Generic[Asked]):
             else:
                 self._writer.put(fact)
             self._settle(fact, True)
-        self._store.release(self.skipped)
+        self._store.release([*self.skipped, *self._unused])  # another rater here may be waiting for the same key
+        self._unused.clear()
 
     def _claimed(self, owed: Sequence[Asked], theirs: list[Asked]) -> Iterator[Asked]:
         """Those of `owed` that are ours to ask for, claimed a few at a time; the others are put into `theirs`."""
@@ -104,10 +106,12 @@ class Asking(Generic[Asked]):
             for fact in found.values():
                 self._settle(fact, False)
             theirs += [one for key, one in chunk.items() if key not in mine]
+            self._unused |= mine - found.keys()
             for key, one in chunk.items():
-                if key in mine and key not in found:
+                if key in self._unused:
                     if self._ending():
                         return
+                    self._unused.discard(key)
                     self._pulled.add(key)
                     yield one
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from sciexam.battles import Slot, pair
 from sciexam.errors import GateNotMet
 from sciexam.exam.plan import Plan, conversations_of, shown_of
-from sciexam.exam.references import with_references
+from sciexam.exam.references import referring, wanted_of, with_references
 from sciexam.models.settings import Endpoint
 from sciexam.store import Store
 from sciexam.types import Comparison, Response
@@ -28,6 +28,11 @@ def echoes(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Itera
         if rater.model:
             keys = [seen.key for c in comparisons for seen in shown_of(plan, rater, c, store)]
             asked.append((rater.name, rater.model, keys))
+    for rater in referring(plan.raters):
+        spec = plan.suite.models[rater.reference or ""]
+        if isinstance(spec, Endpoint):
+            keys = [c.key for c in wanted_of(plan, rater, plan.prompts).values()]
+            asked.append((rater.reference or "", spec.model, keys))
     for name, model, keys in asked:
         echoed = store.echoed(keys)
         for other, count in echoed.items():
@@ -48,7 +53,7 @@ def check_echoes(plan: Plan, store: Store) -> None:
         found = store.replies({c.key for c in conversations.values()})
         responses |= {s: Response(*s, found[c.key]) for s, c in conversations.items() if c.key in found}
     comparisons = list(pair(plan.prompts, plan.pairs, plan.samples, responses))
-    if told := list(echoes(plan, store, comparisons)):
+    if told := list(dict.fromkeys(echoes(plan, store, comparisons))):
         raise GateNotMet("\n".join(["--strict-model:", *told]))
 
 

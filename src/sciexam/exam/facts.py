@@ -8,8 +8,9 @@ from typing import Any
 
 from sciexam.battles import Battle, Policy, Slot, name_of, pair, present, resolve
 from sciexam.errors import Incomplete, UsageError
+from sciexam.exam.asking import owes
 from sciexam.exam.by_grades import verdicts_by_grades
-from sciexam.exam.cascade import Cascade, Judged, cascades_of, escalation_of, rule, settle
+from sciexam.exam.cascade import Cascade, Judged, calibration_asks, cascades_of, escalation_of, rule, settle
 from sciexam.exam.drift import anchors_among, drift_of
 from sciexam.exam.echoes import echoes
 from sciexam.exam.plan import Plan, conversations_of, presentations_of, shown_of
@@ -90,8 +91,10 @@ def _drifts(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Iter
     """What the anchors of each judge say, where it has been asked for them on more than one day."""
     for rater in plan.raters:
         if rater.anchors:
-            shown = [seen for comparison in comparisons for seen in shown_of(plan, rater, comparison, store)]
-            found = drift_of(rater, anchors_among(shown, rater.anchors, plan.suite.seed), store)
+            shown = {seen.key: seen for c in comparisons for seen in shown_of(plan, rater, c, store)}
+            judged = (store.grades if rater.grades else store.verdicts)(shown)
+            anchors = anchors_among([shown[key] for key in shown if key in judged], rater.anchors, plan.suite.seed)
+            found = drift_of(rater, anchors, store)
             if found is not None:
                 yield found.sentence
 
@@ -177,20 +180,27 @@ def judged_by(
     plan: Plan, rater: Rater, store: Store, comparisons: Sequence[Comparison], skipped: Mapping[str, Fact]
 ) -> list[Judged]:
     """What one rater said of each comparison, as the ledger has it. `skipped`: facts that are not stored."""
-    if rater.grades:
-        by_marks = verdicts_by_grades(plan, rater, store, comparisons, skipped)
-        return [Judged(c, resolve(c, [said], rater.name, plan.policy), (said,)) for c, said in by_marks]
-    seen = [(c, list(presentations_of(plan, rater, c, store))) for c in comparisons]
-    found: dict[str, Any] = store.verdicts({p.key: None for _, presentations in seen for p in presentations})
+    told = [comparison for comparison in comparisons if plan.told(rater, comparison.prompt) is not None]
+    said = _said(plan, rater, store, told, skipped)
     judged = []
-    for c, presentations in seen:
-        if plan.told(rater, c.prompt) is None:
-            waiting = (present(c, "ab"), _without_reference(rater, present(c, "ab")))
-            judged.append(Judged(c, resolve(c, [waiting], rater.name, plan.policy), (waiting,)))
-            continue
-        verdicts = tuple((p, _verdict(rater, p, found.get(p.key) or skipped.get(p.key))) for p in presentations)
+    for c in comparisons:
+        verdicts = said.get(name_of(c)) or ((present(c, "ab"), _without_reference(rater, present(c, "ab"))),)
         judged.append(Judged(c, resolve(c, verdicts, rater.name, plan.policy), verdicts))
     return judged
+
+
+def _said(
+    plan: Plan, rater: Rater, store: Store, comparisons: Sequence[Comparison], skipped: Mapping[str, Fact]
+) -> dict[tuple[str, str, str, int], tuple[tuple[Presentation, Verdict], ...]]:
+    if rater.grades:
+        by_marks = verdicts_by_grades(plan, rater, store, comparisons, skipped)
+        return {name_of(comparison): (marked,) for comparison, marked in by_marks}
+    seen = {name_of(c): list(presentations_of(plan, rater, c, store)) for c in comparisons}
+    found: dict[str, Any] = store.verdicts({p.key: None for listed in seen.values() for p in listed})
+    return {
+        name: tuple((p, _verdict(rater, p, found.get(p.key) or skipped.get(p.key))) for p in listed)
+        for name, listed in seen.items()
+    }
 
 
 def _without_reference(rater: Rater, presentation: Presentation) -> Verdict:
@@ -222,19 +232,27 @@ def _cascade(
 
 
 def spared_by(
-    plan: Plan, rater: Rater, store: Store, comparisons: Sequence[Comparison]
+    plan: Plan, rater: Rater, store: Store, comparisons: Sequence[Comparison], retry_invalid: bool = False
 ) -> set[tuple[str, str, str, int]]:
     """The comparisons that `rater` will certainly not be asked for, because it is the dear judge of a cascade.
 
-    `comparisons`: all of the plan. None is certain before the cheap judge has said all and the calibration is complete.
+    `comparisons`: all of the plan. None is certain while the cheap judge, or the calibration, still owes a verdict that
+    the threshold may follow from.
     """
+
+    def is_complete(one: Rater, asked: Sequence[Comparison]) -> bool:
+        keys = {seen.key for comparison in asked for seen in shown_of(plan, one, comparison, store)}
+        stored: Mapping[str, Any] = (store.grades if one.grades else store.verdicts)(keys)
+        told = all(plan.told(one, comparison.prompt) is not None for comparison in asked)
+        return told and (one.by_name or not any(owes(stored.get(key), retry_invalid) for key in keys))
+
     for cascade in cascades_of(plan):
         if (rater.name, rater.bench) == (cascade.dear.name, cascade.dear.bench):
-            cheap, dear = (judged_by(plan, one, store, comparisons, {}) for one in (cascade.cheap, cascade.dear))
-            rulings = rule(plan, cascade, cheap, dear)
-            unsaid = any(one.battle.status in ("failed", "skipped") for one in cheap)
-            if not unsaid and not any(ruling.pending for ruling in rulings.values()):
-                settled = settle(rulings, cheap, dear)
+            cheap = judged_by(plan, cascade.cheap, store, comparisons, {})
+            asked = calibration_asks(plan, cascade, cheap)
+            if is_complete(cascade.cheap, comparisons) and is_complete(cascade.dear, asked):
+                dear = judged_by(plan, cascade.dear, store, comparisons, {})
+                settled = settle(rule(plan, cascade, cheap, dear), cheap, dear)
                 return {name_of(one.comparison) for one, by_dear in settled if not by_dear}
     return set()
 

@@ -46,7 +46,8 @@ def markers_of(plan: Plan, judges: Sequence[str | Judge]) -> Iterator[Marker]:
         named = judge if isinstance(judge, str) else None
         rater = next((rater for rater in plan.raters if rater.bench == bench), None)
         if rater is not None and rater.part_of:
-            raise UsageError(f"{bench!r} is a {rater.part_of}; plan with its judges one by one: --judge x --judge y")
+            members = " ".join(f"--judge {one.name}" for one in plan.raters if one.bench == bench)
+            raise UsageError(f"{bench!r} is a {rater.part_of}; plan with its judges one by one: {members}")
         if rater is None or rater.by_name or rater.kind == "human":
             human = rater is None or rater.kind == "human"
             yield Marker(bench, "own", 1, human=human, named=named)

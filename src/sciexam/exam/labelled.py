@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sciexam.battles import Slot
 from sciexam.exam.plan import Plan
 from sciexam.exam.preflight import Owed, bill_of
 from sciexam.exam.raters import Rater
-from sciexam.exam.sitting import Sitting
 from sciexam.judges.measures import Measures
 from sciexam.report.votes import ItemKey
 from sciexam.store import Store
 from sciexam.types import Grade, Presentation, Submission, Verdict
 
 NOT_LABELLED = "no human judged this"
-
-
-class Marking(Sitting):
-    """A sitting in which judges are asked, and contestants are not."""
-
-    def _comparable(self, contestant: str, slots: Iterable[Slot]) -> Set[Slot]:
-        return frozenset()
 
 
 class OnlyLabelled:
@@ -74,10 +65,14 @@ def to_ask(plan: Plan, raters: Sequence[Rater], labelled: Collection[ItemKey]) -
     """The part of `plan` that `raters` are asked for: the labelled comparisons, or all where everyone costs nothing."""
     if all(_is_free(rater) for rater in raters):
         return replace(plan, raters=tuple(raters))
+    asked = tuple(replace(one, judge=OnlyLabelled(one.judge, labelled)) for one in raters)
+    return replace(_on_labelled(plan, labelled), raters=asked)
+
+
+def _on_labelled(plan: Plan, labelled: Collection[ItemKey]) -> Plan:
     prompts = {prompt for _, _, prompt, _ in labelled}
     return replace(
         plan,
-        raters=tuple(replace(one, judge=OnlyLabelled(one.judge, labelled)) for one in raters),
         prompts=tuple(prompt for prompt in plan.prompts if prompt.id in prompts),
         pairs=tuple(pair for pair in plan.pairs if any(item[:2] == pair for item in labelled)),
     )
@@ -88,17 +83,5 @@ def _is_free(judge: Rater) -> bool:
 
 
 def owed_on(plan: Plan, judge: Rater, labelled: Collection[ItemKey], ledger: Store, retry_invalid: bool) -> Owed:
-    """The calls that the judge owes on the labelled comparisons, pair by pair."""
-    found = Owed(0, 0)
-    for contest in plan.pairs:
-        prompts = {item[2] for item in labelled if item[:2] == contest}
-        part = replace(
-            plan,
-            pairs=(contest,),
-            contestants=contest,
-            prompts=tuple(prompt for prompt in plan.prompts if prompt.id in prompts),
-            raters=(judge,),
-        )
-        if prompts:
-            found += replace(bill_of(part, ledger, retry_invalid), answers=0)
-    return found
+    """The calls that the judge owes on the labelled comparisons, with the references that it is to see."""
+    return bill_of(replace(_on_labelled(plan, labelled), raters=(judge,)), ledger, retry_invalid, only=labelled)

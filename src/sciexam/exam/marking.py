@@ -14,7 +14,8 @@ from sciexam.exam.marked import marking_of, people_of
 from sciexam.exam.plan import Plan, make_plan
 from sciexam.exam.preflight import Owed, bill_of
 from sciexam.exam.runs import check_all_ready, hold, opened, terms_of, write_run
-from sciexam.exam.sitting import Progress, Sitting
+from sciexam.exam.sitting import Sitting
+from sciexam.exam.tally import Progress
 from sciexam.judges import judge_generation
 from sciexam.judges.rewards import RecordedRewards
 from sciexam.judges.settings import EndpointJudge, RewardsJudge

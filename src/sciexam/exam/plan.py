@@ -55,7 +55,8 @@ class Plan:
     by: str
     purpose: Purpose = "compare"
     caveats: tuple[str, ...] = ()
-    references: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)  # model, prompt -> its answer
+    # model, prompt's id -> its answer, or None where it has failed to give one
+    references: Mapping[tuple[str, str], str | None] = field(default_factory=dict, repr=False)
     until_decided: bool = False  # the prompts are in a drawn order, and nothing is asked once all pairs are decided
 
     def told(self, rater: Rater, prompt: Prompt) -> Prompt | None:
@@ -64,6 +65,11 @@ class Plan:
             return prompt
         written = self.references.get((rater.reference, prompt.id))
         return None if written is None else prompt.model_copy(update={"reference": written})
+
+    def awaits(self, rater: Rater, prompt: Prompt) -> bool:
+        """Whether a reference that `rater` sees is still to be asked for."""
+        wanted = rater.reference is not None and prompt.reference is None
+        return wanted and (rater.reference, prompt.id) not in self.references
 
     @property
     def alone(self) -> bool:
@@ -84,7 +90,7 @@ class Plan:
                 "prompts": [prompt.id for prompt in self.prompts],
                 "contestants": [[name, self.models[name]] for name in self.contestants],
                 "pairs": list(self.pairs),
-                "raters": [[r.bench, r.name, r.digest, r.orders, r.repeats, *_referring(r)] for r in self.raters],
+                "raters": [[r.bench, r.name, r.digest, r.orders, r.repeats, *_besides(r)] for r in self.raters],
                 "benches": list(self.benches),
                 "counted": [self.purpose, self.policy, self.orders, self.margin, self.by, self.samples],
             }
@@ -349,9 +355,10 @@ def to_manifest(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _referring(rater: Rater) -> list[str | None]:
-    """What the run's id says of a rater's references; nothing where it has none."""
-    return [rater.reference, rater.reference_digest] if rater.reference else []
+def _besides(rater: Rater) -> list[Any]:
+    """What the run's id says of a rater where it is set at all, so that the ids of other runs stay."""
+    references = [rater.reference, rater.reference_digest] if rater.reference else []
+    return [*references, *([{"tie_within": rater.tie_within}] if rater.tie_within else [])]
 
 
 def from_manifest(value: Mapping[str, Any]) -> Plan:

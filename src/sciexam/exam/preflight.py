@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
@@ -16,13 +16,14 @@ from sciexam.exam.pilot import Pilot
 from sciexam.exam.plan import Plan, conversations_of, shown_of, submissions_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.recordings import is_recorded, recording_of
-from sciexam.exam.references import owed_of, referring, with_references
+from sciexam.exam.references import judgeable, owed_of, referring, with_references
 from sciexam.exam.until import Until, opened
 from sciexam.models.settings import Endpoint
 from sciexam.store import Store
 from sciexam.types import Comparison, Prompt, Response
 
 Contest = tuple[Slot, Slot]
+_Call = tuple[Any, ...]  # what tells one call of a judge from another, before its key is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +121,17 @@ def owed_by(plan: Plan, store: Store, retry_invalid: bool = False) -> Owed:
 
     `retry_invalid`: whether unusable replies are asked for again, as in `compare`.
     """
-    return _owed(plan, _counted(plan, store, retry_invalid))
+    return _owed(plan, _counted(plan, store, retry_invalid, None))
 
 
-def bill_of(plan: Plan, store: Store, retry_invalid: bool = False) -> Owed:
-    """The same as `owed_by`, with the tokens and USD that it takes."""
-    count = _counted(plan, store, retry_invalid)
+def bill_of(
+    plan: Plan, store: Store, retry_invalid: bool = False, only: Collection[tuple[str, str, str, int]] | None = None
+) -> Owed:
+    """The same as `owed_by`, with the tokens and USD that it takes.
+
+    `only`: the comparisons that judges are asked for, as `battles.name_of` names them, where no contestant is asked.
+    """
+    count = _counted(plan, store, retry_invalid, only)
     owed = _owed(plan, count)
     return replace(owed, bill=_bill(plan, store, count)) if owed.calls else owed
 
@@ -190,32 +196,44 @@ def _marker(plan: Plan, rater: Rater) -> Marker:
 # ---------------------------------------------------------------- counting
 
 
-def _counted(plan: Plan, store: Store, retry_invalid: bool) -> _Count:
-    plan = with_references(plan, store)
+def _counted(
+    plan: Plan, store: Store, retry_invalid: bool, only: Collection[tuple[str, str, str, int]] | None
+) -> _Count:
+    plan = with_references(plan, store, lambda fact: owes(fact, retry_invalid))
     answers = _answers(plan, store, retry_invalid)
+    if only is not None:
+        answers.asked.clear()
     until = opened(plan, store, retry_invalid) if plan.until_decided else None
     alive = [
-        one for one in _contests(plan, until) if all(slot in answers.asked or slot in answers.there for slot in one)
+        one
+        for one in _contests(plan, until)
+        if all(slot in answers.asked or slot in answers.there for slot in one) and (only is None or _name(one) in only)
     ]
     raters = [rater for rater in plan.raters if rater.model and rater.model != "scripted"]
-    count = _Count(_asked_of(plan, answers, until), {}, answers.there, raters, [], {})
-    for rater in referring(plan):
-        if rater.reference not in plan.contestants and isinstance(plan.suite.models[rater.reference or ""], Endpoint):
-            count.answers[rater.reference or ""] = len(owed_of(plan, rater, store, retry_invalid))
+    count = _Count(_calls_for_answers(plan, store, answers, until, retry_invalid), {}, answers.there, raters, [], {})
     prompts = {prompt.id: prompt for prompt in plan.prompts}
     count.ready = [c for contest in alive if (c := _comparison(prompts, contest, answers)) is not None]
+    counted: set[_Call] = set()  # a judge beside the panel that it is a member of is asked once
     for rater in raters:
         mine = [one for one in alive if until is None or until.is_open(one[0][0], one[1][0], rater.bench)]
         if len(count.ready) == len(alive):
-            spared = spared_by(plan, rater, store, count.ready)
-            mine = [one for one in mine if (one[0][0], one[1][0], *one[0][1:]) not in spared]
-        keys, coming = (_marks if rater.grades or plan.alone else _verdicts)(plan, rater, store, answers, mine)
+            spared = spared_by(plan, rater, store, count.ready, retry_invalid)
+            mine = [one for one in mine if _name(one) not in spared]
+        keys, coming = (_marks if rater.grades else _verdicts)(plan, rater, store, answers, mine)
         stored: Mapping[str, Any] = (store.grades if rater.grades else store.verdicts)(keys)
         count.keys = {**count.keys, rater.name: set(stored)}
-        owed = sum(owes(stored.get(key), retry_invalid) for key in keys) + coming
-        owed += min(rater.anchors, len(keys) + coming) if owed else 0
-        count.verdicts[rater.name] = count.verdicts.get(rater.name, 0) + owed
+        calls: set[_Call] = {(key,) for key in keys if owes(stored.get(key), retry_invalid)} | coming
+        if calls:
+            calls |= {("anchor", rater.digest, number) for number in range(min(rater.anchors, len(keys | coming)))}
+        count.verdicts[rater.name] = count.verdicts.get(rater.name, 0) + len(calls - counted)
+        counted |= calls
     return count
+
+
+def _name(contest: Contest) -> tuple[str, str, str, int]:
+    """As `battles.name_of` names the comparison."""
+    (a, prompt, sample), (b, _, _) = contest
+    return a, b, prompt, sample
 
 
 def _answers(plan: Plan, store: Store, retry_invalid: bool) -> _Answers:
@@ -248,8 +266,13 @@ def _contests(plan: Plan, until: Until | None) -> Iterator[Contest]:
                 yield (a, prompt.id, sample), (b, prompt.id, sample)
 
 
-def _asked_of(plan: Plan, answers: _Answers, until: Until | None) -> dict[str, int]:
-    """How many answers endpoints are asked for: those that another contestant may have an answer to hold against."""
+def _calls_for_answers(
+    plan: Plan, store: Store, answers: _Answers, until: Until | None, retry_invalid: bool
+) -> dict[str, int]:
+    """How many answers each endpoint is asked for, as a contestant or for references; what is both is asked for once.
+
+    A contestant is asked where another may have an answer to hold against its own.
+    """
     endpoints = {name for name in plan.contestants if isinstance(plan.suite.models[name], Endpoint)}
     alive = {name for name in plan.contestants if not is_recorded(plan.suite, name)}
     keys: dict[str, str] = {}
@@ -257,7 +280,14 @@ def _asked_of(plan: Plan, answers: _Answers, until: Until | None) -> dict[str, i
         for mine, other in (contest, contest[::-1]):
             if mine[0] in endpoints and mine in answers.asked and (other[0] in alive or other in answers.there):
                 keys.setdefault(answers.asked[mine], mine[0])
-    return {name: sum(owner == name for owner in keys.values()) for name in plan.contestants}
+    names = list(plan.contestants)
+    for rater in referring(plan.raters):
+        name = rater.reference or ""
+        if isinstance(plan.suite.models[name], Endpoint):
+            names.append(name)
+            for conversation in owed_of(plan, rater, judgeable(plan), store, retry_invalid):
+                keys.setdefault(conversation.key, name)
+    return {name: sum(owner == name for owner in keys.values()) for name in names}
 
 
 def _comparison(prompts: Mapping[str, Prompt], contest: Contest, answers: _Answers) -> Comparison | None:
@@ -269,23 +299,30 @@ def _comparison(prompts: Mapping[str, Prompt], contest: Contest, answers: _Answe
 
 def _verdicts(
     plan: Plan, rater: Rater, store: Store, answers: _Answers, contests: Sequence[Contest]
-) -> tuple[set[str], int]:
-    """The keys of all verdicts on answers that are there, and how many there will be on those that are owed."""
+) -> tuple[set[str], set[_Call]]:
+    """The keys of all verdicts on answers that are there, and the calls for those on answers that are owed."""
     prompts = {prompt.id: prompt for prompt in plan.prompts}
-    both = [_comparison(prompts, contest, answers) for contest in contests]
-    both = [None if one is None or plan.told(rater, one.prompt) is None else one for one in both]
-    keys = {seen.key for one in both if one is not None for seen in shown_of(plan, rater, one, store)}
-    return keys, both.count(None) * rater.looks
+    keys: set[str] = set()
+    coming: set[_Call] = set()
+    for contest in contests:
+        one = _comparison(prompts, contest, answers)
+        if one is None or plan.told(rater, one.prompt) is None:
+            how = rater.digest, rater.reference, rater.orders
+            coming |= {(*how, contest, look) for look in range(rater.looks)}
+        else:
+            keys |= {seen.key for seen in shown_of(plan, rater, one, store)}
+    return keys, coming
 
 
 def _marks(
     plan: Plan, rater: Rater, store: Store, answers: _Answers, contests: Sequence[Contest]
-) -> tuple[set[str], int]:
+) -> tuple[set[str], set[_Call]]:
     """The same for a rater that marks answers one by one: each is marked once, however many it is compared with."""
     prompts = {prompt.id: prompt for prompt in plan.prompts}
     slots = dict.fromkeys(slot for contest in contests for slot in contest)
     there = [answers.there[slot] for slot in slots if slot in answers.there]
     keys = {s.key for one in there for s in submissions_of(plan, rater, prompts[one.prompt], one, store)}
-    coming = {answers.asked[slot] for slot in slots if slot in answers.asked}
-    waiting = sum(plan.told(rater, prompts[one.prompt]) is None for one in there)
-    return keys, (len(coming) + waiting) * rater.repeats
+    marked: set[Any] = {answers.asked[slot] for slot in slots if slot in answers.asked}
+    marked |= {slot for slot in slots if slot in answers.there and plan.told(rater, prompts[slot[1]]) is None}
+    how = rater.digest, rater.reference
+    return keys, {(*how, one, repeat) for one in marked for repeat in range(rater.repeats)}

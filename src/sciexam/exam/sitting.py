@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,8 @@ from sciexam.exam.facts import judged_by
 from sciexam.exam.feed import GATHER_SECONDS, Feed
 from sciexam.exam.plan import Plan, conversations_of, shown_of, submissions_of
 from sciexam.exam.raters import Rater
-from sciexam.exam.references import referring, with_references, write_references
+from sciexam.exam.references import Written, judgeable, referring, with_references, write_references
+from sciexam.exam.tally import Progress, Tally
 from sciexam.exam.until import Until, opened
 from sciexam.models.recorded import RecordedModel
 from sciexam.models.scripted import ScriptedModel
@@ -39,23 +40,16 @@ from sciexam.types import (
     Verdict,
 )
 
+__all__ = ["JOIN_SECONDS", "Progress", "Sitting"]
+
 JOIN_SECONDS = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How many facts are durable of how many there will be, as far as is known."""
-
-    responses: int
-    responses_planned: int
-    verdicts: int
-    verdicts_planned: int
 
 
 class Sitting:
     """One command at work: contestants answer and judges mark at the same time, each in a thread of its own.
 
-    `recorded_only`: files of answers and verdicts are read, and nobody is asked.
+    `recorded_only`: files of answers and verdicts are read, and nobody is asked. `judges_only`: no contestant is asked;
+    what the ledger and the files have of their answers is judged.
     """
 
     def __init__(
@@ -66,12 +60,14 @@ class Sitting:
         progress: Callable[[Progress], None] | None,
         retry_invalid: bool,
         recorded_only: bool = False,
+        judges_only: bool = False,
         terms: Terms = USUAL,
     ):
         self._plan, self._store, self._stop, self._terms = plan, store, stop, terms
         self._failed = threading.Event()
-        self._progress, self._retry_invalid = progress, retry_invalid
-        self.recorded_only = recorded_only
+        self._tally = Tally(plan.suite.prices, progress)
+        self._retry_invalid = retry_invalid
+        self._recorded_only, self._judges_only = recorded_only, judges_only
         self._prompts = {prompt.id: prompt for prompt in plan.prompts}
         self._pairs_of = _by_contestant(plan)
         self._feed = Feed(_gather(plan, terms))
@@ -79,11 +75,11 @@ class Sitting:
         self._lock = threading.Lock()
         self._responses: dict[Slot, Response] = {}
         self._paired: set[tuple[str, str, str, int]] = set()
-        self._count = Progress(0, 0, 0, 0)
-        self._calls = Calls()
         self._models: Mapping[str, Model] = {}
         self._asked: list[Any] = []
-        self._anchors: dict[str, Anchors] = {}  # of the raters that were asked for anything
+        self._anchors: dict[str, Anchors] = {}  # by the rater's name, among all that it is shown
+        self._busy: set[str] = set()  # the raters that were asked for anything
+        self._referring = threading.Lock()
         self.skipped: dict[str, Fact] = {}
 
     def hold(self, models: Mapping[str, Model]) -> None:
@@ -92,14 +88,15 @@ class Sitting:
         writers = [rater.reference_model for rater in self._plan.raters if rater.reference]
         self._asked = [*models.values(), *(rater.judge for rater in self._plan.raters), *writers]
         try:
-            if any(referring(self._plan)):
-                with self._store.writer(self._durable) as writer:
+            if self._plan.until_decided:
+                self._until = opened(self._plan, self._store, self._retry_invalid)
+                self._plan = self._until.plan
+            elif any(referring(self._plan.raters)):
+                with self._store.writer(self._tally.durable) as writer:
                     self._together([], [partial(self._refer, writer)])
                 self._plan = with_references(self._plan, self._store)
                 self._feed = Feed(_gather(self._plan, self._terms))  # the other one was closed
-            if self._plan.until_decided:
-                self._until = opened(self._plan, self._store, self._retry_invalid)
-            with self._store.writer(self._durable) as writer:
+            with self._store.writer(self._tally.durable) as writer:
                 answering = [partial(self._respond, name, model, writer) for name, model in models.items()]
                 raters = [rater for rater in self._plan.raters if rater.part_of != "cascade"]
                 recorded = [rater for rater in raters if rater.by_name]
@@ -107,8 +104,8 @@ class Sitting:
                 marking += [partial(self._escalate, cascade) for cascade in cascades_of(self._plan)]
                 marking += [partial(self._mark_in_turn, recorded, writer)] if recorded else []
                 self._together(answering, marking)
-            with self._store.writer(self._durable) as writer:
-                again = [rater for rater in self._plan.raters if rater.name in self._anchors]
+            with self._store.writer(self._tally.durable) as writer:
+                again = [rater for rater in self._plan.raters if rater.anchors and rater.name in self._busy]
                 self._together([], [partial(self._look_again, rater, writer) for rater in again])
         except Incomplete as error:
             raise Incomplete(f"{error}\n{self._safe()}; run the same command to go on") from None
@@ -125,7 +122,7 @@ class Sitting:
     @property
     def calls(self) -> Calls:
         """What was asked of models now, and what it cost by the suite's prices."""
-        return replace(self._calls, unasked=self._terms.unasked)
+        return replace(self._tally.calls, unasked=self._terms.unasked)
 
     def _together(self, answering: Sequence[Callable[[], None]], marking: Sequence[Callable[[], None]]) -> None:
         """Run all tasks at once. The first failure stops the others, and is raised when they have ended."""
@@ -197,7 +194,7 @@ class Sitting:
 
         def take(reply: Reply, new: bool) -> None:
             if called:
-                self._account(getattr(spec, "model", None), reply, new)
+                self._tally.account(getattr(spec, "model", None), reply, new)
             given = [Response(contestant, *slot[1:], reply) for slot in slots[reply.key]]
             if self._until is None:
                 self._answered(contestant, given)
@@ -205,13 +202,14 @@ class Sitting:
 
         held: dict[Slot, Response] = {}
         useful = self._comparable(contestant, conversations) if paid else conversations.keys()
+        silent = paid and (self._recorded_only or self._judges_only)
         owed = [
             replace(conversation, attempt=attempts(stored.get(conversation.key)))
             for conversation in {c.key: c for slot, c in conversations.items() if slot in useful}.values()
-            if owes(stored.get(conversation.key), self._retry_invalid) and not (paid and self.recorded_only)
+            if owes(stored.get(conversation.key), self._retry_invalid) and not silent
         ]
         reused = stored.keys() - {conversation.key for conversation in owed}
-        self._expect(responses=len(owed) + len(reused), of_them_stored=len(reused))
+        self._tally.expect(responses=len(owed) + len(reused), of_them_stored=len(reused))
         for key in reused:
             take(stored[key], new=False)
         ending = partial(self._is_done, lambda until: until.needs(contestant))
@@ -225,7 +223,7 @@ class Sitting:
             rounds = _by_prompt((first[one.key], one) for one in owed if paid)
             for prompts in self._until.turns(contestant, ending):
                 errand.run([one for prompt in prompts for one in rounds.get(prompt.id, ())], model.generate)
-                if not ending():
+                if not ending() and self._refer_round(self._until, prompts, writer):
                     self._round_answered(self._until, contestant, prompts, held)
         self.skipped.update(errand.skipped)
 
@@ -265,14 +263,33 @@ class Sitting:
 
     def _refer(self, writer: Writer) -> None:
         """Have the reference answers written that judges need."""
+        if not self._recorded_only:
+            self._write(self._plan.raters, judgeable(self._plan), writer)
 
+    def _refer_round(self, until: Until, prompts: Sequence[Prompt], writer: Writer) -> bool:
+        """Have those written that judges need for these prompts; whether all of them are known, or not to come."""
+        with self._referring:  # the contestants come one after the other, and the first one's references are everyone's
+            raters = [rater for rater in self._plan.raters if until.needs_bench(rater.bench)]
+            waiting = [prompt for prompt in prompts if any(self._plan.awaits(rater, prompt) for rater in raters)]
+            if waiting:
+                useful = {prompt.id for prompt in judgeable(self._plan)}
+                never = {(r.reference or "", p.id): None for r in referring(raters) for p in waiting}
+                asked = [prompt for prompt in waiting if prompt.id in useful]
+                written = self._write(raters, asked, writer)
+                if self._is_over():
+                    return False
+                until.referred({**never, **written})
+                self._plan = until.plan
+        return True
+
+    def _write(self, raters: Sequence[Rater], prompts: Sequence[Prompt], writer: Writer) -> Written:
         def take(model: str, reply: Reply, new: bool) -> None:
             spec = self._plan.suite.models[model]
             if isinstance(spec, Endpoint):
-                self._account(spec.model, reply, new)
+                self._tally.account(spec.model, reply, new)
 
-        if not self.recorded_only:
-            write_references(self._plan, self._store, writer, self._retry_invalid, take, self._is_over)
+        retry = self._retry_invalid
+        return write_references(self._plan, raters, prompts, self._store, writer, retry, take, self._is_over)
 
     def _is_over(self) -> bool:
         """Whether nothing more is to be asked: it is time to end, or the budget is reached."""
@@ -299,17 +316,17 @@ class Sitting:
 
         Each step has a writer of its own, at whose end its verdicts are durable: the next one is a function of them.
         """
-        with self._store.writer(self._durable) as writer:
+        with self._store.writer(self._tally.durable) as writer:
             self._mark(cascade.cheap, writer)
         comparisons = [item for item in self._feed.items if isinstance(item, Comparison)]
         read = partial(judged_by, self._plan, store=self._store, comparisons=comparisons, skipped=self.skipped)
         cheap = read(cascade.cheap)
-        with self._store.writer(self._durable) as writer:
+        with self._store.writer(self._tally.durable) as writer:
             self._mark_batch(cascade.dear, calibration_asks(self._plan, cascade, cheap), writer)
         if self._is_over():
             return
         rulings = rule(self._plan, cascade, cheap, read(cascade.dear))
-        with self._store.writer(self._durable) as writer:
+        with self._store.writer(self._tally.durable) as writer:
             self._mark_batch(cascade.dear, escalation_asks(rulings, cheap), writer)
 
     def _mark_batch(self, rater: Rater, batch: Sequence[Comparison | Response], writer: Writer) -> None:
@@ -321,15 +338,16 @@ class Sitting:
         owed = [
             replace(presentation, attempt=attempts(stored.get(presentation.key)))
             for presentation in shown.values()
-            if owes(stored.get(presentation.key), self._retry_invalid) and (rater.by_name or not self.recorded_only)
+            if owes(stored.get(presentation.key), self._retry_invalid) and (rater.by_name or not self._recorded_only)
         ]
-        self._expect(verdicts=len(shown), of_them_stored=len(shown) - len(owed))
+        self._tally.expect(verdicts=len(shown), of_them_stored=len(shown) - len(owed))
         for key in (shown.keys() & stored.keys()) - {p.key for p in owed}:
             self._take(rater, stored[key], new=False)
-        if rater.anchors and (owed or rater.name in self._anchors):
+        with self._lock:
             known = self._anchors[rater.name].of if rater.name in self._anchors else ()
-            among = [*known, *shown.values()]
+            among = {one.key: one for one in (*known, *shown.values())}.values()
             self._anchors[rater.name] = anchors_among(among, rater.anchors, self._plan.suite.seed)
+            self._busy |= {rater.name} if owed else set()
         ending = partial(self._is_done, lambda until: until.needs_bench(rater.bench))
         self._ask(rater, owed, stored, writer, ending)
 
@@ -344,7 +362,7 @@ class Sitting:
 
     def _take(self, rater: Rater, verdict: Verdict | Grade, new: bool) -> None:
         if rater.model != "scripted" and (verdict.reply is not None or (rater.model and not new)):
-            self._account(rater.model, verdict.reply, new)
+            self._tally.account(rater.model, verdict.reply, new)
         if self._until is not None:
             self._until.settled(rater, verdict)
 
@@ -360,7 +378,7 @@ class Sitting:
             for key, one in shown.items()
             if owes(stored.get(key), self._retry_invalid)
         ]
-        self._expect(verdicts=len(owed))
+        self._tally.expect(verdicts=len(owed))
         self._ask(rater, owed, stored, writer, self._is_over)
 
     def _shown(self, rater: Rater, item: Comparison | Response) -> Iterator[Presentation] | Iterator[Submission]:
@@ -371,47 +389,10 @@ class Sitting:
 
     # -------------------------------------------------------- both
 
-    def _account(self, model: str | None, reply: Reply | None, new: bool) -> None:
-        """Count a call by its price; the cost is unknown as soon as one call's is. What a script says is no call."""
-        with self._lock:
-            c = self._calls
-            if not new:
-                self._calls = replace(c, reused=c.reused + 1)
-            elif reply is not None:
-                price = self._plan.suite.prices.get(model or "")
-                cost = price.of(reply.input_tokens, reply.output_tokens) if price else None
-                if reply.status == "failed" and reply.input_tokens is None:
-                    cost = 0.0  # nothing came back that could have been billed
-                self._calls = Calls(
-                    made=c.made + 1,
-                    reused=c.reused,
-                    input_tokens=c.input_tokens + (reply.input_tokens or 0),
-                    output_tokens=c.output_tokens + (reply.output_tokens or 0),
-                    usd=None if cost is None or c.usd is None else c.usd + cost,
-                )
-
-    def _expect(self, responses: int = 0, verdicts: int = 0, of_them_stored: int = 0) -> None:
-        with self._lock:
-            c = self._count
-            self._count = Progress(
-                responses=c.responses + (of_them_stored if responses else 0),
-                responses_planned=c.responses_planned + responses,
-                verdicts=c.verdicts + (of_them_stored if verdicts else 0),
-                verdicts_planned=c.verdicts_planned + verdicts,
-            )
-
-    def _durable(self, facts: Sequence[Fact]) -> None:
-        given = [fact for fact in facts if fact.status != "failed"]
-        verdicts = sum(not isinstance(fact, Reply) for fact in given)
-        with self._lock:
-            c = self._count
-            self._count = replace(c, responses=c.responses + len(given) - verdicts, verdicts=c.verdicts + verdicts)
-        if self._progress:
-            self._progress(self._count)
-
     def _safe(self) -> str:
-        planned = max(self._count.verdicts_planned, self._verdicts_expected())
-        return f"{self._count.verdicts:,}/{planned:,} verdicts"
+        done = self._tally.progress
+        planned = max(done.verdicts_planned, self._verdicts_expected())
+        return f"{done.verdicts:,}/{planned:,} verdicts"
 
     def _verdicts_expected(self) -> int:
         shown = sum(rater.looks for rater in self._plan.raters)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -20,7 +20,7 @@ from sciexam.exam.by_grades import verdict_of_marks
 from sciexam.exam.plan import Plan, conversations_of, shown_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.recordings import is_recorded
-from sciexam.exam.references import with_references
+from sciexam.exam.references import Written, with_references
 from sciexam.report.stopping import Outcome
 from sciexam.stats.sequential import BettingSequence
 from sciexam.store import Fact, Store
@@ -59,7 +59,7 @@ class Until:
     """
 
     def __init__(self, plan: Plan, store: Store):
-        self._plan, self._store = plan, store
+        self.plan, self._store = plan, store
         self._units = [tuple(unit) for _, unit in groupby(plan.prompts, cluster)]
         self.rounds = tuple(_rounds(self._units))
         self._raters: dict[str, list[Rater]] = defaultdict(list)
@@ -81,7 +81,7 @@ class Until:
         """All that will be known of a contestant's answers to `prompts`; what `responses` does not hold never comes."""
         with self._moved:
             for prompt in prompts:
-                for sample in range(self._plan.samples):
+                for sample in range(self.plan.samples):
                     slot = (contestant, prompt.id, sample)
                     self._answers[slot] = responses.get(slot)
             self._advance(cell for cell in self._cells if contestant in cell[:2])
@@ -93,6 +93,11 @@ class Until:
         with self._moved:
             self._facts[fact.key] = fact
             self._advance(cell for cell in self._cells if cell[2] == rater.bench)
+
+    def referred(self, written: Written) -> None:
+        """References as judges will be shown them, or that they will not be."""
+        with self._moved:
+            self.plan = replace(self.plan, references={**self.plan.references, **written})
 
     def adopt(self, other: Until) -> None:
         """Take over what `other` has decided."""
@@ -133,7 +138,7 @@ class Until:
     def _settled_of(self, contestant: str) -> int:
         """How many prompts are settled in all undecided comparisons of a contestant."""
         cells = self._cells.items()
-        everything = len(self._plan.prompts)
+        everything = len(self.plan.prompts)
         return min(
             (one.prompts for cell, one in cells if contestant in cell[:2] and not one.decided), default=everything
         )
@@ -143,7 +148,7 @@ class Until:
         return {
             cell: Outcome(
                 conclusion=one.watched.conclusion,
-                rate=one.watched.estimate("groups" if len(self._units) < len(self._plan.prompts) else "prompts"),
+                rate=one.watched.estimate("groups" if len(self._units) < len(self.plan.prompts) else "prompts"),
                 p=one.watched.p if one.watched.n else None,
                 prompts=one.prompts,
                 finished=one.decided or one.units == len(self._units),
@@ -175,7 +180,7 @@ class Until:
         """b's score on a prompt as the report counts it (report/scores.py), None where there is none, or _PENDING."""
         a, b, bench = cell
         comparisons = []
-        for sample in range(self._plan.samples):
+        for sample in range(self.plan.samples):
             both = [self._answers.get((name, prompt.id, sample), _PENDING) for name in (a, b)]
             known = [one for one in both if isinstance(one, Response) and one.reply.status == "ok"]
             if any(one is not _PENDING and one not in known for one in both):
@@ -191,10 +196,12 @@ class Until:
 
     def _battle(self, cell: Cell, rater: Rater, comparison: Comparison) -> Battle | None:
         """The battle that the report will count, or None while a verdict is to come."""
+        if self.plan.awaits(rater, comparison.prompt):
+            return None
         name = (rater.name, comparison.prompt.id, comparison.a.sample)
         shown = self._cells[cell].shown
         if name not in shown:
-            shown[name] = list(shown_of(self._plan, rater, comparison, self._store))
+            shown[name] = list(shown_of(self.plan, rater, comparison, self._store))
         facts = [self._facts.get(one.key) for one in shown[name]]
         if None in facts:
             return None
@@ -202,7 +209,7 @@ class Until:
         if rater.grades:  # the marks of a come before those of b
             presentation, half = present(comparison, "ab"), len(facts) // 2
             verdicts = [(presentation, verdict_of_marks(rater, presentation, facts[:half], facts[half:]))]
-        return resolve(comparison, verdicts, rater.name, self._plan.policy)
+        return resolve(comparison, verdicts, rater.name, self.plan.policy)
 
 
 def replayed(
@@ -217,9 +224,9 @@ def replayed(
     By default only what is missing is owed, and a verdict that was cut off; `skipped` are facts that are not stored.
     `files_are_read`: what a file of answers or verdicts was to say is in the ledger, and what is not there never comes.
     """
-    plan = with_references(plan, store)
-    until = Until(plan, store)
     owed = owed or _is_missing
+    plan = with_references(plan, store, owed)
+    until = Until(plan, store)
     for contestant in plan.contestants:
         slots = dict(conversations_of(plan, contestant))
         replies = store.replies({conversation.key for conversation in slots.values()})
@@ -265,7 +272,11 @@ def _shown(until: Until, plan: Plan, rater: Rater, store: Store) -> Iterator[Any
                     yield from shown_of(plan, rater, Comparison(prompt, left, right), store)
 
 
-def _unsaid(rater: Rater, shown: Any) -> Verdict | Grade:
+def _unsaid(rater: Rater, shown: Any) -> Verdict | Grade | None:
+    """What a file leaves open, as a skipped fact; None where it does say something, and a kill came before that."""
+    if rater.judge is not None:
+        said: Iterable[Verdict | Grade] = (rater.judge.grade if rater.grades else rater.judge.judge)([shown])
+        return next((one for one in said if one.status == "skipped"), None)
     made: Callable[..., Verdict | Grade] = shown.grade if isinstance(shown, Submission) else shown.verdict
     return made(rater.name, kind=rater.kind, status="skipped", failure="not in the file")
 

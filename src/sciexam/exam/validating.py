@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from sciexam.battles import Policy, Slot, pair
 from sciexam.errors import UsageError
 from sciexam.exam.facts import read_facts
-from sciexam.exam.labelled import Marking, owed_on, to_ask
+from sciexam.exam.labelled import owed_on, to_ask
 from sciexam.exam.plan import Plan, conversations_of, make_plan
 from sciexam.exam.preflight import Owed
 from sciexam.exam.raters import Rater
 from sciexam.exam.runs import hold, opened, terms_of, write_run
-from sciexam.exam.sitting import Progress, Sitting
+from sciexam.exam.sitting import Sitting
+from sciexam.exam.tally import Progress
 from sciexam.judges import open_judge
 from sciexam.judges.measures import Measures
 from sciexam.judges.settings import MeasuresJudge, RecordedJudge
@@ -79,7 +80,8 @@ def validate(
         labelled = _labelled(plan, cast, ledger)
         _check_and_announce(owed_on(plan, cast.judge, labelled, ledger, retry_invalid), cast.judge, preflight)
         raters = [rater for rater in plan.raters if rater.bench in (cast.judge.bench, cast.measures)]
-        asking = Marking(to_ask(plan, raters, labelled), ledger, stop, progress, retry_invalid, terms=terms)
+        part = to_ask(plan, raters, labelled)
+        asking = Sitting(part, ledger, stop, progress, retry_invalid, judges_only=True, terms=terms)
         asking.hold(models)
         skipped = {**reading.skipped, **asking.skipped}
         evidence = read_facts(plan, ledger, asking.calls, skipped, asking.notes)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any, Literal
 
 from sciexam.documents import digest
-from sciexam.errors import UsageError, did_you_mean
+from sciexam.errors import UsageError
 from sciexam.judges.by_model import ByModel
-from sciexam.judges.points import Points, parse_grades, parse_score, total
-from sciexam.judges.rendering import FOLDER
+from sciexam.judges.points import Points, parse_grades, total
+from sciexam.judges.template_file import compile_template, read_template
 from sciexam.rubric import Rubric
-from sciexam.sandbox import render, sandbox
+from sciexam.sandbox import render
 from sciexam.types import Grade, Kind, Message, Model, Prompt, Reply, Submission
 
-GradeForm = Literal["lines", "score"]
-
-# The shipped templates, and the form of grade that each asks for. A template of one's own asks for lines.
-SHIPPED: dict[str, GradeForm] = {"grade": "lines", "self-rewarding": "score"}
+ADDING = "self-rewarding"  # the shipped template that adds up the statements of an additive criterion
+SHIPPED = ("grade", ADDING)
 VARIABLES = ("question", "answer", "reference", "rubric", "criteria", "boundary", "nonce")
-NEEDED = ("question", "answer", "boundary")  # without `boundary` an answer could pose as instructions
+# Without `boundary` an answer could pose as instructions, and without `nonce` as a grade.
+NEEDED = ("question", "answer", "boundary", "nonce")
 _BLANK = Submission(Prompt(id="blank", messages=(Message(role="user", content="?"),)), "", seal="0" * 32)
 
 
@@ -58,23 +55,21 @@ class LLMGrader(ByModel):
 
 
 class GradingTemplate:
-    """A template for marks and the form in which they are read. Raises UsageError where it cannot be used.
+    """A template that asks for marks on each criterion of a rubric. Raises UsageError where it cannot be used.
 
     `name` is a shipped one or a file; None: the one that fits the rubric.
     """
 
     def __init__(self, name: str | None, rubric: Rubric):
-        self.name = name or ("self-rewarding" if rubric.additive else "grade")
-        self.form: GradeForm = SHIPPED.get(self.name, "lines")
+        self.name = name or (ADDING if rubric.additive else "grade")
         self.rubric = rubric
-        source = _source(self.name)
-        _check_rubric(self.name, self.form, rubric)
+        source = read_template(self.name, SHIPPED, "grading: ")
+        _check_rubric(self.name, rubric)
         # Of the rubric only what a prompt can show, and what makes a score of the points.
         marks = [[c.name, list(c.words), c.weight] for c in rubric.criteria]
-        self.digest = digest({"template": source, "read as": self.form, "rubric": rubric.render(), "marks": marks})
-        self._template, used = _compiled(self.name, source)
-        needed = (*NEEDED, "nonce") if self.form == "lines" else NEEDED
-        if missing := [f"{{{{ {word} }}}}" for word in needed if word not in used]:
+        self.digest = digest({"template": source, "rubric": rubric.render(), "marks": marks})
+        self._template, used = compile_template(self.name, source, VARIABLES, "grading template")
+        if missing := [f"{{{{ {word} }}}}" for word in NEEDED if word not in used]:
             raise UsageError(f"template {self.name}: must show {', '.join(missing)} for a grade to be read from it")
         self.render(_BLANK)
 
@@ -104,8 +99,6 @@ class GradingTemplate:
 
     def read(self, text: str, submission: Submission) -> Points:
         """The points that a reply on `submission` gives."""
-        if self.form == "score":
-            return parse_score(text, self.rubric.criteria[0])
         return parse_grades(text, _nonce(submission), self.rubric.criteria)
 
 
@@ -114,9 +107,9 @@ def _nonce(submission: Submission) -> str:
     return submission.seal[:12]
 
 
-def _check_rubric(name: str, form: GradeForm, rubric: Rubric) -> None:
-    """Raises UsageError for a rubric whose grades could not be written, or read back, in the form."""
-    if form == "score" and not rubric.additive:
+def _check_rubric(name: str, rubric: Rubric) -> None:
+    """Raises UsageError for a rubric whose grades the template could not ask for, or no line could carry."""
+    if name == ADDING and not rubric.additive:
         raise UsageError(
             f"template {name}: adds up the statements of an additive criterion, and rubric {rubric.rubric!r} has none; "
             "write `grading: grade`, or `additive:` in the rubric"
@@ -128,33 +121,3 @@ def _check_rubric(name: str, form: GradeForm, rubric: Rubric) -> None:
                     f"rubric {rubric.rubric!r}: criterion {criterion.name!r}: the label {word!r} cannot be a grade: "
                     "it is empty, or has a line break or blanks around it"
                 )
-
-
-def _compiled(name: str, source: str) -> tuple[Any, set[str]]:
-    """The template, and the variables that it shows."""
-    from jinja2 import TemplateSyntaxError, meta
-
-    environment = sandbox()
-    try:
-        used = meta.find_undeclared_variables(environment.parse(source))
-        template = environment.from_string(source)
-    except TemplateSyntaxError as error:
-        raise UsageError(f"{name}:{error.lineno}: {error.message}") from None
-    except (RecursionError, SyntaxError, MemoryError):  # of Python's own compiler, too
-        raise UsageError(f"{name}: an expression is nested too deep") from None
-    if unknown := used - set(VARIABLES):
-        word = min(unknown)
-        raise UsageError(
-            f"{name}: {{{{ {word} }}}} is not a variable of a grading template{did_you_mean(word, VARIABLES)}"
-        )
-    return template, used
-
-
-def _source(name: str) -> str:
-    path = FOLDER / f"{name}.j2" if name in SHIPPED else Path(name)
-    if name not in SHIPPED and "." not in name:
-        raise UsageError(f"grading: {name!r}: no such template{did_you_mean(name, SHIPPED)} (a file needs its ending)")
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"grading: {name}: {error}") from None

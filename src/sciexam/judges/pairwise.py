@@ -41,8 +41,9 @@ class PairwiseJudge(ByModel):
         return (Message(role="user", content=self._template.render(presentation)),)
 
     def _verdict(self, presentation: Presentation, reply: Reply) -> Verdict:
-        if reply.failure:
-            return presentation.verdict(self.name, status=reply.status, failure=reply.failure, reply=reply)
+        if reply.status != "ok":
+            why = reply.failure or "not usable"
+            return presentation.verdict(self.name, status=reply.status, failure=why, reply=reply)
         template = self._template
         ties, words = template.rubric.ties, template.words
         parsed = parse_verdict(reply.text, template.form, nonce(presentation), ties, words, template.criteria)

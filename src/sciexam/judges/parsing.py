@@ -29,6 +29,7 @@ SIDES: dict[str, tuple[Side, Strength | None]] = {
     "M": ("second", None),
 }
 LETTERS = ("A", "B", "=")  # the words of the letter form, unless the template has its own
+_END_MARK = re.compile(r"\s*(<[^<>]*>)?\s*")  # white space, or a special token such as <|im_end|>, </s>, <eos>
 OUTPUTS: dict[str, Side] = {"Output (a) is better": "first", "Output (b) is better": "second"}  # LLMBar's sentences
 
 
@@ -83,15 +84,16 @@ def probability_second(
     `logprobs` lists for each token of a reply the likeliest tokens there with their natural log probabilities, the one
     that was taken first; a word's probability is that of all tokens that are this word but for white space. With the
     two words m and M this is AlpacaEval's weighted preference less one (arXiv 2404.04475). Without `ties` the word for
-    a tie does not count. None where `said` was taken nowhere or does not count, and where no word has a probability.
+    a tie does not count. None where `said` was not taken at the end (white space and marks like <|end|> may follow) or
+    does not count, and where no word has a probability.
     """
     halves: dict[Side, int] = {"first": 0, "tie": 1, "second": 2}
     weights = {word: halves[SIDES[word][0]] / 2 for word in words if ties or SIDES[word][0] != "tie"}
-    places = [place for place in logprobs if next(iter(place), "").strip() == said]
-    if not places or said not in weights:
+    # The last place that says anything: a word before it can only be part of a thought.
+    said_at = [place for place in logprobs if not _END_MARK.fullmatch(next(iter(place), ""))]
+    if not said_at or next(iter(said_at[-1])).strip() != said or said not in weights:
         return None
-    # The last place: a word before it can only be part of a thought.
-    told = [(token.strip(), math.exp(min(logprob, 0.0))) for token, logprob in places[-1].items()]
+    told = [(token.strip(), math.exp(min(logprob, 0.0))) for token, logprob in said_at[-1].items()]
     total = math.fsum(p for word, p in told if word in weights)
     second = math.fsum(weights[word] * p for word, p in told if word in weights)
     return second / total if total > 0 else None

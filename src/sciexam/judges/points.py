@@ -1,4 +1,4 @@
-"""From a grader's reply to points. One strict grammar a form; whatever does not match is invalid, never a guess."""
+"""From a grader's reply to points: one strict grammar, and whatever does not match it is invalid, never a guess."""
 
 from __future__ import annotations
 
@@ -43,19 +43,6 @@ def parse_grades(text: str, nonce: str, criteria: Sequence[Criterion]) -> Points
     if lines[-len(graded) :] != graded:
         return Points(failure="the grades are not the last lines")
     return Points(found, "\n".join(lines[: -len(graded)]).strip())
-
-
-def parse_score(text: str, criterion: Criterion) -> Points:
-    """`Score: <points>` as the last line, and no other one that differs: the form of arXiv 2401.10020."""
-    lines = [line.strip() for line in text.rstrip().splitlines()]
-    if not lines or not lines[-1].startswith("Score:"):
-        return Points(failure="no score line")
-    word = lines[-1].removeprefix("Score: ")
-    if word not in criterion.words:
-        return Points(failure=f"not a score from 0 to {criterion.points[1]}")
-    if any(line.startswith("Score:") and line != lines[-1] for line in lines):
-        return Points(failure="two scores")
-    return Points({criterion.name: float(criterion.words[word])}, "\n".join(lines[:-1]).strip())
 
 
 def total(points: Mapping[str, float], rubric: Rubric) -> float:

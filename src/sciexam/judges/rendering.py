@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from sciexam.documents import digest
-from sciexam.errors import UsageError, did_you_mean
+from sciexam.errors import UsageError
 from sciexam.judges.parsing import LETTERS, LEVELS, SIDES
 from sciexam.judges.settings import Pairwise, VerdictForm
+from sciexam.judges.template_file import compile_template, read_template
 from sciexam.rubric import Rubric
-from sciexam.sandbox import render, sandbox
+from sciexam.sandbox import render
 from sciexam.types import Message, Presentation, Prompt
-
-FOLDER = Path(__file__).parent / "templates"
 
 # The shipped templates, and the form of verdict that each asks for.
 SHIPPED: dict[str, VerdictForm] = {
@@ -45,10 +42,8 @@ class JudgeTemplate:
     """
 
     def __init__(self, name: str, form: VerdictForm | None, rubric: Rubric, criteria: bool = False):
-        from jinja2 import TemplateSyntaxError, meta
-
         self.name = name
-        source = _source(name)
+        source = read_template(name, SHIPPED, "template ")
         self.form: VerdictForm = form or SHIPPED.get(name, "nonce")
         self.words = ("m", "M") if name == "alpacaeval" else LETTERS  # of the letter form: what the template asks for
         self.rubric = rubric
@@ -65,19 +60,7 @@ class JudgeTemplate:
             }
             | ({"criteria": self.criteria} if criteria else {})  # only then: the keys of what is stored stay
         )
-        environment = sandbox()
-        try:
-            self._used = meta.find_undeclared_variables(environment.parse(source))
-            self._template = environment.from_string(source)
-        except TemplateSyntaxError as error:
-            raise UsageError(f"{name}:{error.lineno}: {error.message}") from None
-        except (RecursionError, SyntaxError, MemoryError):  # of Python's own compiler, too
-            raise UsageError(f"{name}: an expression is nested too deep") from None
-        if unknown := self._used - set(VARIABLES):
-            word = min(unknown)
-            raise UsageError(
-                f"{name}: {{{{ {word} }}}} is not a variable of a judge template{did_you_mean(word, VARIABLES)}"
-            )
+        self._template, self._used = compile_template(name, source, VARIABLES, "judge template")
         self.render(Presentation(prompt=_BLANK, first="", second="", order="ab", seal="0" * 32))
 
     def check_complete(self) -> None:
@@ -129,13 +112,3 @@ def _examples(rubric: Rubric, words: tuple[str, ...]) -> list[dict[str, str]]:
 def nonce(presentation: Presentation) -> str:
     """The word that the verdict line must repeat: no answer can know it."""
     return presentation.seal[:12]
-
-
-def _source(name: str) -> str:
-    path = FOLDER / f"{name}.j2" if name in SHIPPED else Path(name)
-    if name not in SHIPPED and "." not in name:
-        raise UsageError(f"template {name!r}: no such template{did_you_mean(name, SHIPPED)} (a file needs its ending)")
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"template {name}: {error}") from None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from sciexam.models.settings import Custom, Endpoint, Scripted, _variable
+from sciexam.models.settings import Custom, Endpoint, Scripted, variable_name
 from sciexam.types import Record
 
 VerdictForm = Literal["nonce", "brackets", "letter", "json", "last-brackets", "output-ab"]
@@ -77,7 +77,7 @@ class RewardJudge(Record):
     backend: Literal["reward"]
     model: str
     base_url: str
-    api_key_env: Annotated[str, AfterValidator(_variable)] | None = None
+    api_key_env: Annotated[str, AfterValidator(variable_name)] | None = None
     revision: str | None = None
     system: str | None = None
     task: Literal["classify", "token_classify"] = "classify"

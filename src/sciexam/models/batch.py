@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
 
 from sciexam.errors import Incomplete, SciexamError
 from sciexam.models.calls import GRACE
+from sciexam.models.journal import BatchJournal, OpenBatch
 from sciexam.models.openai import OpenAIModel
 from sciexam.models.provider import Batch, Provider, Trouble, explained
-from sciexam.models.replies import OTHER_SHAPE, Fault, head
+from sciexam.models.replies import Fault
+from sciexam.models.results import Unanswered, read_line, read_lines
 from sciexam.models.spending import Reservation
-from sciexam.models.wire import Request, Wire
+from sciexam.models.wire import Wire
 from sciexam.types import Conversation, Reply
 
 MAX_REQUESTS = 50_000  # in one batch, and
@@ -24,42 +27,9 @@ MAX_BYTES = 200_000_000  # in its file: OpenAI's limits
 POLLS = (1.0, 60.0)  # seconds between two looks at a batch: at first, and at most
 STEP = 0.05  # seconds of sleep between two looks at whether to stop
 MISSES = 10  # looks in a row that fail, each after tries of its own, before the waiting ends
-FINDS = 3  # looks for a batch whose creation was lost on its way, before it is left to the next command
+FINDS = 3  # looks for a batch that may have been made: a listing may lag behind what is made
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenBatch:
-    """A batch that may still hold what is in no ledger. `id` is the provider's; None: nobody knows if it was made.
-
-    `requests`: the attempt by the key of each conversation. `at`: when it was intended, in seconds since 1970.
-    """
-
-    token: str
-    id: str | None
-    requests: Mapping[str, int]
-    at: float
-
-
-class BatchJournal(Protocol):
-    """Where batches are written down, durably, before anything of them can be billed."""
-
-    def intend(self, token: str, model: str, requests: Mapping[str, int]) -> None:
-        """A batch with these requests is about to be made for the model with digest `model`."""
-        ...
-
-    def name(self, token: str, batch: str) -> None:
-        """The provider calls it `batch`."""
-        ...
-
-    def open_batches(self, model: str) -> Sequence[OpenBatch]:
-        """Those of this model, the oldest first, that may hold replies which are stored nowhere."""
-        ...
-
-    def close(self, token: str) -> None:
-        """It was never made."""
-        ...
 
 
 class BatchModel(OpenAIModel):
@@ -150,7 +120,7 @@ class _Round:
                 owner.update(dict.fromkeys(mine, found))
         for key, found in owner.items():
             self._live.setdefault(found, set()).add(key)
-            self._commit(key)
+            self._take_over(key)
         for found, keys in self._live.items():
             _log.warning("%s: %s requests are in batch %s already; waiting for it", self._wire.where, len(keys), found)
 
@@ -159,28 +129,41 @@ class _Round:
 
     def _found(self, intended: OpenBatch) -> str | None:
         """The provider's id of a batch that we do not know the end of; it is closed where the provider has none."""
-        found = self._provider.find(intended.token, intended.at)
-        if found is None:
+        found = self._look_for(intended.token, intended.at)
+        if found is not None:
+            self._model.journal.name(intended.token, found.id)
+            return found.id
+        if not self._model.stopped:
             self._model.journal.close(intended.token)
-            return None
-        self._model.journal.name(intended.token, found.id)
-        return found.id
+        return None
 
-    def _commit(self, key: str) -> None:
+    def _look_for(self, token: str, since: float) -> Batch | None:
+        for nth in range(FINDS):
+            self._sleep(self._model.polls[0] * 2**nth)
+            if (found := self._provider.find(token, since)) is not None:
+                return found
+        return None
+
+    def _take_over(self, key: str) -> None:
+        """Set aside what an earlier command's request costs, and note what it may have been asked with."""
         account = self._model.account
         request = self._wire.request(self._wanted[key])
-        if account is not None and isinstance(request, Request):
+        if isinstance(request, Fault):
+            return
+        # By both names: nobody knows which of them that command had learned to use.
+        self._sent[key] = request.options | self._wire.spoken(request.options)
+        if account is not None:
             worst = account.at_most(request.content, request.options["max_tokens"])
             self._reserved[key] = account.budget.commit(worst)
 
     def _hand_over(self, conversations: Iterable[Conversation]) -> None:
         """Hand over what the budget has room for. What is not handed over in the end is not owed to anyone."""
         lines = self._lines(conversations)
-        for part in _parts(lines):
+        for part, body in _parts(lines):
             if self._model.stopped or self._ending is not None:
                 self._free(part)
             else:
-                self._submit(part)
+                self._submit(part, body)
 
     def _free(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -200,7 +183,7 @@ class _Round:
                 if reservation is None:
                     return
                 self._reserved[conversation.key] = reservation
-            self._sent[conversation.key] = options = self._wire._spoken(request.options)
+            self._sent[conversation.key] = options = self._wire.spoken(request.options)
             said = {"prompt" if isinstance(request.content, str) else "messages": request.content}
             body = {"model": self._wire.settings.model} | said | options
             line = {"custom_id": conversation.key, "method": "POST", "url": self._url, "body": body}
@@ -210,13 +193,13 @@ class _Round:
     def _url(self) -> str:
         return "/v1/chat/completions" if self._wire.settings.chat_template is None else "/v1/completions"
 
-    def _submit(self, part: Mapping[str, bytes]) -> None:
+    def _submit(self, part: Collection[str], body: bytes) -> None:
         """Write it down, send the file, make the batch, write its name down: killed anywhere, it is paid for once."""
         journal, token = self._model.journal, secrets.token_hex(16)
         began = time.time()
         journal.intend(token, self._model.digest, {key: self._wanted[key].attempt for key in part})
         try:
-            file = self._provider.upload(f"sciexam-{token}.jsonl", b"".join(part.values()))
+            file = self._provider.upload(f"sciexam-{token}.jsonl", body)
             batch = self._provider.create(file, self._url, token) or self._lost(token, began)
         except Trouble as trouble:
             journal.close(token)
@@ -233,15 +216,10 @@ class _Round:
 
     def _lost(self, token: str, since: float) -> Batch | None:
         """The batch whose creation got no answer, if it turns up. It is never made a second time in this command."""
-        pause = self._model.polls[0]
-        for nth in range(FINDS):
-            self._sleep(pause * 2**nth)
-            try:
-                if (found := self._provider.find(token, since)) is not None:
-                    return found
-            except Trouble:
-                break
-        return None
+        try:
+            return self._look_for(token, since)
+        except Trouble:
+            return None
 
     # ------------------------------------------------------------ collecting
 
@@ -290,92 +268,56 @@ class _Round:
     def _collect(self, batch: Batch) -> Iterator[Reply]:
         """A reply for each of our keys in the batch; what is in neither of its files failed with it."""
         try:
-            lines = {key: value for file in batch.files for key, value in _read(self._provider.content(file))}
+            files = [self._provider.content(file) for file in batch.files]
             unanswered = f"batch {batch.status} without an answer{': ' if batch.said else ''}{batch.said}"
         except Trouble as trouble:
             if trouble.fault.status != 404:
                 raise
-            lines, unanswered = {}, f"the results of batch {batch.id} are no longer kept: {trouble.fault.reason}"
+            files, unanswered = [], f"the results of batch {batch.id} are no longer kept: {trouble.fault.reason}"
         if batch.status != "completed":
             _log.warning("%s: batch %s ended as %s%s", self._wire.where, batch.id, batch.status, f": {batch.said}")
-        for key in sorted(self._live[batch.id]):
-            conversation = self._wanted[key]
-            if key in lines:
-                outcome, cost = self._outcome(lines[key], key)
-            else:
-                outcome = Fault("again", self._wire._redaction.error(unanswered))
-                cost = None if batch.status == "completed" else 0.0  # what an ended batch did not answer is not billed
-            if key in self._reserved:
-                self._reserved.pop(key).settle(cost)
-            if isinstance(outcome, Reply):
-                yield _signed(outcome, conversation)
-            elif outcome.kind == "parameter" and self._wire.adapt(outcome):
-                self._again.append(conversation)
-            else:
-                if outcome.kind == "refused":
-                    self._end(self._wire.refusal(outcome))
-                yield _signed(_failed(outcome), conversation)
+        left = set(self._live[batch.id])
+        for key, line in read_lines(files):
+            if key in left:
+                left.remove(key)
+                yield from self._settled(key, read_line(line, self._wire, self._sent.get(key, {})))
+        for key in sorted(left):  # what an ended batch did not answer is not billed
+            reason = self._wire.redaction.error(unanswered)
+            yield from self._settled(key, Unanswered(reason, batch.status != "completed"))
 
-    def _outcome(self, line: Mapping[str, Any], key: str) -> tuple[Reply | Fault, float | None]:
-        """What one line means, read as the answer to a direct call is, and what it cost."""
-        account, redaction = self._model.account, self._wire._redaction
-        response, error = line.get("response"), line.get("error")
-        if not isinstance(response, dict):
-            said = error.get("message") or error.get("code") if isinstance(error, dict) else None
-            return Fault("again", redaction.error(head(str(said or OTHER_SHAPE).encode()))), 0.0 if said else None
-        body, status = response.get("body"), response.get("status_code")
-        raw = body.encode("utf-8", "replace") if isinstance(body, str) else json.dumps(body).encode()
-        options = self._sent.get(key) or self._options(key)
-        outcome = self._wire._read(_Answer(raw, status if isinstance(status, int) else 200), options)
-        cost = None if account is None else account.cost(outcome)
+    def _settled(self, key: str, outcome: Reply | Fault | Unanswered) -> Iterator[Reply]:
+        """The reply that `outcome` is, if it is one; its cost is entered."""
+        conversation, account = self._wanted[key], self._model.account
+        cost: float | None = None
+        if isinstance(outcome, Unanswered):
+            cost = 0.0 if outcome.unbilled else None
+            outcome = Fault("again", outcome.reason)
+        elif account is not None:
+            cost = account.cost(outcome)
+        if key in self._reserved:
+            self._reserved.pop(key).settle(cost)
         if isinstance(outcome, Reply):
-            return replace(outcome, text=redaction.text(outcome.text)), cost
-        return replace(outcome, reason=redaction.error(outcome.reason), raw=redaction.error_raw(outcome.raw)), cost
-
-    def _options(self, key: str) -> dict[str, Any]:
-        request = self._wire.request(self._wanted[key])
-        return {} if isinstance(request, Fault) else self._wire._spoken(request.options)
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """A line's response in the shape of the transport's; a batch keeps no headers."""
-
-    content: bytes
-    status_code: int
-
-    @property
-    def is_success(self) -> bool:
-        return 200 <= self.status_code < 300
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {}
+            yield _signed(outcome, conversation)
+        elif outcome.kind == "parameter" and self._wire.adapt(outcome):
+            self._again.append(conversation)
+        else:
+            if outcome.kind == "refused":
+                self._end(self._wire.refusal(outcome))
+            yield _signed(_failed(outcome), conversation)
 
 
-def _parts(lines: Iterable[tuple[str, bytes]]) -> Iterator[dict[str, bytes]]:
-    """The lines by key, in parts that the provider takes."""
-    part: dict[str, bytes] = {}
-    size = 0
+def _parts(lines: Iterable[tuple[str, bytes]]) -> Iterator[tuple[list[str], bytes]]:
+    """The keys and the files, in parts that the provider takes."""
+    keys: list[str] = []
+    file = io.BytesIO()
     for key, line in lines:
-        if part and (len(part) == MAX_REQUESTS or size + len(line) > MAX_BYTES):
-            yield part
-            part, size = {}, 0
-        part[key] = line
-        size += len(line)
-    if part:
-        yield part
-
-
-def _read(body: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The lines of a result file by their custom_id. A line that is none is left out: its key has no answer then."""
-    for text in body.split(b"\n"):
-        try:
-            line = json.loads(text) if text.strip() else None
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(line, dict) and isinstance(line.get("custom_id"), str):
-            yield line["custom_id"], line
+        if keys and (len(keys) == MAX_REQUESTS or file.tell() + len(line) > MAX_BYTES):
+            yield keys, file.getvalue()
+            keys, file = [], io.BytesIO()
+        keys.append(key)
+        file.write(line)
+    if keys:
+        yield keys, file.getvalue()
 
 
 def _failed(fault: Fault) -> Reply:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from sciexam.errors import Incomplete, SciexamError, UsageError
 from sciexam.models import calls
 from sciexam.models.replies import OTHER_SHAPE, Fault, head, read_error
-from sciexam.models.wire import Wire, _broken
+from sciexam.models.wire import Wire, broken
 
 WINDOW: Literal["24h"] = "24h"  # the one completion window that providers offer
 MARK = "sciexam"  # the name of the metadata that says which of our batches it is
@@ -112,6 +112,8 @@ class Provider:
                     return batch
             if not (found and page.get("has_more")) or found[-1].created < since - CLOCKS:
                 return None
+            if found[-1].id == after.get("after"):
+                raise Trouble(Fault("final", f"{OTHER_SHAPE}: its list of batches does not go on"))
             after = {"after": found[-1].id}
 
     def look(self, batch: str) -> Batch:
@@ -151,18 +153,18 @@ class Provider:
         except openai.APIStatusError as error:
             answer = error.response
         except openai.APIConnectionError as error:
-            return self._redacted(_broken(error, f"timeout: nothing came for {self._wire.settings.timeout:g} s"))
+            return self._redacted(broken(error, f"timeout: nothing came for {self._wire.settings.timeout:g} s"))
         if answer.is_success:
             return bytes(answer.content)
         return self._redacted(read_error(answer.status_code, answer.headers, answer.content, {}))
 
     def _redacted(self, fault: Fault) -> Fault:
-        said = self._wire._redaction.error(fault.reason)
+        said = self._wire.redaction.error(fault.reason)
         return Fault(fault.kind, said, status=fault.status, wait=fault.wait, unreachable=fault.unreachable)
 
     def _parsed(self, body: bytes) -> dict[str, Any]:
         try:
-            value = json.loads(self._wire._redaction.raw(body))
+            value = json.loads(self._wire.redaction.raw(body))
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
@@ -176,7 +178,7 @@ class Provider:
         return found
 
     def _other_shape(self, body: bytes) -> Trouble:
-        return Trouble(Fault("final", f"{OTHER_SHAPE}: {head(self._wire._redaction.error_raw(body))}"))
+        return Trouble(Fault("final", f"{OTHER_SHAPE}: {head(self._wire.redaction.error_raw(body))}"))
 
     def _batch(self, value: Mapping[str, Any]) -> Batch:
         metadata, errors, created = value.get("metadata"), value.get("errors"), value.get("created_at")
@@ -187,7 +189,7 @@ class Provider:
             id=self._text(value, "id"),
             status=self._text(value, "status"),
             files=tuple(file for file in files if isinstance(file, str) and file),
-            said=self._wire._redaction.error(head(said.encode("utf-8", "replace"))),
+            said=self._wire.redaction.error(head(said.encode("utf-8", "replace"))),
             token=str(metadata.get(MARK, "")) if isinstance(metadata, dict) else "",
             created=float(created) if isinstance(created, (int, float)) else time.time(),
         )

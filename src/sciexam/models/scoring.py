@@ -5,7 +5,8 @@
     -> {"model": ..., "data": [{"data": [1.25]}], "usage": {"prompt_tokens": ...}}
 
 `use_activation: false` asks for the number itself and not for its sigmoid. A model with the task `token_classify` gives
-a number for each token, `[[0.1], [0.7], ...]`; the last one is the reward.
+a number for each token, `[[0.1], [0.7], ...]`; the last one is the reward. Source: vLLM's documentation,
+Pooling models, Reward usages (docs.vllm.ai).
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from sciexam.documents import digest
+from sciexam.errors import EndpointRefused
 from sciexam.models.openai import OpenAIModel, resolve
 from sciexam.models.replies import Fault, head, read_error
 from sciexam.models.settings import Endpoint
 from sciexam.models.terms import USUAL, Terms
-from sciexam.models.wire import Request, Wire, _broken
+from sciexam.models.wire import Request, Wire, broken
 from sciexam.types import Conversation, Generation, Reply
 
 if TYPE_CHECKING:
@@ -44,6 +46,14 @@ class ScoringWire(Wire):
         # A budget reserves by the tokens that may be written: none are.
         return request if isinstance(request, Fault) else Request(request.content, {"max_tokens": 0})
 
+    def refusal(self, fault: Fault) -> EndpointRefused:
+        if fault.status not in (404, 405):
+            return super().refusal(fault)
+        return EndpointRefused(
+            f"{self.where}/pooling refuses ({fault.status}): {fault.reason}; check model: {self.settings.model!r} and "
+            "base_url:, the address of a server that serves /pooling (vllm serve MODEL --runner pooling)"
+        )
+
     async def _answer(self, client: AsyncOpenAI, request: Request) -> Reply | Fault:
         import openai
 
@@ -65,14 +75,14 @@ class ScoringWire(Wire):
         except openai.APIStatusError as error:
             answer = error.response
         except openai.APIConnectionError as error:
-            return _broken(error, late)
+            return broken(error, late)
         return self._read_answer(answer)
 
     def _read_answer(self, answer: Any) -> Reply | Fault:
         body = answer.content
         try:
             if answer.is_success:
-                return read_reward(self._redaction.raw(body), self._task)
+                return read_reward(self.redaction.raw(body), self._task)
             return read_error(answer.status_code, answer.headers, body, {})
         except Exception as error:  # a body is a stranger's: what nobody foresaw in it must not cost the other calls
             reason = f"{NO_REWARD}: {type(error).__name__}: {error}"

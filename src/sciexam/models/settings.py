@@ -17,7 +17,8 @@ class ModelSettings(Record):
     note: str | None = None
 
 
-def _variable(name: str) -> str:
+def variable_name(name: str) -> str:
+    """`name`, where it can be that of an environment variable. Raises ValueError, which does not repeat it."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):  # it may be a pasted key: it must not be repeated
         raise ValueError("this is no name of an environment variable; a key itself never goes into a file")
     return name
@@ -29,7 +30,7 @@ class Endpoint(ModelSettings):
     backend: Literal["openai"]
     model: str
     base_url: str | None = None
-    api_key_env: Annotated[str, AfterValidator(_variable)] | None = "OPENAI_API_KEY"
+    api_key_env: Annotated[str, AfterValidator(variable_name)] | None = "OPENAI_API_KEY"
     revision: str | None = None
     system: str | None = None
     chat_template: str | None = None  # Jinja2; with it the conversation is rendered and sent as a plain completion

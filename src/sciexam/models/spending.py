@@ -187,7 +187,8 @@ class Account:
     def cost(self, outcome: Reply | Fault) -> float | None:
         """USD for what came back; None where nothing says that it was less than the worst case."""
         if isinstance(outcome, Reply):
-            return self.price.of(outcome.input_tokens, outcome.output_tokens)
+            # Every request has tokens: an endpoint that counts none of them does not count.
+            return self.price.of(outcome.input_tokens or None, outcome.output_tokens)
         return 0.0 if bills_nothing(outcome) else None
 
 

@@ -10,7 +10,7 @@ from sciexam.errors import UsageError
 from sciexam.models.spending import Account, Budget, Price, dollars
 
 if TYPE_CHECKING:
-    from sciexam.models.batch import BatchJournal
+    from sciexam.models.journal import BatchJournal
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class Wire:
         self.where, self._loopback = _address(base_url)
         self.notes: list[str] = []
         self._given_key = api_key
-        self._redaction = Redaction(api_key)
+        self.redaction = Redaction(api_key)
         self._template = ChatTemplate(settings.chat_template) if settings.chat_template is not None else None
         self._dialect: dict[str, str | None] = {}  # argument -> its name at this endpoint, None: not taken
 
@@ -75,7 +75,7 @@ class Wire:
             try:
                 content = _sendable(self._template.render(messages))
             except UsageError as error:
-                return Fault("final", self._redaction.error(str(error)))
+                return Fault("final", self.redaction.error(str(error)))
         return Request(content, self._options(conversation))
 
     def _options(self, conversation: Conversation) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class Wire:
 
     async def send(self, client: AsyncOpenAI, request: Request) -> Reply | Fault:
         """The reply to one request, within the timeout, or why there is none; its body is `raw` if there was one."""
-        redact = self._redaction
+        redact = self.redaction
         outcome = await self._answer(client, request)
         if isinstance(outcome, Reply):
             return replace(outcome, text=redact.text(outcome.text))
@@ -108,7 +108,7 @@ class Wire:
     async def _answer(self, client: AsyncOpenAI, request: Request) -> Reply | Fault:
         import openai
 
-        options = self._spoken(request.options)
+        options = self.spoken(request.options)
         create: Any = client.completions.with_raw_response.create
         said = {"prompt": request.content}
         if not isinstance(request.content, str):
@@ -124,14 +124,15 @@ class Wire:
         except openai.APIStatusError as error:
             answer = error.response
         except openai.APIConnectionError as error:
-            return _broken(error, late)
-        return self._read(answer, options)
+            return broken(error, late)
+        return self.read(answer, options)
 
-    def _read(self, answer: Any, options: dict[str, Any]) -> Reply | Fault:
+    def read(self, answer: Any, options: Mapping[str, Any]) -> Reply | Fault:
+        """What an HTTP answer (`content`, `status_code`, `is_success`, `headers`) to a request with `options` says."""
         body = answer.content
         try:
             if answer.is_success:
-                return _with_logprobs(read_body(self._redaction.raw(body)), options)
+                return _with_logprobs(read_body(self.redaction.raw(body)), options)
             return _without_logprobs(read_error(answer.status_code, answer.headers, body, options), options)
         except Exception as error:  # a body is a stranger's: what nobody foresaw in it must not cost the other calls
             reason = f"{OTHER_SHAPE}: {type(error).__name__}: {error}"
@@ -166,7 +167,7 @@ class Wire:
             http_client=http,
         )
 
-    def _spoken(self, options: dict[str, Any]) -> dict[str, Any]:
+    def spoken(self, options: dict[str, Any]) -> dict[str, Any]:
         """The options under the names this endpoint takes them by."""
         names = {name: self._dialect.get(name, name) for name in options}
         return {spoken: options[name] for name, spoken in names.items() if spoken is not None}
@@ -224,7 +225,7 @@ def _without_logprobs(fault: Fault, sent: Mapping[str, Any]) -> Fault:
     return fault
 
 
-def _broken(error: Exception, late: str) -> Fault:
+def broken(error: Exception, late: str) -> Fault:
     """What a connection that gave no whole answer says: the transport's own error is its cause."""
     cause = error.__cause__
     name = type(cause).__name__

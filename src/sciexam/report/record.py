@@ -18,6 +18,8 @@ SCHEMA = "sciexam/report/1"
 
 Figure = Estimate | Undefined
 
+BLIND = "It kept its verdict in {kept:.0%} of the swaps: this judge may be unable to tell the two apart."
+
 
 @dataclass(frozen=True, slots=True)
 class Calls:
@@ -115,7 +117,17 @@ class Pair:
 
     @property
     def sentence(self) -> str:
-        """The result as one sentence."""
+        """The result as one sentence; a second one where "equivalent" may be the judge's failing."""
+        return self._result + (f" {BLIND.format(kept=self.order_consistency.value)}" if self._is_blind else "")
+
+    @property
+    def _is_blind(self) -> bool:
+        """Whether the judge called equal what it contradicted itself on: its orders agree less than half the time."""
+        kept = self.order_consistency
+        return self.conclusion == "equivalent" and isinstance(kept, Estimate) and kept.value < 0.5
+
+    @property
+    def _result(self) -> str:
         who = f"By `{self.judge}` ({self.judge_is})"
         if isinstance(self.win_rate, Undefined):
             return f"{who}, nothing can be said of {self.b} against {self.a}: {self.win_rate.why}."

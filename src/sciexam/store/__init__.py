@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import threading
 import time
-import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,12 +20,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from sciexam.errors import StoreError, UsageError
+from sciexam.errors import UsageError
 from sciexam.store.batches import Batches
-from sciexam.store.opening import connect, explain, prepare
+from sciexam.store.claims import Claims
+from sciexam.store.database import Database
 from sciexam.store.tables import (
     Fact,
-    claims,
+    chunks,
     decode,
     encode,
     encode_criteria,
@@ -50,32 +49,21 @@ from sciexam.types import TRUNCATED, Grade, Reply, Verdict
 
 __all__ = ["Fact", "Store", "Writer"]
 
-READ_CHUNK = 500
 WORDS = ("finish_reason", "model", "rater", "prompt", "first", "second", "contestant")  # columns that are ids of names
 
 
 class Store:
     """The ledger at `location`: the path of a SQLite file, or its URL. Use as a context manager.
 
-    Every write is one IMMEDIATE transaction under an advisory lock beside the file (SQLite's WAL-reset bug corrupts
-    rarely when two connections write or checkpoint at once). Raises StoreError with the path and what to do.
+    Raises StoreError with the path and what to do.
     """
 
     def __init__(self, location: str | Path):
         self.location = str(location)
-        if "://" in self.location and not self.location.startswith("sqlite:///"):
-            raise UsageError("--store: this version keeps its ledger in SQLite; give the path of a file")
-        self._file = Path(self.location.removeprefix("sqlite:///")).absolute()
+        self.database = Database(self.location)
+        self._claims = Claims(self.database)
         self._names: dict[bytes, int] = {}
         self._words: dict[int, str] = {}
-        self._owner = uuid.uuid4().hex
-        self._owner_file: Any = None
-        self._announcing = threading.Lock()
-        with self._translated():
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._engine = connect(self._file)
-            with self._writing() as connection:
-                prepare(connection, self.location)
         self._secret = self._read_secret()
 
     def __enter__(self) -> Store:
@@ -86,14 +74,8 @@ class Store:
 
     def close(self) -> None:
         """Give up all claims and the connections. Facts are durable before this."""
-        if self._owner_file is not None:
-            with self._translated(), self._writing() as connection:
-                connection.execute(claims.delete().where(claims.c.owner == self._owner))
-            Path(self._owner_file.name).unlink(missing_ok=True)
-            self._owner_file.close()
-            self._owner_file = None
-        with self._locked():
-            self._engine.dispose()
+        self._claims.close()
+        self.database.close()
 
     # ------------------------------------------------------------ facts in
 
@@ -101,7 +83,7 @@ class Store:
         """Make `facts` durable in one transaction, each as the next attempt under its key, and release their claims."""
         if not facts:
             return
-        with self._translated(), self._writing() as connection:
+        with self._writing() as connection:
             now = _now()
             judged = [fact for fact in facts if isinstance(fact, Verdict)]
             marked = [fact for fact in facts if isinstance(fact, Grade)]
@@ -117,7 +99,7 @@ class Store:
             )
             bodies = [b for r in plain for b in (encode(r.text), r.raw, encode(r.failure))]
             bodies += [b for v in opinions for b in (encode(v.reason), encode(v.failure), encode_criteria(v.criteria))]
-            text_ids = _text_ids(self, connection, [b for b in bodies if b] + [b""])
+            text_ids = _text_ids(connection, [b for b in bodies if b] + [b""])
             for table, rows in (
                 (replies, [reply_row(r, name_ids, text_ids, now) for r in plain]),
                 (verdicts, [verdict_row(v, name_ids, text_ids, now) for v in judged]),
@@ -128,9 +110,7 @@ class Store:
                     connection.execute(sa.insert(table), rows)
             # A verdict that was cut off gets a second attempt: until then nobody else may ask for it.
             ended = [fact for fact in facts if isinstance(fact, Reply) or fact.failure != TRUNCATED]
-            keys = [bytes.fromhex(fact.key) for fact in ended]
-            for chunk in _chunks(keys):
-                connection.execute(claims.delete().where(claims.c.key.in_(chunk), claims.c.owner == self._owner))
+            self._claims.release_in(connection, [fact.key for fact in ended])
 
     @contextmanager
     def writer(self, durable: Callable[[Sequence[Fact]], None] | None = None) -> Iterator[Writer]:
@@ -143,9 +123,9 @@ class Store:
 
     def add_run(self, run: str, manifest: str) -> None:
         """Record that a run was started, with its manifest (JSON). One row for each start."""
-        with self._translated(), self._writing() as connection:
+        with self.database.writing() as connection:
             body = encode(manifest)
-            ids = _text_ids(self, connection, [body])
+            ids = _text_ids(connection, [body])
             connection.execute(sa.insert(runs), [{"run": run, "manifest": ids[body], "at": _now()}])
 
     # ------------------------------------------------------------ facts out
@@ -178,8 +158,8 @@ class Store:
         """How many attempts under these keys each server-side model name answered."""
         counts: dict[str, int] = {}
         statement = sa.select(names.c.name, sa.func.count()).join(replies, replies.c.model == names.c.id)
-        for chunk in _chunks([bytes.fromhex(key) for key in keys]):
-            with self._translated(), self._engine.connect() as connection:
+        for chunk in chunks([bytes.fromhex(key) for key in keys]):
+            with self.database.reading() as connection:
                 for name, count in connection.execute(statement.where(replies.c.key.in_(chunk)).group_by(names.c.name)):
                     word = name.decode("utf-8", "surrogatepass")
                     counts[word] = counts.get(word, 0) + count
@@ -198,7 +178,7 @@ class Store:
 
     def manifest(self, run: str) -> str | None:
         """The manifest with which `run` (an id, or the unique beginning of one) was last started."""
-        with self._translated(), self._engine.connect() as connection:
+        with self.database.reading() as connection:
             statement = (
                 sa.select(runs.c.run, texts.c.body)
                 .join(texts, runs.c.manifest == texts.c.id)
@@ -212,7 +192,7 @@ class Store:
 
     def days(self) -> list[str]:
         """The days (UTC, YYYY-MM-DD) on which a run was started, the first one first."""
-        with self._translated(), self._engine.connect() as connection:
+        with self.database.reading() as connection:
             started = connection.execute(sa.select(runs.c.at)).scalars()
             return sorted({datetime.fromtimestamp(at / 1000, UTC).date().isoformat() for at in started})
 
@@ -223,55 +203,17 @@ class Store:
     @property
     def batches(self) -> Batches:
         """The journal of what was handed to a provider's batch API."""
-        return Batches(self)
+        return Batches(self.database)
 
     # ------------------------------------------------------------ claims
 
     def claim(self, keys: Sequence[str]) -> set[str]:
         """Of `keys`, those that nobody alive is working on; from now on this process is. Claims end with their fact."""
-        mine: set[str] = set()
-        with self._translated():
-            self._announce()
-            for chunk in _chunks([bytes.fromhex(key) for key in keys]):
-                with self._writing() as connection:
-                    statement = sa.select(claims.c.owner).where(claims.c.key.in_(chunk)).distinct()
-                    for owner in connection.execute(statement).scalars().all():
-                        if owner != self._owner and not self._alive(owner):
-                            connection.execute(claims.delete().where(claims.c.owner == owner))
-                    taken = set(connection.execute(sa.select(claims.c.key).where(claims.c.key.in_(chunk))).scalars())
-                    free = [key for key in chunk if key not in taken]
-                    if free:
-                        connection.execute(sa.insert(claims), [{"key": k, "owner": self._owner} for k in free])
-                mine.update(key.hex() for key in free)
-        return mine
+        return self._claims.take(keys)
 
     def release(self, keys: Iterable[str]) -> None:
         """Give claims up without a fact."""
-        with self._translated():
-            for chunk in _chunks([bytes.fromhex(key) for key in keys]):
-                with self._writing() as connection:
-                    connection.execute(claims.delete().where(claims.c.key.in_(chunk), claims.c.owner == self._owner))
-
-    def _announce(self) -> None:
-        """Hold a lock on a file of our own for as long as we live: that is how others see that our claims stand."""
-        with self._announcing:  # threads claim at once, and a second handle would let go of the first one's lock
-            if self._owner_file is None:
-                folder = self._file.with_name(self._file.name + ".owners")
-                folder.mkdir(exist_ok=True)
-                file = (folder / self._owner).open("w")
-                _flock(file)
-                self._owner_file = file
-
-    def _alive(self, owner: str) -> bool:
-        path = self._file.with_name(self._file.name + ".owners") / owner
-        try:
-            with path.open("r+") as file:
-                if not _try_flock(file):
-                    return True
-        except FileNotFoundError:
-            return False
-        path.unlink(missing_ok=True)
-        return False
+        self._claims.release(keys)
 
     # ------------------------------------------------------------ reading
 
@@ -288,8 +230,8 @@ class Store:
         if "criteria" in table.c:
             statement = statement.outerjoin(parts, table.c.criteria == parts.c.id)
         statement = statement.order_by(table.c.seq)
-        for chunk in _chunks([bytes.fromhex(key) for key in keys]):
-            with self._translated(), self._engine.connect() as connection:
+        for chunk in chunks([bytes.fromhex(key) for key in keys]):
+            with self.database.reading() as connection:
                 rows = connection.execute(statement.where(column.in_(chunk))).all()
                 self._learn_words(connection, table, rows)
             yield from rows
@@ -297,7 +239,7 @@ class Store:
     def _learn_words(self, connection: sa.Connection, table: sa.Table, rows: Sequence[sa.Row[Any]]) -> None:
         columns = [c for c in WORDS if c in table.c]
         ids = {row._mapping[c] for row in rows for c in columns} - self._words.keys() - {None}
-        for chunk in _chunks(sorted(ids)):
+        for chunk in chunks(sorted(ids)):
             for row in connection.execute(sa.select(names).where(names.c.id.in_(chunk))):
                 self._words[row.id] = row.name.decode("utf-8", "surrogatepass")
 
@@ -307,55 +249,35 @@ class Store:
         wanted = {word: word.encode("utf-8", "surrogatepass") for word in words if word}
         new = sorted({raw for raw in wanted.values() if raw not in self._names})
         if new:
-            connection.execute(self._insert_new(names), [{"name": raw} for raw in new])
-            for chunk in _chunks(new):
+            connection.execute(_insert_new(connection, names), [{"name": raw} for raw in new])
+            for chunk in chunks(new):
                 for row in connection.execute(sa.select(names).where(names.c.name.in_(chunk))):
                     self._names[row.name] = row.id
         return {word: self._names[raw] for word, raw in wanted.items()}
 
-    def _insert_new(self, table: sa.Table) -> Any:
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        return dialect.insert(table).on_conflict_do_nothing()
-
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        with self._locked():
-            try:
-                with self._engine.execution_options(writes=True).begin() as connection:
-                    yield connection
-            except BaseException:
-                self._names.clear()  # ids of a transaction that was rolled back
-                raise
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with self._translated(), Path(f"{self._file}.lock").open("w") as file:
-            _flock(file)
-            yield
-
-    # ------------------------------------------------------------ opening
+        try:
+            with self.database.writing() as connection:
+                yield connection
+        except BaseException:
+            self._names.clear()  # ids of a transaction that was rolled back
+            raise
 
     def _read_secret(self) -> bytes:
-        with self._translated(), self._engine.connect() as connection:
+        with self.database.reading() as connection:
             return bytes(connection.execute(sa.select(meta.c.value).where(meta.c.name == "secret")).scalar_one())
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Turn what the database and the file system say into a StoreError that names the file and the way out."""
-        try:
-            yield
-        except sa.exc.DBAPIError as error:
-            raise StoreError(f"{self.location}: {explain(str(error.orig))}") from error
-        except OSError as error:
-            raise StoreError(
-                f"{self.location}: {(error.strerror or str(error)).lower()}; choose another file with --store"
-            ) from error
+
+def _insert_new(connection: sa.Connection, table: sa.Table) -> Any:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table).on_conflict_do_nothing()
 
 
 def _number_attempts(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
     """Give each row the next free attempt under its key. Safe: writes hold the lock."""
     following: dict[bytes, int] = {}
-    for chunk in _chunks([row["key"] for row in rows]):
+    for chunk in chunks([row["key"] for row in rows]):
         statement = (
             sa.select(table.c.key, sa.func.max(table.c.attempt)).where(table.c.key.in_(chunk)).group_by(table.c.key)
         )
@@ -365,19 +287,19 @@ def _number_attempts(connection: sa.Connection, table: sa.Table, rows: list[dict
         following[row["key"]] = row["attempt"] + 1
 
 
-def _text_ids(store: Store, connection: sa.Connection, bodies: Iterable[bytes]) -> dict[bytes, int]:
+def _text_ids(connection: sa.Connection, bodies: Iterable[bytes]) -> dict[bytes, int]:
     by_digest = {hashlib.sha256(body).digest(): body for body in bodies}
     known: set[bytes] = set()
     ids: dict[bytes, int] = {}
-    for chunk in _chunks(list(by_digest)):
+    for chunk in chunks(list(by_digest)):
         for row in connection.execute(sa.select(texts.c.id, texts.c.digest).where(texts.c.digest.in_(chunk))):
             known.add(row.digest)
             ids[by_digest[row.digest]] = row.id
     new = [d for d in by_digest if d not in known]
     if new:
         rows = [{"digest": d, "body": zlib.compress(by_digest[d])} for d in new]
-        connection.execute(store._insert_new(texts), rows)
-        for chunk in _chunks(new):
+        connection.execute(_insert_new(connection, texts), rows)
+        for chunk in chunks(new):
             for row in connection.execute(sa.select(texts.c.id, texts.c.digest).where(texts.c.digest.in_(chunk))):
                 ids[by_digest[row.digest]] = row.id
     return ids
@@ -390,26 +312,5 @@ def _keep(found: dict[str, Any], fact: Fact) -> None:
         found[fact.key] = fact
 
 
-def _chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(items), READ_CHUNK):
-        yield items[start : start + READ_CHUNK]
-
-
 def _now() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _flock(file: Any) -> None:
-    import fcntl
-
-    fcntl.flock(file, fcntl.LOCK_EX)
-
-
-def _try_flock(file: Any) -> bool:
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

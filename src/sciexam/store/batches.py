@@ -9,54 +9,54 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from sciexam.models.batch import OpenBatch
-from sciexam.store.tables import batches, grades, replies, verdicts
+from sciexam.models.journal import OpenBatch
+from sciexam.store.database import Database
+from sciexam.store.tables import batches, chunks, grades, replies, verdicts
 
 if TYPE_CHECKING:
     from sciexam.store import Store
 
 _REQUEST = struct.Struct(">32sH")  # the key of a request, and its attempt
-_CHUNK = 500
 
 
 class Batches:
-    """A BatchJournal in the ledger `store`; every line of it is durable when its method returns.
+    """A BatchJournal in the ledger's `database`; every line of it is durable when its method returns.
 
     A batch is forgotten when for each of its requests a fact of that attempt, or of a later one, is stored: not
     earlier, since what was collected may be lost by a kill before it is written.
 
-    Models are opened before the ledger is: a journal without a store is given one by `keep_in` before anything is
+    Models are opened before the ledger is: a journal without a database is given one by `keep_in` before anything is
     asked.
     """
 
-    def __init__(self, store: Store | None = None):
-        self._kept_in = store
+    def __init__(self, database: Database | None = None):
+        self._kept_in = database
 
     def keep_in(self, store: Store) -> None:
-        self._kept_in = store
+        self._kept_in = store.database
 
     @property
-    def _store(self) -> Store:
+    def _database(self) -> Database:
         assert self._kept_in is not None, "a journal of batches needs its ledger (keep_in) before anything is asked"
         return self._kept_in
 
     def intend(self, token: str, model: str, requests: Mapping[str, int]) -> None:
         packed = b"".join(_REQUEST.pack(bytes.fromhex(key), attempt) for key, attempt in requests.items())
         row = {"token": token, "model": model, "batch": None, "requests": packed, "at": time.time_ns() // 1_000_000}
-        with self._store._translated(), self._store._writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(sa.insert(batches), [row])
 
     def name(self, token: str, batch: str) -> None:
-        with self._store._translated(), self._store._writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(sa.update(batches).where(batches.c.token == token).values(batch=batch))
 
     def close(self, token: str) -> None:
-        with self._store._translated(), self._store._writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(sa.delete(batches).where(batches.c.token == token))
 
     def open_batches(self, model: str) -> list[OpenBatch]:
         statement = sa.select(batches).where(batches.c.model == model).order_by(batches.c.seq)
-        with self._store._translated(), self._store._engine.connect() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(statement).all()
             found = [OpenBatch(row.token, row.batch, dict(_unpacked(row.requests)), row.at / 1000) for row in rows]
             stored = [batch.token for batch in found if _is_stored(connection, batch.requests)]
@@ -71,9 +71,7 @@ def _unpacked(requests: bytes) -> Iterator[tuple[str, int]]:
 
 
 def _is_stored(connection: sa.Connection, requests: Mapping[str, int]) -> bool:
-    keys = [bytes.fromhex(key) for key in requests]
-    for start in range(0, len(keys), _CHUNK):
-        chunk = keys[start : start + _CHUNK]
+    for chunk in chunks([bytes.fromhex(key) for key in requests]):
         last: dict[bytes, int] = {}
         for table in (replies, verdicts, grades):
             statement = sa.select(table.c.key, sa.func.max(table.c.attempt)).where(table.c.key.in_(chunk))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ STATUSES: tuple[Status, ...] = ("ok", "invalid", "failed", "skipped")
 SIDES: tuple[Side, ...] = ("first", "second", "tie")
 STRENGTHS: tuple[Strength, ...] = ("slight", "clear", "strong")
 KINDS: tuple[Kind, ...] = ("judge", "human")
+CHUNK = 500
 
 tables = sa.MetaData()
 _id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -235,6 +236,12 @@ def read_grade(row: sa.Row[Any], words: Mapping[int, str]) -> Grade:
         criteria=json.loads(decode(row.parts)) if row.parts else {},
         reason=decode(row.body) if row.body else "",
     )
+
+
+def chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """`items` in parts that a statement can name one by one: SQLite takes 999 of them or more."""
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]
 
 
 def encode_criteria(criteria: Mapping[str, str] | Mapping[str, float]) -> bytes:

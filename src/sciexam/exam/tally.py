@@ -1,0 +1,73 @@
+"""How far a sitting is: the facts that are durable of those that are planned, and what the calls have cost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sciexam.models.spending import Price
+from sciexam.report.record import Calls
+from sciexam.store import Fact
+from sciexam.types import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many facts are durable of how many there will be, as far as is known."""
+
+    responses: int
+    responses_planned: int
+    verdicts: int
+    verdicts_planned: int
+
+
+class Tally:
+    """Counts what every thread of a sitting does. `prices`: by the endpoint's name of the model."""
+
+    def __init__(self, prices: Mapping[str, Price], progress: Callable[[Progress], None] | None):
+        self._prices, self._tell = prices, progress
+        self._lock = threading.Lock()
+        self.progress = Progress(0, 0, 0, 0)
+        self.calls = Calls()
+
+    def account(self, model: str | None, reply: Reply | None, new: bool) -> None:
+        """Count a call by its price; the cost is unknown as soon as one call's is."""
+        with self._lock:
+            c = self.calls
+            if not new:
+                self.calls = replace(c, reused=c.reused + 1)
+            elif reply is not None:
+                price = self._prices.get(model or "")
+                cost = price.of(reply.input_tokens, reply.output_tokens) if price else None
+                if reply.status == "failed" and reply.input_tokens is None:
+                    cost = 0.0  # nothing came back that could have been billed
+                self.calls = Calls(
+                    made=c.made + 1,
+                    reused=c.reused,
+                    input_tokens=c.input_tokens + (reply.input_tokens or 0),
+                    output_tokens=c.output_tokens + (reply.output_tokens or 0),
+                    usd=None if cost is None or c.usd is None else c.usd + cost,
+                )
+
+    def expect(self, responses: int = 0, verdicts: int = 0, of_them_stored: int = 0) -> None:
+        """So many facts are planned besides; those of them that are stored are done."""
+        with self._lock:
+            c = self.progress
+            self.progress = Progress(
+                responses=c.responses + (of_them_stored if responses else 0),
+                responses_planned=c.responses_planned + responses,
+                verdicts=c.verdicts + (of_them_stored if verdicts else 0),
+                verdicts_planned=c.verdicts_planned + verdicts,
+            )
+
+    def durable(self, facts: Sequence[Fact]) -> None:
+        """These facts are on disk; what failed is not done."""
+        given = [fact for fact in facts if fact.status != "failed"]
+        verdicts = sum(not isinstance(fact, Reply) for fact in given)
+        with self._lock:
+            c = self.progress
+            responses = c.responses + len(given) - verdicts
+            self.progress = replace(c, responses=responses, verdicts=c.verdicts + verdicts)
+        if self._tell:
+            self._tell(self.progress)

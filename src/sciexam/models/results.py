@@ -1,0 +1,67 @@
+"""The result files of a batch: a line for each request that was answered, or was not."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sciexam.models.replies import OTHER_SHAPE, Fault, head
+from sciexam.models.wire import Wire
+from sciexam.types import Reply
+
+
+def read_lines(files: Iterable[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The lines of result files with their custom_id, one at a time: a file may have 200 MB, and more once parsed.
+
+    A line that is none is left out: its request has no answer then.
+    """
+    for file in files:
+        for text in io.BytesIO(file):
+            try:
+                line = json.loads(text) if text.strip() else None
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(line, dict) and isinstance(line.get("custom_id"), str):
+                yield line["custom_id"], line
+
+
+def read_line(line: Mapping[str, Any], wire: Wire, sent: Mapping[str, Any]) -> Reply | Fault | Unanswered:
+    """What one line means, read as the answer to a direct call with the options `sent` is. No key is in it."""
+    response, error = line.get("response"), line.get("error")
+    if not isinstance(response, dict):
+        said = error.get("message") or error.get("code") if isinstance(error, dict) else None
+        return Unanswered(wire.redaction.error(head(str(said or OTHER_SHAPE).encode("utf-8", "replace"))), bool(said))
+    body, status = response.get("body"), response.get("status_code")
+    raw = body.encode("utf-8", "replace") if isinstance(body, str) else json.dumps(body).encode()
+    outcome = wire.read(_Answer(raw, status if isinstance(status, int) else 200), sent)
+    if isinstance(outcome, Reply):
+        return replace(outcome, text=wire.redaction.text(outcome.text))
+    reason, raw = wire.redaction.error(outcome.reason), wire.redaction.error_raw(outcome.raw)
+    return replace(outcome, reason=reason, raw=raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A request that the provider did not answer. `unbilled`: it says so, and so there is nothing to pay."""
+
+    reason: str
+    unbilled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A line's response in the shape of the transport's; a batch keeps no headers."""
+
+    content: bytes
+    status_code: int
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status_code < 300
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {}
