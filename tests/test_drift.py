@@ -77,7 +77,8 @@ def test_without_anchors_nothing_is_asked_again(on: Any) -> None:
 
 
 def test_a_judge_that_stays_the_same_is_said_to(on: Any) -> None:
-    assert told(on("2026-01-01", 30, judge_longer)) == []  # one day says nothing
+    first = "llm: its 40 anchors were judged again on 2026-01-01; a later day will tell."
+    assert told(on("2026-01-01", 30, judge_longer)) == [first]
     (said,) = told(on("2026-01-05", 40, judge_longer))
     assert said.startswith("llm: no change seen; of ")
     assert "anchors it judged 0 otherwise on 2026-01-05 than at first, 0 when it was asked again on 2026-01-01" in said
@@ -102,7 +103,7 @@ def test_a_change_that_is_none_is_called_one_no_more_often_than_the_level_says()
     runs, wrong = 1000, 0
     for _ in range(runs):
         changes = [Change(str(i), float(draw.random() < 0.2), float(draw.random() < 0.2)) for i in range(ANCHORS)]
-        wrong += change_of("j", "2026-01-01", "2026-01-02", changes).drifted
+        wrong += change_of("j", "2026-01-01", "2026-01-02", changes, ANCHORS).drifted
     assert wrong <= 40  # only departures upwards count, so 2.5 % of runs at most; 40 is three standard errors above it
 
 
@@ -111,11 +112,11 @@ def test_a_real_change_is_found() -> None:
     found = 0
     for _ in range(100):
         changes = [Change(str(i), float(draw.random() < 0.05), float(draw.random() < 0.4)) for i in range(ANCHORS)]
-        found += change_of("j", "2026-01-01", "2026-01-02", changes).drifted
+        found += change_of("j", "2026-01-01", "2026-01-02", changes, ANCHORS).drifted
     assert found >= 80
 
 
 def test_where_no_anchor_is_usable_nothing_is_claimed() -> None:
-    found = change_of("j", "2026-01-01", "2026-01-02", [])
+    found = change_of("j", "2026-01-01", "2026-01-02", [], 0)
     assert not found.drifted
     assert found.sentence == "j: no anchor has usable verdicts of 2026-01-01 and of 2026-01-02."

@@ -136,7 +136,11 @@ def test_samples_are_averaged_over_the_usable_ones_and_cold_ones_are_told(tmp_pa
 
 
 def test_an_additive_rubric_is_shown_in_points_too(sciexam: Cli, tmp_path: Path) -> None:
-    with Endpoint(lambda body: "I count.\nScore: 4") as endpoint:
+    def count(body: Body) -> str:
+        (line,) = re.findall(r"GRADE \w+ quality: ", prompt_of(body))[-1:]
+        return f"I count.\n{line}4"
+
+    with Endpoint(count) as endpoint:
         exam = suite(tmp_path, {"base": ["a", "b", "c"]}, judged_by(endpoint))
         done = sciexam("grade", "-s", exam, "--rubric", "self-rewarding", cwd=tmp_path, env={"COLUMNS": "120"})
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sciexam import lineage
 from sciexam.documents import Document, digest, locate, parse_lines, read_jsonl, read_yaml
 from sciexam.errors import DocumentError, UsageError, did_you_mean
-from sciexam.judges.settings import CascadeJudge, EndpointJudge, JudgeSpec, MeasuresJudge, PanelJudge, RecordedJudge
+from sciexam.judges.settings import (
+    CascadeJudge,
+    EndpointJudge,
+    JudgeSpec,
+    MeasuresJudge,
+    PanelJudge,
+    RecordedJudge,
+    RewardsJudge,
+)
 from sciexam.lineage import ModelSpec
 from sciexam.models.recorded import read_responses
 from sciexam.models.settings import Recorded
@@ -83,7 +91,7 @@ class Suite(Record):
         if name.endswith(".jsonl"):
             if not Path(name).is_file():
                 raise UsageError(f"{name}: no such file of verdicts")
-            return RecordedJudge(backend="recorded", verdicts=str(Path(name).absolute()))
+            return _recorded(Path(name).absolute())
         known = [*self.judges, "measures", HUMANS]
         raise UsageError(
             f"{name!r} is not a judge of suite {self.name!r}{did_you_mean(name, known)} "
@@ -92,6 +100,14 @@ class Suite(Record):
 
     def with_models(self, models: dict[str, ModelSpec]) -> Suite:
         return self.model_copy(update={"models": {**self.models, **models}})
+
+
+def _recorded(path: Path) -> JudgeSpec:
+    """A file as a judge: of rewards where its first line has one, else of verdicts."""
+    _, first = next(iter(read_jsonl(path)), (0, {}))
+    if isinstance(first, dict) and "reward" in first and "first" not in first:
+        return RewardsJudge(backend="rewards", rewards=str(path))
+    return RecordedJudge(backend="recorded", verdicts=str(path))
 
 
 class PromptLine(BaseModel):

@@ -191,7 +191,7 @@ class Submission:
         """
         if not failure and score is None:
             raise ValueError("a grade has a score, or else a failure")
-        if score is not None and not math.isfinite(score):
+        if not all(math.isfinite(value) for value in (*filter(None, [score]), *(criteria or {}).values())):
             failure = failure or "not finite"
         return Grade(
             key=self.key,

@@ -11,7 +11,7 @@ from sciexam.errors import Incomplete, UsageError
 from sciexam.exam.asking import owes
 from sciexam.exam.by_grades import verdicts_by_grades
 from sciexam.exam.cascade import Cascade, Judged, calibration_asks, cascades_of, escalation_of, rule, settle
-from sciexam.exam.drift import anchors_among, drift_of
+from sciexam.exam.drift import drift_of
 from sciexam.exam.echoes import echoes
 from sciexam.exam.plan import Plan, conversations_of, presentations_of, shown_of
 from sciexam.exam.raters import Rater
@@ -33,6 +33,8 @@ def read_facts(
     plan = with_references(plan, store)
     responses = _responses(plan, store, skipped)
     comparisons = list(pair(plan.prompts, plan.pairs, plan.samples, responses))
+    if not comparisons and calls.unasked:
+        raise Incomplete(f"{calls.unasked} No prompt has two answers yet.")
     if not comparisons and all(r.reply.status in ("ok", "skipped") for r in responses.values()):
         raise UsageError(
             f"no prompt of suite {plan.suite.name!r} has an answer from both of {', '.join(plan.contestants)}; "
@@ -64,7 +66,7 @@ def read_facts(
             *notes,
             *dict.fromkeys(echoes(plan, store, comparisons)),
             *_of_members(plan, benches),
-            *_drifts(plan, store, comparisons),
+            *_drifts(plan, store),
         ),
     )
 
@@ -87,16 +89,11 @@ def _of_members(plan: Plan, benches: Sequence[Bench]) -> Iterator[str]:
                 yield f"{b} against {a} by {bench.name}: {done.counts}"
 
 
-def _drifts(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Iterator[str]:
-    """What the anchors of each judge say, where it has been asked for them on more than one day."""
+def _drifts(plan: Plan, store: Store) -> Iterator[str]:
+    """What the anchors of each judge say."""
     for rater in plan.raters:
-        if rater.anchors:
-            shown = {seen.key: seen for c in comparisons for seen in shown_of(plan, rater, c, store)}
-            judged = (store.grades if rater.grades else store.verdicts)(shown)
-            anchors = anchors_among([shown[key] for key in shown if key in judged], rater.anchors, plan.suite.seed)
-            found = drift_of(rater, anchors, store)
-            if found is not None:
-                yield found.sentence
+        if rater.anchors and (found := drift_of(rater, store)) is not None:
+            yield found.sentence
 
 
 def _nobody_judged(plan: Plan, store: Store) -> str:

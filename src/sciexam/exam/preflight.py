@@ -224,7 +224,8 @@ def _counted(
         count.keys = {**count.keys, rater.name: set(stored)}
         calls: set[_Call] = {(key,) for key in keys if owes(stored.get(key), retry_invalid)} | coming
         if calls:
-            calls |= {("anchor", rater.digest, number) for number in range(min(rater.anchors, len(keys | coming)))}
+            some = min(rater.anchors, len(keys | coming) + len(store.anchors(rater.digest)))
+            calls |= {("anchor", rater.digest, number) for number in range(some)}
         count.verdicts[rater.name] = count.verdicts.get(rater.name, 0) + len(calls - counted)
         counted |= calls
     return count

@@ -17,6 +17,8 @@ from sciexam.judges.settings import (
     MeasuresJudge,
     PanelJudge,
     RecordedJudge,
+    RewardJudge,
+    RewardsJudge,
     ScriptedJudge,
 )
 from sciexam.models import open_model
@@ -168,6 +170,10 @@ def _describe(spec: JudgeSpec | None, kind: Kind, humans: int) -> str:
             return "a text measure, not validated"
         case ScriptedJudge():
             return "a scripted fake, not a judge"
+        case RewardsJudge():
+            return "recorded rewards, not validated"
+        case RewardJudge():
+            return f"the reward model {spec.model}, not validated"
         case RecordedJudge() if kind == "human":
             return f"{humans} annotator{'s' if humans != 1 else ''}, recorded"
         case RecordedJudge():

@@ -13,10 +13,10 @@ from sciexam.battles import Slot, name_of, pair
 from sciexam.errors import Incomplete, Interrupted
 from sciexam.exam.asking import Asking, attempts, owes
 from sciexam.exam.cascade import Cascade, calibration_asks, cascades_of, escalation_asks, rule
-from sciexam.exam.drift import Anchors, anchors_among
+from sciexam.exam.drift import Shown, again, drawn, topped_up
 from sciexam.exam.facts import judged_by
 from sciexam.exam.feed import GATHER_SECONDS, Feed
-from sciexam.exam.plan import Plan, conversations_of, shown_of, submissions_of
+from sciexam.exam.plan import Plan, conversations_of, in_drawn_order, shown_of, submissions_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.references import Written, judgeable, referring, with_references, write_references
 from sciexam.exam.tally import Progress, Tally
@@ -69,6 +69,8 @@ class Sitting:
         self._retry_invalid = retry_invalid
         self._recorded_only, self._judges_only = recorded_only, judges_only
         self._prompts = {prompt.id: prompt for prompt in plan.prompts}
+        # A run that ends early (a budget, Ctrl-C) has then asked for a random part of the prompts.
+        self._place = {p.id: place for place, p in enumerate(in_drawn_order(plan.prompts, plan.suite.seed))}
         self._pairs_of = _by_contestant(plan)
         self._feed = Feed(_gather(plan, terms))
         self._until: Until | None = None
@@ -77,7 +79,7 @@ class Sitting:
         self._paired: set[tuple[str, str, str, int]] = set()
         self._models: Mapping[str, Model] = {}
         self._asked: list[Any] = []
-        self._anchors: dict[str, Anchors] = {}  # by the rater's name, among all that it is shown
+        self._candidates: dict[str, list[Shown]] = {}  # for anchors, by the rater's name, among all that it is shown
         self._busy: set[str] = set()  # the raters that were asked for anything
         self._referring = threading.Lock()
         self.skipped: dict[str, Fact] = {}
@@ -182,6 +184,9 @@ class Sitting:
 
     # -------------------------------------------------------- contestants
 
+    def _in_turn(self, slots: Iterable[Slot]) -> list[Slot]:
+        return sorted(slots, key=lambda slot: (self._place[slot[1]], slot[2]))
+
     def _respond(self, contestant: str, model: Model, writer: Writer) -> None:
         conversations = dict(conversations_of(self._plan, contestant))
         slots: dict[str, list[Slot]] = {}
@@ -205,7 +210,9 @@ class Sitting:
         silent = paid and (self._recorded_only or self._judges_only)
         owed = [
             replace(conversation, attempt=attempts(stored.get(conversation.key)))
-            for conversation in {c.key: c for slot, c in conversations.items() if slot in useful}.values()
+            for conversation in {
+                conversations[slot].key: conversations[slot] for slot in self._in_turn(useful)
+            }.values()
             if owes(stored.get(conversation.key), self._retry_invalid) and not silent
         ]
         reused = stored.keys() - {conversation.key for conversation in owed}
@@ -331,10 +338,10 @@ class Sitting:
 
     def _mark_batch(self, rater: Rater, batch: Sequence[Comparison | Response], writer: Writer) -> None:
         assert rater.judge is not None
+        batch = sorted(batch, key=lambda item: self._place[_prompt_of(item)])
         shown = {seen.key: seen for item in batch if self._is_open(rater, item) for seen in self._shown(rater, item)}
         read = self._store.grades if rater.grades else self._store.verdicts
         stored: Mapping[str, Any] = read(shown)
-
         owed = [
             replace(presentation, attempt=attempts(stored.get(presentation.key)))
             for presentation in shown.values()
@@ -343,11 +350,8 @@ class Sitting:
         self._tally.expect(verdicts=len(shown), of_them_stored=len(shown) - len(owed))
         for key in (shown.keys() & stored.keys()) - {p.key for p in owed}:
             self._take(rater, stored[key], new=False)
-        with self._lock:
-            known = self._anchors[rater.name].of if rater.name in self._anchors else ()
-            among = {one.key: one for one in (*known, *shown.values())}.values()
-            self._anchors[rater.name] = anchors_among(among, rater.anchors, self._plan.suite.seed)
-            self._busy |= {rater.name} if owed else set()
+        if rater.anchors:
+            self._note_candidates(rater, shown.values(), bool(owed))
         ending = partial(self._is_done, lambda until: until.needs_bench(rater.bench))
         self._ask(rater, owed, stored, writer, ending)
 
@@ -366,11 +370,19 @@ class Sitting:
         if self._until is not None:
             self._until.settled(rater, verdict)
 
+    def _note_candidates(self, rater: Rater, shown: Iterable[Shown], asked: bool) -> None:
+        """Of what a rater is shown that which may become an anchor: some to spare, for what has no usable verdict."""
+        with self._lock:
+            among = {one.key: one for one in (*self._candidates.get(rater.name, ()), *shown)}.values()
+            self._candidates[rater.name] = drawn(among, 2 * rater.anchors, self._plan.suite.seed)
+            self._busy |= {rater.name} if asked else set()
+
     def _look_again(self, rater: Rater, writer: Writer) -> None:
         """Show a judge its anchors once more: on every day on which it was asked for anything."""
-        shown = {one.key: one for one in self._anchors[rater.name].on(self._store.days()[-1], self._store)}
         if self._is_over():
             return
+        anchors = topped_up(rater, self._candidates[rater.name], self._plan.suite.seed, self._store)
+        shown = {one.key: one for one in again(anchors, self._store.days()[-1], self._store)}
         read = self._store.grades if rater.grades else self._store.verdicts
         stored: Mapping[str, Any] = read(shown)
         owed = [
@@ -404,6 +416,10 @@ def _by_prompt(asked: Iterable[tuple[str, Conversation]]) -> dict[str, list[Conv
     for prompt, conversation in asked:
         found.setdefault(prompt, []).append(conversation)
     return found
+
+
+def _prompt_of(item: Comparison | Response) -> str:
+    return item.prompt.id if isinstance(item, Comparison) else item.prompt
 
 
 def _gather(plan: Plan, terms: Terms) -> float | None:

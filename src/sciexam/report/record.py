@@ -118,13 +118,9 @@ class Pair:
     @property
     def sentence(self) -> str:
         """The result as one sentence; a second one where "equivalent" may be the judge's failing."""
-        return self._result + (f" {BLIND.format(kept=self.order_consistency.value)}" if self._is_blind else "")
-
-    @property
-    def _is_blind(self) -> bool:
-        """Whether the judge called equal what it contradicted itself on: its orders agree less than half the time."""
         kept = self.order_consistency
-        return self.conclusion == "equivalent" and isinstance(kept, Estimate) and kept.value < 0.5
+        blind = self.conclusion == "equivalent" and isinstance(kept, Estimate) and kept.value < 0.5
+        return f"{self._result} {BLIND.format(kept=kept.value)}" if blind else self._result  # type: ignore[union-attr]
 
     @property
     def _result(self) -> str:

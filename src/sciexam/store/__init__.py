@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from sciexam.store.claims import Claims
 from sciexam.store.database import Database
 from sciexam.store.tables import (
     Fact,
+    anchors,
     chunks,
     decode,
     encode,
@@ -128,6 +129,16 @@ class Store:
             ids = _text_ids(connection, [body])
             connection.execute(sa.insert(runs), [{"run": run, "manifest": ids[body], "at": _now()}])
 
+    def add_anchors(self, judge: str, shown: Mapping[str, str]) -> None:
+        """Keep what the judge of this digest is to be shown again, by the key of its first verdict on it."""
+        with self.database.writing() as connection:
+            bodies = {key: encode(body) for key, body in shown.items()}
+            ids = _text_ids(connection, bodies.values())
+            digest, now = _digest(judge), _now()
+            rows = [{"judge": digest, "key": bytes.fromhex(k), "body": ids[b], "at": now} for k, b in bodies.items()]
+            if rows:
+                connection.execute(_insert_new(connection, anchors), rows)
+
     # ------------------------------------------------------------ facts out
 
     def replies(self, keys: Iterable[str]) -> dict[str, Reply]:
@@ -195,6 +206,15 @@ class Store:
         with self.database.reading() as connection:
             started = connection.execute(sa.select(runs.c.at)).scalars()
             return sorted({datetime.fromtimestamp(at / 1000, UTC).date().isoformat() for at in started})
+
+    def anchors(self, judge: str) -> list[str]:
+        """What `add_anchors` kept for a judge, the earliest first."""
+        statement = sa.select(texts.c.body).join(anchors, anchors.c.body == texts.c.id).order_by(anchors.c.seq)
+        with self.database.reading() as connection:
+            return [
+                decode(body)
+                for body in connection.execute(statement.where(anchors.c.judge == _digest(judge))).scalars()
+            ]
 
     def seal(self, key: str) -> str:
         """32 hex digits derived from a fact's key and the ledger's secret: repeatable here, not guessable elsewhere."""
@@ -310,6 +330,11 @@ def _keep(found: dict[str, Any], fact: Fact) -> None:
     known = found.get(fact.key)
     if known is None or known.status != "ok":
         found[fact.key] = fact
+
+
+def _digest(word: str) -> bytes:
+    """A judge's own digest may be any word."""
+    return hashlib.sha256(word.encode("utf-8", "surrogatepass")).digest()
 
 
 def _now() -> int:

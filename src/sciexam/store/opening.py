@@ -67,7 +67,7 @@ def _read_version(connection: sa.Connection) -> int:
 
 
 def _forbid_changes(connection: sa.Connection) -> None:
-    for table in ("names", "texts", "replies", "verdicts", "grades", "runs"):
+    for table in ("names", "texts", "replies", "verdicts", "grades", "anchors", "runs"):
         for action in ("UPDATE", "DELETE"):
             connection.exec_driver_sql(
                 f"CREATE TRIGGER IF NOT EXISTS {table}_no_{action.lower()} BEFORE {action} ON {table} "

@@ -121,6 +121,17 @@ batches = sa.Table(
     sa.Column("requests", sa.LargeBinary, nullable=False),
     sa.Column("at", sa.BigInteger, nullable=False),
 )
+# What a judge is shown once more on later days, as it was first shown.
+anchors = sa.Table(
+    "anchors",
+    tables,
+    sa.Column("seq", _id, primary_key=True, autoincrement=True),
+    sa.Column("judge", sa.LargeBinary(32), nullable=False),
+    sa.Column("key", sa.LargeBinary(32), nullable=False),
+    sa.Column("body", _id, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("judge", "key"),
+)
 
 Fact = Reply | Verdict | Grade
 
