@@ -161,6 +161,24 @@ def test_a_model_other_than_was_asked_for_is_a_caveat_and_strictly_a_gate(
         assert done.returncode == 4
         assert "llm: 'judge-1' was asked for, but" in done.stderr
         assert "replies came from 'judge-2'" in done.stderr
+        assert "The report is in results/exam/" in done.stderr
+
+
+def test_strictly_the_first_reply_of_another_model_ends_the_run_and_what_came_back_is_kept(
+    tmp_path: Path, sciexam: Cli
+) -> None:
+    with Endpoint(judge_longer, model="judge-2", latency=0.02) as server:
+        exam(tmp_path, server, concurrency=2)
+        done = sciexam("compare", "-s", "exam.yaml", "--strict-model")
+        assert done.returncode == 4
+        assert (
+            "--strict-model: llm: 'judge-1' was asked for, but a reply came from 'judge-2'. Stopped at " in done.stderr
+        )
+        assert server.requests <= 10
+        asked = server.requests
+        assert sciexam("compare", "-s", "exam.yaml").returncode == 0
+        assert server.requests == 2 * PROMPTS
+        assert asked < 2 * PROMPTS
 
 
 def test_a_date_is_the_same_model_and_another_date_is_not(tmp_path: Path, sciexam: Cli) -> None:
@@ -176,3 +194,18 @@ def test_a_date_is_the_same_model_and_another_date_is_not(tmp_path: Path, sciexa
     assert "'judge-1' answered under several names: 'judge-1-2026-01-01' (20), 'judge-1-2026-06-01' (20)" in (
         second.stderr
     )
+
+
+def test_a_batch_of_a_judge_without_probabilities_is_paid_once_and_kept_as_no_verdict(
+    tmp_path: Path, sciexam: Cli
+) -> None:
+    with Endpoint(lambda body: "A", batches=True, batch_delay=0.05) as server:
+        exam(tmp_path, server, probabilities=True, template="verdict-only")
+        first = sciexam("compare", "-s", "exam.yaml", "--batch")
+        assert first.returncode == 2
+        assert "gives no token probabilities" in first.stderr
+        billed_first = billed(server)
+        second = sciexam("compare", "-s", "exam.yaml", "--batch")
+        assert second.returncode == 3, second.stderr  # nothing is asked; no verdict is usable
+        assert billed(server) == billed_first
+        assert report_of(tmp_path)["pairs"][0]["invalid"] == PROMPTS

@@ -10,7 +10,7 @@ from typing import Any
 
 from sciexam.battles import cluster
 from sciexam.documents import read_jsonl
-from sciexam.errors import SciexamError
+from sciexam.errors import SciexamError, did_you_mean
 from sciexam.judges import compares_by_grades, open_grader, open_judge
 from sciexam.judges.settings import CascadeJudge, PanelJudge
 from sciexam.models import check_ready, open_model
@@ -34,7 +34,7 @@ class Finding:
 def check(suite: Suite) -> list[Finding]:
     """Look at prompts, recorded answers, judges and training data. Reads files; calls no model."""
     findings = [Finding(f"{len(suite.prompts)} prompts in {_count_categories(suite)}; rubric {suite.rubric.rubric!r}")]
-    for part in (_same_text, _answers, _contestants, _judges, _contamination):
+    for part in (_same_text, _answers, _contestants, _judges, _prices, _contamination):
         try:
             findings += part(suite)
         except SciexamError as error:
@@ -105,6 +105,13 @@ def _judges(suite: Suite) -> Iterator[Finding]:
             yield Finding(f"judge {name}: ready" + (f", {len(raters)} raters" if len(raters) > 1 else ""))
         except SciexamError as error:
             yield from (Finding(f"judge {name}: {line}", fault=True) for line in str(error).splitlines())
+
+
+def _prices(suite: Suite) -> Iterator[Finding]:
+    """Prices of models that nobody here asks: most likely misspelt."""
+    asked = {spec.model for spec in (*suite.models.values(), *suite.judges.values()) if hasattr(spec, "model")}
+    for name in suite.prices.keys() - asked:
+        yield Finding(f"prices: {name!r} is the model of nobody here{did_you_mean(name, asked)}", fault=True)
 
 
 def _contamination(suite: Suite) -> Iterator[Finding]:

@@ -262,11 +262,13 @@ def test_on_the_command_line_a_judge_without_probabilities_ends_with_2_and_nothi
     with Endpoint(lambda body: "A") as server:
         done = sciexam("compare", "base", "sft", "--judge", "llm", "--suite", suite(tmp_path, server))
     assert done.returncode == 2
-    assert "the model 'm-1' gives no token probabilities: its replies hold none; write `probabilities: false`" in (
+    assert "judge 'llm': its model gives no token probabilities; write `probabilities: false`" in (
         " ".join(done.stderr.split())
     )
-    with sqlite3.connect(tmp_path / "results" / "ledger.sqlite") as raw:
-        assert raw.execute("SELECT count(*) FROM verdicts").fetchone() == (0,)
+    with sqlite3.connect(tmp_path / "results" / "ledger.sqlite") as raw:  # what was paid for is kept, as no verdict
+        kept = raw.execute("SELECT preferred, probability_second FROM verdicts").fetchall()
+    assert len(kept) == server.requests
+    assert set(kept) == {(None, None)}
 
 
 def test_on_the_command_line_a_scripted_judge_cannot_be_weighed(tmp_path: Path, sciexam: Cli) -> None:

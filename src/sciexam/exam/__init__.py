@@ -67,8 +67,8 @@ def compare(
     decided by every judge: better, worse, or with a `margin` equivalent. `preflight` is told before the first call what
     is about to be asked, and what it costs. `budget` is the most that the command spends, in USD by the suite's prices:
     when it is reached everything that came back is kept, and the report says so. `batch` asks endpoints through their
-    batch API. `strict_model` raises GateNotMet, after the report, where an endpoint answered as another model than was
-    asked for, or under several names.
+    batch API. `strict_model` raises GateNotMet as soon as an endpoint answers as another model than was
+    asked for, and at the end where one did before, or under several names.
 
     Setting `stop` ends the run early: calls in flight are waited for, and Interrupted is raised.
     """
@@ -84,12 +84,14 @@ def compare(
         check_all_ready(plan, models, ledger, retry_invalid)
         if preflight is not None:
             preflight(bill_of(plan, ledger, retry_invalid))
-        sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid, terms=terms)
+        sitting = Sitting(
+            plan, ledger, stop or threading.Event(), progress, retry_invalid, strict_model=strict_model, terms=terms
+        )
         manifest = hold(sitting, plan, models, ledger)
         found = _count(plan, ledger, sitting.calls, sitting.skipped, sitting.notes)
         _write(found, manifest, Path(results))
         if strict_model:
-            check_echoes(plan, ledger)
+            check_echoes(plan, ledger, report_folder(found, results))
     return found
 
 
@@ -182,13 +184,15 @@ def leaderboard(
         check_all_ready(plan, models, ledger, retry_invalid)
         if preflight is not None:
             preflight(bill_of(plan, ledger, retry_invalid))
-        sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid, terms=terms)
+        sitting = Sitting(
+            plan, ledger, stop or threading.Event(), progress, retry_invalid, strict_model=strict_model, terms=terms
+        )
         manifest = hold(sitting, plan, models, ledger)
         evidence = read_facts(plan, ledger, sitting.calls, sitting.skipped, sitting.notes)
         found = build_leaderboard(evidence, plan.contestants[0], NULL)
         _write_leaderboard(found, manifest, Path(results))
         if strict_model:
-            check_echoes(plan, ledger)
+            check_echoes(plan, ledger, report_folder(found, results))
     return found
 
 

@@ -102,6 +102,8 @@ def _judge(suite: Suite, marker: Marker, pilot: Pilot | None, pairs: int, known:
         limit = most = 0 if isinstance(spec, RewardJudge) else generation.max_tokens  # a reward model writes nothing
         answer = sum(known) / len(known) if known else suite.generation.max_tokens
         read = _rendered(suite, spec, pilot, answer, marker.grades)
+        if getattr(spec, "reference", None):  # which is not written yet, and takes about as much as an answer
+            read += CHARACTERS * answer
         how = f"an estimate: {CHARACTERS} characters a token, replies of {limit:,} tokens, their limit"
         measured = read / CHARACTERS, float(limit), how
     rate = _rate(suite, marker.name, "verdicts", marker.model or marker.name, measured)

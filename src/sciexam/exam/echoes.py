@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from sciexam.battles import Slot, pair
 from sciexam.errors import GateNotMet
@@ -44,7 +45,7 @@ def echoes(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Itera
             yield f"{name}: {model!r} answered under several names: {said}; these may be different models."
 
 
-def check_echoes(plan: Plan, store: Store) -> None:
+def check_echoes(plan: Plan, store: Store, report: Path) -> None:
     """Raises GateNotMet where an endpoint answered as another model than was asked for, or under several names."""
     plan = with_references(plan, store)
     responses: dict[Slot, Response] = {}
@@ -54,7 +55,12 @@ def check_echoes(plan: Plan, store: Store) -> None:
         responses |= {s: Response(*s, found[c.key]) for s, c in conversations.items() if c.key in found}
     comparisons = list(pair(plan.prompts, plan.pairs, plan.samples, responses))
     if told := list(dict.fromkeys(echoes(plan, store, comparisons))):
-        raise GateNotMet("\n".join(["--strict-model:", *told]))
+        raise GateNotMet("\n".join(["--strict-model:", *told, f"The report is in {report}."]))
+
+
+def is_another(model: str, echoed: str) -> bool:
+    """Whether a reply came from another model than was asked for; a date at the end of a name is no other name."""
+    return bool(echoed) and not _means(model, echoed)
 
 
 def _means(model: str, echoed: str) -> bool:

@@ -16,9 +16,8 @@ from sciexam.exam.preflight import Owed, bill_of
 from sciexam.exam.runs import check_all_ready, hold, opened, terms_of, write_run
 from sciexam.exam.sitting import Sitting
 from sciexam.exam.tally import Progress
-from sciexam.judges import judge_generation
 from sciexam.judges.rewards import RecordedRewards
-from sciexam.judges.settings import EndpointJudge, RewardsJudge
+from sciexam.judges.settings import RewardsJudge
 from sciexam.models.terms import Terms
 from sciexam.report.marks import Marking
 from sciexam.store import Store
@@ -161,14 +160,6 @@ def _caveats(plan: Plan) -> Iterator[str]:
         shown = ", ".join(repr(word[:40]) for word in list(unknown)[:3])
         more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
         yield f"There are rewards for {shown}{more}: no prompt and no model here has that name, so they do not count."
-    for rater in plan.raters:
-        spec = plan.suite.judges.get(rater.bench)
-        cold = isinstance(spec, EndpointJudge) and not judge_generation(spec).temperature
-        if cold and rater.repeats > 1:
-            yield (
-                f"{rater.name}: {rater.repeats} samples at temperature 0 are nearly the same reply over and over; "
-                "write generation: {temperature: 1.0}, or samples: 1."
-            )
 
 
 # ---------------------------------------------------------------- the sitting

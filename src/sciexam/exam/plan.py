@@ -11,8 +11,9 @@ from sciexam.battles import Policy, Slot, cluster, orders_of, present, submit
 from sciexam.documents import digest
 from sciexam.errors import UsageError, did_you_mean
 from sciexam.exam.raters import Rater, raters_of
+from sciexam.judges import judge_generation
 from sciexam.judges.recorded import RecordedJudge as RecordedVerdicts
-from sciexam.judges.settings import EndpointJudge
+from sciexam.judges.settings import CascadeJudge, EndpointJudge
 from sciexam.lineage import lineage_digest
 from sciexam.models import open_model
 from sciexam.models.recorded import RecordedModel
@@ -238,6 +239,25 @@ def _caveats(
             contestant = suite.models[name]
             if isinstance(contestant, Endpoint) and contestant.model == asked:
                 yield f"{judge} judges its own answers: contestant {name} is the same model ({asked})."
+        if isinstance(spec, EndpointJudge):
+            yield from _of_settings(judge, spec, names)
+    for judge in judges:
+        spec = suite.judges.get(judge)
+        if isinstance(spec, CascadeJudge) and spec.calibration >= len(prompts):
+            yield (
+                f"{judge} saves nothing: its calibration takes {spec.calibration} prompts of {len(prompts)} in all; "
+                "write a smaller `calibration:`, or ask its second judge alone."
+            )
+
+
+def _of_settings(judge: str, spec: EndpointJudge, names: Sequence[str]) -> Iterator[str]:
+    if spec.reference in names:
+        yield f"{judge} is shown the answers of {spec.reference} as references, and {spec.reference} is a contestant."
+    if spec.samples > 1 and not judge_generation(spec).temperature:
+        yield (
+            f"{judge}: {spec.samples} samples at temperature 0 are nearly the same reply over and over; "
+            "write generation: {temperature: 1.0}, or samples: 1."
+        )
 
 
 def _strangers(suite: Suite, raters: Sequence[Rater], orders: Literal["both", "one"] | None) -> Iterator[str]:

@@ -10,10 +10,11 @@ from functools import partial
 from typing import Any
 
 from sciexam.battles import Slot, name_of, pair
-from sciexam.errors import Incomplete, Interrupted
+from sciexam.errors import GateNotMet, Incomplete, Interrupted
 from sciexam.exam.asking import Asking, attempts, owes
 from sciexam.exam.cascade import Cascade, calibration_asks, cascades_of, escalation_asks, rule
 from sciexam.exam.drift import Shown, again, drawn, topped_up
+from sciexam.exam.echoes import is_another
 from sciexam.exam.facts import judged_by
 from sciexam.exam.feed import GATHER_SECONDS, Feed
 from sciexam.exam.plan import Plan, conversations_of, in_drawn_order, shown_of, submissions_of
@@ -61,6 +62,7 @@ class Sitting:
         retry_invalid: bool,
         recorded_only: bool = False,
         judges_only: bool = False,
+        strict_model: bool = False,
         terms: Terms = USUAL,
     ):
         self._plan, self._store, self._stop, self._terms = plan, store, stop, terms
@@ -82,6 +84,8 @@ class Sitting:
         self._candidates: dict[str, list[Shown]] = {}  # for anchors, by the rater's name, among all that it is shown
         self._busy: set[str] = set()  # the raters that were asked for anything
         self._referring = threading.Lock()
+        self._strict_model = strict_model
+        self._stranger = ""  # the first reply of another model than was asked for, in a sentence
         self.skipped: dict[str, Fact] = {}
 
     def hold(self, models: Mapping[str, Model]) -> None:
@@ -111,6 +115,8 @@ class Sitting:
                 self._together([], [partial(self._look_again, rater, writer) for rater in again])
         except Incomplete as error:
             raise Incomplete(f"{error}\n{self._safe()}; run the same command to go on") from None
+        if self._stranger:
+            raise GateNotMet(f"--strict-model: {self._stranger} Stopped at {self._safe()}; what came back is stored.")
         if self._stop.is_set():
             raise Interrupted(f"stopped at {self._safe()}; run the same command to go on")
 
@@ -199,7 +205,7 @@ class Sitting:
 
         def take(reply: Reply, new: bool) -> None:
             if called:
-                self._tally.account(getattr(spec, "model", None), reply, new)
+                self._account(contestant, getattr(spec, "model", None), reply, new)
             given = [Response(contestant, *slot[1:], reply) for slot in slots[reply.key]]
             if self._until is None:
                 self._answered(contestant, given)
@@ -293,7 +299,7 @@ class Sitting:
         def take(model: str, reply: Reply, new: bool) -> None:
             spec = self._plan.suite.models[model]
             if isinstance(spec, Endpoint):
-                self._tally.account(spec.model, reply, new)
+                self._account(model, spec.model, reply, new)
 
         retry = self._retry_invalid
         return write_references(self._plan, raters, prompts, self._store, writer, retry, take, self._is_over)
@@ -366,7 +372,7 @@ class Sitting:
 
     def _take(self, rater: Rater, verdict: Verdict | Grade, new: bool) -> None:
         if rater.model != "scripted" and (verdict.reply is not None or (rater.model and not new)):
-            self._tally.account(rater.model, verdict.reply, new)
+            self._account(rater.name, rater.model, verdict.reply, new)
         if self._until is not None:
             self._until.settled(rater, verdict)
 
@@ -400,6 +406,15 @@ class Sitting:
         return submissions_of(self._plan, rater, self._prompts[item.prompt], item, self._store)
 
     # -------------------------------------------------------- both
+
+    def _account(self, name: str, model: str | None, reply: Reply | None, new: bool) -> None:
+        """Count a call; under `strict_model` the first one that another model answered ends the sitting."""
+        self._tally.account(model, reply, new)
+        if self._strict_model and new and model and reply is not None and is_another(model, reply.model):
+            self._stranger = (
+                self._stranger or f"{name}: {model!r} was asked for, but a reply came from {reply.model!r}."
+            )
+            self._failed.set()
 
     def _safe(self) -> str:
         done = self._tally.progress

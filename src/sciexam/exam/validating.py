@@ -130,7 +130,7 @@ def _cast(
     if len(judges) > 1:
         raise UsageError(
             f"{named!r} stands for {len(judges)} judges: {', '.join(one.name for one in judges)}; "
-            "keep the verdicts of one in a file of its own"
+            "name one of them, or keep the verdicts of each in a file of its own"
         )
     people = [name for name in dict.fromkeys(humans or _humans_of(suite)) if name != judge]
     measures = _measures_of(suite, judges[0])

@@ -17,8 +17,8 @@ TOP = 5  # likeliest tokens whose probabilities are asked for, as AlpacaEval doe
 class PairwiseJudge(ByModel):
     """A judge by prompt. A reply that was cut off is asked for once more with twice the tokens, and never parsed.
 
-    With `probabilities` a verdict is what the model's tokens say together, and not only the one that was taken; a model
-    that does not tell them raises EndpointRefused.
+    With `probabilities` a verdict is what the model's tokens say together, and not only the one that was taken. A model
+    that does not tell them is asked nothing more: what it said by then is invalid, and EndpointRefused is raised.
     """
 
     kind: Kind = "judge"
@@ -34,8 +34,17 @@ class PairwiseJudge(ByModel):
 
     def judge(self, presentations: Iterable[Presentation]) -> Iterator[Verdict]:
         top = TOP if self._probabilities else 0
+        blind = False
         for presentation, reply in self.replies(presentations, self._messages, self._max_tokens, top):
+            if self._probabilities and reply.status == "ok" and not reply.logprobs:
+                blind = True
+                self.stop()  # what is on its way is paid for, and is kept
             yield self._verdict(presentation, reply)
+        if blind:
+            raise EndpointRefused(
+                f"judge {self.name!r}: its model gives no token probabilities; write `probabilities: false`, or ask a "
+                "model behind an endpoint that gives them"
+            )
 
     def _messages(self, presentation: Presentation) -> tuple[Message, ...]:
         return (Message(role="user", content=self._template.render(presentation)),)
@@ -62,10 +71,7 @@ class PairwiseJudge(ByModel):
     def _weighed(self, presentation: Presentation, reply: Reply, parsed: Parsed) -> Verdict:
         """The verdict by the probabilities of the words; a reply that is none of them stays invalid."""
         if not reply.logprobs:
-            raise EndpointRefused(
-                f"judge {self.name!r}: its model gives no token probabilities; write `probabilities: false`, or ask a "
-                "model behind an endpoint that gives them"
-            )
+            return presentation.verdict(self.name, failure="no token probabilities", reply=reply)
         if parsed.failure:
             return presentation.verdict(self.name, failure=parsed.failure, reply=reply)
         ties, words = self._template.rubric.ties, self._template.words

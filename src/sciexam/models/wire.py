@@ -132,7 +132,7 @@ class Wire:
         body = answer.content
         try:
             if answer.is_success:
-                return _with_logprobs(read_body(self.redaction.raw(body)), options)
+                return read_body(self.redaction.raw(body))
             return _without_logprobs(read_error(answer.status_code, answer.headers, body, options), options)
         except Exception as error:  # a body is a stranger's: what nobody foresaw in it must not cost the other calls
             reason = f"{OTHER_SHAPE}: {type(error).__name__}: {error}"
@@ -193,7 +193,7 @@ class Wire:
         if fault.parameter in _LOGPROBS:
             return EndpointRefused(
                 f"{self.where}: the model {self.settings.model!r} gives no token probabilities: {fault.reason}; write "
-                "`probabilities: false` for this judge, or name another endpoint in base_url:"
+                "`probabilities: false` for this judge, or name another endpoint"
             )
         variable = self.settings.api_key_env or "api_key_env: in the suite"
         if 300 <= fault.status < 400:
@@ -207,13 +207,6 @@ class Wire:
             429: billing,  # of an account without money; what is refused for its rate is asked again
         }.get(fault.status, f"check model: {self.settings.model!r} and base_url: (most end in /v1)")
         return EndpointRefused(f"{self.where} refuses ({fault.status}): {fault.reason}; {todo}")
-
-
-def _with_logprobs(outcome: Reply | Fault, sent: Mapping[str, Any]) -> Reply | Fault:
-    """What came back, or the refusal that it is where token probabilities were asked for and a text came without."""
-    if isinstance(outcome, Fault) or "logprobs" not in sent or outcome.logprobs or outcome.status != "ok":
-        return outcome
-    return Fault("refused", "its replies hold none", raw=outcome.raw, status=200, parameter="logprobs")
 
 
 def _without_logprobs(fault: Fault, sent: Mapping[str, Any]) -> Fault:
