@@ -228,7 +228,9 @@ def test_the_command_prints_a_card_and_keeps_the_suite_as_it_was(sciexam: Cli, t
         before = {path: path.read_bytes() for path in tmp_path.iterdir()}
         done = sciexam("audit", "llm", "-s", exam)
         assert done.returncode == 0, done.stderr
-        assert done.stderr.startswith("sciexam: at most 700 calls: 0 for answers, 700 for verdicts, besides retries; about ")
+        assert done.stderr.startswith(
+            "sciexam: at most 700 calls: 0 for answers, 700 for verdicts, besides retries; about "
+        )
         assert endpoint.requests == 20 * (CALLS - 4), "there is no reference to exchange or to copy"
         told = sciexam("audit", "llm", "-s", exam, "--json")
         strict = sciexam("audit", "llm", "-s", exam, "--strict")
@@ -349,6 +351,20 @@ def test_a_judge_whose_prompt_offers_no_tie_is_judged_by_the_position_alone(tmp_
         card = sx.audit(exam, "llm", results=tmp_path / "r")
     assert card.line("identical: no tie").meaning == "the judge must choose a side"
     assert card.line("identical: position").outcome == "fail"
+
+
+def test_a_judge_that_gives_probabilities_is_not_blamed_for_calling_no_tie(tmp_path: Path) -> None:
+    class Leaning(Own):
+        def judge(self, presentations: Any) -> Iterator[Any]:
+            for p in presentations:
+                yield p.verdict(self.name, probability_second=0.48 if facts(p.first) == facts(p.second) else 0.1)
+
+    card = sx.audit(sx.load_suite(suite(tmp_path)), Leaning(), results=tmp_path / "r")
+    assert card.line("identical: no tie").outcome == "not applicable"
+    assert card.line("identical: no tie").meaning.startswith("it gives probabilities, which are hardly ever one half")
+    lean = card.line("identical: position").figure
+    assert isinstance(lean, sx.Estimate)
+    assert lean.value == pytest.approx(0.04)
 
 
 def test_prompts_of_one_group_are_one_unit(tmp_path: Path) -> None:

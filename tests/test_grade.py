@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -339,6 +340,41 @@ def test_a_class_with_grade_marks_without_bounds_and_its_failures_are_counted(tm
     assert isinstance(one.difference, sx.Estimate)
     assert (one.prompts, one.difference.value) == (2, 1.5)
     assert not found.incomplete
+
+
+def test_what_a_judge_calls_its_criteria_and_its_failures_is_text_and_breaks_no_table(tmp_path: Path) -> None:
+    from rich.console import Console
+
+    from sciexam.report.grades_text import tables_of
+    from sciexam.report.tables import print_tables, to_markdown
+
+    hostile = "x|y\n\n# z <script>alert(1)</script> \x1b[2J\u202e[red]`~$a$ http://evil.example"
+
+    class Rude:
+        name = "rude"
+        digest = "rude-1"
+
+        def grade(self, submissions: Iterable[Submission]) -> Iterator[Grade]:
+            for number, one in enumerate(submissions):
+                if number % 3:
+                    yield one.grade("rude", 1.0 + number, criteria={hostile: float(number)}, reason=hostile)
+                else:
+                    yield one.grade("rude", failure=hostile)
+
+    exam = suite(tmp_path, {name: [f"{name} {i}." for i in range(6)] for name in ("a", "b")}, {"backend": "measures"})
+    found = sx.grade(sx.load_suite(exam), "a", "b", judges=[Rude()], results=tmp_path / "r")
+    page = to_markdown("Grades", tables_of(found), caveats=found.caveats)
+    for live in ("<script>", "\x1b", "\u202e", "\n# z", "http://", "`~"):
+        assert live not in page, live
+    tables = [block.split("\n") for block in page.split("\n\n") if block.startswith("|")]
+    assert tables
+    for lines in tables:
+        assert len({line.count("|") for line in lines}) == 1, "every row has the cells of the head"
+    console = Console(record=True, width=200, force_terminal=False, file=io.StringIO())
+    print_tables(tables_of(found), console)
+    shown = console.export_text(styles=False)
+    assert "[red]" in shown, "no markup of rich's"
+    assert not {"\x1b", "\u202e"} & set(shown)
 
 
 def test_a_mark_too_large_to_count_with_is_invalid(tmp_path: Path) -> None:

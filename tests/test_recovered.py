@@ -11,8 +11,8 @@ q = `sft`, the probability that a verdict on quality names sft, and s1, s2 the s
 - one outcome in both orders: always, but for first and second (never) and coin (half of the time).
 - a prompt has a winner under longer, quality, and half of coin. The longer answer is that winner always, with
   l q + (1 - l)(1 - q), and with 1/2.
-- both lengths are 30 or 20 words, so the regression on length has two cells and fits both rates exactly: its log-odds at
-  equal length are the mean of the two cells' log-odds.
+- both lengths are 30 or 20 words, so the regression on length has two cells and fits both rates: its log-odds at equal
+  length are the mean of the two cells' log-odds.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Disposition:
 
     def names(self, sft_first: bool, sft_longer: bool) -> Literal["first", "second", "tie"]:
         if self.kind in ("first", "second", "tie"):
-            return self.kind  # type: ignore[return-value]
+            return self.kind
         sft = sft_longer if self.kind == "longer" else self.coins[sft_first]
         return "first" if sft == sft_first else "second"
 
@@ -132,9 +132,11 @@ def suite(folder: Path, sft_is_longer: Sequence[bool], **more: object) -> sx.Sui
     sides = {"base": (SHORT, LONG), "sft": (LONG, SHORT)}
     models = {
         who: {
-            "responses": answers(folder, who, [text(who, i, l if long else s) for i, long in enumerate(sft_is_longer)])
+            "responses": answers(
+                folder, who, [text(who, i, if_long if one else if_short) for i, one in enumerate(sft_is_longer)]
+            )
         }
-        for who, (l, s) in sides.items()
+        for who, (if_long, if_short) in sides.items()
     }
     return sx.load_suite(str(write_suite(folder, len(sft_is_longer), models, **more)))
 
@@ -307,7 +309,7 @@ def test_intervals_hold_what_was_set_about_as_often_as_they_say(tmp_path: Path, 
 
 
 def test_a_bias_is_told_from_a_preference_where_each_prompt_is_shown_once(tmp_path: Path) -> None:
-    """sft wins .8 of what is judged by quality, and what is first wins .4 of all: the bias alone is .4, at any split."""
+    """sft wins .8 of what is judged by quality, and what is first wins .4 of all: the bias alone is .4."""
     n, mind = 120, Mind(first=0.4, sft=0.8)
     judges = [Drawn(mind, 1_000 + seed, n) for seed in range(SEEDS)]
     report = sx.compare(suite(tmp_path, lengths(n)), "base", "sft", judges=judges, orders="one", results=tmp_path / "r")

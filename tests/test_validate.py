@@ -168,11 +168,20 @@ def test_every_figure_of_the_first_table_is_that_of_scikit_learn(sciexam: Cli, t
     assert ann["accuracy"]["value"] == pytest.approx(sum(own == other for own, other, _ in unanimous) / 60)
     assert ann["judge"]["value"] == pytest.approx(sum(theirs == other for _, other, theirs in unanimous) / 60)
     assert ann["decided"] == sum(other != "tie" for _, other, _ in unanimous)
+    decided = [(own == other, theirs == other) for own, other, theirs in unanimous if other != "tie"]
+    assert ann["judge_decided"]["value"] == pytest.approx(sum(theirs for _, theirs in decided) / len(decided))
+    assert ann["lead"]["value"] == pytest.approx(sum(theirs - own for own, theirs in decided) / len(decided))
     coin = row(found, "a coin")
     assert [coin[name]["value"] for name in ("accuracy", "accuracy_decided", "kappa")] == pytest.approx([0.5, 0.5, 0])
     assert coin["accuracy"]["low"] == coin["accuracy"]["high"] == 0.5, "computed, not drawn"
     longer = [("second" if i % 2 == 0 else "first") for i in range(60)]
-    assert row(found, "the longer answer")["accuracy"]["value"] == accuracy_score(majority, longer)
+    by_length = row(found, "the longer answer")
+    assert by_length["accuracy"]["value"] == accuracy_score(majority, longer)
+    ahead = mine["accuracy"]["value"] - by_length["accuracy"]["value"]
+    assert by_length["lead"]["value"] == pytest.approx(ahead)
+    assert coin["lead"]["value"] == pytest.approx(mine["accuracy"]["value"] - 0.5)
+    assert coin["lead"]["low"] > 0
+    assert mine["lead"] is None, "it is not held against itself"
     assert row(found, "measures")["items"] == 60, "the text measures are a baseline"
 
 
@@ -209,6 +218,22 @@ def test_two_against_two_is_a_tie_and_counted(sciexam: Cli, tmp_path: Path) -> N
     assert mine["accuracy_decided"]["value"] == 0.25, "one wrong, and a tie that is half right"
     assert row(found, "a coin")["accuracy"]["value"] == 0.25, "a coin never says tie"
     assert "1 of 4 comparisons have no majority among the annotators; they count as ties." in found["caveats"]
+
+
+def test_the_judge_leads_only_on_what_both_have_judged(sciexam: Cli, tmp_path: Path) -> None:
+    """ann and bob agree on 12 of 20, and on two of the last ten; these the judge has judged, as bob did."""
+    ann = dict.fromkeys(range(20), "first")
+    bob = {i: "first" if i < 10 or i > 17 else "second" for i in range(20)}
+    votes(tmp_path, {"ann": ann, "bob": bob})
+    votes(tmp_path, {"judge": {i: bob[i] for i in range(10, 20)}}, "judge", "judge.jsonl")
+    found = validated(sciexam, tmp_path, "judge.jsonl", suite(tmp_path, 20))
+    mine = row(found, "ann")
+    assert (mine["items"], mine["accuracy_decided"]["value"]) == (20, 0.6)
+    assert (mine["judge_decided"]["n"], mine["judge_decided"]["value"]) == (10, 1.0)
+    assert mine["lead"]["value"] == pytest.approx(0.8), "1 against the .2 that ann has on these ten, not against .6"
+    turn = row(found, "each annotator in turn")
+    assert f"the judge in that place: {turn['judge_decided']['value']:.2f} [" in found["sentence"]
+    assert turn["lead"]["n"] == 10, "the unit is the prompt, though both annotators are held against it"
 
 
 def test_stated_probabilities_are_held_against_the_majority(sciexam: Cli, tmp_path: Path) -> None:
@@ -447,7 +472,7 @@ def test_without_a_human_verdict_the_error_says_how_to_give_some(sciexam: Cli, t
     [
         ("humans", (), "'humans' is who a judge is held against; name a judge of the suite (measures)"),
         ("votes.jsonl", (), "'votes.jsonl' is who a judge is held against"),
-        ("two.jsonl", (), "'two.jsonl' stands for 2 judges: one, two; keep the verdicts of one in a file of its own"),
+        ("two.jsonl", (), "'two.jsonl' stands for 2 judges: one, two; name one of them, or keep the verdicts"),
         ("measures", ("two.jsonl",), 'two.jsonl holds no human verdict; a line of one has "kind": "human"'),
         ("gpt-9", (), "'gpt-9' is not a judge of suite 'exam'"),
     ],

@@ -92,6 +92,11 @@ def asked(endpoint: Endpoint) -> Counter[str]:
 PHASES = {"references": 0.1, "answers": 0.25, "cheap": 0.6, "dear": 0.8, "anchors": 0.97}
 
 
+def without_anchors(caveats: list[str]) -> list[str]:
+    """A run that was killed before its anchors has none on that day."""
+    return [caveat for caveat in caveats if "anchors" not in caveat]
+
+
 def test_killed_in_every_phase_a_command_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     known, calls = whole(tmp_path / "whole")
     with Endpoint(reply, latency=0.01) as endpoint:
@@ -107,7 +112,7 @@ def test_killed_in_every_phase_a_command_ends_as_if_it_had_not_been(tmp_path: Pa
         again = finished(tmp_path)
         assert endpoint.requests == requests
     assert found["pairs"] == known["pairs"] == again["pairs"]
-    assert found["caveats"] == known["caveats"]
+    assert without_anchors(found["caveats"]) == without_anchors(known["caveats"])
     # A judge that a kill left nothing to ask has no anchors on this day. Besides, a kill costs what was in flight (to
     # two contestants and a judge at most) and what was not yet durable.
     assert calls - 2 * ANCHORS <= distinct <= calls

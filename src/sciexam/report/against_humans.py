@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sciexam.report.human_verdicts import NOT_JUDGED, HumanVerdicts, Sides
@@ -15,6 +15,9 @@ EVERY, COIN, LONGER = "each annotator in turn", "a coin", "the longer answer"
 
 Kind = Literal["judge", "annotator", "annotators", "baseline"]
 Held = Sequence[tuple[ItemKey, float, float]]  # a comparison, the side that somebody took, the majority's
+Beside = Sequence[tuple[ItemKey, float, float, float]]  # the same, and the judge's side
+
+UNDECIDED = "the majority names no winner on any of them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,9 @@ class Against:
 
     `items`: comparisons that count; `decided`: those on which the majority names a winner. `accuracy`: the share with
     the same side (a, tie, b), which is also the percent agreement; `accuracy_decided`: on the decided ones, a tie of
-    `who` being half right. `judge`: for annotators the judge's accuracy on the same comparisons by the same others.
+    `who` being half right. For all but the judge itself, on the comparisons that it has a verdict on, too, and by the
+    same majority: `judge`, its accuracy; `judge_decided`, that on the decided ones; and `lead`, how much the latter is
+    above that of `who`, pair by pair.
     """
 
     who: str
@@ -36,6 +41,8 @@ class Against:
     alpha: Figure
     ac1: Figure
     judge: Figure | None = None
+    judge_decided: Figure | None = None
+    lead: Figure | None = None
 
 
 def against_humans(
@@ -44,11 +51,12 @@ def against_humans(
     """The judge, each annotator, all of them in turn, a coin, the longer answer, and `baselines` by name."""
     yield _against(humans, judge, "judge", _held(sides, humans.majority), NOT_JUDGED, level)
     yield from _annotators(humans, sides, level)
-    yield _coin(humans, level)
+    yield _coin(humans, sides, level)
     longer = {item: float((d > 0) - (d < 0)) for item in humans.majority for d in [humans.longer_by(item)]}
     for name, theirs in {LONGER: longer, **baselines}.items():
         why = f"{name} has no verdict on a comparison that a human judged"
-        yield _against(humans, name, "baseline", _held(theirs, humans.majority), why, level)
+        held = _held(theirs, humans.majority)
+        yield _against(humans, name, "baseline", held, why, level, _instead(sides, held))
 
 
 def _annotators(humans: HumanVerdicts, sides: Sides, level: float) -> Iterator[Against]:
@@ -57,25 +65,29 @@ def _annotators(humans: HumanVerdicts, sides: Sides, level: float) -> Iterator[A
     if len(humans.votes) == 1:
         why = "there is one annotator, and nobody to hold this one against"
     everyone: list[tuple[ItemKey, float, float]] = []
-    in_their_place: list[tuple[ItemKey, float, float]] = []
     for index, human in enumerate(humans.votes):
         others = humans.without(index)
         mine = _held(humans.sides[index], others)
-        judge = [(item, sides[item], theirs) for item, _, theirs in mine if item in sides]
-        yield _against(humans, human.rater, "annotator", mine, why, level, judge)
+        yield _against(humans, human.rater, "annotator", mine, why, level, _instead(sides, mine))
         everyone += mine
-        in_their_place += judge
     if len(humans.votes) > 1:
-        yield _against(humans, EVERY, "annotators", everyone, why, level, in_their_place)
+        yield _against(humans, EVERY, "annotators", everyone, why, level, _instead(sides, everyone))
+
+
+def _instead(sides: Sides, held: Held) -> Beside:
+    """What somebody was held against, with the judge's side where it has one."""
+    return [(item, own, theirs, sides[item]) for item, own, theirs in held if item in sides]
 
 
 def _against(
-    humans: HumanVerdicts, who: str, kind: Kind, held: Held, why: str, level: float, judge: Held | None = None
+    humans: HumanVerdicts, who: str, kind: Kind, held: Held, why: str, level: float, beside: Beside | None = None
 ) -> Against:
-    there = None if judge is None else _accuracy(humans, judge, NOT_JUDGED if held else why, level)
+    there: tuple[Figure, Figure, Figure] | tuple[None, None, None] = (None, None, None)
+    if beside is not None:
+        there = _beside(humans, beside, NOT_JUDGED if held else why, level)
     if not held:
         none = Undefined(why)
-        return Against(who, kind, 0, 0, none, none, none, none, none, there)
+        return Against(who, kind, 0, 0, none, none, none, none, none, *there)
     said, true = [own for _, own, _ in held], [theirs for *_, theirs in held]
     clusters = humans.clusters(item for item, *_ in held)
     return Against(
@@ -88,8 +100,21 @@ def _against(
         kappa=cohen_kappa(said, true, clusters=clusters, level=level),
         alpha=krippendorff_alpha([said, true], "nominal", clusters, level),
         ac1=gwet_ac1([said, true], clusters, level),
-        judge=there,
+        judge=there[0],
+        judge_decided=there[1],
+        lead=there[2],
     )
+
+
+def _beside(humans: HumanVerdicts, beside: Beside, why: str, level: float) -> tuple[Figure, Figure, Figure]:
+    """The judge in somebody's place: its accuracy, that on decided comparisons, and how far it is ahead on these."""
+    judge = [(item, side, theirs) for item, _, theirs, side in beside]
+    decided = [one for one in beside if one[2] != 0]
+    accuracy, of_decided = _accuracy(humans, judge, why, level), _accuracy_decided(humans, judge, level)
+    if not decided:
+        return accuracy, Undefined(why) if not beside else of_decided, Undefined(UNDECIDED if beside else why)
+    ahead = [_right(side, theirs) - _right(own, theirs) for _, own, theirs, side in decided]
+    return accuracy, of_decided, mean(ahead, humans.clusters(item for item, *_ in decided), level, low=-1.0, high=1.0)
 
 
 def _held(sides: Sides, majority: Sides) -> list[tuple[ItemKey, float, float]]:
@@ -106,22 +131,31 @@ def _accuracy(humans: HumanVerdicts, held: Held, why: str, level: float) -> Figu
 def _accuracy_decided(humans: HumanVerdicts, held: Held, level: float) -> Figure:
     decided = [one for one in held if one[2] != 0]
     if not decided:
-        return Undefined("the majority names no winner on any of them")
-    right = [0.5 if own == 0 else float(own == theirs) for _, own, theirs in decided]
+        return Undefined(UNDECIDED)
+    right = [_right(own, theirs) for _, own, theirs in decided]
     return mean(right, humans.clusters(item for item, *_ in decided), level, low=0.0, high=1.0)
 
 
-def _coin(humans: HumanVerdicts, level: float) -> Against:
-    """What a fair coin between a and b is expected to reach: each comparison is there once for either of its sides."""
+def _right(own: float, theirs: float) -> float:
+    return 0.5 if own == 0 else float(own == theirs)
+
+
+def _coin(humans: HumanVerdicts, sides: Sides, level: float) -> Against:
+    """What a fair coin between a and b is expected to reach: each comparison is there once for either of its sides.
+
+    Beyond chance it is the coefficient of the table that is expected of it.
+    """
     held = [(item, side, theirs) for item, theirs in humans.majority.items() for side in (-1.0, 1.0)]
     drawn = _against(humans, COIN, "baseline", held, "no comparison was judged by a human", level)
+    split: Held = [(item, 0.0, theirs) for item, theirs in humans.majority.items()]  # what a coin is: half right
+    *_, lead = _beside(humans, _instead(sides, split), NOT_JUDGED, level)
 
     def exact(figure: Figure) -> Figure:
         if isinstance(figure, Undefined):
             return figure
-        how = "the expectation of a fair coin on these comparisons, exact"
+        how = "what a fair coin is expected to give on these comparisons, computed"
         value = round(figure.value, 12) + 0.0  # kappa is 0 but for rounding, and -0.00 would be odd
         return Estimate(value, value, value, level, figure.n, how)
 
     figures = [exact(one) for one in (drawn.accuracy, drawn.accuracy_decided, drawn.kappa, drawn.alpha, drawn.ac1)]
-    return Against(COIN, "baseline", drawn.items // 2, drawn.decided // 2, *figures)
+    return replace(Against(COIN, "baseline", drawn.items // 2, drawn.decided // 2, *figures), lead=lead)

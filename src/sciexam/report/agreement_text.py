@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from sciexam.report.agreement import Agreed, Agreement, Majority
 from sciexam.report.record import Figure
-from sciexam.report.tables import Table, methods_table
-from sciexam.stats import Estimate, Undefined
+from sciexam.report.tables import Table, methods_table, reasons
+from sciexam.stats import Estimate
 
 SCALES = {"preference": "the preference with its strength", "side": "the sides in their order (a, tie, b)"}
 
@@ -54,17 +54,7 @@ def _majority_table(shown: Sequence[Majority]) -> Table:
         "agreement rate": [one.rate for one in shown],
     }
     head = ("contestants", "by", "items", "no majority", *named)
-    return Table("Majority vote", head, rows, (*notes, *_reasons(named)))
-
-
-def _reasons(named: Mapping[str, Sequence[Figure]]) -> Iterator[str]:
-    """Each reason for a missing figure once, with the columns in which it is missing."""
-    found: dict[str, list[str]] = {}
-    for column, figures in named.items():
-        for why in dict.fromkeys(figure.why for figure in figures if isinstance(figure, Undefined)):
-            found.setdefault(why, []).append(column)
-    for why, columns in found.items():
-        yield f"n/a for {', '.join(columns)}: {why}."
+    return Table("Majority vote", head, rows, (*notes, *reasons(named)))
 
 
 def _raters_table(found: Agreement) -> Table:
@@ -78,7 +68,7 @@ def _raters_table(found: Agreement) -> Table:
         raters,
         (
             "Reliability: the share of items on which the rater would name the true side, by Dawid and Skene's model.",
-            *_reasons({"alpha of the others": [row.alpha_if_removed for row in found.raters]}),
+            *reasons({"alpha of the others": [row.alpha_if_removed for row in found.raters]}),
         ),
     )
 
@@ -119,7 +109,7 @@ def _why(rows: Sequence[Agreed]) -> Iterator[str]:
         f"of {scale}" + (f" for {', '.join(names)}" if len(by_scale) > 1 else "") for scale, names in by_scale.items()
     ]
     yield f"Ordinal: {'; '.join(of)}. The others are of the side: a, tie or b."
-    yield from _reasons(
+    yield from reasons(
         {
             "percent": [one.percent for one in rows],
             "kappa": [one.kappa for one in rows],

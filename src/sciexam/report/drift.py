@@ -27,8 +27,9 @@ class Change:
 class Drift:
     """A judge on its anchors. `at_once` and `now` count the anchors of which it changed its mind.
 
-    `change`: the mean distance from the first look by now, less that at once. `p_value`: of "it changes its mind no
-    more than at once", by flipping signs; None without anchors.
+    `change`: the mean distance from the first look by now, less that at once; `rises`: whether it is above 0, which is
+    known also where all anchors changed alike and there is no interval. `p_value`: of "it changes its mind as far as at
+    once", two-sided, by flipping signs; None without anchors.
     """
 
     judge: str
@@ -39,17 +40,13 @@ class Drift:
     at_once: int
     now: int
     change: Figure
+    rises: bool
     p_value: float | None
 
     @property
     def drifted(self) -> bool:
         """Whether the judge has changed: it departs from itself more than it did at once, beyond chance."""
-        return (
-            self.p_value is not None
-            and self.p_value < ALPHA
-            and not isinstance(self.change, Undefined)
-            and self.change.value > 0
-        )
+        return self.p_value is not None and self.p_value < ALPHA and self.rises
 
     @property
     def sentence(self) -> str:
@@ -80,5 +77,6 @@ def change_of(judge: str, since: str, until: str, changes: Sequence[Change], anc
         at_once=sum(change.at_once > 0 for change in changes),
         now=sum(change.now > 0 for change in changes),
         change=mean(more, clusters) if more else Undefined("no anchor was judged on both days"),
+        rises=sum(more) > 0,
         p_value=sign_flip_differences(more, clusters) if more else None,
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sciexam.report.build import bias_of
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.human_verdicts import HumanVerdicts, Sides
 from sciexam.report.record import Figure
-from sciexam.report.scores import NO_ORDER, consistency_of, distinct, scores_of, used_of
+from sciexam.report.scores import consistency_of, scores_of, used_of
 from sciexam.report.votes import ItemKey, Votes
-from sciexam.stats import Undefined, longer_wins, mean, position_bias, position_bias_between, self_preference
+from sciexam.stats import Undefined, longer_wins, mean, self_preference
 
 NO_OVERLAP = "the judge and humans have no comparison with a winner and a difference in length in common"
 
@@ -50,34 +51,12 @@ def biases_of(
     judge_longer, humans_longer, difference = _longer(humans, judge.sides, level)
     return Biases(
         order_consistency=consistency_of(bench, used, level),
-        position_bias=_position_bias(humans, bench, level),
+        position_bias=bias_of(bench, used),
         judge_longer=judge_longer,
         humans_longer=humans_longer,
         longer_difference=difference,
         own=tuple(own),
         self_preference=_self_preference(humans, judge.scores, own, level) if own else Undefined(why_no_own),
-    )
-
-
-def _position_bias(humans: HumanVerdicts, bench: Bench, level: float) -> Figure:
-    """From the comparisons seen in both orders; or, where each was seen in one, from those shown each way."""
-    if not bench.sees_order:
-        return Undefined(NO_ORDER)
-    battles = [(humans.cluster_of(x.prompt), x) for x in bench.battles if x.score is not None]
-    if not battles:
-        return Undefined("the judge has no usable verdict")
-    if both := [(label, x.first) for label, x in battles if len(x.by_order) == 2 and x.first is not None]:
-        return position_bias([first for _, first in both], distinct(label for label, _ in both), level)
-    a_first = [(label, x.by_order["ab"]) for label, x in battles if "ab" in x.by_order]
-    a_second = [(label, x.by_order["ba"]) for label, x in battles if "ba" in x.by_order]
-    if not a_first or not a_second:
-        return Undefined("every prompt was shown in the same order, so a bias cannot be told from a preference")
-    return position_bias_between(
-        [score for _, score in a_first],
-        [score for _, score in a_second],
-        distinct(label for label, _ in a_first),
-        distinct(label for label, _ in a_second),
-        level,
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from sciexam.report.record import Figure
 from sciexam.report.rewards import Agreement, Pair, Rewards, Row, Selection
-from sciexam.report.tables import Table, methods_table
+from sciexam.report.tables import Table, methods_table, reasons
 from sciexam.report.wording import p_value, value
 from sciexam.stats import Distribution, Undefined
 
@@ -39,7 +39,7 @@ def _rewards(rows: Sequence[Row]) -> Table:
         "median": [row.distribution.median for row in rows if isinstance(row.distribution, Distribution)],
     }
     head = ("contestant", *columns)
-    return Table(f"Rewards by {rows[0].judge} ({rows[0].judge_is})", head, cells, (*notes, *_why(named)))
+    return Table(f"Rewards by {rows[0].judge} ({rows[0].judge_is})", head, cells, (*notes, *reasons(named)))
 
 
 def _described(row: Row) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ def _differences(pairs: Sequence[Pair]) -> Table:
         "difference": [pair.compared.difference for pair in pairs],
         "higher reward": [pair.win_rate for pair in pairs],
     }
-    return Table("Differences", head, rows, (*notes, *_why(named)))
+    return Table("Differences", head, rows, (*notes, *reasons(named)))
 
 
 def _distances(pairs: Sequence[Pair]) -> Table:
@@ -95,7 +95,7 @@ def _distances(pairs: Sequence[Pair]) -> Table:
         "Of the first named against the other. p spread: Brown and Forsythe's test, not corrected, which takes the two "
         "samples as independent and is a rough guide here.",
     )
-    return Table("Effect sizes and spread", ("contestants", "by", *named, "p spread"), rows, (*notes, *_why(named)))
+    return Table("Effect sizes and spread", ("contestants", "by", *named, "p spread"), rows, (*notes, *reasons(named)))
 
 
 def _people(found: Rewards) -> Table:
@@ -105,7 +105,7 @@ def _people(found: Rewards) -> Table:
     rows += [("all", judge, *_agreement(people)) for judge, people in found.people.items() if several]
     notes = ("Accuracy: how often the higher reward is on the side that people prefer on average; equal rewards half.",)
     named = {"accuracy": [pair.people.accuracy for pair in found.pairs]}
-    return Table("Agreement with people", head, rows, (*notes, *_why(named)))
+    return Table("Agreement with people", head, rows, (*notes, *reasons(named)))
 
 
 def _agreement(people: Agreement) -> tuple[str, ...]:
@@ -128,7 +128,7 @@ def _selections(selections: Sequence[Selection]) -> Table:
     ]
     notes = ("For each prompt the answer with the highest reward; equal ones share the prompt.", FLATTERS)
     named = {"mean": [one.mean for one in selections], "gain over it": [one.gain for one in selections]}
-    return Table("Best of the contestants", head, rows, (*notes, *_why(named)))
+    return Table("Best of the contestants", head, rows, (*notes, *reasons(named)))
 
 
 def _figures(found: Rewards) -> Iterator[Figure]:
@@ -151,13 +151,3 @@ def _reasons(row: Row, most: int = 5) -> str:
     listed = [f"{count} x {why}" for why, count in row.reasons.items()]
     more = f" and {len(listed) - most} more reasons" if len(listed) > most else ""
     return f"without a reward: {'; '.join(listed[:most])}{more}"
-
-
-def _why(named: Mapping[str, Sequence[object]]) -> Iterator[str]:
-    """Each reason for a missing figure once, with the columns in which it is missing."""
-    found: dict[str, list[str]] = {}
-    for column, figures in named.items():
-        for why in dict.fromkeys(figure.why for figure in figures if isinstance(figure, Undefined)):
-            found.setdefault(why, []).append(column)
-    for why, columns in found.items():
-        yield f"n/a for {', '.join(columns)}: {why}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,16 @@ def methods_table(figures: Iterable[Estimate | Undefined], level: float) -> Tabl
     if any("groups" in method for method in methods):
         notes += ("A group is what belongs to one prompt, or to prompts with one text or one `group`.",)
     return Table(f"How the {100 * level:g} % intervals were made", (), (), notes)
+
+
+def reasons(named: Mapping[str, Iterable[object]]) -> Iterator[str]:
+    """Each reason for a missing figure once, with the columns in which it is missing."""
+    found: dict[str, list[str]] = {}
+    for column, figures in named.items():
+        for why in dict.fromkeys(figure.why for figure in figures if isinstance(figure, Undefined)):
+            found.setdefault(why, []).append(column)
+    for why, columns in found.items():
+        yield f"n/a for {', '.join(columns)}: {why}."
 
 
 def print_tables(tables: Iterable[Table], console: Console) -> None:

@@ -67,6 +67,8 @@ class Validation:
         for row in self.against:
             if row.kind == "annotators" and isinstance(row.accuracy_decided, Estimate):
                 said += f"; one annotator with the others: {row.accuracy_decided}"
+                if isinstance(row.judge_decided, Estimate):
+                    said += f", the judge in that place: {row.judge_decided}"
             if row.who == LONGER and isinstance(row.accuracy_decided, Estimate):
                 said += f"; always taking the longer answer: {row.accuracy_decided.value:.2f}"
         return said + "."

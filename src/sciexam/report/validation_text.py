@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 
 from sciexam.report.corrected_rates import Rates
 from sciexam.report.record import Figure
 from sciexam.report.replacing import Replaced
-from sciexam.report.tables import Table, methods_table
+from sciexam.report.tables import Table, methods_table, reasons
 from sciexam.report.validation import SIDES, Validation
 from sciexam.stats import Estimate, Undefined
 
@@ -33,7 +33,8 @@ def _against(found: Validation) -> Table:
     named = {
         "accuracy": [row.accuracy for row in found.against],
         "on decided": [row.accuracy_decided for row in found.against],
-        "the judge there": [row.judge for row in found.against if row.judge is not None],
+        "the judge there": [row.judge_decided for row in found.against if row.judge_decided is not None],
+        "its lead": [row.lead for row in found.against if row.lead is not None],
     }
     rows = [
         (
@@ -42,20 +43,22 @@ def _against(found: Validation) -> Table:
             _short(row.accuracy),
             str(row.decided),
             _short(row.accuracy_decided),
-            "" if row.judge is None else _short(row.judge),
+            "" if row.judge_decided is None else _short(row.judge_decided),
+            "" if row.lead is None else _short(row.lead),
         )
         for row in found.against
     ]
     return Table(
         "Against the human majority",
-        ("who", "items", "accuracy", "decided", "on decided", "the judge there"),
+        ("who", "items", "accuracy", "decided", "on decided", "the judge there", "its lead"),
         rows,
         (
             "Accuracy: the share with the same side (a, tie or b), which is the percent agreement. On decided: where "
             "the majority names a winner; a tie there is half right.",
-            "An annotator is held against the majority of the others. 'The judge there' is the judge's accuracy in the "
-            "annotator's place: on the same comparisons, by the same others.",
-            *_reasons(named),
+            "An annotator is held against the majority of the others. 'The judge there': what the judge has on decided "
+            "in that row's place, by the same majority, on the comparisons that both judged; 'its lead': how much more "
+            "that is, comparison by comparison.",
+            *reasons(named),
         ),
     )
 
@@ -68,7 +71,7 @@ def _beyond_chance(found: Validation) -> Table:
     }
     rows = [(row.who, *map(_short, (row.kappa, row.alpha, row.ac1))) for row in found.against]
     how = "Cohen's kappa, Krippendorff's alpha (nominal) and Gwet's AC1 of the side, with the same majority as above."
-    return Table("The same, beyond chance", ("who", *named), rows, (how, *_reasons(named)))
+    return Table("The same, beyond chance", ("who", *named), rows, (how, *reasons(named)))
 
 
 def _replacing(found: Validation) -> Table:
@@ -129,7 +132,7 @@ def _rates(found: Validation) -> Table:
             "Rogan-Gladen is of the prompts without a label, and of forced choices; it takes the judge to err there as "
             "on the labelled ones, alike for both contestants.",
             *map(_errors, found.rates),
-            *_reasons(named),
+            *reasons(named),
         ),
     )
 
@@ -163,7 +166,7 @@ def _biases(found: Validation) -> Table:
         "What its verdicts owe to order, length and author",
         ("", "value"),
         [(name, _short(figure)) for name, figure in named.items()],
-        (*notes, *_reasons({name: [figure] for name, figure in named.items()})),
+        (*notes, *reasons({name: [figure] for name, figure in named.items()})),
     )
 
 
@@ -183,7 +186,7 @@ def _calibration(found: Validation) -> Table:
         (
             f"Expected calibration error {_short(made.error)}{chance}; Brier score {_short(made.brier)}, of "
             f"{made.items} decided comparisons. Bins are of equal mass.",
-            *_reasons({"calibration error": [made.error], "humans": [one.observed for one in made.bins]}),
+            *reasons({"calibration error": [made.error], "humans": [one.observed for one in made.bins]}),
         ),
     )
 
@@ -191,6 +194,7 @@ def _calibration(found: Validation) -> Table:
 def _figures(found: Validation) -> Iterator[Figure]:
     for row in found.against:
         yield from (row.accuracy, row.accuracy_decided, row.kappa, row.alpha, row.ac1)
+        yield from (one for one in (row.judge_decided, row.lead) if one is not None)
     yield from (found.replacing.rho, found.replacing.rho_split)
     for rate in found.rates:
         yield from _of_rate(rate)
@@ -201,16 +205,6 @@ def _figures(found: Validation) -> Iterator[Figure]:
 
 def _of_rate(rate: Rates) -> tuple[Figure, ...]:
     return rate.judge, rate.humans, rate.powered, rate.corrected, rate.sensitivity, rate.specificity
-
-
-def _reasons(named: Mapping[str, Iterable[Figure]]) -> Iterator[str]:
-    """Each reason for a missing figure once, with the columns in which it is missing."""
-    found: dict[str, list[str]] = {}
-    for column, figures in named.items():
-        for why in dict.fromkeys(figure.why for figure in figures if isinstance(figure, Undefined)):
-            found.setdefault(why, []).append(column)
-    for why, columns in found.items():
-        yield f"n/a for {', '.join(columns)}: {why}."
 
 
 def _short(figure: Figure) -> str:

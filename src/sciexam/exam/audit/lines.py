@@ -51,7 +51,7 @@ def lines_of(findings: Sequence[Finding], ties: bool | None, why: Mapping[str, s
 def _line(rule: Rule, counted: Counted, family: str = "", why: str = "") -> Line:
     rows = [row for _, row in counted if row is not None]
     figure = Undefined(why or "no case could be made of these answers") if not counted else rule.statistic(rows)
-    outcome = _outcome(figure, rule, len(counted))
+    outcome = outcome_of(figure, rule, len(counted))
     if outcome == "pass" and len(rows) < (1 - UNUSABLE) * len(counted):
         outcome, meaning = "unclear", f"{len(counted) - len(rows)} of {len(counted)} cases have no usable verdict"
         return _made(rule, counted, family, figure, outcome, meaning, None)
@@ -80,7 +80,8 @@ def _made(
     )
 
 
-def _outcome(figure: Figure, rule: Rule, cases: int) -> Outcome:
+def outcome_of(figure: Figure, rule: Rule, cases: int) -> Outcome:
+    """What follows from a figure of so many cases by the rule: the whole interval is tolerated, none of it, or some."""
     if not cases:
         return "not applicable"
     if isinstance(figure, Undefined):
@@ -116,7 +117,7 @@ def _settled_by(rule: Rule, rows: Sequence[Row]) -> int | None:
             for at, unit in enumerate(units[i % len(units)] for i in range(size))
             for _, x, y in by_unit[unit]
         ]
-        return _outcome(rule.statistic(more), rule, size) in ("pass", "fail")
+        return outcome_of(rule.statistic(more), rule, size) in ("pass", "fail")
 
     low, high = len(units), 2 * len(units)
     while not decided(high):
@@ -149,8 +150,11 @@ def _exchanged(counted: Counted) -> Line:
 
 
 def _without_ties(findings: Sequence[Finding], ties: bool | None) -> dict[str, str]:
-    """Why the share of ties says nothing, for a judge that must choose, or that never called one."""
+    """Why the share of ties says nothing, for a judge that must choose, never called one, or weighs both sides."""
     name = "identical: no tie"
+    same = [v for one in findings if one.case.kind == "identical" for v in one.verdicts if v.status == "ok"]
+    if same and all(v.probability_second is not None for v in same):
+        return {name: "it gives probabilities, which are hardly ever one half; the line before says how far they lean"}
     called = any(v.preferred == "tie" for one in findings for v in one.verdicts)
     if called or ties:
         return {}

@@ -13,7 +13,8 @@ from sciexam.exam.asking import Asking, attempts, owes
 from sciexam.exam.audit.cases import Case
 from sciexam.exam.plan import Plan, presentations_of
 from sciexam.exam.raters import Rater
-from sciexam.exam.sitting import JOIN_SECONDS, Progress
+from sciexam.exam.sitting import JOIN_SECONDS
+from sciexam.exam.tally import Progress, Tally
 from sciexam.models.terms import Terms
 from sciexam.report.record import Calls
 from sciexam.store import Fact, Store, Writer
@@ -76,7 +77,8 @@ class Marking:
         terms: Terms,
     ):
         self._plan, self._exhibits, self._store, self._terms = plan, exhibits, store, terms
-        self._stop, self._ending, self._progress = stop, threading.Event(), progress
+        self._stop, self._ending = stop, threading.Event()
+        self._tally = Tally(plan.suite.prices, progress)
         self._raters = {exhibit.rater.digest: exhibit.rater for exhibit in exhibits}
         # Both orders of a text against itself are one presentation, so they have one key.
         self._shown = {digest: self._shown_to(digest) for digest in self._raters}
@@ -89,10 +91,14 @@ class Marking:
             ]
             for digest, shown in self._shown.items()
         }
-        self._planned = sum(map(len, self._shown.values()))
-        self._done = self._planned - self.owed
+        planned = sum(map(len, self._shown.values()))
+        self._tally.expect(verdicts=planned, of_them_stored=planned - self.owed)
         self._skipped: dict[str, Fact] = {}
-        self.calls = Calls()
+
+    @property
+    def calls(self) -> Calls:
+        """The calls so far and what they cost."""
+        return self._tally.calls
 
     @property
     def owed(self) -> int:
@@ -111,7 +117,7 @@ class Marking:
 
         def work() -> None:
             try:
-                with self._store.writer(self._durable) as writer:
+                with self._store.writer(self._tally.durable) as writer:
                     for digest, rater in self._raters.items():
                         self._ask(rater, self._shown[digest], self._owed[digest], writer)
             except BaseException as error:  # raised below, in the thread of the caller
@@ -181,33 +187,11 @@ class Marking:
     def _is_ending(self) -> bool:
         return self._stop.is_set() or self._ending.is_set() or self._terms.over_budget
 
-    def _is_over(self) -> bool:
-        return self._is_ending() or self._terms.over_budget
-
     def _account(self, rater: Rater, verdict: Verdict, new: bool) -> None:
-        """Count a call by its price; the cost is unknown as soon as one call's is. What a script says is no call."""
-        if rater.model in (None, "scripted"):
-            return
-        c, reply = self.calls, verdict.reply
-        if not new:
-            self.calls = replace(c, reused=c.reused + 1)
-        elif reply is not None:
-            price = self._plan.suite.prices.get(rater.model or "")
-            cost = price.of(reply.input_tokens, reply.output_tokens) if price else None
-            if reply.status == "failed" and reply.input_tokens is None:
-                cost = 0.0  # nothing came back that could have been billed
-            self.calls = Calls(
-                made=c.made + 1,
-                reused=c.reused,
-                input_tokens=c.input_tokens + (reply.input_tokens or 0),
-                output_tokens=c.output_tokens + (reply.output_tokens or 0),
-                usd=None if cost is None or c.usd is None else c.usd + cost,
-            )
-
-    def _durable(self, facts: Sequence[Fact]) -> None:
-        self._done += sum(fact.status != "failed" for fact in facts)
-        if self._progress:
-            self._progress(Progress(0, 0, self._done, self._planned))
+        """Count a call; what a script says is none."""
+        if rater.model not in (None, "scripted"):
+            self._tally.account(rater.model, verdict.reply, new)
 
     def _safe(self) -> str:
-        return f"{self._done:,}/{self._planned:,} verdicts"
+        done = self._tally.progress
+        return f"{done.verdicts:,}/{done.verdicts_planned:,} verdicts"
