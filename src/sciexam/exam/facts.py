@@ -66,7 +66,7 @@ def read_facts(
             *notes,
             *dict.fromkeys(echoes(plan, store, comparisons)),
             *_of_members(plan, benches),
-            *_drifts(plan, store),
+            *dict.fromkeys(_drifts(plan, store)),
         ),
     )
 

@@ -93,7 +93,7 @@ class Owed:
     def __str__(self) -> str:
         counted = f"{self.answers:,} for answers, {self.verdicts:,} for {'marks' if self.marks else 'verdicts'}"
         bill = f"; {self.bill}" if self.bill is not None else ""
-        return f"at most {self.calls:,} calls: {counted}, besides retries{bill}"
+        return f"at most {self.calls:,} call{'s' if self.calls > 1 else ''}: {counted}, besides retries{bill}"
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Facts to report: the battles of a evidence as estimates. No model is called here, and nothing is written."""
+"""Facts to report: the battles of evidence as estimates. No model is called here, and nothing is written."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MOST_OUTLOOKS = 6  # comparisons for which the power of the next exam is compute
 
 
 def build(evidence: Evidence) -> Report:
-    """The report of a evidence: every pair of contestants by every bench, Holm-corrected over all of them."""
+    """The report of evidence: every pair of contestants by every bench, Holm-corrected over all of them."""
     by_bench = {bench.name: scores_of(evidence, bench) for bench in evidence.benches}
     lengths = _lengths(evidence, by_bench)
     tallies = {bench.name: _tally(bench) for bench in evidence.benches}

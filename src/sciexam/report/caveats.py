@@ -25,7 +25,8 @@ def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
         empty = sum(not reply.text.strip() for reply in answers if reply.status == "ok")
         if empty:
             yield f"{empty} of {len(answers)} answers of {contestant} are empty; they are judged as they are."
-    if any(0 < pair.used < FEW_PROMPTS for pair in pairs):
+    # A pair that was watched until decided says by itself how many prompts that took.
+    if any(0 < pair.used < FEW_PROMPTS and pair.stop is None for pair in pairs):
         fewest = min(pair.used for pair in pairs if pair.used)
         yield f"{fewest} prompt{'s are' if fewest > 1 else ' is'} few; the intervals are wide, and slices say little."
     for pair in pairs:
