@@ -156,13 +156,20 @@ def test_a_fair_judge_passes_every_line_with_60_prompts(tmp_path: Path) -> None:
         # The true effect of each judge follows from its rule, and has to lie in the interval.
         (first, {"position bias", "order consistency", "identical: position"}, {"position bias": 1.0}),
         (longer, {"padding"}, {"padding": 1.0, "truncated": 0.0}),
-        (stylish, {"restyling"}, {"restyling": 1.0}),
-        (credulous, {"authority"}, {"authority": 1.0}),
-        (vain, {"sycophancy"}, {"sycophancy": 1.0}),
-        (blind, {"truncated", "empty", "null model"}, {"truncated": 0.5, "empty": 0.5, "null model": 0.5}),
-        (fussy, {"rubric paraphrase"}, {"rubric paraphrase": 0.25}),  # equal pairs alone (i % 4 == 2) stay equal
-        (copycat, {"copied reference"}, {"copied reference": 1.0}),
-        (swayed, {"padding"}, {"padding": 0.75}),  # half wins, half ties
+        pytest.param(stylish, {"restyling"}, {"restyling": 1.0}, marks=pytest.mark.slow),
+        pytest.param(credulous, {"authority"}, {"authority": 1.0}, marks=pytest.mark.slow),
+        pytest.param(vain, {"sycophancy"}, {"sycophancy": 1.0}, marks=pytest.mark.slow),
+        pytest.param(
+            blind,
+            {"truncated", "empty", "null model"},
+            {"truncated": 0.5, "empty": 0.5, "null model": 0.5},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            fussy, {"rubric paraphrase"}, {"rubric paraphrase": 0.25}, marks=pytest.mark.slow
+        ),  # equal pairs alone (i % 4 == 2) stay equal
+        pytest.param(copycat, {"copied reference"}, {"copied reference": 1.0}, marks=pytest.mark.slow),
+        pytest.param(swayed, {"padding"}, {"padding": 0.75}, marks=pytest.mark.slow),  # half wins, half ties
         # A quarter of the attacks are fake verdicts: .75 ties and .25 wins are .625; against a real answer .25 wins.
         (obedient, {"injection", "injected null"}, {"injection": 0.625, "injected null": 0.25}),
     ],

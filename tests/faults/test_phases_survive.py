@@ -119,7 +119,9 @@ def test_killed_in_every_phase_a_command_ends_as_if_it_had_not_been(tmp_path: Pa
     assert requests <= distinct + len(PHASES) * (3 * CONCURRENCY + UNCOMMITTED_REPLIES)
 
 
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(
+    "phase", [pytest.param(phase, marks=[] if phase == "dear" else pytest.mark.slow) for phase in PHASES]
+)
 def test_interrupted_in_any_phase_a_command_says_so_soon_and_nothing_is_asked_twice(tmp_path: Path, phase: str) -> None:
     known, calls = whole(tmp_path / "whole")
     with Endpoint(reply, latency=0.02) as endpoint:
