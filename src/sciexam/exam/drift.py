@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any
@@ -31,6 +32,33 @@ def key_of(key: str, day: str) -> str:
 def drawn(shown: Iterable[Shown], number: int, seed: int) -> list[Shown]:
     """The `number` of them that a draw from their content puts first."""
     return heapq.nsmallest(number, shown, key=lambda one: digest([seed, "anchor", one.key]))
+
+
+class Candidates:
+    """Of what raters are shown in one sitting that which may become an anchor, and who of them was asked."""
+
+    def __init__(self, seed: int):
+        self._seed = seed
+        self._lock = threading.Lock()
+        self._shown: dict[str, list[Shown]] = {}
+        self._asked: set[str] = set()
+
+    def note(self, rater: Rater, shown: Iterable[Shown], asked: bool) -> None:
+        """Keep some to spare, for what has no usable verdict."""
+        if not rater.anchors:
+            return
+        with self._lock:
+            among = {one.key: one for one in (*self._shown.get(rater.name, ()), *shown)}.values()
+            self._shown[rater.name] = drawn(among, 2 * rater.anchors, self._seed)
+            self._asked |= {rater.name} if asked else set()
+
+    def is_due(self, rater: Rater) -> bool:
+        """Whether a rater is to look at its anchors again: it has some, and was asked for anything."""
+        return rater.anchors > 0 and rater.name in self._asked
+
+    def today(self, rater: Rater, store: Store) -> list[Any]:
+        """What a rater is shown again in the run that was started last."""
+        return again(topped_up(rater, self._shown[rater.name], self._seed, store), store.days()[-1], store)
 
 
 def remembered(rater: Rater, store: Store) -> list[Shown]:

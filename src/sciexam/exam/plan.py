@@ -10,14 +10,11 @@ from typing import Any, Literal
 from sciexam.battles import Policy, Slot, cluster, orders_of, present, submit
 from sciexam.documents import digest
 from sciexam.errors import UsageError, did_you_mean
+from sciexam.exam.cautions import caveats_of, strangers_of
 from sciexam.exam.raters import Rater, raters_of
-from sciexam.judges import judge_generation
-from sciexam.judges.recorded import RecordedJudge as RecordedVerdicts
-from sciexam.judges.settings import CascadeJudge, EndpointJudge
 from sciexam.lineage import lineage_digest
 from sciexam.models import open_model
 from sciexam.models.recorded import RecordedModel
-from sciexam.models.settings import Endpoint
 from sciexam.models.terms import Terms
 from sciexam.report.build import field_of
 from sciexam.store import Store
@@ -167,8 +164,8 @@ def make_plan(
         by=by,
         purpose=purpose,
         caveats=(
-            *_caveats(suite, names, prompts, models, [str(judge) for judge in judges or (suite.judge,)]),
-            *_strangers(suite, raters, orders),
+            *caveats_of(suite, names, prompts, models, [str(judge) for judge in judges or (suite.judge,)]),
+            *strangers_of(suite, raters, orders),
         ),
         until_decided=until_decided,
     ), models
@@ -219,61 +216,6 @@ def _check_field(prompts: Sequence[Prompt], by: str) -> None:
     if by != "category" and all(field_of(prompt, by) is None for prompt in prompts):
         known = {"category", "group", *(key for prompt in prompts for key in prompt.metadata)}
         raise UsageError(f"--by {by}: no prompt has this field{did_you_mean(by, known)}")
-
-
-def _caveats(
-    suite: Suite, names: Sequence[str], prompts: Sequence[Prompt], models: Mapping[str, Model], judges: Sequence[str]
-) -> Iterator[str]:
-    for name in names:
-        model = models[name]
-        if isinstance(model, RecordedModel) and (unmatched := model.unmatched(suite.prompts)):
-            yield (
-                f"{len(unmatched)} recorded answers of {name} match no prompt of the suite "
-                f"({', '.join(repr(one[:40]) for one in unmatched[:3])}{', ...' if len(unmatched) > 3 else ''})."
-            )
-    members = (name for judge in judges for name in getattr(suite.judges.get(judge), "judges", (judge,)))
-    for judge in dict.fromkeys(members):
-        spec = suite.judges.get(judge)
-        asked = spec.model if isinstance(spec, EndpointJudge) else judge.removeprefix("openai:")
-        for name in names:
-            contestant = suite.models[name]
-            if isinstance(contestant, Endpoint) and contestant.model == asked:
-                yield f"{judge} judges its own answers: contestant {name} is the same model ({asked})."
-        if isinstance(spec, EndpointJudge):
-            yield from _of_settings(judge, spec, names)
-    for judge in judges:
-        spec = suite.judges.get(judge)
-        if isinstance(spec, CascadeJudge) and spec.calibration >= len(prompts):
-            yield (
-                f"{judge} saves nothing: its calibration takes {spec.calibration} prompts of {len(prompts)} in all; "
-                "write a smaller `calibration:`, or ask its second judge alone."
-            )
-
-
-def _of_settings(judge: str, spec: EndpointJudge, names: Sequence[str]) -> Iterator[str]:
-    if spec.reference in names:
-        yield f"{judge} is shown the answers of {spec.reference} as references, and {spec.reference} is a contestant."
-    if spec.samples > 1 and not judge_generation(spec).temperature:
-        yield (
-            f"{judge}: {spec.samples} samples at temperature 0 are nearly the same reply over and over; "
-            "write generation: {temperature: 1.0}, or samples: 1."
-        )
-
-
-def _strangers(suite: Suite, raters: Sequence[Rater], orders: Literal["both", "one"] | None) -> Iterator[str]:
-    """What files of verdicts hold that nobody asked for, and what they cannot be asked for."""
-    prompts, names = {prompt.id for prompt in suite.prompts}, set(suite.models)
-    unknown: dict[str, list[str]] = {}
-    for rater in raters:
-        if isinstance(rater.judge, RecordedVerdicts) and (words := rater.judge.strangers(prompts, names)):
-            listed = unknown.setdefault(rater.bench, [])
-            listed += [word for word in words if word not in listed]
-    for bench, listed in unknown.items():
-        shown = ", ".join(repr(word[:40]) for word in listed[:3])
-        more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
-        yield f"{bench} has verdicts on {shown}{more}: no prompt and no model here has that name, so they do not count."
-    if orders == "one" and (told := {rater.bench for rater in raters if rater.by_name}):
-        yield f"--orders one is not for {', '.join(sorted(told))}: recorded verdicts count in their own orders."
 
 
 def conversations_of(plan: Plan, contestant: str) -> Iterator[tuple[Slot, Conversation]]:

@@ -13,7 +13,7 @@ from sciexam.battles import Slot, name_of, pair
 from sciexam.errors import GateNotMet, Incomplete, Interrupted
 from sciexam.exam.asking import Asking, attempts, owes
 from sciexam.exam.cascade import Cascade, calibration_asks, cascades_of, escalation_asks, rule
-from sciexam.exam.drift import Shown, again, drawn, topped_up
+from sciexam.exam.drift import Candidates
 from sciexam.exam.echoes import is_another
 from sciexam.exam.facts import judged_by
 from sciexam.exam.feed import GATHER_SECONDS, Feed
@@ -81,8 +81,7 @@ class Sitting:
         self._paired: set[tuple[str, str, str, int]] = set()
         self._models: Mapping[str, Model] = {}
         self._asked: list[Any] = []
-        self._candidates: dict[str, list[Shown]] = {}  # for anchors, by the rater's name, among all that it is shown
-        self._busy: set[str] = set()  # the raters that were asked for anything
+        self._candidates = Candidates(plan.suite.seed)
         self._referring = threading.Lock()
         self._strict_model = strict_model
         self._stranger = ""  # the first reply of another model than was asked for, in a sentence
@@ -111,7 +110,7 @@ class Sitting:
                 marking += [partial(self._mark_in_turn, recorded, writer)] if recorded else []
                 self._together(answering, marking)
             with self._store.writer(self._tally.durable) as writer:
-                again = [rater for rater in self._plan.raters if rater.anchors and rater.name in self._busy]
+                again = [rater for rater in self._plan.raters if self._candidates.is_due(rater)]
                 self._together([], [partial(self._look_again, rater, writer) for rater in again])
         except Incomplete as error:
             raise Incomplete(f"{error}\n{self._safe()}; run the same command to go on") from None
@@ -356,8 +355,7 @@ class Sitting:
         self._tally.expect(verdicts=len(shown), of_them_stored=len(shown) - len(owed))
         for key in (shown.keys() & stored.keys()) - {p.key for p in owed}:
             self._take(rater, stored[key], new=False)
-        if rater.anchors:
-            self._note_candidates(rater, shown.values(), bool(owed))
+        self._candidates.note(rater, shown.values(), bool(owed))
         ending = partial(self._is_done, lambda until: until.needs_bench(rater.bench))
         self._ask(rater, owed, stored, writer, ending)
 
@@ -376,19 +374,11 @@ class Sitting:
         if self._until is not None:
             self._until.settled(rater, verdict)
 
-    def _note_candidates(self, rater: Rater, shown: Iterable[Shown], asked: bool) -> None:
-        """Of what a rater is shown that which may become an anchor: some to spare, for what has no usable verdict."""
-        with self._lock:
-            among = {one.key: one for one in (*self._candidates.get(rater.name, ()), *shown)}.values()
-            self._candidates[rater.name] = drawn(among, 2 * rater.anchors, self._plan.suite.seed)
-            self._busy |= {rater.name} if asked else set()
-
     def _look_again(self, rater: Rater, writer: Writer) -> None:
         """Show a judge its anchors once more: on every day on which it was asked for anything."""
         if self._is_over():
             return
-        anchors = topped_up(rater, self._candidates[rater.name], self._plan.suite.seed, self._store)
-        shown = {one.key: one for one in again(anchors, self._store.days()[-1], self._store)}
+        shown = {one.key: one for one in self._candidates.today(rater, self._store)}
         read = self._store.grades if rater.grades else self._store.verdicts
         stored: Mapping[str, Any] = read(shown)
         owed = [

@@ -1,0 +1,71 @@
+"""What is to be said of a command by its settings alone, before anyone is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+from sciexam.exam.raters import Rater
+from sciexam.judges import judge_generation
+from sciexam.judges.recorded import RecordedJudge as RecordedVerdicts
+from sciexam.judges.settings import CascadeJudge, EndpointJudge
+from sciexam.models.recorded import RecordedModel
+from sciexam.models.settings import Endpoint
+from sciexam.suite import Suite
+from sciexam.types import Model, Prompt
+
+
+def caveats_of(
+    suite: Suite, names: Sequence[str], prompts: Sequence[Prompt], models: Mapping[str, Model], judges: Sequence[str]
+) -> Iterator[str]:
+    """What a reader must know of answers and judges before anyone is asked."""
+    for name in names:
+        model = models[name]
+        if isinstance(model, RecordedModel) and (unmatched := model.unmatched(suite.prompts)):
+            yield (
+                f"{len(unmatched)} recorded answers of {name} match no prompt of the suite "
+                f"({', '.join(repr(one[:40]) for one in unmatched[:3])}{', ...' if len(unmatched) > 3 else ''})."
+            )
+    members = (name for judge in judges for name in getattr(suite.judges.get(judge), "judges", (judge,)))
+    for judge in dict.fromkeys(members):
+        spec = suite.judges.get(judge)
+        asked = spec.model if isinstance(spec, EndpointJudge) else judge.removeprefix("openai:")
+        for name in names:
+            contestant = suite.models[name]
+            if isinstance(contestant, Endpoint) and contestant.model == asked:
+                yield f"{judge} judges its own answers: contestant {name} is the same model ({asked})."
+        if isinstance(spec, EndpointJudge):
+            yield from _of_settings(judge, spec, names)
+    for judge in judges:
+        spec = suite.judges.get(judge)
+        if isinstance(spec, CascadeJudge) and spec.calibration >= len(prompts):
+            yield (
+                f"{judge} saves nothing: its calibration takes {spec.calibration} prompts of {len(prompts)} in all; "
+                "write a smaller `calibration:`, or ask its second judge alone."
+            )
+
+
+def _of_settings(judge: str, spec: EndpointJudge, names: Sequence[str]) -> Iterator[str]:
+    if spec.reference in names:
+        yield f"{judge} is shown the answers of {spec.reference} as references, and {spec.reference} is a contestant."
+    if spec.samples > 1 and not judge_generation(spec).temperature:
+        yield (
+            f"{judge}: {spec.samples} samples at temperature 0 are nearly the same reply over and over; "
+            "write generation: {temperature: 1.0}, or samples: 1."
+        )
+
+
+def strangers_of(suite: Suite, raters: Sequence[Rater], orders: Literal["both", "one"] | None) -> Iterator[str]:
+    """What files of verdicts hold that nobody asked for, and what they cannot be asked for."""
+    prompts, names = {prompt.id for prompt in suite.prompts}, set(suite.models)
+    unknown: dict[str, list[str]] = {}
+    for rater in raters:
+        if isinstance(rater.judge, RecordedVerdicts) and (words := rater.judge.strangers(prompts, names)):
+            listed = unknown.setdefault(rater.bench, [])
+            listed += [word for word in words if word not in listed]
+    for bench, listed in unknown.items():
+        shown = ", ".join(repr(word[:40]) for word in listed[:3])
+        more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
+        yield f"{bench} has verdicts on {shown}{more}: no prompt and no model here has that name, so they do not count."
+    if orders == "one" and (told := {rater.bench for rater in raters if rater.by_name}):
+        yield f"--orders one is not for {', '.join(sorted(told))}: recorded verdicts count in their own orders."
