@@ -249,7 +249,7 @@ def parse_lines(
             faults += error.faults
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
     """Replace `path` whole: a reader, or a kill at any moment, sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
@@ -259,7 +259,7 @@ def write_atomically(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
+        os.chmod(name, mode)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -18,6 +18,7 @@ Strength = Literal["slight", "clear", "strong"]
 Kind = Literal["judge", "human"]
 Status = Literal["ok", "invalid", "failed", "skipped"]
 
+ADJUDICATION = "adjudication"  # the rater whose verdict on a comparison stands for those of all annotators
 TRUNCATED = "truncated"  # the failure of a reply that was cut off by the token limit before it was of use
 
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from sciexam.cli import agree, audit, author, compare, grade, leaderboard, plan, reward, validate
+from sciexam.cli import agree, annotate, audit, author, compare, grade, leaderboard, plan, reward, validate
 from sciexam.errors import SciexamError, redacted
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("audit")(audit.audit)
 app.command("check")(author.check)
 app.command("init")(author.init)
 app.command("schema")(author.schema)
+app.add_typer(annotate.annotate, name="annotate")
 app.add_typer(author.rubric, name="rubric")
 
 

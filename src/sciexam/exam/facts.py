@@ -23,7 +23,7 @@ from sciexam.report.reliability import reliability_of
 from sciexam.stats import Undefined
 from sciexam.store import Fact, Store
 from sciexam.suite import HUMANS
-from sciexam.types import Comparison, Presentation, Reply, Response, Verdict
+from sciexam.types import ADJUDICATION, Comparison, Presentation, Reply, Response, Verdict
 
 
 def read_facts(
@@ -31,7 +31,7 @@ def read_facts(
 ) -> Evidence:
     """Read everything the plan covers back from the ledger: a report is a function of stored facts."""
     plan = with_references(plan, store)
-    responses = _responses(plan, store, skipped)
+    responses = responses_of(plan, store, skipped)
     comparisons = list(pair(plan.prompts, plan.pairs, plan.samples, responses))
     if not comparisons and calls.unasked:
         raise Incomplete(f"{calls.unasked} No prompt has two answers yet.")
@@ -107,7 +107,8 @@ def _nobody_judged(plan: Plan, store: Store) -> str:
     return f"judge {judges} has no verdict on {names} for these prompts"
 
 
-def _responses(plan: Plan, store: Store, skipped: Mapping[str, Fact]) -> dict[Slot, Response]:
+def responses_of(plan: Plan, store: Store, skipped: Mapping[str, Fact]) -> dict[Slot, Response]:
+    """What every contestant answered, as the ledger has it, or why there is nothing."""
     responses = {}
     for contestant in plan.contestants:
         conversations = dict(conversations_of(plan, contestant))
@@ -126,7 +127,7 @@ def _bench(
 ) -> Bench:
     raters = [rater for rater in plan.raters if rater.bench == name]
     if not raters:
-        return _humans(plan, store, comparisons)
+        return human_bench(store, comparisons, plan.policy)
     for cascade in cascades_of(plan):
         if cascade.cheap.bench == name:
             return _cascade(plan, cascade, store, comparisons, skipped)
@@ -269,17 +270,17 @@ def _verdict(rater: Rater, presentation: Presentation, stored: Any) -> Verdict:
     return verdict
 
 
-def _humans(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Bench:
+def human_bench(store: Store, comparisons: Sequence[Comparison], policy: Policy) -> Bench:
     """Every human verdict in the ledger on these texts; annotators are averaged by prompt.
 
     Who judged the same texts again (a corrected file) is taken at the last word, and a verdict counts wherever its
-    texts are compared.
+    texts are compared. One that was taken back counts nowhere.
     """
     seen: dict[str, list[tuple[Comparison, Presentation]]] = {}
     for comparison in comparisons:
         for presentation in (present(comparison, "ab"), present(comparison, "ba")):
             seen.setdefault(presentation.subject, []).append((comparison, presentation))
-    given = store.human_verdicts(seen)
+    given = [verdict for verdict in store.human_verdicts(seen) if verdict.status != "skipped"]
     last = {(v.rater, v.subject, v.repeat): v for v in given}
     changed = {(v.rater, v.subject) for v in given if v.preferred != last[v.rater, v.subject, v.repeat].preferred}
     by_rater: dict[str, dict[tuple[str, str, str, int], list[tuple[Presentation, Verdict]]]] = {}
@@ -293,12 +294,23 @@ def _humans(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Benc
             mine = by_rater.setdefault(stored.rater, {})
             mine.setdefault(name_of(comparison), []).append((presentation, verdict))
     by_name = {name_of(c): c for c in comparisons}
-    battles = [
-        resolve(by_name[key], verdicts, rater, plan.policy)
+    resolved = {
+        rater: [resolve(by_name[key], verdicts, rater, policy) for key, verdicts in judged.items()]
         for rater, judged in sorted(by_rater.items())
-        for key, verdicts in judged.items()
-    ]
-    people = f"{len(by_rater)} annotator{'s' if len(by_rater) != 1 else ''}"
+    }
+    adjudicated = tuple(battle for battle in resolved.pop(ADJUDICATION, ()) if battle.score is not None)
+    people = f"{len(resolved)} annotator{'s' if len(resolved) != 1 else ''}"
+    if adjudicated:
+        people += f", {len(adjudicated)} of whose comparisons were adjudicated"
     if changed:
         people += f", {len(changed)} of whose verdicts the ledger holds in two ways; the last to come in counts"
-    return Bench(HUMANS, people, tuple(sorted(by_rater)), True, battles, shown, len(changed))
+    return Bench(
+        name=HUMANS,
+        description=people,
+        raters=tuple(resolved),
+        sees_order=True,
+        battles=[battle for battles in resolved.values() for battle in battles],
+        verdicts=shown,
+        changed=len(changed),
+        adjudicated=adjudicated,
+    )

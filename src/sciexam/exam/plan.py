@@ -30,8 +30,8 @@ from sciexam.types import (
     Submission,
 )
 
-Purpose = Literal["compare", "agree", "leaderboard", "validate", "grade", "reward"]
-ALONE: tuple[Purpose, ...] = ("grade", "reward")  # purposes for which answers are marked one by one
+Purpose = Literal["compare", "agree", "leaderboard", "validate", "grade", "reward", "annotate"]
+ALONE: tuple[Purpose, ...] = ("grade", "reward", "annotate")  # purposes for which no two answers are asked about
 
 FACT_SCHEMA = 1  # part of every key: raised when a fact comes to mean something else
 
@@ -118,7 +118,7 @@ def make_plan(
 ) -> tuple[Plan, dict[str, Model]]:
     """The plan of a command, and the models of its contestants. Raises UsageError before anyone is asked.
 
-    For the purposes "grade" and "reward" answers are marked one by one: one contestant is enough, and none are paired.
+    For the purposes in ALONE answers are marked one by one, or only read: one contestant is enough, none are paired.
     `until_decided` puts the prompts into their drawn order; `limit` takes the first of the file all the same.
     """
     alone = purpose in ALONE

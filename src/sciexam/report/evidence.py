@@ -17,7 +17,8 @@ class Bench:
     """Those who judged under one name: one judge, or several raters who are one by prompt.
 
     Scores of annotators, and of a panel with `weights` "mean", are averaged; with "reliability" they are weighed by
-    Dawid and Skene. `escalations`, of a cascade alone: what it did with each pair.
+    Dawid and Skene. `escalations`, of a cascade alone: what it did with each pair. `adjudicated`, of annotators alone:
+    the comparisons that somebody settled who read what all of them said.
     """
 
     name: str
@@ -30,6 +31,16 @@ class Bench:
     weights: Literal["mean", "reliability"] | None = None  # of a panel
     by_criterion: Mapping[str, Sequence[Battle]] = field(default_factory=dict)  # where it says something of each
     escalations: Mapping[tuple[str, str], Escalation] | None = None
+    adjudicated: Sequence[Battle] = ()
+
+    @property
+    def settled(self) -> Sequence[Battle]:
+        """The battles that count: on a comparison that was adjudicated, that one stands for those of the annotators."""
+        if not self.adjudicated:
+            return self.battles
+        over = {(battle.a, battle.b, battle.prompt, battle.sample) for battle in self.adjudicated}
+        kept = [battle for battle in self.battles if (battle.a, battle.b, battle.prompt, battle.sample) not in over]
+        return [*kept, *self.adjudicated]
 
     @property
     def silent(self) -> bool:

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sciexam.report import wording
-from sciexam.report.plain_text import one_line, plain_text
+from sciexam.report.pages import page_environment
+from sciexam.report.plain_text import one_line
 from sciexam.report.power_figure import to_svg
 from sciexam.report.record import Answer, Figure, Item, Opinion, Pair, Report
 from sciexam.stats import Estimate
@@ -77,23 +78,9 @@ def to_html(report: Report) -> str:
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("sciexam.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    environment.filters |= {"line": one_line, "short": _short}
+    environment = page_environment("sciexam.report")
+    environment.filters["short"] = _short
     return environment.get_template("report.html.j2")
-
-
-def _shown(value: Any) -> Any:
-    """Every text that enters the page, before it is escaped; markup of the template itself passes as it is."""
-    return plain_text(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _short(text: str, longest: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sciexam.battles import cluster
 from sciexam.report.evidence import Evidence
 from sciexam.report.scores import distinct
-from sciexam.report.votes import ItemKey, Votes, matrix
+from sciexam.report.votes import ItemKey, Votes, matrix, side_of_score
 from sciexam.stats import majority_vote
 
 NOT_JUDGED = "the judge has no usable verdict on a comparison that a human judged"
@@ -16,12 +16,22 @@ Sides = Mapping[ItemKey, float]  # -1 for a, 0 for a tie, 1 for b
 
 
 class HumanVerdicts:
-    """The annotators' sides, their majority on each comparison that one of them judged, and its prompts and lengths."""
+    """The annotators' sides, their majority on each comparison that one of them judged, and its prompts and lengths.
+
+    Where a comparison was adjudicated, that is its majority and its score.
+    """
 
     def __init__(self, evidence: Evidence, votes: Sequence[Votes]):
         self.votes = tuple(votes)
         self.sides = [human.sides for human in votes]
-        self.majority = majority_of(self.sides)
+        by_all = majority_of(self.sides)
+        self._settled = {
+            item: 1 - battle.score
+            for bench in evidence.benches
+            for battle in bench.adjudicated
+            if battle.score is not None and (item := (battle.a, battle.b, battle.prompt, battle.sample)) in by_all
+        }
+        self.majority = by_all | {item: side_of_score(score) for item, score in self._settled.items()}
         self._responses = evidence.responses
         self._cluster = {prompt.id: cluster(prompt) for prompt in evidence.prompts}
 
@@ -43,7 +53,9 @@ class HumanVerdicts:
         return self._words(b, prompt, sample) - self._words(a, prompt, sample)
 
     def score(self, item: ItemKey) -> float:
-        """b's score by the humans who judged the comparison, ties half: their mean."""
+        """b's score by the humans who judged the comparison, ties half: their mean, or what was adjudicated."""
+        if item in self._settled:
+            return self._settled[item]
         given = [human.scores[item] for human in self.votes if item in human.scores]
         return sum(given) / len(given)
 

@@ -36,12 +36,12 @@ class Score:
 def scores_of(evidence: Evidence, bench: Bench) -> dict[tuple[str, str], list[Score]]:
     """For each pair of contestants the score of its second one on each planned prompt.
 
-    A prompt's score is the mean over the samples and raters that have one; by a panel that is weighed by reliability,
-    the mean over the samples of what the raters say together.
+    A prompt's score is the mean over the samples and raters that have one (what was adjudicated has one rater); by a
+    panel that is weighed by reliability, the mean over the samples of what the raters say together.
     """
     weighed = reliability_of(bench) if bench.weights == "reliability" else None
     battles: dict[tuple[str, str, str], list[Battle]] = defaultdict(list)
-    for battle in bench.battles:
+    for battle in bench.settled:
         battles[battle.a, battle.b, battle.prompt].append(battle)
     asked = [(prompt, cluster(prompt)) for prompt in evidence.prompts]
     return {

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sciexam.report.markdown import escape
-from sciexam.report.plain_text import one_line
+from sciexam.report.plain_text import one_line, plain_text
 from sciexam.stats import Estimate, Undefined
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 WIDE = 110  # columns from which an interval stands beside its value, and not below it
 _ESTIMATE = re.compile(r"[-\d.]+ \[[-\d.]+, [-\d.]+\]")
 LONGEST = 20  # columns that a word may claim before it is broken
+INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a spreadsheet recognises what it would run
 
 
@@ -127,12 +129,16 @@ def to_markdown(heading: str, tables: Iterable[Table], **lists: Sequence[str]) -
     return "\n\n".join(blocks) + "\n"
 
 
-def to_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Rows as CSV: numbers with all their digits, None empty, and no text that a spreadsheet would run."""
+def to_csv(head: Sequence[str], rows: Iterable[Sequence[object]], line_breaks: bool = False) -> str:
+    """Rows as CSV: numbers with all their digits, None empty, and no text that a spreadsheet would run.
+
+    Texts are on one line, unless `line_breaks` are to be kept. `from_cell` gives back what stood in a cell.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(head)
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    shown = plain_text if line_breaks else one_line
+    writer.writerows([_cell(shown(v)) if isinstance(v, str) else v for v in row] for row in rows)
     return out.getvalue()
 
 
@@ -160,11 +166,20 @@ def _unbroken(text: Text) -> list[str]:
     return text.plain.split("\n") if text.no_wrap else text.plain.split() or [""]
 
 
-def _cell(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    line = one_line(value)
-    return f"'{line}" if line.startswith(FORMULA) else line
+def _cell(text: str) -> str:
+    """`text` as a cell: an apostrophe makes a text of what a spreadsheet would run, and of what begins with one."""
+    return f"'{text}" if _starts(text) or (text[:1] == "'" and _starts(text[1:])) else text
+
+
+def from_cell(text: str) -> str:
+    """What `to_csv` was given for a cell."""
+    return text[1:] if text[:1] == "'" and _starts(text[1:].removeprefix("'")) else text
+
+
+def _starts(text: str) -> bool:
+    """Whether a spreadsheet might run it: full-width signs are folded, and what is invisible is passed over."""
+    seen = unicodedata.normalize("NFKC", text[:50]).lstrip()
+    return seen.lstrip(INVISIBLE).lstrip().startswith(FORMULA) or text.startswith(FORMULA)
 
 
 def _markdown_rows(table: Table) -> Iterator[str]:

@@ -32,7 +32,7 @@ class Votes:
     @property
     def sides(self) -> dict[ItemKey, float]:
         """-1 for a, 0 for a tie, 1 for b."""
-        return {item: _side(score) for item, score in self.scores.items()}
+        return {item: side_of_score(score) for item, score in self.scores.items()}
 
 
 def votes_of(benches: Sequence[Bench]) -> list[Votes]:
@@ -57,7 +57,11 @@ def votes_of(benches: Sequence[Bench]) -> list[Votes]:
                 mine = judges.setdefault(bench.name if alone else f"{bench.name}: {battle.rater}", {})
             item = (battle.a, battle.b, battle.prompt, battle.sample)
             before = mine.get(item)
-            if before is not None and before.score is not None and _side(before.score) != _side(battle.score):
+            if (
+                before is not None
+                and before.score is not None
+                and side_of_score(before.score) != side_of_score(battle.score)
+            ):
                 changed[battle.rater] += 1
             mine[item] = battle
     found = [_vote(rater, "human", mine, rater in scaled, changed[rater]) for rater, mine in humans.items()]
@@ -71,14 +75,15 @@ def _scaled(battles: Mapping[ItemKey, Battle], scaled: Collection[str]) -> bool:
 def _vote(rater: str, kind: Kind, battles: Mapping[ItemKey, Battle], scaled: bool, changed: int = 0) -> Votes:
     scores = {item: 1 - battle.score for item, battle in battles.items() if battle.score is not None}
     given = {item: battle.preference for item, battle in battles.items() if battle.preference is not None}
-    decided = [item for item, score in scores.items() if _side(score)]
+    decided = [item for item, score in scores.items() if side_of_score(score)]
     bare = [item for item in decided if item not in given]
     if not scaled or bare or not decided:  # a tie is a 0 on any scale, and says nothing of there being one
         return Votes(rater, kind, scores, {}, len(bare) if scaled else 0, changed)
     return Votes(rater, kind, scores, given, changed=changed)
 
 
-def _side(score: float) -> float:
+def side_of_score(score: float) -> float:
+    """-1 below one half, 0 at it, 1 above it."""
     return 0.0 if abs(score - 0.5) < ROUNDING else math.copysign(1.0, score - 0.5)
 
 

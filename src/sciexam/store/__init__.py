@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sciexam.errors import UsageError
+from sciexam.store.annotations import Annotations
 from sciexam.store.batches import Batches
 from sciexam.store.claims import Claims
 from sciexam.store.database import Database
@@ -45,6 +44,7 @@ from sciexam.store.tables import (
     verdict_row,
     verdicts,
 )
+from sciexam.store.texts import insert_new, text_ids
 from sciexam.store.writer import Writer
 from sciexam.types import TRUNCATED, Grade, Reply, Verdict
 
@@ -82,36 +82,39 @@ class Store:
 
     def append(self, facts: Sequence[Fact]) -> None:
         """Make `facts` durable in one transaction, each as the next attempt under its key, and release their claims."""
-        if not facts:
-            return
-        with self._writing() as connection:
-            now = _now()
-            judged = [fact for fact in facts if isinstance(fact, Verdict)]
-            marked = [fact for fact in facts if isinstance(fact, Grade)]
-            opinions: list[Verdict | Grade] = [*judged, *marked]
-            # What a judge's endpoint said is kept under the verdict's key, with what became of it.
-            said = [replace(v.reply, key=v.key, status=v.status, failure=v.failure) for v in opinions if v.reply]
-            plain = [*(fact for fact in facts if isinstance(fact, Reply)), *said]
-            name_ids = self._name_ids(
-                connection,
-                [w for f in plain for w in (f.finish_reason, f.model)]
-                + [w for v in judged for w in (v.rater, v.prompt, v.first, v.second)]
-                + [w for g in marked for w in (g.rater, g.prompt, g.contestant)],
-            )
-            bodies = [b for r in plain for b in (encode(r.text), r.raw, encode(r.failure))]
-            bodies += [b for v in opinions for b in (encode(v.reason), encode(v.failure), encode_criteria(v.criteria))]
-            text_ids = _text_ids(connection, [b for b in bodies if b] + [b""])
-            for table, rows in (
-                (replies, [reply_row(r, name_ids, text_ids, now) for r in plain]),
-                (verdicts, [verdict_row(v, name_ids, text_ids, now) for v in judged]),
-                (grades, [grade_row(g, name_ids, text_ids, now) for g in marked]),
-            ):
-                if rows:
-                    _number_attempts(connection, table, rows)
-                    connection.execute(sa.insert(table), rows)
-            # A verdict that was cut off gets a second attempt: until then nobody else may ask for it.
-            ended = [fact for fact in facts if isinstance(fact, Reply) or fact.failure != TRUNCATED]
-            self._claims.release_in(connection, [fact.key for fact in ended])
+        if facts:
+            with self._writing() as connection:
+                self._append_in(connection, facts)
+
+    def _append_in(self, connection: sa.Connection, facts: Sequence[Fact]) -> None:
+        """Append in a transaction that is under way."""
+        now = _now()
+        judged = [fact for fact in facts if isinstance(fact, Verdict)]
+        marked = [fact for fact in facts if isinstance(fact, Grade)]
+        opinions: list[Verdict | Grade] = [*judged, *marked]
+        # What a judge's endpoint said is kept under the verdict's key, with what became of it.
+        said = [replace(v.reply, key=v.key, status=v.status, failure=v.failure) for v in opinions if v.reply]
+        plain = [*(fact for fact in facts if isinstance(fact, Reply)), *said]
+        name_ids = self._name_ids(
+            connection,
+            [w for f in plain for w in (f.finish_reason, f.model)]
+            + [w for v in judged for w in (v.rater, v.prompt, v.first, v.second)]
+            + [w for g in marked for w in (g.rater, g.prompt, g.contestant)],
+        )
+        bodies = [b for r in plain for b in (encode(r.text), r.raw, encode(r.failure))]
+        bodies += [b for v in opinions for b in (encode(v.reason), encode(v.failure), encode_criteria(v.criteria))]
+        ids = text_ids(connection, [b for b in bodies if b] + [b""])
+        for table, rows in (
+            (replies, [reply_row(r, name_ids, ids, now) for r in plain]),
+            (verdicts, [verdict_row(v, name_ids, ids, now) for v in judged]),
+            (grades, [grade_row(g, name_ids, ids, now) for g in marked]),
+        ):
+            if rows:
+                _number_attempts(connection, table, rows)
+                connection.execute(sa.insert(table), rows)
+        # A verdict that was cut off gets a second attempt: until then nobody else may ask for it.
+        ended = [fact for fact in facts if isinstance(fact, Reply) or fact.failure != TRUNCATED]
+        self._claims.release_in(connection, [fact.key for fact in ended])
 
     @contextmanager
     def writer(self, durable: Callable[[Sequence[Fact]], None] | None = None) -> Iterator[Writer]:
@@ -126,18 +129,18 @@ class Store:
         """Record that a run was started, with its manifest (JSON). One row for each start."""
         with self.database.writing() as connection:
             body = encode(manifest)
-            ids = _text_ids(connection, [body])
+            ids = text_ids(connection, [body])
             connection.execute(sa.insert(runs), [{"run": run, "manifest": ids[body], "at": _now()}])
 
     def add_anchors(self, judge: str, shown: Mapping[str, str]) -> None:
         """Keep what the judge of this digest is to be shown again, by the key of its first verdict on it."""
         with self.database.writing() as connection:
             bodies = {key: encode(body) for key, body in shown.items()}
-            ids = _text_ids(connection, bodies.values())
+            ids = text_ids(connection, bodies.values())
             digest, now = _digest(judge), _now()
             rows = [{"judge": digest, "key": bytes.fromhex(k), "body": ids[b], "at": now} for k, b in bodies.items()]
             if rows:
-                connection.execute(_insert_new(connection, anchors), rows)
+                connection.execute(insert_new(connection, anchors), rows)
 
     # ------------------------------------------------------------ facts out
 
@@ -225,6 +228,11 @@ class Store:
         """The journal of what was handed to a provider's batch API."""
         return Batches(self.database)
 
+    @property
+    def annotations(self) -> Annotations:
+        """Who annotates, what they are shown, and what they did."""
+        return Annotations(self.database, self._writing, self._append_in)
+
     # ------------------------------------------------------------ claims
 
     def claim(self, keys: Sequence[str]) -> set[str]:
@@ -269,7 +277,7 @@ class Store:
         wanted = {word: word.encode("utf-8", "surrogatepass") for word in words if word}
         new = sorted({raw for raw in wanted.values() if raw not in self._names})
         if new:
-            connection.execute(_insert_new(connection, names), [{"name": raw} for raw in new])
+            connection.execute(insert_new(connection, names), [{"name": raw} for raw in new])
             for chunk in chunks(new):
                 for row in connection.execute(sa.select(names).where(names.c.name.in_(chunk))):
                     self._names[row.name] = row.id
@@ -289,11 +297,6 @@ class Store:
             return bytes(connection.execute(sa.select(meta.c.value).where(meta.c.name == "secret")).scalar_one())
 
 
-def _insert_new(connection: sa.Connection, table: sa.Table) -> Any:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table).on_conflict_do_nothing()
-
-
 def _number_attempts(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
     """Give each row the next free attempt under its key. Safe: writes hold the lock."""
     following: dict[bytes, int] = {}
@@ -305,24 +308,6 @@ def _number_attempts(connection: sa.Connection, table: sa.Table, rows: list[dict
     for row in rows:
         row["attempt"] = following.get(row["key"], 0)
         following[row["key"]] = row["attempt"] + 1
-
-
-def _text_ids(connection: sa.Connection, bodies: Iterable[bytes]) -> dict[bytes, int]:
-    by_digest = {hashlib.sha256(body).digest(): body for body in bodies}
-    known: set[bytes] = set()
-    ids: dict[bytes, int] = {}
-    for chunk in chunks(list(by_digest)):
-        for row in connection.execute(sa.select(texts.c.id, texts.c.digest).where(texts.c.digest.in_(chunk))):
-            known.add(row.digest)
-            ids[by_digest[row.digest]] = row.id
-    new = [d for d in by_digest if d not in known]
-    if new:
-        rows = [{"digest": d, "body": zlib.compress(by_digest[d])} for d in new]
-        connection.execute(_insert_new(connection, texts), rows)
-        for chunk in chunks(new):
-            for row in connection.execute(sa.select(texts.c.id, texts.c.digest).where(texts.c.digest.in_(chunk))):
-                ids[by_digest[row.digest]] = row.id
-    return ids
 
 
 def _keep(found: dict[str, Any], fact: Fact) -> None:

@@ -55,6 +55,12 @@ class Database:
                 f"{self.location}: {(error.strerror or str(error)).lower()}; choose another file with --store"
             ) from error
 
+    def checkpoint(self) -> None:
+        """Empty the write-ahead log, so that what was deleted is not in it either."""
+        with self._locked(), self._engine.connect() as connection:
+            connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         with self._locked():
             self._engine.dispose()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import sqlalchemy as sa
 from sciexam.errors import StoreError
 from sciexam.store.tables import meta, tables
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+APPEND_ONLY = ("names", "texts", "replies", "verdicts", "grades", "anchors", "runs", "items", "queues", "judgements")
 
 
 def connect(file: Path) -> sa.Engine:
@@ -33,7 +36,7 @@ def prepare(connection: sa.Connection, location: str) -> None:
         )
     if found == SCHEMA_VERSION:
         return
-    if found == 1:  # verdicts had no criteria; the tables that are missing are made below
+    if found == 1:  # verdicts had no criteria; tables that an older one lacks are made below
         connection.exec_driver_sql("ALTER TABLE verdicts ADD COLUMN criteria INTEGER")
     tables.create_all(connection)
     version = str(SCHEMA_VERSION).encode()
@@ -67,12 +70,25 @@ def _read_version(connection: sa.Connection) -> int:
 
 
 def _forbid_changes(connection: sa.Connection) -> None:
-    for table in ("names", "texts", "replies", "verdicts", "grades", "anchors", "runs"):
+    for table in APPEND_ONLY:
         for action in ("UPDATE", "DELETE"):
             connection.exec_driver_sql(
                 f"CREATE TRIGGER IF NOT EXISTS {table}_no_{action.lower()} BEFORE {action} ON {table} "
                 f"BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
             )
+
+
+@contextmanager
+def erasing(connection: sa.Connection, *names: str) -> Iterator[None]:
+    """Let rows of these tables be deleted within the transaction of `connection`: a person may ask to be forgotten.
+
+    What is deleted is overwritten with zeros.
+    """
+    connection.exec_driver_sql("PRAGMA secure_delete = ON")
+    for table in names:
+        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {table}_no_delete")
+    yield
+    _forbid_changes(connection)
 
 
 def explain(message: str) -> str:

@@ -133,6 +133,67 @@ anchors = sa.Table(
     sa.UniqueConstraint("judge", "key"),
 )
 
+# Not facts: who may annotate, and under which link. `name` is the only place where a person is named; a forgotten one
+# has none. `nonce` is part of the link: another one makes the old link worthless.
+annotators = sa.Table(
+    "annotators",
+    tables,
+    sa.Column("id", _id, primary_key=True, autoincrement=True),
+    sa.Column("pseudonym", sa.String(40), nullable=False, unique=True),
+    sa.Column("name", sa.LargeBinary, unique=True),
+    sa.Column("nonce", sa.String(32), nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(10), nullable=False),
+    sa.Column("forgotten", sa.Integer),
+    sa.Column("at", sa.BigInteger, nullable=False),
+)
+# What annotators are shown, as it was shown; and what a queue holds: the last row of a queue counts.
+items = sa.Table(
+    "items",
+    tables,
+    sa.Column("item", sa.String(24), primary_key=True),
+    sa.Column("body", _id, nullable=False),
+)
+queues = sa.Table(
+    "queues",
+    tables,
+    sa.Column("seq", _id, primary_key=True, autoincrement=True),
+    sa.Column("queue", sa.String(16), nullable=False, index=True),
+    sa.Column("body", _id, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+)
+# Everything that annotators did, in order: `turn` counts their judgements of one item, the withdrawn ones too.
+judgements = sa.Table(
+    "judgements",
+    tables,
+    sa.Column("seq", _id, primary_key=True, autoincrement=True),
+    sa.Column("queue", sa.String(16), nullable=False),
+    sa.Column("item", sa.String(24), nullable=False),
+    sa.Column("annotator", _id, nullable=False),
+    sa.Column("turn", sa.Integer, nullable=False),
+    sa.Column("choice", sa.String(20), nullable=False),
+    sa.Column("body", _id),
+    sa.Column("shown", sa.String(40), nullable=False),
+    sa.Column("seconds", sa.Float),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("queue", "item", "annotator", "turn"),
+)
+# Not facts: who has which item before them, how it was laid out, and where that stands. `choice` is that of the last
+# judgement, nothing where it was withdrawn; `turns` counts the judgements; the lease ends at `until`.
+assignments = sa.Table(
+    "assignments",
+    tables,
+    sa.Column("queue", sa.String(16), primary_key=True),
+    sa.Column("item", sa.String(24), primary_key=True),
+    sa.Column("annotator", _id, primary_key=True),
+    sa.Column("shown", sa.String(40), nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False),
+    sa.Column("turns", sa.Integer, nullable=False),
+    sa.Column("choice", sa.String(20)),
+    sa.Column("draft", sa.LargeBinary),
+    sa.Column("at", sa.BigInteger, nullable=False),
+)
+
 Fact = Reply | Verdict | Grade
 
 

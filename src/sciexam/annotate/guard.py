@@ -1,0 +1,119 @@
+"""What stands before every page: who may ask, how much they may send, and what a browser may do with the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LARGEST = 256 * 1024  # bytes of a post: a long text and its comment, several times over
+SECONDS = 20.0  # in which a post must have arrived
+
+HEADERS = {
+    "cache-control": "no-store",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    # Not no-referrer: with that Chromium sends `Origin: null` with a form of the same site.
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "x-robots-tag": "noindex, nofollow",
+}
+
+
+class Refused(Exception):
+    """A request that gets no further: an HTTP status, and why in plain words."""
+
+    def __init__(self, status: int, why: str):
+        super().__init__(why)
+        self.status, self.why = status, why
+
+
+class Guard:
+    """ASGI middleware. `origins` are the addresses under which the pages are served, such as "http://127.0.0.1:8400".
+
+    Another Host is refused (DNS rebinding), and a post from another site's page, that is too large, or too slow.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Collection[str]):
+        self._app = app
+        self._origins = frozenset(origins)
+        self._hosts = frozenset(urlsplit(origin).netloc for origin in origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                own = {name for name, _ in message["headers"]}
+                more = [(n.encode(), v.encode()) for n, v in HEADERS.items() if n.encode() not in own]
+                message["headers"] = [*message["headers"], *more]
+            await send(message)
+
+        try:
+            self._check_host(headers)
+            if scope["method"] == "POST":
+                self._check_origin(headers)
+                self._check_length(headers)
+                receive = _bounded(receive)
+            await self._app(scope, receive, sending)
+        except Refused as refusal:
+            if not started:
+                await _refuse(refusal, sending)
+
+    def _check_host(self, headers: dict[str, str]) -> None:
+        if headers.get("host", "") not in self._hosts:
+            raise Refused(400, "This address is not served here. Open the link exactly as you were given it.")
+
+    def _check_origin(self, headers: dict[str, str]) -> None:
+        """A browser names the page that a post comes from; what is no browser has no page that could be misused."""
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
+        if (origin is not None and origin not in self._origins) or site not in ("same-origin", "none"):
+            raise Refused(403, "This came from another site's page, so nothing was changed.")
+
+    def _check_length(self, headers: dict[str, str]) -> None:
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > LARGEST:
+            raise Refused(413, f"This is more than {LARGEST // 1024} kB at once. Nothing was changed.")
+
+
+def _bounded(receive: Receive) -> Receive:
+    """`receive`, which refuses what turns out to be too large, or takes too long."""
+    got = 0
+    end = asyncio.get_running_loop().time() + SECONDS
+
+    async def bounded() -> Message:
+        nonlocal got
+        if got < 0:  # the body is complete: what follows is the wait for a disconnect
+            return await receive()
+        try:
+            async with asyncio.timeout_at(end):
+                message = await receive()
+        except TimeoutError:
+            raise Refused(408, "This took too long to arrive. Nothing was changed; send it once more.") from None
+        if message["type"] == "http.request":
+            got += len(message.get("body", b""))
+            if got > LARGEST:
+                raise Refused(413, f"This is more than {LARGEST // 1024} kB at once. Nothing was changed.")
+            if not message.get("more_body", False):
+                got = -1
+        return message
+
+    return bounded
+
+
+async def _refuse(refusal: Refused, send: Send) -> None:
+    body = refusal.why.encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    # The rest of what is being sent is not waited for.
+    headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

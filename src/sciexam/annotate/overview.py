@@ -1,0 +1,253 @@
+"""How a queue stands: who has done what, how far annotators agree, and what deserves a look."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from sciexam.annotate.flags import Conduct, Look, conduct_of
+from sciexam.annotate.queue import Item, Queue
+from sciexam.annotate.said import read_body
+from sciexam.annotate.scale import Hand, option_of
+from sciexam.battles import STRENGTH, Slot, cluster
+from sciexam.exam.facts import human_bench
+from sciexam.report.agreement import LEVEL, Agreed, Agreement, Majority, build_agreement
+from sciexam.report.evidence import Bench, Evidence
+from sciexam.report.human_verdicts import majority_of
+from sciexam.report.record import Calls, Figure
+from sciexam.report.scores import distinct
+from sciexam.report.votes import Votes, votes_of
+from sciexam.stats import Undefined, cohen_kappa
+from sciexam.store import Store
+from sciexam.store.annotations import Annotator, Judgement, standing
+from sciexam.types import ADJUDICATION, Response
+
+NO_COMMON = Undefined("nobody else has judged the same")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One annotator in this queue. `last`: when the last judgement came, UTC milliseconds."""
+
+    annotator: Annotator
+    conduct: Conduct
+    last: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What one annotator said of a pair: the winner by name ("" for a tie, None where it was not judged)."""
+
+    annotator: str
+    winner: str | None
+    strength: str
+    comment: str
+    points: float | None  # on -3 (the first contestant strongly) .. 3
+
+    @property
+    def label(self) -> str:
+        """In words: "sft, slight", "tie" or "cannot judge"."""
+        if self.winner is None:
+            return "cannot judge"
+        return ", ".join(filter(None, [self.winner, self.strength])) or "tie"
+
+
+@dataclass(frozen=True, slots=True)
+class Disputed:
+    """A pair on which annotators do not agree, and the word of who adjudicated it, if there is one."""
+
+    item: Item
+    votes: tuple[Vote, ...]
+    spread: float  # the variance of the points
+    adjudicated: Vote | None
+
+
+class Overview:
+    """How a queue stands. Everything is counted from the judgements that are in the ledger when it is made."""
+
+    def __init__(self, store: Store, queue: Queue):
+        self.queue = queue
+        self._store = store
+        everyone = {one.id: one for one in store.annotations.annotators()}
+        self._done = list(standing(store.annotations.judgements(queue.id)))
+        self._done = [one for one in self._done if one.item in queue.by_id]
+        self.owner = next((one.id for one in everyone.values() if one.pseudonym == ADJUDICATION), None)
+        self.people = [one for id, one in everyone.items() if id != self.owner]
+        self._name = {id: one.label for id, one in everyone.items()}
+        self.adjudicated = sum(one.annotator == self.owner for one in self._done)
+        self.judgements = len(self._done) - self.adjudicated
+
+    @cached_property
+    def complete(self) -> int:
+        """Items that as many annotators have judged as the queue asks for."""
+        counts = Counter(one.item for one in self._done if one.annotator != self.owner)
+        return sum(counts[item.id] >= self.queue.overlap for item in self.queue.ordinary)
+
+    # ------------------------------------------------------------ agreement
+
+    @cached_property
+    def bench(self) -> Bench:
+        """The human verdicts on what the queue compares."""
+        return human_bench(self._store, list(self.queue.comparisons()), "mean")
+
+    @cached_property
+    def votes(self) -> list[Votes]:
+        """The same, one annotator after the other."""
+        return votes_of([self.bench])
+
+    @cached_property
+    def agreement(self) -> Agreement | None:
+        """As `sciexam agree` counts it; None before anything was compared."""
+        if not self.votes:
+            return None
+        responses: dict[Slot, Response] = {}
+        for one in self.queue.comparisons():
+            responses |= {(x.contestant, x.prompt, x.sample): x for x in (one.a, one.b)}
+        pairs = dict.fromkeys((one.a.contestant, one.b.contestant) for one in self.queue.comparisons())
+        return build_agreement(
+            Evidence(
+                suite=self.queue.suite,
+                run=self.queue.id,
+                rubric=self.queue.rubric.rubric,
+                seed=self.queue.seed,
+                contestants=self.queue.contestants,
+                pairs=tuple(pairs),
+                notes={},
+                prompts=tuple({item.prompt.id: item.prompt for item in self.queue.ordinary}.values()),
+                samples=1 + max(item.sample for item in self.queue.ordinary),
+                responses=responses,
+                benches=[self.bench],
+                policy="mean",
+                by="category",
+                margin=None,
+                calls=Calls(),
+            )
+        )
+
+    @property
+    def together(self) -> Agreed | None:
+        """The agreement of all annotators on everything; None before two have judged the same."""
+        if self.agreement is None:
+            return None
+        return next((one for one in self.agreement.groups if one.category is None), None)
+
+    @property
+    def two_by_two(self) -> list[Agreed]:
+        return [] if self.agreement is None else [one for one in self.agreement.pairs if one.category is None]
+
+    @property
+    def majorities(self) -> Sequence[Majority]:
+        return () if self.agreement is None else self.agreement.majority
+
+    # ------------------------------------------------------------ people
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """Every annotator who has a link or did something here."""
+        by_person: dict[int, list[Judgement]] = defaultdict(list)
+        for one in self._done:
+            by_person[one.annotator].append(one)
+        return [
+            Row(one, self._conduct(one, by_person[one.id]), max((j.at for j in by_person[one.id]), default=None))
+            for one in self.people
+        ]
+
+    def _conduct(self, person: Annotator, mine: Sequence[Judgement]) -> Conduct:
+        looks = [
+            Look(one.choice, self._hand(one), one.seconds, self.queue.by_id[one.item].words)
+            for one in mine
+            if self.queue.by_id[one.item].kind in ("pair", "gold")
+        ]
+        removed: Mapping[str, Figure] = (
+            {row.rater: row.alpha_if_removed for row in self.agreement.raters} if self.agreement else {}
+        )
+        return conduct_of(
+            looks,
+            self._gold(mine),
+            self._repeats(mine),
+            self._with_others(person.pseudonym),
+            removed.get(person.pseudonym, NO_COMMON),
+        )
+
+    def _hand(self, one: Judgement) -> Hand | None:
+        option = option_of(self.queue.scale, one.choice)
+        return option.side if option else None
+
+    def _winner(self, one: Judgement) -> int | None:
+        """The place of the text that won; -1 for a tie, None where nothing was judged."""
+        hand = self._hand(one)
+        return None if hand is None else -1 if hand == "tie" else one.shown[0 if hand == "left" else 1]
+
+    def _gold(self, mine: Sequence[Judgement]) -> tuple[int, int]:
+        told = [(self._winner(one), item.better) for one in mine if (item := self.queue.by_id[one.item]).kind == "gold"]
+        told = [(said, better) for said, better in told if said is not None]
+        return sum(said == better for said, better in told), len(told)
+
+    def _repeats(self, mine: Sequence[Judgement]) -> tuple[int, int]:
+        first = {one.item: self._winner(one) for one in mine}
+        twice = [
+            (first.get(self.queue.by_id[one.item].id), self._winner(one))
+            for one in mine
+            if one.item in self.queue.repeated
+        ]
+        told = [(before, after) for before, after in twice if before in (0, 1) and after in (0, 1)]
+        return sum(before == after for before, after in told), len(told)
+
+    def _with_others(self, rater: str) -> Figure:
+        own = next((one.sides for one in self.votes if one.rater == rater), {})
+        others = majority_of([one.sides for one in self.votes if one.rater != rater])
+        common = sorted(own.keys() & others.keys())
+        if not common:
+            return NO_COMMON
+        clusters = {item.prompt.id: cluster(item.prompt) for item in self.queue.ordinary}
+        units = distinct(clusters[prompt] for _, _, prompt, _ in common)
+        return cohen_kappa([own[i] for i in common], [others[i] for i in common], clusters=units, level=LEVEL)
+
+    # ------------------------------------------------------------ what was said
+
+    def _vote(self, item: Item, one: Judgement) -> Vote:
+        option = option_of(self.queue.scale, one.choice)
+        winner, comment = self._winner(one), read_body(one.choice, one.body).comment
+        name = None if winner is None else "" if winner < 0 else item.by[winner]
+        strength = (option.strength or "") if option else ""
+        points = STRENGTH[strength] if strength else 1.0
+        signed = None if winner is None else 0.0 if winner < 0 else points if winner == 1 else -points
+        return Vote(self._name[one.annotator], name, strength, comment, signed)
+
+    @cached_property
+    def disputed(self) -> list[Disputed]:
+        """The pairs that annotators disagree on, those that they disagree on most first; then those adjudicated."""
+        by_item: dict[str, list[Judgement]] = defaultdict(list)
+        for one in self._done:
+            by_item[one.item].append(one)
+        found = [self._disputed(item, by_item[item.id]) for item in self.queue.ordinary if item.kind == "pair"]
+        kept = [one for one in found if one.spread > 0 or one.adjudicated]
+        return sorted(kept, key=lambda one: (one.adjudicated is not None, -one.spread))
+
+    def _disputed(self, item: Item, done: Sequence[Judgement]) -> Disputed:
+        votes = tuple(self._vote(item, one) for one in done if one.annotator != self.owner)
+        last = next((self._vote(item, one) for one in done if one.annotator == self.owner), None)
+        points = [vote.points for vote in votes if vote.points is not None]
+        centre = sum(points) / len(points) if points else 0.0
+        sides = {(point > 0) - (point < 0) for point in points}
+        spread = sum((point - centre) ** 2 for point in points) / len(points) if len(sides) > 1 else 0.0
+        return Disputed(item, votes, spread, last)
+
+    @cached_property
+    def preferences(self) -> dict[tuple[str, str], Counter[str]]:
+        """For each two contestants how often who was preferred, and how clearly: "base, strong", "tie"."""
+        found: dict[tuple[str, str], Counter[str]] = {}
+        for one in self._done:
+            item = self.queue.by_id[one.item]
+            if item.kind == "pair" and one.item == item.id and one.annotator != self.owner:
+                found.setdefault((item.by[0], item.by[1]), Counter())[self._vote(item, one).label] += 1
+        return found
+
+    @cached_property
+    def decisions(self) -> Counter[str]:
+        """How often each choice was made that is not on a scale: of rankings and demonstrations."""
+        kinds = {item.id: item.kind for item in self.queue.ordinary}
+        others = [one for one in self._done if kinds.get(one.item) in ("ranking", "demonstration")]
+        return Counter(one.choice for one in others)

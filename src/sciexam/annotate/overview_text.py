@@ -1,0 +1,131 @@
+"""How a queue stands, as tables for a terminal and as plain values."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from sciexam.annotate.blinding import naming
+from sciexam.annotate.overview import Overview, Row
+from sciexam.report.agreement import Majority
+from sciexam.report.record import plain
+from sciexam.report.tables import Table, reasons
+from sciexam.stats import Estimate, Undefined
+
+HOUR = 3_600_000
+
+
+def tables_of(overview: Overview) -> Iterator[Table]:
+    """Progress and people, agreement, majority, and what deserves a look."""
+    queue = overview.queue
+    drawn = f"{queue.draw.taken} of {queue.draw.drawn_from} prompts, drawn with seed {queue.draw.seed}"
+    yield Table(
+        f"Queue {queue.id}: {overview.complete}/{len(queue.ordinary)} items complete, {overview.judgements} judgements",
+        ("annotator", "state", "judged", "cannot", "ties", "seconds", "left", "gold", "again", "last"),
+        [_row(row) for row in overview.rows],
+        (
+            f"{', '.join(queue.contestants)}; {drawn}; {queue.overlap} annotators for each.",
+            "seconds: median from shown to judged. left: share of the decisions. gold: right of the checks. "
+            "again: the same side at the second showing.",
+        ),
+    )
+    flags = [(row.annotator.label, flag) for row in overview.rows for flag in row.conduct.flags]
+    if flags:
+        notes = ("A flag is a reason to look, and changes no figure.",)
+        yield Table("What deserves a look", ("annotator", "flag"), flags, notes)
+    if (together := overview.together) is not None:
+        listed = [together, *(overview.two_by_two if len(together.raters) > 2 else [])]
+        rows = [
+            (" and ".join(one.raters) if len(one.raters) == 2 else "all", str(one.items), *map(_figure, _figures(one)))
+            for one in listed
+        ]
+        head = ("who", "items", "same side", "kappa", "AC1", "alpha", "ordinal alpha")
+        missing = {name: [_figures(one)[i] for one in listed] for i, name in enumerate(head[2:])}
+        yield Table("Agreement so far", head, rows, tuple(reasons(missing)))
+    for one in overview.majorities:
+        if one.items:
+            yield _majority(one)
+    yield Table("", (), (), tuple(_notes(overview)))
+
+
+def _majority(one: Majority) -> Table:
+    row = (str(one.items), str(one.split), _figure(one.win_rate), _figure(one.preference))
+    head = ("items", "split", "win rate", "preference on -3 .. 3")
+    why = tuple(reasons({"win rate": [one.win_rate], "preference": [one.preference]}))
+    return Table(f"{one.b} against {one.a} by the majority", head, [row], why)
+
+
+def _notes(overview: Overview) -> Iterator[str]:
+    open_ones = sum(one.adjudicated is None for one in overview.disputed)
+    if open_ones:
+        yield f"{open_ones} pairs are disputed and not adjudicated; the owner's page shows them."
+    named, answers = naming(overview.queue)
+    if named:
+        yield f"{named} of {answers} answers ({named / answers:.0%}) name a model."
+
+
+def _figures(one: Any) -> tuple[Estimate | Undefined, ...]:
+    return one.percent, one.kappa, one.ac1, one.alpha, one.alpha_ordinal
+
+
+def _figure(figure: Estimate | Undefined) -> str:
+    return str(figure) if isinstance(figure, Estimate) else "n/a"
+
+
+def _row(row: Row) -> tuple[str, ...]:
+    conduct = row.conduct
+    seconds = "" if conduct.median_seconds is None else f"{conduct.median_seconds:.0f}"
+    return (
+        row.annotator.label,
+        state_of(row),
+        str(conduct.judged),
+        str(conduct.cannot),
+        str(conduct.ties),
+        seconds,
+        f"{conduct.left.value:.0%}" if isinstance(conduct.left, Estimate) else "",
+        _share(conduct.gold),
+        _share(conduct.repeats),
+        "" if row.last is None else ago(row.last),
+    )
+
+
+def _share(count: tuple[int, int]) -> str:
+    return f"{count[0]}/{count[1]}" if count[1] else ""
+
+
+def state_of(row: Row) -> str:
+    """Whether an annotator's link still opens something."""
+    if row.annotator.forgotten is not None:
+        return f"forgotten ({row.annotator.forgotten})"
+    if row.annotator.state == "open" and row.annotator.until < time.time() * 1000:
+        return "expired"
+    return row.annotator.state
+
+
+def ago(at: int) -> str:
+    """How long ago a time in UTC milliseconds is, in words."""
+    minutes = max(0, int(time.time() * 1000) - at) // 60_000
+    if minutes < 60:
+        return "just now" if minutes < 2 else f"{minutes} min ago"
+    return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // 1440} days ago"
+
+
+def to_json(overview: Overview) -> dict[str, Any]:
+    """Plain values for strict JSON. Annotators are pseudonyms here, as in every file that is passed on."""
+    queue = overview.queue
+    people = [
+        {"annotator": row.annotator.pseudonym, "state": row.annotator.state, **plain(row.conduct)}
+        for row in overview.rows
+    ]
+    made: dict[str, Any] = {
+        "schema": "sciexam/annotation/1",
+        "queue": queue.model_dump(mode="json", exclude={"rubric", "guide"}),
+        "items": len(queue.ordinary),
+        "complete": overview.complete,
+        "judgements": overview.judgements,
+        "annotators": people,
+        "preferences": [{"a": a, "b": b, "counts": dict(counts)} for (a, b), counts in overview.preferences.items()],
+        "agreement": None if overview.agreement is None else overview.agreement.to_json(),
+    }
+    return made

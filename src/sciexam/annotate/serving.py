@@ -1,0 +1,159 @@
+"""Serving a queue: who is invited, under which address, and the server itself."""
+
+from __future__ import annotations
+
+import csv
+import io
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sciexam.annotate.app import Pages
+from sciexam.annotate.desk import Desk, keep_queue
+from sciexam.annotate.links import OWNER, Links, until
+from sciexam.annotate.queue import Queue
+from sciexam.documents import write_atomically
+from sciexam.errors import UsageError
+from sciexam.store import Store
+from sciexam.store.annotations import OPEN, Annotator
+from sciexam.types import ADJUDICATION
+
+PORT = 8400
+USUAL_ANNOTATORS = 4
+LONGEST_NAME = 100
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A personal link, and who it is for."""
+
+    annotator: Annotator
+    link: str
+
+    @property
+    def valid_until(self) -> str:
+        return datetime.fromtimestamp(self.annotator.until / 1000, UTC).date().isoformat()
+
+
+def read_names(path: Path) -> list[str]:
+    """The names of annotators, one a line. Raises UsageError with the line for one that is none."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}; give one name a line") from None
+    named: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        name = line.strip()
+        if not name:
+            continue
+        if name in named:
+            raise UsageError(f"{path}:{number}: {name!r} stands in line {named[name]} already")
+        named[check_name(name, f"{path}:{number}: ")] = number
+    if not named:
+        raise UsageError(f"{path}: holds no names; give one name a line")
+    return list(named)
+
+
+def check_name(name: str, where: str = "") -> str:
+    """`name`, if it can be one: printable, and short enough for a table."""
+    if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
+        raise UsageError(f"{where}a name has 1 to {LONGEST_NAME} printable characters")
+    return name
+
+
+def invited(store: Store, names: Sequence[str], count: int | None, days: float) -> list[Annotator]:
+    """Those of these names, or `count` without names, who are added where they are missing.
+
+    With neither: everyone who has a link, or four. A link that was ended stays ended.
+    """
+    kept, ends = store.annotations, until(days)
+    if names:
+        return [kept.add(name, ends) for name in names]
+    known = [one for one in kept.annotators() if one.state == OPEN and one.pseudonym != ADJUDICATION]
+    if count is None and known:
+        return known
+    unnamed = [one for one in known if one.name is None][: count or USUAL_ANNOTATORS]
+    return [*unnamed, *(kept.add(None, ends) for _ in range((count or USUAL_ANNOTATORS) - len(unnamed)))]
+
+
+def owner_of(store: Store, days: float) -> Annotator:
+    """Whoever runs the study, and adjudicates."""
+    return store.annotations.add(OWNER, until(days), ADJUDICATION)
+
+
+def invitations(links: Links, people: Sequence[Annotator], origin: str) -> list[Invitation]:
+    """A link for each; the owner's opens the owner's page."""
+    return [Invitation(one, f"{origin}/{'owner' if one.name == OWNER else 'a'}/{links.token(one)}") for one in people]
+
+
+def write_links(path: Path, listed: Sequence[Invitation]) -> None:
+    """The links as CSV that only its owner can read: who has a link can judge in somebody's name."""
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(["annotator", "pseudonym", "link", "valid until"])
+    for one in listed:
+        name = "(the owner)" if one.annotator.name == OWNER else one.annotator.label
+        rows.writerow([name, one.annotator.pseudonym, one.link, one.valid_until])
+    write_atomically(path, out.getvalue(), mode=0o600)
+
+
+# ---------------------------------------------------------------- the address
+
+
+def origin_of(host: str, port: int, public_url: str | None) -> str:
+    """The address that links begin with. Raises UsageError for what cannot be one."""
+    if public_url is None:
+        if host not in LOOPBACK:
+            raise UsageError(
+                f"--host {host} serves other machines; say under which address they reach it: "
+                f"--public-url https://annotate.example.org (on this machine alone: leave --host out)"
+            )
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    parts = urlsplit(public_url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
+        raise UsageError(
+            f"--public-url: an address such as https://annotate.example.org, without a path, not {public_url}"
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket at this address, bound before anybody is told of it; port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except (OSError, OverflowError) as error:
+        bound.close()
+        raise UsageError(f"--port {port}: {str(error).lower()}; choose another with --port") from None
+    return bound
+
+
+def serve(store: Store, queue: Queue, bound: socket.socket, origin: str) -> None:
+    """Serve the queue at a bound socket until it is interrupted."""
+    import uvicorn
+
+    from sciexam.annotate.owner import OwnerPages
+
+    keep_queue(store, queue)
+    links = Links(store)
+    pages = Pages(Desk(store, queue), links)
+    port = bound.getsockname()[1]
+    origins = {origin, *(f"http://{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]"))}
+    config = uvicorn.Config(
+        pages.app(origins, OwnerPages(store, queue, links).routes()),
+        log_level="warning",
+        access_log=False,  # addresses hold links
+        server_header=False,
+        lifespan="off",
+        ws="none",
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=32 * 1024,
+    )
+    uvicorn.Server(config).run(sockets=[bound])

@@ -1,0 +1,402 @@
+"""`sciexam annotate`: people compare answers, blind, on a page."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sciexam.cli.options import (
+    BudgetOption,
+    MaxWait,
+    PromptsFile,
+    Results,
+    RubricName,
+    StorePath,
+    SuiteName,
+    chosen_suite,
+)
+from sciexam.cli.running import announce, interruptible, progress, terminal
+
+if TYPE_CHECKING:
+    from sciexam.annotate.queue import Queue
+    from sciexam.annotate.serving import Invitation
+    from sciexam.store import Store
+    from sciexam.store.annotations import Annotator
+
+annotate = typer.Typer(help="People compare answers, blind, on a page.", no_args_is_help=True, rich_markup_mode=None)
+
+
+class Scale(StrEnum):
+    four_point = "four-point"
+    five_point = "five-point"
+    choice = "choice"
+    choice_or_tie = "choice-or-tie"
+
+
+class Task(StrEnum):
+    pairs = "pairs"
+    ranking = "ranking"
+    demonstrations = "demonstrations"
+
+
+class What(StrEnum):
+    verdicts = "verdicts"
+    preferences = "preferences"
+    rankings = "rankings"
+    demonstrations = "demonstrations"
+
+
+Contestants = Annotated[
+    list[str] | None,
+    typer.Argument(help="Contestants of the suite, or files of answers (.jsonl, .json).  [default: the suite's]"),
+]
+Samples = Annotated[int | None, typer.Option(help="Answers of each contestant to a prompt.  [default: the suite's]")]
+Days = Annotated[float, typer.Option(help="How long links are valid.")]
+Port = Annotated[int, typer.Option(help="The port of the page; 0 takes a free one.")]
+PublicUrl = Annotated[
+    str | None, typer.Option(help="The address under which annotators on other machines reach the page.")
+]
+QueueName = Annotated[str | None, typer.Option("--queue", help="A queue's id.  [default: the only one, or the newest]")]
+
+
+@annotate.command("serve")
+def serve(
+    contestants: Contestants = None,
+    suite: SuiteName = None,
+    task: Annotated[
+        Task, typer.Option(help="Compare pairs, rank three to nine answers, or write answers.")
+    ] = Task.pairs,
+    scale: Annotated[Scale, typer.Option(help="What can be said of a pair.")] = Scale.four_point,
+    annotators: Annotated[
+        int | None, typer.Option(help="So many, without names.  [default: those with a link, or 4]")
+    ] = None,
+    names: Annotated[Path | None, typer.Option(help="A file of annotators' names, one a line.")] = None,
+    overlap: Annotated[int, typer.Option(help="Annotators for each item.")] = 4,
+    samples: Samples = None,
+    draw: Annotated[int | None, typer.Option(help="Take so many prompts, drawn at random.  [default: all]")] = None,
+    gold: Annotated[
+        Path | None, typer.Option(help='A .jsonl of checks: {"question": ..., "better": ..., "worse": ...}.')
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=0, help="Pairs that each annotator is shown twice, as a check.")] = 0,
+    guide: Annotated[Path | None, typer.Option(help="A text file of instructions for annotators.")] = None,
+    rubric: RubricName = None,
+    prompts: PromptsFile = None,
+    host: Annotated[str, typer.Option(help="The address to listen at; others need --public-url.")] = "127.0.0.1",
+    port: Port = 8400,
+    public_url: PublicUrl = None,
+    days: Days = 30.0,
+    budget: BudgetOption = None,
+    max_wait: MaxWait = 120.0,
+    store: StorePath = None,
+    results: Results = Path("results"),
+) -> None:
+    """Serve the page, and print a personal link for each annotator. The same command again goes on where it stopped.
+
+    One contestant with --samples 2 has its own answers compared.
+    """
+    from sciexam.annotate import serving
+    from sciexam.annotate.links import Links
+    from sciexam.annotate.queue import make_queue
+    from sciexam.exam.answering import answers_of
+    from sciexam.exam.runs import opened, terms_of
+
+    if names is not None and annotators is not None:
+        raise typer.BadParameter("--annotators counts people without names; give --names FILE or this, not both")
+    named = serving.read_names(names) if names else []
+    instructions = _read_guide(guide)
+    chosen, listed = chosen_suite(suite, contestants or [], prompts, rubric, [])
+    origin = serving.origin_of(host, port, public_url)
+    bound = serving.listening(host, port)
+    if port == 0 and public_url is None:
+        origin = serving.origin_of(host, bound.getsockname()[1], None)
+    terms = terms_of(chosen, max_wait, budget)
+    with bound, opened(store, results, terms) as ledger:
+        with interruptible() as stop, progress(False) as shown:
+            answers = answers_of(
+                chosen, listed, ledger, terms, samples=samples, draw=draw, stop=stop, preflight=announce, progress=shown
+            )
+        people = serving.invited(ledger, named, annotators, days)
+        queue = make_queue(
+            chosen,
+            answers,
+            task.value,
+            scale.value,
+            seal=ledger.seal,
+            overlap=overlap,
+            annotators=len(people),
+            repeats=repeats,
+            gold=gold,
+            guide=instructions,
+        )
+        everyone = [*people, serving.owner_of(ledger, days)]
+        invitations = serving.invitations(Links(ledger), everyone, origin)
+        file = results / queue.suite / queue.id / "links.csv"
+        serving.write_links(file, invitations)
+        _announce(queue, invitations, file, bound.getsockname()[:2])
+        serving.serve(ledger, queue, bound, origin)
+        done = sum(_counts(ledger, queue).values())
+        print(f"\nsciexam: stopped; {done} judgements are stored. The same command goes on, with the same links.")
+
+
+def _read_guide(path: Path | None) -> str:
+    from sciexam.errors import UsageError
+
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="utf-8-sig")[:20_000]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--guide {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+
+
+def _announce(queue: Queue, invitations: Sequence[Invitation], file: Path, address: tuple[str, int]) -> None:
+    """What is served, and to whom, on stdout: links are results."""
+    console = terminal()
+    drawn = "" if queue.draw.taken == queue.draw.drawn_from else f", drawn at random from {queue.draw.drawn_from}"
+    what = {"pairs": "pairs", "ranking": "prompts to rank", "demonstrations": "prompts to write for"}[queue.task]
+    console.print(
+        f"Queue {queue.id}: {len(queue.ordinary)} {what} of {queue.draw.taken} prompts{drawn}; "
+        f"{queue.overlap} annotators for each.",
+        markup=False,
+        soft_wrap=True,
+    )
+    for note in _notes(queue):
+        console.print(note, markup=False, soft_wrap=True)
+    _print_links(invitations)
+    console.print(f"The links are in {file}, too. Whoever has one judges in that name.", markup=False, soft_wrap=True)
+    console.print(f"Listening on {address[0]}, port {address[1]}. Ctrl-C stops.", markup=False, soft_wrap=True)
+    sys.stdout.flush()
+
+
+def _notes(queue: Queue) -> Iterator[str]:
+    from sciexam.annotate.blinding import naming
+
+    if queue.identical:
+        yield f"{queue.identical} pairs are not shown: both answers are the same text."
+    named, answers = naming(queue)
+    if named:
+        yield f"{named} of {answers} answers ({named / answers:.0%}) name a model, and may tell who wrote them."
+
+
+def _print_links(invitations: Sequence[Invitation]) -> None:
+    """One line for each: a link that is broken over two lines cannot be copied."""
+    from sciexam.annotate.links import OWNER
+    from sciexam.report.plain_text import one_line
+
+    console = terminal()
+    labels = ["the owner" if one.annotator.name == OWNER else one_line(one.annotator.label) for one in invitations]
+    width = max(map(len, labels), default=0)
+    for label, one in zip(labels, invitations, strict=True):
+        line = f"  {label:<{width}}  {one.link}"
+        console.print(line, markup=False, soft_wrap=True, overflow="ignore", crop=False)
+
+
+@annotate.command("link")
+def link(
+    name: Annotated[str | None, typer.Argument(help="An annotator's name or pseudonym; a new name is added.")] = None,
+    revoke: Annotated[bool, typer.Option("--revoke", help="End the link; what was judged stays.")] = False,
+    renew: Annotated[bool, typer.Option("--renew", help="Give a new link, which ends the old one.")] = False,
+    owner: Annotated[bool, typer.Option("--owner", help="The link of the owner's page.")] = False,
+    host: Annotated[str, typer.Option(help="As in `serve`.")] = "127.0.0.1",
+    port: Port = 8400,
+    public_url: PublicUrl = None,
+    days: Days = 30.0,
+    store: StorePath = None,
+    results: Results = Path("results"),
+) -> None:
+    """Print the link of an annotator, who is added if there is none of that name; renew it, or end it.
+
+    Without a name it prints all links.
+    """
+    from sciexam.annotate import serving
+    from sciexam.annotate.links import Links, until
+    from sciexam.errors import UsageError
+    from sciexam.store.annotations import OPEN
+
+    origin = serving.origin_of(host, port, public_url)
+    with _ledger(store, results) as ledger:
+        kept = ledger.annotations
+        if name is None and not owner:
+            if revoke or renew:
+                raise UsageError("name whose link is meant: sciexam annotate link NAME --revoke")
+            people = [one for one in kept.annotators() if one.state == OPEN]
+            _print_links(serving.invitations(Links(ledger), people, origin))
+            return
+        if owner:
+            person = serving.owner_of(ledger, days)
+        elif revoke:
+            person = _person(ledger, str(name))
+        else:
+            found = _find(ledger, str(name))
+            person = found or kept.add(serving.check_name(str(name)), until(days))
+        if revoke:
+            kept.revoke(person.id)
+            print(f"sciexam: the link of {person.label} is ended; what was judged with it stays", file=sys.stderr)
+            return
+        if renew or person.state != OPEN:
+            person = kept.renew(person.id, until(days))
+        _print_links(serving.invitations(Links(ledger), [person], origin))
+
+
+@annotate.command("status")
+def status(
+    queue: QueueName = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")] = False,
+    store: StorePath = None,
+    results: Results = Path("results"),
+) -> None:
+    """Who has done what, how far they agree, and what deserves a look."""
+    import json
+
+    from sciexam.annotate.overview import Overview
+    from sciexam.annotate.overview_text import tables_of, to_json
+    from sciexam.report.tables import print_tables
+
+    with _ledger(store, results) as ledger:
+        overview = Overview(ledger, _queue(ledger, queue))
+        if as_json:
+            print(json.dumps(to_json(overview), indent=1, allow_nan=False))
+        else:
+            print_tables(tables_of(overview), terminal())
+
+
+@annotate.command("export")
+def export(
+    what: Annotated[What, typer.Argument(help="What is written.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file: .jsonl or .csv.")],
+    queue: QueueName = None,
+    with_names: Annotated[
+        bool, typer.Option("--with-names", help="Names of annotators instead of pseudonyms.")
+    ] = False,
+    store: StorePath = None,
+    results: Results = Path("results"),
+) -> None:
+    """Write verdicts, preference pairs (chosen, rejected, margin), rankings or demonstrations to a file."""
+    from sciexam.annotate.export import exported
+    from sciexam.documents import write_atomically
+    from sciexam.errors import UsageError
+
+    if out.suffix not in (".jsonl", ".csv"):
+        raise UsageError(f"--out {out}: write to a .jsonl (every text exactly) or a .csv (for spreadsheets)")
+    with _ledger(store, results) as ledger:
+        text = exported(ledger, _queue(ledger, queue), what.value, out.suffix[1:], with_names)
+    if not text.strip():
+        raise UsageError(f"there are no {what.value} yet; nothing was written")
+    write_atomically(out, text)
+    print(f"sciexam: wrote {out}", file=sys.stderr)
+
+
+@annotate.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(help="A .jsonl or .csv of verdicts: prompt, first, second, preferred, rater.")
+    ],
+    contestants: Contestants = None,
+    suite: SuiteName = None,
+    samples: Samples = None,
+    rubric: RubricName = None,
+    prompts: PromptsFile = None,
+    days: Days = 30.0,
+    store: StorePath = None,
+    results: Results = Path("results"),
+) -> None:
+    """Read verdicts that people gave elsewhere into the ledger, under pseudonyms."""
+    from sciexam.annotate.importing import SHOWN, import_verdicts
+    from sciexam.annotate.links import until
+    from sciexam.exam.answering import answers_of
+    from sciexam.exam.runs import location_of
+    from sciexam.models.terms import USUAL
+    from sciexam.report.plain_text import one_line
+    from sciexam.store import Store
+
+    chosen, listed = chosen_suite(suite, contestants or [], prompts, rubric, [])
+    with Store(location_of(store, results)) as ledger:
+        answers = answers_of(chosen, listed, ledger, USUAL, samples=samples, recorded_only=True)
+        done = import_verdicts(ledger, answers, file, chosen.rubric.digest, until(days))
+    counts = f"{done.known} known already, {len(done.unmatched)} unmatched"
+    print(f"{done.new} verdicts of {len(done.annotators)} annotators read, {counts}")
+    for line in done.unmatched[:SHOWN]:
+        print(f"sciexam: {one_line(line)}", file=sys.stderr)
+    if len(done.unmatched) > SHOWN:
+        print(f"sciexam: and {len(done.unmatched) - SHOWN} more that match no answer here", file=sys.stderr)
+
+
+@annotate.command("forget")
+def forget(
+    name: Annotated[str, typer.Argument(help="An annotator's name or pseudonym.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    store: StorePath = None,
+    results: Results = Path("results"),
+) -> None:
+    """Delete an annotator for good: name, link, drafts, comments, judgements and verdicts.
+
+    The pseudonym stays, with how many judgements were deleted; reports that were written before keep what they hold.
+    """
+    with _ledger(store, results) as ledger:
+        person = _person(ledger, name)
+        if not yes:
+            typer.confirm(f"Delete everything of {person.label}, for good?", abort=True)
+        count = ledger.annotations.forget(person.id)
+    print(f"sciexam: {person.pseudonym} is forgotten; {count} judgements were deleted", file=sys.stderr)
+
+
+# ---------------------------------------------------------------- what is meant
+
+
+@contextmanager
+def _ledger(store: str | None, results: Path) -> Iterator[Store]:
+    """A ledger that is there."""
+    from sciexam.exam.runs import check_there, location_of
+    from sciexam.store import Store
+
+    location = location_of(store, results)
+    check_there(location)
+    with Store(location) as ledger:
+        yield ledger
+
+
+def _queue(ledger: Store, name: str | None) -> Queue:
+    from sciexam.annotate.desk import kept_queue
+    from sciexam.errors import UsageError, did_you_mean
+
+    bodies = ledger.annotations.queues()
+    if not bodies:
+        raise UsageError(f"{ledger.location}: nothing was ever served from it; begin with `sciexam annotate serve`")
+    found = [id for id in bodies if name is None or id.startswith(name)]
+    if not found:
+        raise UsageError(f"{name!r} is not a queue here{did_you_mean(str(name), bodies)}")
+    if name is None and len(bodies) > 1:
+        print(f"sciexam: the newest queue; --queue names another of {', '.join(bodies)}", file=sys.stderr)
+    return kept_queue(ledger, bodies[found[-1]])
+
+
+def _find(ledger: Store, name: str) -> Annotator | None:
+    from sciexam.types import ADJUDICATION
+
+    people = [one for one in ledger.annotations.annotators() if one.pseudonym != ADJUDICATION]
+    return next((one for one in people if name in (one.name, one.pseudonym)), None)
+
+
+def _person(ledger: Store, name: str) -> Annotator:
+    from sciexam.errors import UsageError, did_you_mean
+
+    found = _find(ledger, name)
+    if found is None:
+        known = [one.label for one in ledger.annotations.annotators()]
+        raise UsageError(f"{name!r} is no annotator here{did_you_mean(name, known)}")
+    return found
+
+
+def _counts(ledger: Store, queue: Queue) -> dict[int, int]:
+    """How many judgements stand, by annotator."""
+    from collections import Counter
+
+    from sciexam.store.annotations import standing
+
+    return dict(Counter(one.annotator for one in standing(ledger.annotations.judgements(queue.id))))

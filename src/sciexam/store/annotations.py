@@ -1,0 +1,373 @@
+"""The ledger's side of annotation: who annotates, what each is shown, and everything that they did."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from sciexam.errors import UsageError
+from sciexam.store.database import Database
+from sciexam.store.opening import erasing
+from sciexam.store.tables import (
+    KINDS,
+    Fact,
+    annotators,
+    assignments,
+    chunks,
+    decode,
+    encode,
+    items,
+    judgements,
+    names,
+    queues,
+    texts,
+    verdicts,
+)
+from sciexam.store.texts import erase_unused, insert_new, text_ids
+from sciexam.types import ADJUDICATION
+
+OPEN, REVOKED, FORGOTTEN = "open", "revoked", "forgotten"
+WITHDRAWN = "withdrawn"  # the choice of a judgement that takes the one before it back
+FOREVER = 2**62
+
+Slots = tuple[int, ...]  # the places of an item's texts in the order in which they are laid out
+
+
+@dataclass(frozen=True, slots=True)
+class Annotator:
+    """One person, or the one who adjudicates. `name` stays in this table: facts have the pseudonym.
+
+    `nonce` is part of the link, which ends at `until` (UTC, ms). `name` is None where none was given, or is kept.
+    """
+
+    id: int
+    pseudonym: str
+    name: str | None
+    nonce: str
+    until: int
+    state: str
+    forgotten: int | None = None  # judgements that were deleted with the name
+
+    @property
+    def label(self) -> str:
+        """What the owner knows them by."""
+        return self.name or self.pseudonym
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """How an item is laid out for an annotator, and where it stands: `choice` is None where none stands."""
+
+    item: str
+    annotator: int
+    shown: Slots
+    until: int
+    turns: int
+    choice: str | None
+    draft: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One thing that an annotator did with an item. `body` is JSON: the comment, and what else there is to say."""
+
+    queue: str
+    item: str
+    annotator: int
+    turn: int
+    choice: str
+    body: str
+    shown: Slots
+    seconds: float | None
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How many of the others have judged an item, how many have it before them, and in which layouts."""
+
+    judged: int = 0
+    leased: int = 0
+    layouts: tuple[Slots, ...] = ()
+
+
+class Annotations:
+    """Annotators, queues, assignments and judgements in the ledger's `database`; durable when a method returns.
+
+    `writing` opens a transaction, and `append` puts facts into one: a judgement and its verdicts are one write.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        writing: Callable[[], AbstractContextManager[sa.Connection]],
+        append: Callable[[sa.Connection, Sequence[Fact]], None],
+    ):
+        self._database, self._writing, self._append = database, writing, append
+
+    # ------------------------------------------------------------ people
+
+    def annotators(self) -> list[Annotator]:
+        """Everyone, in the order in which they came."""
+        with self._database.reading() as connection:
+            return [_annotator(row) for row in connection.execute(sa.select(annotators).order_by(annotators.c.id))]
+
+    def annotator(self, id: int) -> Annotator | None:
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(annotators).where(annotators.c.id == id)).one_or_none()
+        return None if row is None else _annotator(row)
+
+    def add(self, name: str | None, until: int, pseudonym: str | None = None) -> Annotator:
+        """The annotator of this name, who is added if there is none; the pseudonym is the next free number.
+
+        Without a name somebody new is added.
+        """
+        raw = None if name is None else encode(name)
+        with self._writing() as connection:
+            by_name = sa.select(annotators).where(annotators.c.name == raw)
+            known = None if raw is None else connection.execute(by_name).one_or_none()
+            if known is None:
+                people = connection.execute(sa.select(annotators.c.pseudonym)).scalars().all()
+                called = pseudonym or f"annotator-{sum(one.startswith('annotator-') for one in people) + 1}"
+                row = {"pseudonym": called, "name": raw, "nonce": secrets.token_hex(16), "until": until}
+                connection.execute(sa.insert(annotators), [row | {"state": OPEN, "at": _now()}])
+                known = connection.execute(sa.select(annotators).where(annotators.c.pseudonym == called)).one()
+            return _annotator(known)
+
+    def renew(self, id: int, until: int) -> Annotator:
+        """Give an annotator a new link, which ends the old one."""
+        return self._change(id, nonce=secrets.token_hex(16), until=until, state=OPEN)
+
+    def revoke(self, id: int) -> Annotator:
+        """End an annotator's link, and give back what they have before them."""
+        found = self._change(id, nonce=secrets.token_hex(16), state=REVOKED)
+        with self._writing() as connection:
+            connection.execute(sa.update(assignments).where(assignments.c.annotator == id).values(until=0))
+        return found
+
+    def _change(self, id: int, **values: Any) -> Annotator:
+        with self._writing() as connection:
+            connection.execute(sa.update(annotators).where(annotators.c.id == id).values(**values))
+        found = self.annotator(id)
+        assert found is not None
+        return found
+
+    def forget(self, id: int) -> int:
+        """Delete an annotator's name, link, drafts, judgements and verdicts; the pseudonym stays, with how many.
+
+        What is deleted is overwritten, in the journal of the database too.
+        """
+        with self._writing() as connection:
+            person = _annotator(connection.execute(sa.select(annotators).where(annotators.c.id == id)).one())
+            mine = judgements.c.annotator == id
+            rater = sa.select(names.c.id).where(names.c.name == encode(person.pseudonym)).scalar_subquery()
+            theirs = (verdicts.c.rater == rater) & (verdicts.c.kind == KINDS.index("human"))
+            count = connection.execute(sa.select(sa.func.count()).where(mine).select_from(judgements)).scalar_one()
+            said = set(connection.execute(sa.select(judgements.c.body).where(mine)).scalars())
+            said |= set(connection.execute(sa.select(verdicts.c.reason).where(theirs)).scalars())
+            with erasing(connection, "judgements", "verdicts", "texts"):
+                connection.execute(sa.delete(judgements).where(mine))
+                connection.execute(sa.delete(verdicts).where(theirs))
+                erase_unused(connection, said - {None})
+            connection.execute(sa.delete(assignments).where(assignments.c.annotator == id))
+            gone = {"name": None, "nonce": "", "until": 0, "state": FORGOTTEN, "forgotten": count}
+            connection.execute(sa.update(annotators).where(annotators.c.id == id).values(**gone))
+        self._database.checkpoint()
+        return int(count)
+
+    # ------------------------------------------------------------ queues
+
+    def add_queue(self, queue: str, body: str, shown: Mapping[str, str]) -> None:
+        """Keep what a queue holds: its description, and by id the items that it shows. Nothing is written twice."""
+        raw = {item: encode(text) for item, text in shown.items()}
+        with self._writing() as connection:
+            ids = text_ids(connection, [encode(body), *raw.values()])
+            rows = [{"item": item, "body": ids[text]} for item, text in raw.items()]
+            if rows:
+                connection.execute(insert_new(connection, items), rows)
+            newest = sa.select(queues.c.body).where(queues.c.queue == queue).order_by(queues.c.seq.desc()).limit(1)
+            if connection.execute(newest).scalar_one_or_none() != ids[encode(body)]:
+                connection.execute(sa.insert(queues), [{"queue": queue, "body": ids[encode(body)], "at": _now()}])
+
+    def queues(self) -> dict[str, str]:
+        """The last description of each queue, in the order in which they first came."""
+        statement = sa.select(queues.c.queue, texts.c.body).join(texts, queues.c.body == texts.c.id)
+        with self._database.reading() as connection:
+            return {row.queue: decode(row.body) for row in connection.execute(statement.order_by(queues.c.seq))}
+
+    def items(self, ids: Sequence[str]) -> dict[str, str]:
+        """What is shown for each of these items."""
+        statement = sa.select(items.c.item, texts.c.body).join(texts, items.c.body == texts.c.id)
+        found: dict[str, str] = {}
+        for chunk in chunks(ids):
+            with self._database.reading() as connection:
+                for row in connection.execute(statement.where(items.c.item.in_(chunk))):
+                    found[row.item] = decode(row.body)
+        return found
+
+    # ------------------------------------------------------------ assignments
+
+    def assignment(self, queue: str, annotator: int, item: str) -> Assignment | None:
+        with self._database.reading() as connection:
+            row = connection.execute(_assigned(queue, annotator).where(assignments.c.item == item)).one_or_none()
+        return None if row is None else _assignment(row)
+
+    def assignments(self, queue: str, annotator: int | None = None) -> list[Assignment]:
+        """Those of an annotator, or of everyone, in the order in which they were given."""
+        with self._database.reading() as connection:
+            return [_assignment(row) for row in connection.execute(_assigned(queue, annotator))]
+
+    def loads(self, queue: str, annotator: int) -> dict[str, Load]:
+        """What the others have done of each item, and are doing."""
+        with self._database.reading() as connection:
+            return _loads(connection, queue, annotator)
+
+    def assign(
+        self,
+        queue: str,
+        annotator: int,
+        minutes: float,
+        choose: Callable[[Sequence[Assignment], Mapping[str, Load]], tuple[str, Slots] | None],
+    ) -> Assignment | None:
+        """Give the annotator the item that `choose` names, for so many minutes; None where it names none.
+
+        Nobody else is given anything meanwhile. `choose` is told the annotator's assignments, and the others' loads.
+        """
+        now = _now()
+        with self._writing() as connection:
+            mine = [_assignment(row) for row in connection.execute(_assigned(queue, annotator))]
+            chosen = choose(mine, _loads(connection, queue, annotator))
+            if chosen is None:
+                return None
+            item, shown = chosen
+            until = now + round(minutes * 60_000)
+            row = {"queue": queue, "item": item, "annotator": annotator, "shown": _joined(shown), "until": until}
+            connection.execute(insert_new(connection, assignments), [row | {"turns": 0, "at": now}])
+            connection.execute(sa.update(assignments).where(_one(queue, item, annotator)).values(until=until))
+            return _assignment(connection.execute(_assigned(queue, annotator).where(assignments.c.item == item)).one())
+
+    def keep_draft(self, queue: str, annotator: int, item: str, draft: str, minutes: float) -> None:
+        """Keep what is not yet judged, and the item with who wrote it for so many minutes more."""
+        with self._writing() as connection:
+            values = {"draft": encode(draft), "until": _now() + round(minutes * 60_000)}
+            connection.execute(sa.update(assignments).where(_one(queue, item, annotator)).values(**values))
+
+    def give_back(self, queue: str, annotator: int) -> None:
+        """Let others have what the annotator has before them and has not judged."""
+        mine = (assignments.c.queue == queue) & (assignments.c.annotator == annotator)
+        with self._writing() as connection:
+            connection.execute(sa.update(assignments).where(mine).values(until=0))
+
+    # ------------------------------------------------------------ judgements
+
+    def judge(self, judgement: Judgement, facts: Sequence[Fact]) -> Judgement | None:
+        """Keep a judgement with its facts, if its turn has come. Returns the one that stands there instead, or None.
+
+        Whatever was sent twice, and from wherever, is one judgement: the first one of its turn.
+        """
+        place = _one(judgement.queue, judgement.item, judgement.annotator)
+        with self._writing() as connection:
+            turns = connection.execute(sa.select(assignments.c.turns).where(place)).scalar_one_or_none()
+            if turns is None:
+                raise UsageError("this item was not given to this annotator")
+            if judgement.turn != turns:
+                last = _judged(judgement.queue).where(_judged_by(judgement)).order_by(judgements.c.turn.desc()).limit(1)
+                return _judgement(connection.execute(last).one())
+            ids = text_ids(connection, [encode(judgement.body)])
+            row = {name: getattr(judgement, name) for name in ("queue", "item", "annotator", "turn", "choice")}
+            row |= {"body": ids[encode(judgement.body)], "shown": _joined(judgement.shown), "at": _now()}
+            connection.execute(sa.insert(judgements), [row | {"seconds": judgement.seconds}])
+            stands = None if judgement.choice == WITHDRAWN else judgement.choice
+            values = {"turns": turns + 1, "choice": stands, "draft": None, "until": 0}
+            connection.execute(sa.update(assignments).where(place).values(**values))
+            self._append(connection, facts)
+        return None
+
+    def judgements(self, queue: str, annotator: int | None = None) -> list[Judgement]:
+        """Everything that was done in a queue, in order of arrival."""
+        statement = _judged(queue).order_by(judgements.c.seq)
+        if annotator is not None:
+            statement = statement.where(judgements.c.annotator == annotator)
+        with self._database.reading() as connection:
+            return [_judgement(row) for row in connection.execute(statement)]
+
+    def newest(self, queue: str) -> int:
+        """The number of the last judgement of a queue, 0 before the first: what was counted then still holds."""
+        with self._database.reading() as connection:
+            last = sa.select(sa.func.max(judgements.c.seq)).where(judgements.c.queue == queue)
+            return connection.execute(last).scalar_one() or 0
+
+
+def standing(done: Sequence[Judgement]) -> Iterator[Judgement]:
+    """Of judgements in order of arrival, the last one of each annotator on each item, where it was not withdrawn."""
+    last = {(one.queue, one.item, one.annotator): one for one in done}
+    return (one for one in last.values() if one.choice != WITHDRAWN)
+
+
+def _one(queue: str, item: str, annotator: int) -> sa.ColumnElement[bool]:
+    table = assignments.c
+    return (table.queue == queue) & (table.item == item) & (table.annotator == annotator)
+
+
+def _assigned(queue: str, annotator: int | None) -> sa.Select[Any]:
+    statement = sa.select(assignments).where(assignments.c.queue == queue).order_by(assignments.c.at)
+    return statement if annotator is None else statement.where(assignments.c.annotator == annotator)
+
+
+def _loads(connection: sa.Connection, queue: str, annotator: int) -> dict[str, Load]:
+    """Every row of the others counts once: as judged, or as leased."""
+    judged = sa.case((assignments.c.choice.is_not(None), 1), else_=0)
+    leased = sa.case((assignments.c.choice.is_(None) & (assignments.c.until > _now()), 1), else_=0)
+    adjudicating = sa.select(annotators.c.id).where(annotators.c.pseudonym == ADJUDICATION)
+    statement = sa.select(
+        assignments.c.item, sa.func.sum(judged), sa.func.sum(leased), sa.func.group_concat(assignments.c.shown, ";")
+    ).where(assignments.c.queue == queue, assignments.c.annotator != annotator, judged + leased > 0)
+    statement = statement.where(assignments.c.annotator.not_in(adjudicating))
+    return {
+        item: Load(done, doing, tuple(_split(shown) for shown in layouts.split(";")))
+        for item, done, doing, layouts in connection.execute(statement.group_by(assignments.c.item))
+    }
+
+
+def _judged(queue: str) -> sa.Select[Any]:
+    statement = sa.select(judgements, texts.c.body.label("text")).outerjoin(texts, judgements.c.body == texts.c.id)
+    return statement.where(judgements.c.queue == queue)
+
+
+def _judged_by(judgement: Judgement) -> sa.ColumnElement[bool]:
+    return (judgements.c.item == judgement.item) & (judgements.c.annotator == judgement.annotator)
+
+
+def _annotator(row: sa.Row[Any]) -> Annotator:
+    name = None if row.name is None else row.name.decode("utf-8", "surrogatepass")
+    return Annotator(row.id, row.pseudonym, name, row.nonce, row.until, row.state, row.forgotten)
+
+
+def _assignment(row: sa.Row[Any]) -> Assignment:
+    draft = row.draft.decode("utf-8", "surrogatepass") if row.draft else ""
+    return Assignment(row.item, row.annotator, _split(row.shown), row.until, row.turns, row.choice, draft, row.at)
+
+
+def _judgement(row: sa.Row[Any]) -> Judgement:
+    body = decode(row.text) if row.text else ""
+    layout = _split(row.shown)
+    return Judgement(row.queue, row.item, row.annotator, row.turn, row.choice, body, layout, row.seconds, row.at)
+
+
+def _joined(slots: Slots) -> str:
+    return ",".join(map(str, slots))
+
+
+def _split(text: str) -> Slots:
+    return tuple(int(slot) for slot in text.split(","))
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
