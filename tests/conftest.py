@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["study"]
+
 # How long an example takes is the machine's business, and never a verdict on the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

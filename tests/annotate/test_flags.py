@@ -69,7 +69,8 @@ def test_one_side_has_no_interval() -> None:
 def test_more_than_half_of_ten_must_be_hasty() -> None:
     assert flags(timed(*[14.9] * 5, *[15.0] * 5)) == ()
     assert flags(timed(*[14.9] * 6, *[15.0] * 4)) == (
-        "6 of 10 timed judgements were made faster than the words on the screen can be read (above 1,000 words a minute)",
+        "6 of 10 timed judgements were made faster than the words on the screen can be read "
+        "(above 1,000 words a minute)",
     )
 
 

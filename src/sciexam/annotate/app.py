@@ -160,13 +160,12 @@ class Pages:
 
     def _judge(self, request: Request, base: str, person: Annotator, form: Mapping[str, str]) -> Response:
         id, turn = request.path_params["item"], form.get("turn", "")
-        showing = self.desk.show(person, id)
         try:
             kept = self.desk.judge(person, id, int(turn) if turn.isdecimal() else -1, form)
         except (NotYours, StoreError):
             raise
         except UsageError as error:
-            return self._show(base, person, showing, str(error), 422)
+            return self._show(base, person, self.desk.show(person, id), str(error), 422)
         if not kept:
             return self._show(base, person, self.desk.show(person, id), ELSEWHERE, 409)
         return _go_on(request, self._after(base, person))
@@ -266,9 +265,9 @@ def read_fields(body: bytes) -> dict[str, str]:
     return dict(pairs)
 
 
-def page(template: str, status: int = 200, **context: Any) -> Response:
-    """A page from its template, with the style and the script in it, and no leave to load anything else."""
-    style, script = _asset("annotate.css"), _asset("annotate.js")
+def page(template: str, status: int = 200, styles: Sequence[str] = ("annotate.css",), **context: Any) -> Response:
+    """A page from its template, with the styles and the script in it, and no leave to load anything else."""
+    style, script = "\n".join(map(_asset, styles)), _asset("annotate.js")
     policy = (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; img-src data:"

@@ -68,14 +68,19 @@ class Desk:
         return None if found is None else found.item
 
     def show(self, person: Annotator, id: str) -> Showing:
-        """An item that the annotator was given. Raises NotYours."""
+        """An item that the annotator was given, from now on before their eyes. Raises NotYours."""
+        showing = self._given(person, id)
+        if not showing.is_judged:
+            with self._timing:
+                self._since.setdefault((person.id, id), time.monotonic())
+        return showing
+
+    def _given(self, person: Annotator, id: str) -> Showing:
         place = self._kept.assignment(self.queue.id, person.id, id)
         item = self.queue.by_id.get(id)
         if place is None or item is None:
             raise NotYours("There is no such item for you here.")
         if place.choice is None:
-            with self._timing:
-                self._since.setdefault((person.id, id), time.monotonic())
             return Showing(item, place, self._unsent(person, place))
         return Showing(item, place, self._last(person, id))
 
@@ -100,7 +105,7 @@ class Desk:
 
         `turn` is the number of judgements that the annotator had seen. The same form sent twice is one judgement.
         """
-        showing = self.show(person, id)
+        showing = self._given(person, id)
         said = read_form(self.queue, showing.item, showing.place.shown, form)
         return self._keep(person, showing, turn, said)
 
@@ -119,12 +124,12 @@ class Desk:
         if not last or last != self.last(person):
             return None
         item, _, turn = last.partition(".")
-        self._keep(person, self.show(person, item), int(turn) + 1, Said(WITHDRAWN))
+        self._keep(person, self._given(person, item), int(turn) + 1, Said(WITHDRAWN))
         return item
 
     def draft(self, person: Annotator, id: str, form: Mapping[str, str]) -> None:
         """Keep what stands in the form of an item that is not judged yet."""
-        showing = self.show(person, id)
+        showing = self._given(person, id)
         body = read_draft(self.queue, showing.item, showing.place.shown, form).body()
         self._kept.keep_draft(self.queue.id, person.id, id, body, self.queue.lease_minutes)
 

@@ -1,8 +1,8 @@
 """What is counted of one annotator, and what of it deserves a look. A flag deletes nothing and weighs nothing down.
 
-Below 1 % of simulated honest annotators have any flag: benchmarks/annotator_flags.md has the rates of every flag, for the
-honest and for spammers of six kinds. Who clicks at random but takes the time is found by gold items and by agreement with
-the others alone, and among few items by neither.
+Below 1 % of simulated honest annotators have any flag: benchmarks/annotator_flags.md has the rates of every flag, for
+the honest and for spammers of six kinds. Who clicks at random but takes the time is found by gold items and by
+agreement with the others alone, and among few items by neither.
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ FEWEST_GOLD = 3
 # conviction repeats more. A limit of .8, where a random clicker could be found, would flag every fourth of the former
 # with 10 repeats. It takes at least 6 repeats to reach p with this one.
 REPEATED = 0.55
-FEWEST_COMMON = 10  # items with a side or a tie by this annotator, and with a majority of the others
-CANNOT = 1 / 3
+# Items with a side or a tie by this annotator and a majority of the others. Wide intervals do the rest: with
+# 20 judgements the rule flags one honest annotator in 400 at most.
+FEWEST_COMMON = 10
+CANNOT = 1 / 3  # "cannot" is an honest answer; so often it says that the questions are not this annotator's
 FEWEST_JUDGED = 10
 LEAST_SHOWN = 1e-10  # of a p-value: what lies below only says how many there were
 
@@ -158,13 +160,15 @@ def _one_value(values: Counter[str]) -> str:
 
 
 def _gold(right: int, gold: int) -> str:
-    if gold < FEWEST_GOLD or (p := _at_most(right, gold, 1 - GOLD_ERROR)) >= TELLING_P:
+    p = _at_most(right, gold, 1 - GOLD_ERROR)
+    if gold < FEWEST_GOLD or p >= TELLING_P:
         return ""
     return f"{gold - right} of {gold} gold items wrong; who attends errs in {100 * GOLD_ERROR:.0f} % at most ({_p(p)})"
 
 
 def _repeats(same: int, repeats: int) -> str:
-    if (p := _at_most(same, repeats, REPEATED)) >= TELLING_P:
+    p = _at_most(same, repeats, REPEATED)
+    if p >= TELLING_P:
         return ""
     return (
         f"the same side again in {same} of {repeats} repeated pairs; who goes by the answers repeats at least "
@@ -199,10 +203,10 @@ def _cannot(cannot: int, judged: int) -> str:
 
 
 def _at_most(count: int, of: int, rate: float) -> float:
-    """P(X <= count) of a binomial X; NaN, which no rule takes for small, where there can be no such count."""
+    """P(X <= count) of a binomial X; 1, which nothing is flagged for, where there can be no such count."""
     from scipy.special import bdtr
 
-    return float(bdtr(count, of, rate))
+    return float(bdtr(count, of, rate)) if 0 <= count <= of else 1.0
 
 
 def _p(p: float) -> str:

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LARGEST = 256 * 1024  # bytes of a post: a long text and its comment, several times over
+LARGEST = 1_500_000  # bytes of a post: the longest text and comment of a form, at 12 bytes for a character (%F0%9F..)
 SECONDS = 20.0  # in which a post must have arrived
+_TOO_LARGE = f"This is more than {LARGEST / 1e6:g} MB at once. Nothing was changed."
 
 HEADERS = {
     "cache-control": "no-store",
@@ -47,12 +48,9 @@ class Guard:
         if scope["type"] != "http":
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        started = False
 
         async def sending(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 own = {name for name, _ in message["headers"]}
                 more = [(n.encode(), v.encode()) for n, v in HEADERS.items() if n.encode() not in own]
                 message["headers"] = [*message["headers"], *more]
@@ -63,11 +61,10 @@ class Guard:
             if scope["method"] == "POST":
                 self._check_origin(headers)
                 self._check_length(headers)
-                receive = _bounded(receive)
+                receive = await _arrived(receive)
             await self._app(scope, receive, sending)
         except Refused as refusal:
-            if not started:
-                await _refuse(refusal, sending)
+            await _refuse(refusal, sending)
 
     def _check_host(self, headers: dict[str, str]) -> None:
         if headers.get("host", "") not in self._hosts:
@@ -82,32 +79,31 @@ class Guard:
     def _check_length(self, headers: dict[str, str]) -> None:
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > LARGEST:
-            raise Refused(413, f"This is more than {LARGEST // 1024} kB at once. Nothing was changed.")
+            raise Refused(413, _TOO_LARGE)
 
 
-def _bounded(receive: Receive) -> Receive:
-    """`receive`, which refuses what turns out to be too large, or takes too long."""
-    got = 0
-    end = asyncio.get_running_loop().time() + SECONDS
-
-    async def bounded() -> Message:
-        nonlocal got
-        if got < 0:  # the body is complete: what follows is the wait for a disconnect
-            return await receive()
-        try:
-            async with asyncio.timeout_at(end):
+async def _arrived(receive: Receive) -> Receive:
+    """`receive` once the whole body is there. What is too large or too slow is refused before the app hears of it."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(SECONDS):
+            more = True
+            while more:
                 message = await receive()
-        except TimeoutError:
-            raise Refused(408, "This took too long to arrive. Nothing was changed; send it once more.") from None
-        if message["type"] == "http.request":
-            got += len(message.get("body", b""))
-            if got > LARGEST:
-                raise Refused(413, f"This is more than {LARGEST // 1024} kB at once. Nothing was changed.")
-            if not message.get("more_body", False):
-                got = -1
-        return message
+                if message["type"] != "http.request":
+                    raise Refused(400, "This did not arrive completely. Nothing was changed; send it once more.")
+                body += message.get("body", b"")
+                if len(body) > LARGEST:
+                    raise Refused(413, _TOO_LARGE)
+                more = message.get("more_body", False)
+    except TimeoutError:
+        raise Refused(408, "This took too long to arrive. Nothing was changed; send it once more.") from None
+    left: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
-    return bounded
+    async def arrived() -> Message:
+        return left.pop() if left else await receive()
+
+    return arrived
 
 
 async def _refuse(refusal: Refused, send: Send) -> None:

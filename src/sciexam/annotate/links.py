@@ -37,6 +37,8 @@ class Links:
         """Whose link this is. Raises LinkRefused with plain words."""
         try:
             id, nonce = self._signer.loads(token)
+            if token != self._signer.dumps([id, nonce]):
+                raise BadData("base64 has other spellings of a signature, and a link has one")
         except (BadData, ValueError, TypeError):
             raise LinkRefused(
                 "This link is not valid. It may have been copied incompletely: open it once more as you were given it, "

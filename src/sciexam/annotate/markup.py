@@ -29,7 +29,7 @@ from markupsafe import Markup
 from sciexam.report.plain_text import plain_text
 
 # Each limit bounds a time. What is beyond it is shown all the same: a text as plain text, a formula as its source.
-LONGEST_TEXT = 100_000  # characters
+LONGEST_TEXT = 60_000  # characters
 LONGEST_FORMULA = 2_000  # characters
 LONGEST_FORMULAS = 40_000  # characters of all formulas of a text
 DEEPEST_BLOCK = 20  # blocks in one another; markdown-it leaves out what is deeper
@@ -93,9 +93,10 @@ _INLINE = {
 
 # The first four define names, and names can double each other; \sideset doubles what it is given. Nested 100 times...
 _DOUBLING = re.compile(r"\\(def|newcommand|newenvironment|DeclareMathOperator|sideset)(?![a-zA-Z])")
-# latex2mathml numbers `align` from (1) in each formula, and knows no other name for these.
-_ENVIRONMENT = re.compile(r"\\(begin|end)\s*\{(align|aligned|eqnarray\*?|(gather|gathered|multline)\*?|dcases)\}")
-_OTHER_NAMES = {"a": "align*", "e": "align*", "g": "matrix", "m": "matrix", "d": "cases"}
+# latex2mathml numbers `align` from (1) in each formula, and knows the others by these names.
+_NAMES = {"align": "align*", "aligned": "align*", "eqnarray": "align*", "dcases": "cases"}
+_NAMES |= dict.fromkeys(("gather", "gathered", "multline"), "displaylines")
+_ENVIRONMENT = re.compile(rf"\\(begin|end)\s*\{{({'|'.join(_NAMES)})\*?\}}")
 _COMMENT = re.compile(r"(?<!\\)%")
 _REFERENCE = re.compile(r"&#x([0-9A-Fa-f]{1,6});")
 _ESCAPED = re.compile(r"\\([#$%&_{}])")
@@ -126,7 +127,7 @@ def _rendered(text: str) -> str:
     parser, seen = _parser(), dict[str, Any]()
     try:
         tokens = parser.parse(text, seen)
-        if any(token.level >= DEEPEST_BLOCK - 1 for token in tokens):
+        if any(token.level > DEEPEST_BLOCK for token in tokens):
             return _plain(text)
         return str(parser.renderer.render(tokens, parser.options, seen))
     except Exception:  # whatever a strange text does to the parser, the text can be shown
@@ -163,7 +164,7 @@ class _Markdown(MarkdownIt):
 
 @cache
 def _parser() -> MarkdownIt:
-    options = {"html": False, "breaks": True, "maxNesting": DEEPEST_BLOCK}
+    options = {"html": False, "breaks": True, "maxNesting": DEEPEST_BLOCK + 2}
     parser = _Markdown("commonmark", options, renderer_cls=_Html)
     parser.enable(["table", "strikethrough"])
     # What a definition of a reference says would not be shown; the other three are HTML, or become links.
@@ -343,10 +344,10 @@ def _mathml(token: Token, seen: dict[str, Any]) -> str | None:
 def _drawn(latex: str, display: str) -> Element:
     """The formula as elements. Lines and columns without an environment get one, as in MathJax."""
     latex = _COMMENT.sub(r"\%", latex)  # 50% of what people write is no comment
-    latex = _ENVIRONMENT.sub(lambda found: rf"\{found[1]}{{{_OTHER_NAMES[found[2][0]]}}}", latex)
+    latex = _ENVIRONMENT.sub(lambda found: rf"\{found[1]}{{{_NAMES[found[2]]}}}", latex)
     math = convert_to_element(latex, display=display)
     if any(_loose(math)):
-        name = "align*" if "&" in latex else "matrix"
+        name = "align*" if "&" in latex else "displaylines"
         math = convert_to_element(rf"\begin{{{name}}}{latex}\end{{{name}}}", display=display)
     if any(_loose(math)):
         raise ValueError("an environment that latex2mathml does not know")
@@ -366,6 +367,8 @@ def _settle(element: Element, depth: int = 0) -> None:
     """
     if depth > DEEPEST_FORMULA or len(element) != _OPERANDS.get(element.tag, len(element)):
         raise ValueError("too deep, or an operand is missing")
+    if element.tag not in TAGS:  # without an element in their place, its children would be operands of its parent
+        element.tag = "mrow"
     text = _REFERENCE.sub(lambda found: chr(int(found[1], 16)), element.text or "")
     element.text = _ESCAPED.sub(r"\1", text) if element.tag == "mtext" else text
     if element.tag == "mtable":

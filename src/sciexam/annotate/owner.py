@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -13,18 +15,26 @@ from starlette.routing import Route
 
 from sciexam.annotate.app import message, page, read_fields
 from sciexam.annotate.assignment import layout_of
+from sciexam.annotate.blinding import naming
 from sciexam.annotate.desk import Desk, NotYours
 from sciexam.annotate.export import EXPORTS, exported
 from sciexam.annotate.links import OWNER, LinkRefused, Links
 from sciexam.annotate.markup import to_html
 from sciexam.annotate.overview import Disputed, Overview
+from sciexam.annotate.overview_text import ago, state_of
 from sciexam.annotate.queue import Queue
-from sciexam.annotate.scale import CANNOT, options_of
+from sciexam.annotate.said import DECISIONS, RANKING
+from sciexam.annotate.scale import CANNOT, option_of, options_of
 from sciexam.errors import StoreError, UsageError
 from sciexam.store import Store
 from sciexam.store.annotations import Annotator, Load
 
 MINUTES = 24 * 60.0  # for which a pair lies before whoever adjudicates
+DOWNLOADS = {  # by the task of a queue
+    "pairs": ("verdicts", "preferences"),
+    "ranking": ("rankings", "verdicts", "preferences"),
+    "demonstrations": ("demonstrations",),
+}
 
 
 class OwnerPages:
@@ -33,7 +43,7 @@ class OwnerPages:
     def __init__(self, store: Store, queue: Queue, links: Links):
         self._store, self._queue, self._links = store, queue, links
         self._desk = Desk(store, queue)
-        self._counted: tuple[tuple[int, int], Overview] | None = None
+        self._counted: tuple[tuple[int, list[Annotator]], Overview] | None = None
 
     def routes(self) -> Sequence[Route]:
         return [
@@ -67,32 +77,61 @@ class OwnerPages:
             return message(str(error), 422, links=[(base, "Back")])
 
     def overview(self) -> Overview:
-        """How the queue stands; counted again when something was judged since, or somebody was added."""
-        now = self._store.annotations.newest(self._queue.id), len(self._store.annotations.annotators())
+        """How the queue stands; counted again when something was judged since, or somebody came or went."""
+        now = self._store.annotations.newest(self._queue.id), self._store.annotations.annotators()
         if self._counted is None or self._counted[0] != now:
             self._counted = now, Overview(self._store, self._queue)
         return self._counted[1]
 
     def _overview(self, request: Request, base: str, owner: Annotator, form: Mapping[str, str]) -> Response:
         found = self.overview()
-        return self._page("overview.html.j2", base, "How the study stands", found, now=time.time() * 1000)
+        return self._page(
+            "overview.html.j2",
+            base,
+            "How the study stands",
+            found,
+            now=time.time() * 1000,
+            progress_of={one.id: self._desk.progress(one) for one in found.people},
+            names={one.pseudonym: one.label for one in found.people},
+            state_of=state_of,
+            ago=ago,
+            options=options_of(self._queue.scale),
+            decided={**DECISIONS, RANKING: "Ranked", CANNOT.value: CANNOT.label},
+            downloads=[what for what in EXPORTS if what in DOWNLOADS[self._queue.task]],
+            several=self._several,
+            named=" ".join(map(shlex.quote, self._queue.contestants)),
+            naming=self._naming,
+        )
+
+    @cached_property
+    def _naming(self) -> tuple[int, int]:
+        return naming(self._queue)
+
+    @property
+    def _several(self) -> bool:
+        """Whether contestants are compared, and not the samples of one (see `queue._given`)."""
+        return len({name.partition(" #")[0] for name in self._queue.contestants}) > 1
 
     def _disputed(self, request: Request, base: str, owner: Annotator, form: Mapping[str, str]) -> Response:
         found = self.overview()
         shown = [self._view(one, owner) for one in found.disputed]
         buttons = (*options_of(self._queue.scale), CANNOT)
-        return self._page("disputed.html.j2", base, "Disagreements", found, shown=shown, options=buttons)
+        saved = request.query_params.get("saved", "")
+        return self._page("disputed.html.j2", base, "Disagreements", found, shown=shown, options=buttons, saved=saved)
 
     def _view(self, one: Disputed, owner: Annotator) -> dict[str, Any]:
         """Both answers, left and right as they would be shown to one more annotator: blind here too."""
         order = layout_of(self._queue, one.item, owner.id, Load())
         place = self._store.annotations.assignment(self._queue.id, owner.id, one.item.id)
+        said = option_of(self._queue.scale, place.choice) if place and place.choice else None
         return {
             "id": one.item.id,
             "question": [(turn.role, to_html(turn.content)) for turn in one.item.prompt.messages],
             "answers": [to_html(one.item.texts[slot]) for slot in order],
             "votes": [(vote.annotator, self._side(one, vote.winner, order), vote) for vote in one.votes],
             "said": place.choice if place else None,
+            "said_label": said.label if said else "",
+            "comment": one.adjudicated.comment if one.adjudicated else "",
             "turn": place.turns if place else 0,
         }
 
@@ -110,7 +149,7 @@ class OwnerPages:
         turn = form.get("turn", "")
         if not self._desk.judge(owner, item.id, int(turn) if turn.isdecimal() else -1, form):
             raise UsageError("This was adjudicated already, in another window. Look at it once more.")
-        return RedirectResponse(f"{base}/disputed#{item.id}", 303)
+        return RedirectResponse(f"{base}/disputed?saved={item.id}#saved", 303)
 
     def _export(self, request: Request, base: str, owner: Annotator, form: Mapping[str, str]) -> Response:
         what, _, suffix = request.path_params["what"].partition(".")
@@ -125,6 +164,7 @@ class OwnerPages:
     def _page(self, template: str, base: str, title: str, overview: Overview, **context: Any) -> Response:
         return page(
             template,
+            styles=("annotate.css", "owner.css"),
             base=base,
             title=title,
             progress=None,

@@ -80,7 +80,7 @@
   function onSubmit(event) {
     if (state === "native") return;
     event.preventDefault();
-    if (state === "open" && event.submitter) judge(event.submitter);
+    if (state === "open" && event.submitter?.name === "choice") judge(event.submitter);
   }
 
   async function judge(button) {

@@ -1,0 +1,392 @@
+"""What annotators do at the desk of a queue, and what of it stands in the ledger."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from annotate_queue import judging_by, queue_of
+from conftest import answers, write_jsonl, write_suite
+from sciexam.annotate.desk import Desk, NotYours, kept_queue
+from sciexam.annotate.links import until
+from sciexam.annotate.queue import Queue, make_queue
+from sciexam.errors import StoreError, UsageError
+from sciexam.exam.answering import answers_of
+from sciexam.exam.runs import terms_of
+from sciexam.store import Store
+from sciexam.store.annotations import Annotator, standing
+from sciexam.suite import load_suite
+
+PROMPTS = 12
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "ledger.sqlite") as ledger:
+        yield ledger
+
+
+def person(store: Store, name: str = "Ann") -> Annotator:
+    return store.annotations.add(name, until(1))
+
+
+def judge_all(desk: Desk, who: Annotator, choice: str = "left-much", at_most: int = 1000) -> list[str]:
+    """Judge whatever comes, always alike; the ids in turn."""
+    return judging_by(desk, who, lambda item, shown: choice, at_most)
+
+
+# ---------------------------------------------------------------- verdicts
+
+
+def test_a_judgement_is_a_human_verdict_on_what_was_shown(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store)
+    desk, ann = Desk(store, queue), person(store)
+    id = desk.next(ann)
+    assert id is not None
+    showing = desk.show(ann, id)
+    form = {
+        "choice": "right-slightly",
+        "comment": "clearer\r\nand shorter",
+        "criterion-0": "left",
+        "criterion-1": "tie",
+    }
+    assert desk.judge(ann, id, 0, form)
+    [verdict] = store.human_verdicts(subjects_of(queue))
+    item = queue.by_id[id]
+    left, right = showing.place.shown
+    assert (verdict.first, verdict.second) == (item.by[left], item.by[right])
+    assert (verdict.preferred, verdict.strength) == ("second", "slight")
+    assert verdict.rater == "annotator-1"
+    assert verdict.reason == "clearer\nand shorter"
+    names = [criterion.name for criterion in queue.rubric.criteria]
+    assert verdict.criteria == {names[0]: "first", names[1]: "tie"}
+
+
+def subjects_of(queue: Queue) -> list[str]:
+    from sciexam.battles import present
+
+    return [present(one, order).subject for one in queue.comparisons() for order in ("ab", "ba")]
+
+
+@pytest.mark.parametrize(
+    ("scale", "meant"),
+    [
+        ("four-point", {"left-much": ("first", "strong"), "right-slightly": ("second", "slight")}),
+        ("five-point", {"tie": ("tie", None), "left-slightly": ("first", "slight")}),
+        ("choice", {"left": ("first", None), "right": ("second", None)}),
+        ("choice-or-tie", {"tie": ("tie", None)}),
+    ],
+)
+def test_each_scale_says_what_its_buttons_mean(
+    tmp_path: Path, store: Store, scale: str, meant: dict[str, tuple[str, str | None]]
+) -> None:
+    queue = queue_of(tmp_path, store, scale=scale)
+    desk, ann = Desk(store, queue), person(store)
+    for choice, expected in meant.items():
+        id = desk.next(ann)
+        assert id is not None
+        desk.judge(ann, id, 0, {"choice": choice})
+        verdict = store.human_verdicts(subjects_of(queue))[-1]
+        assert (verdict.preferred, verdict.strength) == expected
+
+
+def test_a_scale_without_a_tie_takes_none(tmp_path: Path, store: Store) -> None:
+    desk, ann = Desk(store, queue_of(tmp_path, store)), person(store)
+    id = desk.next(ann)
+    assert id is not None
+    with pytest.raises(UsageError, match="No answer was chosen"):
+        desk.judge(ann, id, 0, {"choice": "tie"})
+
+
+def test_cannot_judge_is_no_tie_but_an_unusable_verdict(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store, scale="five-point")
+    desk, ann = Desk(store, queue), person(store)
+    judge_all(desk, ann, "cannot", 1)
+    [verdict] = store.human_verdicts(subjects_of(queue))
+    assert (verdict.status, verdict.failure, verdict.preferred) == ("invalid", "cannot judge", None)
+
+
+def test_what_is_taken_back_counts_nowhere_and_its_item_comes_next(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store)
+    desk, ann = Desk(store, queue), person(store)
+    first, second = judge_all(desk, ann, "left-much", 2)
+    third = desk.next(ann)
+    assert desk.undo(ann, desk.last(ann)) == second
+    assert desk.next(ann) == second
+    assert desk.progress(ann).done == 1
+    verdicts = {v.key: v for v in store.human_verdicts(subjects_of(queue))}
+    assert Counter(v.status for v in verdicts.values()) == {"ok": 1, "skipped": 1}
+    assert desk.judge(ann, second, 2, {"choice": "right-much"})
+    assert desk.next(ann) == third
+    assert first != third
+    assert [one.choice for one in desk.history(ann)] == ["left-much", "left-much", "withdrawn", "right-much"]
+
+
+def test_the_same_taking_back_twice_takes_one_judgement_back(tmp_path: Path, store: Store) -> None:
+    desk, ann = Desk(store, queue_of(tmp_path, store)), person(store)
+    judge_all(desk, ann, "left-much", 3)
+    last = desk.last(ann)
+    assert desk.undo(ann, last) is not None
+    assert desk.undo(ann, last) is None
+    assert desk.progress(ann).done == 2
+
+
+def test_a_changed_judgement_is_a_second_attempt_and_the_last_one_counts(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store)
+    desk, ann = Desk(store, queue), person(store)
+    [id] = judge_all(desk, ann, "left-much", 1)
+    assert desk.judge(ann, id, 1, {"choice": "right-much"})
+    [verdict] = store.human_verdicts(subjects_of(queue))
+    assert (verdict.preferred, verdict.attempt) == ("second", 1)
+
+
+def test_a_stale_form_changes_nothing_unless_it_says_the_same(tmp_path: Path, store: Store) -> None:
+    desk, ann = Desk(store, queue_of(tmp_path, store)), person(store)
+    [id] = judge_all(desk, ann, "left-much", 1)
+    assert desk.judge(ann, id, 0, {"choice": "left-much"})
+    assert not desk.judge(ann, id, 0, {"choice": "right-much"})
+    assert not desk.judge(ann, id, 7, {"choice": "left-much"})
+    assert [one.choice for one in desk.history(ann)] == ["left-much"]
+
+
+def test_sixteen_posts_at_once_are_one_judgement(tmp_path: Path, store: Store) -> None:
+    desk, ann = Desk(store, queue_of(tmp_path, store)), person(store)
+    id = desk.next(ann)
+    assert id is not None
+    start, kept = threading.Barrier(16), []
+
+    def post(choice: str) -> None:
+        start.wait()
+        kept.append(desk.judge(ann, id, 0, {"choice": choice}))
+
+    threads = [threading.Thread(target=post, args=(("left-much", "right-much")[i % 2],)) for i in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    [done] = desk.history(ann)
+    assert kept.count(True) == 8, "those who said what stands were kept, the others were told"
+    assert done.choice in ("left-much", "right-much")
+
+
+# ---------------------------------------------------------------- what is shown
+
+
+def test_an_item_that_was_not_given_is_not_shown(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store)
+    desk, ann, bob = Desk(store, queue), person(store), person(store, "Bob")
+    id = desk.next(ann)
+    assert id is not None
+    for item in (id, queue.items[-1].id, "../../etc/passwd", "\x00"):
+        with pytest.raises(NotYours):
+            desk.show(bob, item)
+        with pytest.raises(NotYours):
+            desk.judge(bob, item, 0, {"choice": "left-much"})
+
+
+def test_each_item_gets_its_overlap_and_both_layouts_equally_often(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store, overlap=4, annotators=8, prompts=24)
+    desk = Desk(store, queue)
+    people = [person(store, f"P{i}") for i in range(8)]
+    while True:  # everyone one item, in turn
+        came = [judge_all(desk, who, "left-much", 1) for who in people]
+        if not any(came):
+            break
+    done = list(standing(store.annotations.judgements(queue.id)))
+    assert Counter(one.item for one in done) == {item.id: 4 for item in queue.items}
+    for item in queue.items:
+        assert Counter(one.shown for one in done if one.item == item.id) == {(0, 1): 2, (1, 0): 2}
+
+
+def test_one_annotator_alone_sees_each_contestant_on_the_left_half_the_time(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store, overlap=1, annotators=1, prompts=40)
+    desk, ann = Desk(store, queue), person(store)
+    judge_all(desk, ann)
+    shown = [one.shown for one in desk.history(ann)]
+    assert Counter(shown) == {(0, 1): 20, (1, 0): 20}
+    runs = sum(a != b for a, b in pairwise(shown))
+    assert 8 <= runs <= 32, "a drawn order neither alternates nor stays"
+
+
+def test_what_an_annotator_leaves_goes_back_and_a_lease_runs_out(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = queue_of(tmp_path, store, overlap=1, annotators=2, prompts=3)
+    desk, ann, bob = Desk(store, queue), person(store), person(store, "Bob")
+    held = desk.next(ann)
+    assert desk.next(bob) != held
+    desk.pause(ann)
+    assert held in judge_all(desk, bob)
+    assert desk.next(ann) is None
+    # A lease that ran out without a word is the same.
+    other = queue_of(tmp_path, store, overlap=1, annotators=2, prompts=3, scale="choice")
+    desk = Desk(store, other)
+    held = desk.next(ann)
+    assert held not in judge_all(desk, bob, "left")
+    assert desk.is_waiting(bob)
+    real = __import__("time").time_ns
+    monkeypatch.setattr("time.time_ns", lambda: real() + 31 * 60 * 10**9)
+    assert judge_all(desk, bob, "left") == [held]
+    assert desk.judge(ann, str(held), 0, {"choice": "left"}), "who comes back late loses nothing"
+
+
+def test_drafts_come_back_and_end_with_the_judgement(tmp_path: Path, store: Store) -> None:
+    desk, ann = Desk(store, queue_of(tmp_path, store)), person(store)
+    id = desk.next(ann)
+    assert id is not None
+    desk.draft(ann, id, {"comment": "half a thou", "criterion-1": "right"})
+    said = desk.show(ann, id).said
+    assert (said.comment, dict(said.criteria), said.choice) == ("half a thou", {"mechanism": "right"}, "")
+    desk.judge(ann, id, 0, {"choice": "left-much"})
+    assert desk.show(ann, id).said.comment == ""
+
+
+# ---------------------------------------------------------------- checks
+
+
+def test_gold_and_second_showings_come_in_between_and_make_no_verdict(tmp_path: Path, store: Store) -> None:
+    gold = write_jsonl(
+        tmp_path / "gold.jsonl",
+        [{"question": f"What is {i} + {i}?", "better": f"{2 * i}", "worse": "a fish"} for i in range(3)],
+    )
+    queue = queue_of(tmp_path, store, overlap=1, annotators=1, prompts=30, gold=gold, repeats=4)
+    desk, ann = Desk(store, queue), person(store)
+    assert desk.progress(ann).total == 30 + 3 + 4
+    seen = judge_all(desk, ann)
+    kinds = ["again" if id in queue.repeated else queue.by_id[id].kind for id in seen]
+    assert Counter(kinds) == {"pair": 30, "gold": 3, "again": 4}
+    assert kinds[-10:].count("pair") < 10 or kinds[:20].count("pair") < 20, "they are spread"
+    assert len(store.human_verdicts(subjects_of(queue))) == 30
+    shown = {one.item: one.shown for one in desk.history(ann)}
+    places = {id: place for place, id in enumerate(seen)}
+    for id in queue.repeated & set(seen):
+        first = queue.by_id[id].id
+        assert shown[id] == shown[first][::-1], "the other way round"
+        assert places[id] - places[first] > 3
+
+
+def test_a_bad_line_of_gold_is_told_with_its_line(tmp_path: Path, store: Store) -> None:
+    gold = write_jsonl(tmp_path / "gold.jsonl", [{"question": "q", "better": "a", "wrose": "b"}])
+    with pytest.raises(UsageError, match=r"gold.jsonl:1: wrose: unknown key; did you mean 'worse'\?"):
+        queue_of(tmp_path, store, gold=gold)
+
+
+# ---------------------------------------------------------------- other tasks and draws
+
+
+def test_a_ranking_is_kept_as_all_the_pairs_that_it_implies(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store, names=("a", "b", "c", "d"), task="ranking", prompts=2)
+    desk, ann = Desk(store, queue), person(store)
+    id = desk.next(ann)
+    assert id is not None
+    item, shown = queue.by_id[id], desk.show(ann, id).place.shown
+    # Best first: d, b, a, c, as the form says it: the rank of each place of the layout.
+    best_first = [item.by.index(name) for name in "dbac"]
+    form = {f"rank-{place}": str(best_first.index(slot) + 1) for place, slot in enumerate(shown)}
+    assert desk.judge(ann, id, 0, {"choice": "ranking", **form})
+    verdicts = store.human_verdicts(subjects_of(queue))
+    won = {(v.first, v.second) if v.preferred == "first" else (v.second, v.first) for v in verdicts}
+    assert won == {("d", "b"), ("d", "a"), ("d", "c"), ("b", "a"), ("b", "c"), ("a", "c")}
+
+
+@pytest.mark.parametrize("ranks", [["1", "1", "2"], ["1", "2", ""], ["0", "1", "2x"], []])
+def test_a_ranking_needs_a_rank_for_each(tmp_path: Path, store: Store, ranks: list[str]) -> None:
+    desk = Desk(store, queue_of(tmp_path, store, names=("a", "b", "c"), task="ranking", prompts=1))
+    ann = person(store)
+    id = desk.next(ann)
+    assert id is not None
+    form = {f"rank-{place}": rank for place, rank in enumerate(ranks)}
+    with pytest.raises(UsageError, match="a rank of its own"):
+        desk.judge(ann, id, 0, {"choice": "ranking", **form})
+
+
+def test_ten_answers_are_too_many_to_rank(tmp_path: Path, store: Store) -> None:
+    with pytest.raises(UsageError, match=r"3 to 9 answers to a prompt, not 10 \(2 contestants x 5 samples\)"):
+        queue_of(tmp_path, store, samples=5, task="ranking")
+
+
+def test_two_samples_of_one_contestant_are_a_pair(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store, names=("sft",), samples=2)
+    assert {item.by for item in queue.items} == {("sft", "sft #2")}
+    assert len(queue.items) == PROMPTS
+
+
+def test_a_draw_is_a_sample_that_a_larger_one_goes_on_with(tmp_path: Path, store: Store) -> None:
+    small, large = queue_of(tmp_path, store, draw=5), queue_of(tmp_path, store, draw=9)
+    assert small.id == large.id
+    assert [item.id for item in large.items][:5] == [item.id for item in small.items]
+    assert [item.prompt.id for item in large.items] != [f"q{i}" for i in range(9)]
+    assert (large.draw.taken, large.draw.drawn_from, large.draw.seed) == (9, PROMPTS, 7)
+    assert kept_queue(store, store.annotations.queues()[large.id]) == large
+
+
+def test_the_same_text_twice_is_not_shown(tmp_path: Path, store: Store) -> None:
+    texts = ["same"] * 2 + ["other"] * 2
+    models = {
+        "a": {"responses": answers(tmp_path, "a", ["same"] * 4)},
+        "b": {"responses": answers(tmp_path, "b", texts)},
+    }
+    suite = load_suite(str(write_suite(tmp_path, 4, models)))
+    found = answers_of(suite, ("a", "b"), store, terms_of(suite, 1))
+    queue = make_queue(suite, found, "pairs", "choice", seal=store.seal, overlap=1, annotators=1)
+    assert (len(queue.items), queue.identical) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("choice", "text", "kept"),
+    [("accept", "ignored", ""), ("edit", "better now", "better now"), ("reject", "x", ""), ("cannot", "", "")],
+)
+def test_a_demonstration_is_accepted_edited_or_rejected(
+    tmp_path: Path, store: Store, choice: str, text: str, kept: str
+) -> None:
+    queue = queue_of(tmp_path, store, names=("sft",), task="demonstrations", overlap=1)
+    desk, ann = Desk(store, queue), person(store)
+    id = desk.next(ann)
+    assert id is not None
+    assert desk.judge(ann, id, 0, {"choice": choice, "text": text})
+    assert desk.show(ann, id).said.text == kept
+    assert store.human_verdicts(subjects_of(queue)) == []
+
+
+# ---------------------------------------------------------------- forgetting, and what fails
+
+
+def test_the_forgotten_leave_a_pseudonym_and_a_number(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store)
+    desk, ann, bob = Desk(store, queue), person(store), person(store, "Bob")
+    id = desk.next(ann)
+    desk.judge(ann, str(id), 0, {"choice": "left-much", "comment": "only Ann would say so"})
+    judge_all(desk, ann, "left-much", 2)
+    judge_all(desk, bob, "left-much", 2)
+    assert store.annotations.forget(ann.id) == 3
+    tombstone = store.annotations.annotator(ann.id)
+    assert tombstone is not None
+    assert (tombstone.name, tombstone.pseudonym, tombstone.state, tombstone.forgotten) == (
+        None, "annotator-1", "forgotten", 3,
+    )  # fmt: skip
+    assert {v.rater for v in store.human_verdicts(subjects_of(queue))} == {"annotator-2"}
+    with pytest.raises(StoreError, match="append-only"), store.database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM verdicts")
+
+
+def test_a_judgement_whose_verdict_cannot_be_kept_is_not_kept_either(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = queue_of(tmp_path, store)
+    desk, ann = Desk(store, queue), person(store)
+    id = desk.next(ann)
+
+    def full(*_: object) -> None:
+        raise StoreError("no space left")
+
+    monkeypatch.setattr(desk._kept, "_append", full)
+    with pytest.raises(StoreError):
+        desk.judge(ann, str(id), 0, {"choice": "left-much"})
+    monkeypatch.undo()
+    assert desk.history(ann) == []
+    assert desk.judge(ann, str(id), 0, {"choice": "left-much"})

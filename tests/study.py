@@ -1,0 +1,182 @@
+"""A study that is really served: the command line in a folder of its own, its links, and browsers that open them."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from conftest import COMMAND, answers, clean_environment, write_suite
+from sciexam.annotate.desk import kept_queue
+from sciexam.annotate.queue import Queue
+from sciexam.store import Store
+from sciexam.store.annotations import Annotator, Judgement
+
+ANSWERS = 6
+
+
+@dataclass
+class Study:
+    """A served queue. `links` are by pseudonym; the owner's is "adjudication"."""
+
+    folder: Path
+    options: Sequence[str]
+    port: int = 0
+    process: subprocess.Popen[str] | None = None
+    links: dict[str, str] = field(default_factory=dict)
+    output: str = ""
+
+    def start(self) -> Study:
+        """Serve, and wait until somebody can be let in. A port of 0 becomes the one that was free."""
+        with (self.folder / "out.txt").open("w", encoding="utf-8") as out:
+            self.process = subprocess.Popen(
+                [str(COMMAND), "annotate", "serve", *self.options, "--port", str(self.port)],
+                cwd=self.folder,
+                env=clean_environment(),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        for _ in range(600):
+            self.output = (self.folder / "out.txt").read_text(encoding="utf-8")
+            if "Listening on" in self.output or self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        assert "Listening on" in self.output, self.output
+        self.port = int(self.output.rpartition(", port ")[2].split(".")[0])
+        [file] = self.folder.glob("results/*/*/links.csv")
+        rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+        self.links = {row["pseudonym"]: row["link"] for row in rows}
+        for _ in range(200):
+            with suppress(httpx2.TransportError):
+                httpx2.get(f"{self.origin}/", timeout=5)
+                return self
+            time.sleep(0.05)
+        raise AssertionError(f"nobody answers: {self.output}")
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def kill(self) -> None:
+        """kill -9: no goodbye."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self) -> int:
+        """Ctrl-C; returns the exit code."""
+        if self.process is None or self.process.poll() is not None:
+            return -1
+        self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(20)
+        finally:
+            self.output = (self.folder / "out.txt").read_text(encoding="utf-8")
+            if self.process.poll() is None:
+                self.process.kill()
+
+    def run(self, *args: str) -> subprocess.CompletedProcess[str]:
+        """Another command beside it, in the same folder."""
+        return subprocess.run(
+            [str(COMMAND), *args],
+            cwd=self.folder,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+    def store(self) -> Store:
+        return Store(self.folder / "results" / "ledger.sqlite")
+
+    def kept(self) -> tuple[Queue, list[Judgement], dict[int, Annotator]]:
+        """What the ledger holds: the newest queue, everything that was done in it, and who is who."""
+        with self.store() as store:
+            queue = kept_queue(store, list(store.annotations.queues().values())[-1])
+            people = {one.id: one for one in store.annotations.annotators()}
+            return queue, store.annotations.judgements(queue.id), people
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Callable[..., Study]]:
+    """Serve the answers of `base` and `sft` to `prompts` questions: `study("--annotators", "2", prompts=4)`."""
+    started: list[Study] = []
+
+    def serve(*options: str, prompts: int = ANSWERS, folder: Path | None = None, **suite: Any) -> Study:
+        place = folder or tmp_path
+        if not (place / "exam.yaml").exists():
+            write_suite(
+                place,
+                prompts,
+                {
+                    "base": {
+                        "responses": answers(place, "base", [f"Because of {i}, I think." for i in range(prompts)])
+                    },
+                    "sft": {"responses": answers(place, "sft", [f"It follows from law {i}." for i in range(prompts)])},
+                },
+                **suite,
+            )
+        listed = [] if "--suite" in options else ["--suite", "exam.yaml"]
+        found = Study(place, [*options, *listed])
+        started.append(found)
+        return found.start()
+
+    yield serve
+    for one in started:
+        one.stop()
+
+
+def chromium() -> str | None:
+    """The system's Chromium; SCIEXAM_CHROMIUM names another."""
+    named = os.environ.get("SCIEXAM_CHROMIUM")
+    return named or next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None
+    )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A real Chromium; skips where there is none."""
+    path = chromium()
+    if path is None:
+        pytest.skip("no Chromium here: apt install chromium, or name one in SCIEXAM_CHROMIUM")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(
+            executable_path=path,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"],
+        )
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Open a link in a context of its own, as another person on another machine would: `opened(url, width=390)`."""
+    contexts = []
+
+    def page(url: str, width: int = 1280, height: int = 800, **options: Any) -> Any:
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+        made = context.new_page()
+        made.goto(url)
+        return made
+
+    yield page
+    for context in contexts:
+        context.close()
