@@ -45,6 +45,18 @@ def cluster(prompt: Prompt) -> str:
     )
 
 
+def in_drawn_order(prompts: Sequence[Prompt], seed: int) -> tuple[Prompt, ...]:
+    """The prompts in an order that their content and the seed draw, whatever their order is in the file.
+
+    Those of one cluster (battles.cluster) stay together.
+    """
+
+    def place(prompt: Prompt) -> tuple[str, str, str]:
+        return digest([seed, cluster(prompt)]), digest([(m.role, m.content) for m in prompt.messages]), prompt.id
+
+    return tuple(sorted(prompts, key=place))
+
+
 def pair(
     prompts: Sequence[Prompt], pairs: Iterable[tuple[str, str]], samples: int, responses: Mapping[Slot, Response]
 ) -> Iterator[Comparison]:

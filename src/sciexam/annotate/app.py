@@ -279,8 +279,8 @@ def page(template: str, status: int = 200, styles: Sequence[str] = ("annotate.cs
 def message(text: str, status: int, heading: str = "", links: Sequence[tuple[str, str]] = ()) -> Response:
     """A page that says one thing in plain words."""
     heading = heading or {413: "Too much at once", 503: "Not saved"}.get(status, "This did not work")
-    given = {"base": "", "title": heading, "progress": None, "note": "", "can_undo": ""}
-    return page("message.html.j2", status, heading=heading, text=text, links=links, **given)
+    shown: dict[str, Any] = {"heading": heading, "text": text, "links": links}
+    return page("message.html.j2", status, base=None, title=heading, progress=None, note="", can_undo="", **shown)
 
 
 def _go_on(request: Request, url: str) -> Response:

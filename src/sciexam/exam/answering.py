@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sciexam.battles import Slot
+from sciexam.battles import Slot, in_drawn_order
 from sciexam.errors import UsageError
 from sciexam.exam.facts import responses_of
-from sciexam.exam.plan import in_drawn_order, make_plan
+from sciexam.exam.plan import make_plan
 from sciexam.exam.preflight import Owed, bill_of
 from sciexam.exam.runs import check_all_ready, hold
 from sciexam.exam.sitting import Sitting

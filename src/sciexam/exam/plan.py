@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from typing import Any, Literal
 
-from sciexam.battles import Policy, Slot, cluster, orders_of, present, submit
+from sciexam.battles import Policy, Slot, in_drawn_order, orders_of, present, submit
 from sciexam.documents import digest
 from sciexam.errors import UsageError, did_you_mean
 from sciexam.exam.cautions import caveats_of, strangers_of
@@ -169,18 +169,6 @@ def make_plan(
         ),
         until_decided=until_decided,
     ), models
-
-
-def in_drawn_order(prompts: Sequence[Prompt], seed: int) -> tuple[Prompt, ...]:
-    """The prompts in an order that their content and the seed draw, whatever their order is in the file.
-
-    Those of one cluster (battles.cluster) stay together.
-    """
-
-    def place(prompt: Prompt) -> tuple[str, str, str]:
-        return digest([seed, cluster(prompt)]), digest([(m.role, m.content) for m in prompt.messages]), prompt.id
-
-    return tuple(sorted(prompts, key=place))
 
 
 def _check_watched(benches: Mapping[str, str], raters: Sequence[Rater], by: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sciexam.battles import Slot, name_of, pair
+from sciexam.battles import Slot, in_drawn_order, name_of, pair
 from sciexam.errors import GateNotMet, Incomplete, Interrupted
 from sciexam.exam.asking import Asking, attempts, owes
 from sciexam.exam.cascade import Cascade, calibration_asks, cascades_of, escalation_asks, rule
@@ -17,7 +17,7 @@ from sciexam.exam.drift import Candidates
 from sciexam.exam.echoes import is_another
 from sciexam.exam.facts import judged_by
 from sciexam.exam.feed import GATHER_SECONDS, Feed
-from sciexam.exam.plan import Plan, conversations_of, in_drawn_order, shown_of, submissions_of
+from sciexam.exam.plan import Plan, conversations_of, shown_of, submissions_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.references import Written, judgeable, referring, with_references, write_references
 from sciexam.exam.tally import Progress, Tally

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sciexam.battles import in_drawn_order
 from sciexam.report.against_humans import LONGER, Against, against_humans
 from sciexam.report.calibrated import Calibrated, calibrated
 from sciexam.report.corrected_rates import Rates, rates_of
@@ -54,6 +55,7 @@ class Validation:
     biases: Biases
     calls: Calls
     caveats: tuple[str, ...]
+    drawn: str = ""  # how the labelled prompts are known to be a random sample; empty where they are not
     schema: str = SCHEMA
 
     @property
@@ -128,7 +130,27 @@ def build_validation(
         rates=tuple(rates_of(evidence, benches[judge], humans, LEVEL)),
         biases=biases_of(evidence, benches[judge], humans, found, own, why_no_own, LEVEL),
         calls=evidence.calls,
+        drawn=_drawn(evidence, humans),
         caveats=(*evidence.caveats, *_caveats(judge, missing, humans, list(benches.values()))),
+    )
+
+
+def _drawn(evidence: Evidence, humans: HumanVerdicts) -> str:
+    """`sciexam annotate` shows prompts in the order that the suite's seed draws; a label beside it is nobody's draw."""
+    given = {(name, prompt) for (name, prompt, _), found in evidence.responses.items() if found.reply.status == "ok"}
+    order = [
+        prompt.id
+        for prompt in in_drawn_order(evidence.prompts, evidence.seed)
+        if all((name, prompt.id) in given for name in evidence.contestants)
+    ]
+    labelled = {item[2] for item in humans.majority}
+    if not labelled or set(order[: len(labelled)]) != labelled:
+        return ""
+    if len(labelled) == len(order):
+        return f"All {len(order)} prompts with answers are labelled."
+    return (
+        f"The labelled prompts are the first {len(labelled)} of {len(order)} in the order that seed {evidence.seed} "
+        "draws: a random sample, as PPI++ asks for."
     )
 
 

@@ -127,7 +127,7 @@ def _rates(found: Validation) -> Table:
         rows,
         (
             "With the judge: labelled prompts + prompts without a label.",
-            RANDOM_SAMPLE,
+            found.drawn or RANDOM_SAMPLE,
             *(f"{rate.b} against {rate.a}: {rate.bought}." for rate in found.rates if rate.bought),
             "Rogan-Gladen is of the prompts without a label, and of forced choices; it takes the judge to err there as "
             "on the labelled ones, alike for both contestants.",
