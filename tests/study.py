@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from conftest import COMMAND, answers, clean_environment, write_suite
+from conftest import COMMAND, clean_environment, write_jsonl, write_suite
 from sciexam.annotate.desk import kept_queue
 from sciexam.annotate.queue import Queue
 from sciexam.store import Store
@@ -110,25 +110,42 @@ class Study:
             return queue, store.annotations.judgements(queue.id), people
 
 
+def said_by(name: str, prompt: int, sample: int) -> str:
+    """An answer by which a test knows whose it is, and an annotator does not."""
+    return f"{'Because of' if name == 'base' else 'It follows from law'} {prompt}, I think."
+
+
+def write_answers(
+    folder: Path, names: Sequence[str], prompts: int, samples: int, texts: Callable[[str, int, int], str]
+) -> None:
+    """A file of recorded answers for each contestant."""
+    for name in names:
+        rows = [
+            {"prompt": f"q{prompt}", "sample": sample, "text": texts(name, prompt, sample)}
+            for prompt in range(prompts)
+            for sample in range(samples)
+        ]
+        write_jsonl(folder / f"{name}.jsonl", rows)
+
+
 @pytest.fixture
 def study(tmp_path: Path) -> Iterator[Callable[..., Study]]:
     """Serve the answers of `base` and `sft` to `prompts` questions: `study("--annotators", "2", prompts=4)`."""
     started: list[Study] = []
 
-    def serve(*options: str, prompts: int = ANSWERS, folder: Path | None = None, **suite: Any) -> Study:
+    def serve(
+        *options: str,
+        prompts: int = ANSWERS,
+        samples: int = 1,
+        texts: Callable[[str, int, int], str] = said_by,
+        folder: Path | None = None,
+        **suite: Any,
+    ) -> Study:
         place = folder or tmp_path
         if not (place / "exam.yaml").exists():
-            write_suite(
-                place,
-                prompts,
-                {
-                    "base": {
-                        "responses": answers(place, "base", [f"Because of {i}, I think." for i in range(prompts)])
-                    },
-                    "sft": {"responses": answers(place, "sft", [f"It follows from law {i}." for i in range(prompts)])},
-                },
-                **suite,
-            )
+            write_answers(place, ("base", "sft"), prompts, samples, texts)
+            models = {name: {"responses": f"{name}.jsonl"} for name in ("base", "sft")}
+            write_suite(place, prompts, models, **suite)
         listed = [] if "--suite" in options else ["--suite", "exam.yaml"]
         found = Study(place, [*options, *listed])
         started.append(found)

@@ -24,7 +24,7 @@ from sciexam.annotate.desk import Desk, NotYours, Progress, Showing
 from sciexam.annotate.guard import Guard
 from sciexam.annotate.links import OWNER, LinkRefused, Links
 from sciexam.annotate.markup import to_html
-from sciexam.annotate.said import choices_of
+from sciexam.annotate.said import RANKING, choices_of
 from sciexam.annotate.scale import CANNOT, options_of
 from sciexam.errors import StoreError, UsageError
 from sciexam.report.pages import page_environment
@@ -233,7 +233,7 @@ def _view(desk: Desk, showing: Showing) -> dict[str, Any]:
         ],
         "order": order,
         "turn": showing.place.turns,
-        "said": showing.place.choice,
+        "said": order if showing.place.choice == RANKING else showing.place.choice,
         "said_label": choices_of(desk.queue, item)[showing.place.choice] if showing.place.choice else "",
         "draft": draft,
         "proposal": texts[0] if texts else "",
