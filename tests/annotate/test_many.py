@@ -95,6 +95,13 @@ def test_an_item_is_judged_by_as_many_as_were_asked_for_and_no_more(study: Serve
     assert Counter(one.item for one in standing(done)) == {item.id: overlap for item in queue.items}
 
 
+def test_ctrl_c_ends_the_page_and_says_how_to_go_on(study: Serve) -> None:
+    served = study("--annotators", "1", prompts=3)
+    Clicker(served.links["annotator-1"], 1).run()
+    assert served.stop() == 0
+    assert "stopped; 3 judgements are stored. The same command goes on, with the same links" in served.output
+
+
 def test_what_was_acknowledged_survives_kill_9_and_links_stay_valid(study: Serve) -> None:
     served = study("--annotators", "8", "--overlap", "8", prompts=40)
     clickers = [Clicker(served.links[f"annotator-{n}"], n, patience=30) for n in range(1, 9)]

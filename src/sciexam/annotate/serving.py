@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,7 +137,7 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def serve(store: Store, queue: Queue, bound: socket.socket, origin: str) -> None:
-    """Serve the queue at a bound socket until it is interrupted."""
+    """Serve the queue at a bound socket until it is interrupted: what is being answered then is answered."""
     import uvicorn
 
     from sciexam.annotate.owner import OwnerPages
@@ -156,4 +158,16 @@ def serve(store: Store, queue: Queue, bound: socket.socket, origin: str) -> None
         timeout_graceful_shutdown=5,
         h11_max_incomplete_event_size=32 * 1024,
     )
-    uvicorn.Server(config).run(sockets=[bound])
+
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            """As uvicorn's own, which raises the signal once more at the end: to stop is no failure."""
+            before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+            try:
+                yield
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+    Server(config).run(sockets=[bound])

@@ -141,7 +141,8 @@ def serve(
         _announce(queue, invitations, file, bound.getsockname()[:2])
         serving.serve(ledger, queue, bound, origin)
         done = sum(_counts(ledger, queue).values())
-        print(f"\nsciexam: stopped; {done} judgements are stored. The same command goes on, with the same links.")
+        end = f"stopped; {done} judgements are stored. The same command goes on, with the same links"
+        print(f"sciexam: {end}", file=sys.stderr)
 
 
 def _read_guide(path: Path | None) -> str:
