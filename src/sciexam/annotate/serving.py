@@ -124,12 +124,13 @@ def origin_of(host: str, port: int, public_url: str | None) -> str:
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A socket at this address, bound before anybody is told of it; port 0 takes a free one."""
+    """A socket that listens at this address before anybody is told of it; port 0 takes a free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
+        bound.listen(128)
     except (OSError, OverflowError) as error:
         bound.close()
         raise UsageError(f"--port {port}: {str(error).lower()}; choose another with --port") from None

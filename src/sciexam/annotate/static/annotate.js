@@ -33,10 +33,17 @@
   function press(key) {
     const element = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
     if (!element) return false;
-    if (element.matches("textarea")) element.focus();
+    if (element.matches("textarea")) enter(element);
     else element.click();
     if (element.matches("summary") && element.parentElement.open) element.nextElementSibling.focus();
     return true;
+  }
+
+  // A comment goes on at its end; a text that is edited is read from its beginning.
+  function enter(field) {
+    const end = field.value.length;
+    field.focus();
+    if (!field.dataset.saves && field.selectionEnd === 0) field.setSelectionRange(end, end);
   }
 
   function leave(element) {
