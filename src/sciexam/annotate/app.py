@@ -31,7 +31,7 @@ from sciexam.report.pages import page_environment
 from sciexam.store.annotations import WITHDRAWN, Annotator
 
 FIELDS = 100  # of one form
-RETURNED = "Taken back. Judge it again, or leave it for later."
+RETURNED = "Taken back. Judge it again."
 ELSEWHERE = "You judged this already, in another window or before. What stands is marked; choose again to change it."
 _log = logging.getLogger(__name__)
 
