@@ -242,8 +242,10 @@ def test_drafts_come_back_and_end_with_the_judgement(tmp_path: Path, store: Stor
     desk.draft(ann, id, {"comment": "half a thou", "criterion-1": "right"})
     said = desk.show(ann, id).said
     assert (said.comment, dict(said.criteria), said.choice) == ("half a thou", {"mechanism": "right"}, "")
-    desk.judge(ann, id, 0, {"choice": "left-much"})
-    assert desk.show(ann, id).said.comment == ""
+    desk.judge(ann, id, 0, {"choice": "left-much", "comment": "a whole one"})
+    assert desk.show(ann, id).said.comment == "a whole one"
+    desk.draft(ann, id, {"comment": "another, not yet sent"})
+    assert (desk.show(ann, id).said.comment, desk.show(ann, id).said.choice) == ("another, not yet sent", "left-much")
 
 
 # ---------------------------------------------------------------- checks

@@ -128,7 +128,7 @@ def test_the_spammer_is_found_and_nobody_else(folder: Path, sciexam: Cli) -> Non
     said = " | ".join(flags["annotator-4"])
     assert "left in 24 of 24 decisions" in said
     assert "24 of 24 timed judgements were made faster" in said
-    assert "the same choice, left-much, in 24 of 24 judgements" in said
+    assert "the same choice, Left much better, in 24 of 24 judgements" in said
     assert [one["median_seconds"] for one in found["annotators"]] == [40.0, 25.0, 60.0, 1.0]
     assert "Ann" not in json.dumps(found)
 

@@ -24,7 +24,7 @@ from sciexam.annotate.desk import Desk, NotYours, Progress, Showing
 from sciexam.annotate.guard import Guard
 from sciexam.annotate.links import OWNER, LinkRefused, Links
 from sciexam.annotate.markup import to_html
-from sciexam.annotate.said import RANKING, choices_of
+from sciexam.annotate.said import RANKING, choices_of, read_turn
 from sciexam.annotate.scale import CANNOT, options_of
 from sciexam.errors import StoreError, UsageError
 from sciexam.report.pages import page_environment
@@ -159,9 +159,9 @@ class Pages:
     # ------------------------------------------------------------ doing
 
     def _judge(self, request: Request, base: str, person: Annotator, form: Mapping[str, str]) -> Response:
-        id, turn = request.path_params["item"], form.get("turn", "")
+        id = request.path_params["item"]
         try:
-            kept = self.desk.judge(person, id, int(turn) if turn.isdecimal() else -1, form)
+            kept = self.desk.judge(person, id, read_turn(form), form)
         except (NotYours, StoreError):
             raise
         except UsageError as error:

@@ -27,7 +27,7 @@ class NotYours(UsageError):
 class Showing:
     """An item as one annotator sees it: the texts lie in the order of `place.shown`.
 
-    `said` is what stands, with no choice where nothing does: then it is the draft.
+    `said` is the draft, or what was said last; its choice is empty where none stands.
     """
 
     item: Item
@@ -80,9 +80,9 @@ class Desk:
         item = self.queue.by_id.get(id)
         if place is None or item is None:
             raise NotYours("There is no such item for you here.")
-        if place.choice is None:
-            return Showing(item, place, self._unsent(person, place))
-        return Showing(item, place, self._last(person, id))
+        if place.draft:
+            return Showing(item, place, read_body(place.choice or "", place.draft))
+        return Showing(item, place, self._last(person, place) if place.turns else Said())
 
     def progress(self, person: Annotator) -> Progress:
         mine = self._kept.assignments(self.queue.id, person.id)
@@ -151,27 +151,21 @@ class Desk:
             seconds=self._taken(person.id, showing.place.item) if said.choice != WITHDRAWN else None,
         )
         facts = list(verdicts_of(self.queue, showing.item, person.pseudonym, judgement))
-        instead = self._kept.judge(judgement, facts)
-        if instead is None:
+        kept = self._kept.judge(judgement, facts)
+        if kept:
             with self._timing:
                 self._since.pop((person.id, showing.place.item), None)
-        return instead is None or (instead.turn, instead.choice, instead.body) == (turn, said.choice, judgement.body)
+        return kept
 
     def _taken(self, annotator: int, item: str) -> float | None:
         with self._timing:
             since = self._since.get((annotator, item))
         return None if since is None else round(time.monotonic() - since, 3)
 
-    def _unsent(self, person: Annotator, place: Assignment) -> Said:
-        """The draft; without one what was taken back, to begin from."""
-        if place.draft:
-            return read_body("", place.draft)
+    def _last(self, person: Annotator, place: Assignment) -> Said:
+        """What was said last; of what was taken back all but the choice, to begin from."""
         before = [one for one in self.history(person) if one.item == place.item and one.choice != WITHDRAWN]
-        return read_body("", before[-1].body) if place.turns and before else Said()
-
-    def _last(self, person: Annotator, id: str) -> Said:
-        last = [one for one in self.history(person) if one.item == id][-1]
-        return read_body(last.choice, last.body)
+        return read_body(place.choice or "", before[-1].body)
 
 
 def keep_queue(store: Store, queue: Queue) -> None:

@@ -29,9 +29,13 @@ NO_COMMON = Undefined("nobody else has judged the same")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One annotator in this queue. `last`: when the last judgement came, UTC milliseconds."""
+    """One annotator in this queue: `done` judgements stand, the `last` of them since then (UTC milliseconds).
+
+    `conduct` is of pairs alone.
+    """
 
     annotator: Annotator
+    done: int
     conduct: Conduct
     last: int | None
 
@@ -45,13 +49,6 @@ class Vote:
     strength: str
     comment: str
     points: float | None  # on -3 (the first contestant strongly) .. 3
-
-    @property
-    def label(self) -> str:
-        """In words: "sft, slight", "tie" or "cannot judge"."""
-        if self.winner is None:
-            return "cannot judge"
-        return ", ".join(filter(None, [self.winner, self.strength])) or "tie"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +147,18 @@ class Overview:
         for one in self._done:
             by_person[one.annotator].append(one)
         return [
-            Row(one, self._conduct(one, by_person[one.id]), max((j.at for j in by_person[one.id]), default=None))
+            Row(
+                one,
+                len(by_person[one.id]),
+                self._conduct(one, by_person[one.id]),
+                max((j.at for j in by_person[one.id]), default=None),
+            )
             for one in self.people
         ]
 
     def _conduct(self, person: Annotator, mine: Sequence[Judgement]) -> Conduct:
         looks = [
-            Look(one.choice, self._hand(one), one.seconds, self.queue.by_id[one.item].words)
+            Look(self._label(one), self._hand(one), one.seconds, self.queue.by_id[one.item].words)
             for one in mine
             if self.queue.by_id[one.item].kind in ("pair", "gold")
         ]
@@ -170,6 +172,10 @@ class Overview:
             self._with_others(person.pseudonym),
             removed.get(person.pseudonym, NO_COMMON),
         )
+
+    def _label(self, one: Judgement) -> str:
+        option = option_of(self.queue.scale, one.choice)
+        return option.label if option else one.choice
 
     def _hand(self, one: Judgement) -> Hand | None:
         option = option_of(self.queue.scale, one.choice)
@@ -236,13 +242,14 @@ class Overview:
         return Disputed(item, votes, spread, last)
 
     @cached_property
-    def preferences(self) -> dict[tuple[str, str], Counter[str]]:
-        """For each two contestants how often who was preferred, and how clearly: "base, strong", "tie"."""
-        found: dict[tuple[str, str], Counter[str]] = {}
+    def preferences(self) -> dict[tuple[str, str], Counter[tuple[str | None, str]]]:
+        """For each two contestants how often who was preferred (see `Vote.winner`), and how clearly."""
+        found: dict[tuple[str, str], Counter[tuple[str | None, str]]] = {}
         for one in self._done:
             item = self.queue.by_id[one.item]
             if item.kind == "pair" and one.item == item.id and one.annotator != self.owner:
-                found.setdefault((item.by[0], item.by[1]), Counter())[self._vote(item, one).label] += 1
+                vote = self._vote(item, one)
+                found.setdefault((item.by[0], item.by[1]), Counter())[vote.winner, vote.strength] += 1
         return found
 
     @cached_property

@@ -79,7 +79,7 @@ def _row(row: Row) -> tuple[str, ...]:
     return (
         row.annotator.label,
         state_of(row),
-        str(conduct.judged),
+        str(row.done),
         str(conduct.cannot),
         str(conduct.ties),
         seconds,
@@ -111,11 +111,18 @@ def ago(at: int) -> str:
     return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // 1440} days ago"
 
 
+def _preferences(overview: Overview) -> Iterator[dict[str, Any]]:
+    """`winner`: a contestant, "" for a tie, and None where somebody could not judge."""
+    for (a, b), counts in overview.preferences.items():
+        for (winner, strength), count in counts.items():
+            yield {"a": a, "b": b, "winner": winner, "strength": strength, "count": count}
+
+
 def to_json(overview: Overview) -> dict[str, Any]:
     """Plain values for strict JSON. Annotators are pseudonyms here, as in every file that is passed on."""
     queue = overview.queue
     people = [
-        {"annotator": row.annotator.pseudonym, "state": row.annotator.state, **plain(row.conduct)}
+        {"annotator": row.annotator.pseudonym, "state": row.annotator.state, "done": row.done, **plain(row.conduct)}
         for row in overview.rows
     ]
     made: dict[str, Any] = {
@@ -125,7 +132,7 @@ def to_json(overview: Overview) -> dict[str, Any]:
         "complete": overview.complete,
         "judgements": overview.judgements,
         "annotators": people,
-        "preferences": [{"a": a, "b": b, "counts": dict(counts)} for (a, b), counts in overview.preferences.items()],
+        "preferences": list(_preferences(overview)),
         "agreement": None if overview.agreement is None else overview.agreement.to_json(),
     }
     return made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -23,7 +22,7 @@ from sciexam.annotate.markup import to_html
 from sciexam.annotate.overview import Disputed, Overview
 from sciexam.annotate.overview_text import ago, state_of
 from sciexam.annotate.queue import Queue
-from sciexam.annotate.said import DECISIONS, RANKING
+from sciexam.annotate.said import DECISIONS, RANKING, read_turn
 from sciexam.annotate.scale import CANNOT, option_of, options_of
 from sciexam.errors import StoreError, UsageError
 from sciexam.store import Store
@@ -90,7 +89,6 @@ class OwnerPages:
             base,
             "How the study stands",
             found,
-            now=time.time() * 1000,
             progress_of={one.id: self._desk.progress(one) for one in found.people},
             names={one.pseudonym: one.label for one in found.people},
             state_of=state_of,
@@ -146,8 +144,7 @@ class OwnerPages:
             raise NotYours("There is no such pair in this queue.")
         order = layout_of(self._queue, item, owner.id, Load())
         self._store.annotations.assign(self._queue.id, owner.id, MINUTES, lambda mine, loads: (item.id, order))
-        turn = form.get("turn", "")
-        if not self._desk.judge(owner, item.id, int(turn) if turn.isdecimal() else -1, form):
+        if not self._desk.judge(owner, item.id, read_turn(form), form):
             raise UsageError("This was adjudicated already, in another window. Look at it once more.")
         return RedirectResponse(f"{base}/disputed?saved={item.id}#saved", 303)
 

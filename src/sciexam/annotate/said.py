@@ -76,6 +76,12 @@ def read_form(queue: Queue, item: Item, shown: Slots, form: Mapping[str, str]) -
     return said if choice in ("edit", "write") or item.kind != "demonstration" else replace(said, text="")
 
 
+def read_turn(form: Mapping[str, str]) -> int:
+    """How many judgements of the item had been seen by whoever sent the form; -1 for what is no such number."""
+    turn = form.get("turn", "")
+    return int(turn) if turn.isdecimal() and len(turn) < 6 else -1
+
+
 def read_draft(queue: Queue, item: Item, shown: Slots, form: Mapping[str, str]) -> Said:
     """What stands in a form that was not sent yet."""
     comment, text = _text(form.get("comment", ""), LONGEST_COMMENT), _text(form.get("text", ""), LONGEST_TEXT)

@@ -267,8 +267,8 @@ class Annotations:
 
     # ------------------------------------------------------------ judgements
 
-    def judge(self, judgement: Judgement, facts: Sequence[Fact]) -> Judgement | None:
-        """Keep a judgement with its facts, if its turn has come. Returns the one that stands there instead, or None.
+    def judge(self, judgement: Judgement, facts: Sequence[Fact]) -> bool:
+        """Keep a judgement with its facts, if its turn has come; whether it is the last one of its item now.
 
         Whatever was sent twice, and from wherever, is one judgement: the first one of its turn.
         """
@@ -279,7 +279,8 @@ class Annotations:
                 raise UsageError("this item was not given to this annotator")
             if judgement.turn != turns:
                 last = _judged(judgement.queue).where(_judged_by(judgement)).order_by(judgements.c.turn.desc()).limit(1)
-                return _judgement(connection.execute(last).one())
+                found = connection.execute(last).one_or_none()
+                return found is not None and _are_same(_judgement(found), judgement)
             ids = text_ids(connection, [encode(judgement.body)])
             row = {name: getattr(judgement, name) for name in ("queue", "item", "annotator", "turn", "choice")}
             row |= {"body": ids[encode(judgement.body)], "shown": _joined(judgement.shown), "at": _now()}
@@ -288,7 +289,7 @@ class Annotations:
             values = {"turns": turns + 1, "choice": stands, "draft": None, "until": 0}
             connection.execute(sa.update(assignments).where(place).values(**values))
             self._append(connection, facts)
-        return None
+        return True
 
     def judgements(self, queue: str, annotator: int | None = None) -> list[Judgement]:
         """Everything that was done in a queue, in order of arrival."""
@@ -309,6 +310,10 @@ def standing(done: Sequence[Judgement]) -> Iterator[Judgement]:
     """Of judgements in order of arrival, the last one of each annotator on each item, where it was not withdrawn."""
     last = {(one.queue, one.item, one.annotator): one for one in done}
     return (one for one in last.values() if one.choice != WITHDRAWN)
+
+
+def _are_same(kept: Judgement, sent: Judgement) -> bool:
+    return (kept.turn, kept.choice, kept.body) == (sent.turn, sent.choice, sent.body)
 
 
 def _one(queue: str, item: str, annotator: int) -> sa.ColumnElement[bool]:
