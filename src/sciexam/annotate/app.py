@@ -108,8 +108,17 @@ class Pages:
         showing = self.desk.show(person, request.path_params["item"])
         return self._show(base, person, showing, "" if showing.is_judged or not showing.place.turns else RETURNED)
 
-    def _show(self, base: str, person: Annotator, showing: Showing, note: str, status: int = 200) -> Response:
+    def _show(
+        self,
+        base: str,
+        person: Annotator,
+        showing: Showing,
+        note: str,
+        status: int = 200,
+        form: Mapping[str, str] | None = None,
+    ) -> Response:
         kind = "pair" if showing.item.kind == "gold" else showing.item.kind
+        view = _view(self.desk, showing)
         return self._page(
             f"{kind}.html.j2",
             base,
@@ -117,7 +126,7 @@ class Pages:
             "Which answer is better?" if kind == "pair" else "Rank the answers" if kind == "ranking" else "An answer",
             status=status,
             note=note,
-            item=_view(self.desk, showing),
+            item=view if form is None else _entered(view, form),
             scale=options_of(self.desk.queue.scale),
             cannot=CANNOT,
             rubric=_rubric(self.desk),
@@ -165,9 +174,9 @@ class Pages:
         except (NotYours, StoreError):
             raise
         except UsageError as error:
-            return self._show(base, person, self.desk.show(person, id), str(error), 422)
+            return self._show(base, person, self.desk.show(person, id), str(error), 422, form)
         if not kept:
-            return self._show(base, person, self.desk.show(person, id), ELSEWHERE, 409)
+            return self._show(base, person, self.desk.show(person, id), ELSEWHERE, 409, form)
         return _go_on(request, self._after(base, person))
 
     def _after(self, base: str, person: Annotator) -> str:
@@ -239,6 +248,18 @@ def _view(desk: Desk, showing: Showing) -> dict[str, Any]:
         "proposal": texts[0] if texts else "",
         "proposal_html": to_html(texts[0]) if texts else "",
     }
+
+
+def _entered(view: dict[str, Any], form: Mapping[str, str]) -> dict[str, Any]:
+    """The view with what stands in a form that was not kept, so that nobody has to enter it again."""
+    criteria = {name.removeprefix("criterion-"): hand for name, hand in form.items() if name.startswith("criterion-")}
+    draft = {
+        "comment": form.get("comment", ""),
+        "criteria": {number: hand for number, hand in criteria.items() if hand},
+        "text": form.get("text", ""),
+    }
+    # Answers of the same rank become neighbours. There are nine at most: ranks have one digit.
+    return view | {"draft": draft, "order": sorted(view["order"], key=lambda place: form.get(f"rank-{place}", ""))}
 
 
 def _rubric(desk: Desk) -> dict[str, Any]:

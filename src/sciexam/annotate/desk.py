@@ -128,8 +128,10 @@ class Desk:
         return item
 
     def draft(self, person: Annotator, id: str, form: Mapping[str, str]) -> None:
-        """Keep what stands in the form of an item that is not judged yet."""
+        """Keep what stands in the form of an item, unless it comes later than a judgement that the form did not know."""
         showing = self._given(person, id)
+        if form.get("turn", str(showing.place.turns)) != str(showing.place.turns):
+            return
         body = read_draft(self.queue, showing.item, showing.place.shown, form).body()
         self._kept.keep_draft(self.queue.id, person.id, id, body, self.queue.lease_minutes)
 

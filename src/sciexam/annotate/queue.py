@@ -151,6 +151,11 @@ def make_queue(
         raise UsageError(f"--overlap: 1 or more annotators for each item, not {overlap}")
     if task != "pairs" and (repeats or gold):
         raise UsageError("--repeats and --gold go with pairs; leave them out with --task")
+    if task == "pairs" and len(answers.contestants) == 1 and answers.samples == 1:
+        raise UsageError(
+            f"{answers.contestants[0]} alone makes no pairs: name another contestant, or compare its own answers with "
+            "--samples 2"
+        )
     made, identical = _items(answers, task)
     checks = _read_gold(gold) if gold else []
     if not made:

@@ -118,7 +118,7 @@ def origin_of(host: str, port: int, public_url: str | None) -> str:
     parts = urlsplit(public_url)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
         raise UsageError(
-            f"--public-url: an address such as https://annotate.example.org, without a path, not {public_url}"
+            f"--public-url: an address like https://annotate.example.org, without a path, not {public_url}"
         )
     return f"{parts.scheme}://{parts.netloc}"
 

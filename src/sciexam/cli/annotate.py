@@ -74,10 +74,12 @@ def serve(
     ] = Task.pairs,
     scale: Annotated[Scale, typer.Option(help="What can be said of a pair.")] = Scale.four_point,
     annotators: Annotated[
-        int | None, typer.Option(help="So many, without names.  [default: those with a link, or 4]")
+        int | None, typer.Option(min=1, help="So many, without names.  [default: those with a link, or 4]")
     ] = None,
     names: Annotated[Path | None, typer.Option(help="A file of annotators' names, one a line.")] = None,
-    overlap: Annotated[int, typer.Option(help="Annotators for each item.")] = 4,
+    overlap: Annotated[
+        int | None, typer.Option(help="Annotators for each item.  [default: 4, or all where there are fewer]")
+    ] = None,
     samples: Samples = None,
     draw: Annotated[int | None, typer.Option(help="Take so many prompts, drawn at random.  [default: all]")] = None,
     gold: Annotated[
@@ -128,7 +130,7 @@ def serve(
             task.value,
             scale.value,
             seal=ledger.seal,
-            overlap=overlap,
+            overlap=min(serving.USUAL_ANNOTATORS, len(people)) if overlap is None else overlap,
             annotators=len(people),
             repeats=repeats,
             gold=gold,
@@ -167,7 +169,7 @@ def _announce(queue: Queue, invitations: Sequence[Invitation], file: Path, addre
         markup=False,
         soft_wrap=True,
     )
-    for note in _notes(queue):
+    for note in _notes(queue, len(invitations) - 1):
         console.print(note, markup=False, soft_wrap=True)
     _print_links(invitations)
     console.print(f"The links are in {file}, too. Whoever has one judges in that name.", markup=False, soft_wrap=True)
@@ -175,9 +177,11 @@ def _announce(queue: Queue, invitations: Sequence[Invitation], file: Path, addre
     sys.stdout.flush()
 
 
-def _notes(queue: Queue) -> Iterator[str]:
+def _notes(queue: Queue, annotators: int) -> Iterator[str]:
     from sciexam.annotate.blinding import naming
 
+    if annotators < queue.overlap:
+        yield f"{annotators} annotators cannot complete an item that asks for {queue.overlap}: add some, or --overlap."
     if queue.identical:
         yield f"{queue.identical} pairs are not shown: both answers are the same text."
     named, answers = naming(queue)

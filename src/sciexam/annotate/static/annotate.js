@@ -51,6 +51,11 @@
     for (const panel of document.querySelectorAll("details[name=panel][open]")) panel.open = false;
   }
 
+  // The second click of a double click may meet the page that the first one opened: there it is nobody's choice.
+  function onClick(event) {
+    if (event.detail > 1 && event.target.closest("button:not([type=button])")) event.preventDefault();
+  }
+
   // Ctrl+Enter saves where a text is the work. In a comment it does nothing: which choice would it mean?
   function saveFromText(event) {
     const button = document.getElementById(event.target.dataset.saves ?? "");
@@ -168,6 +173,8 @@
 
   const drafts = {
     dirty: false,
+    sending: false,
+    failed: false,
     timer: 0,
     cancel: new AbortController(),
 
@@ -181,9 +188,13 @@
     },
 
     async save() {
+      if (drafts.sending) return drafts.touch(); // one after the other: the older one might arrive last
       drafts.dirty = false; // what is typed from here on is not in this draft
+      drafts.sending = true;
       const answer = await post(`${form.action}/draft`, drafts.fields(), drafts.cancel.signal);
+      drafts.sending = false;
       if (state !== "open") return;
+      drafts.failed = !answer;
       if (answer?.ok && !drafts.dirty) say("Draft saved");
       if (answer || drafts.dirty) return; // refused for good, or a newer one is on its way
       drafts.dirty = true;
@@ -192,14 +203,14 @@
 
     // A draft that arrives after the judgement would be one too late.
     stop() {
-      drafts.dirty = false;
+      drafts.dirty = drafts.sending = drafts.failed = false;
       clearTimeout(drafts.timer);
       drafts.cancel.abort();
     },
 
-    // The page goes away: a beacon is sent even so.
+    // The page goes away, and with it a draft that is on its way: a beacon is sent even so.
     flush() {
-      if (drafts.dirty) navigator.sendBeacon(`${form.action}/draft`, drafts.fields());
+      if (drafts.dirty || drafts.sending) navigator.sendBeacon(`${form.action}/draft`, drafts.fields());
       drafts.dirty = false;
     },
   };
@@ -313,6 +324,7 @@
   // ---- All of it begins here --------------------------------------------------------------------------------------
 
   document.addEventListener("keydown", onKey);
+  document.addEventListener("click", onClick);
   document.querySelectorAll("[data-remember]").forEach(rememberOpen);
   // A page out of the back-forward cache may show an item that was judged since.
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
@@ -320,7 +332,7 @@
     form.addEventListener("submit", onSubmit);
     form.addEventListener("input", drafts.touch);
     addEventListener("pagehide", drafts.flush);
-    addEventListener("beforeunload", (event) => { if (state === "sending") event.preventDefault(); });
+    addEventListener("beforeunload", (event) => { if (state === "sending" || drafts.failed) event.preventDefault(); });
     const order = document.getElementById("order");
     if (order) enableRanking(order);
   }

@@ -1,0 +1,286 @@
+"""`sciexam annotate`: what its commands print, refuse, and write."""
+
+from __future__ import annotations
+
+import csv
+import json
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from annotate_queue import judging_by, queue_of
+from conftest import Cli, answers, write_jsonl, write_suite
+from sciexam.annotate.desk import Desk
+from sciexam.annotate.links import until
+from sciexam.store import Store
+from study import Study
+
+Serve = Callable[..., Study]
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Path:
+    """A folder whose ledger holds what Ann and Bob judged."""
+    with Store(tmp_path / "results" / "ledger.sqlite") as store:
+        queue = queue_of(tmp_path, store, prompts=4, scale="five-point")
+        for name, choice in (("Ann", "left-much"), ("Bob", "tie")):
+            judging_by(Desk(store, queue), store.annotations.add(name, until(1)), lambda item, shown, c=choice: c)
+    return tmp_path
+
+
+# ---------------------------------------------------------------- serve
+
+
+def test_links_are_printed_one_a_line_and_kept_in_a_file_that_only_the_owner_reads(
+    study: Serve, tmp_path: Path
+) -> None:
+    (tmp_path / "names.txt").write_text("Ann Lee\n\n  Bøb  \n")
+    served = study("--names", "names.txt", "--overlap", "2")
+    lines = [line.split("  ") for line in served.output.splitlines() if "http" in line]
+    assert [line[1].strip() for line in lines] == ["Ann Lee", "Bøb", "the owner"]
+    [file] = tmp_path.glob("results/*/*/links.csv")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    rows = list(csv.DictReader(file.read_text().splitlines()))
+    assert [row["pseudonym"] for row in rows] == ["annotator-1", "annotator-2", "adjudication"]
+    assert [row["link"] for row in rows] == [line[-1].strip() for line in lines]
+
+
+def test_nobody_else_is_served_without_a_public_address(sciexam: Cli) -> None:
+    done = sciexam("annotate", "serve", "base", "sft", "--host", "0.0.0.0")
+    assert done.returncode == 2
+    assert "--host 0.0.0.0 serves other machines; say under which address they reach it: --public-url" in done.stderr
+
+
+@pytest.mark.parametrize("url", ["annotate.example.org", "ftp://x.org", "https://x.org/path", "https://"])
+def test_a_public_address_is_an_address(sciexam: Cli, url: str) -> None:
+    done = sciexam("annotate", "serve", "base", "sft", "--public-url", url)
+    assert done.returncode == 2
+    assert "--public-url: an address like https://annotate.example.org" in done.stderr
+
+
+def test_links_begin_with_the_public_address_and_it_is_served(study: Serve) -> None:
+    served = study("--annotators", "1", "--public-url", "https://annotate.example.org")
+    link = served.links["annotator-1"]
+    assert link.startswith("https://annotate.example.org/a/")
+    path = link.removeprefix("https://annotate.example.org")
+    answer = httpx2.get(served.origin + path, headers={"host": "annotate.example.org"}, follow_redirects=False)
+    assert answer.status_code == 303
+
+
+def test_a_port_that_is_taken_is_told(sciexam: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = sciexam("annotate", "serve", "base", "sft", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 2
+    assert "address already in use; choose another with --port" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("Ann\nBob\nAnn\n", "names.txt:3: 'Ann' stands in line 1 already"),
+        ("Ann\n\x1b[2J\n", "names.txt:2: a name has 1 to 100 printable characters"),
+        ("Ann\n" + "x" * 101, "names.txt:2: a name has 1 to 100 printable characters"),
+        ("\n \n", "names.txt: holds no names; give one name a line"),
+    ],
+)
+def test_a_file_of_names_is_told_its_fault_with_the_line(sciexam: Cli, tmp_path: Path, text: str, what: str) -> None:
+    (tmp_path / "names.txt").write_text(text)
+    done = sciexam("annotate", "serve", "base", "sft", "--names", "names.txt")
+    assert done.returncode == 2
+    assert what in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (("--overlap", "0"), "--overlap: 1 or more annotators for each item, not 0"),
+        (("--draw", "25"), "--draw: 25 prompts of the 24 that have an answer from everyone; draw fewer"),
+        (("--task", "ranking"), "3 to 9 answers to a prompt, not 2 (2 contestants x 1 samples)"),
+        (("--task", "demonstrations", "--repeats", "2"), "--repeats and --gold go with pairs"),
+        (("--gold", "nowhere.jsonl"), "nowhere.jsonl: no such file of gold items"),
+        (("--guide", "nowhere.txt"), "--guide nowhere.txt: No such file or directory"),
+        (("--days", "0"), "--days: how long a link is valid, up to 3650 days, not 0"),
+        (("--annotators", "0"), "--annotators"),
+    ],
+)
+def test_what_cannot_be_served_is_refused(sciexam: Cli, options: tuple[str, ...], what: str) -> None:
+    done = sciexam("annotate", "serve", "base", "sft", "--port", "0", *options)
+    assert done.returncode == 2, done.stdout
+    assert what in done.stderr
+
+
+def test_one_contestant_alone_needs_two_samples(sciexam: Cli) -> None:
+    done = sciexam("annotate", "serve", "sft", "--port", "0")
+    assert done.returncode == 2
+    assert "--samples 2" in done.stderr
+
+
+def test_answers_that_name_a_model_are_counted(study: Serve) -> None:
+    texts = ["As an AI language model, I think so.", "Because it is.", "Ask GPT-4.", "The llama is an animal."]
+    served = study("--annotators", "1", prompts=2, texts=lambda name, prompt, _: texts[2 * prompt + (name == "sft")])
+    assert "2 of 4 answers (50%) name a model, and may tell who wrote them." in served.output
+
+
+# ---------------------------------------------------------------- link, status, forget
+
+
+def test_a_link_is_added_renewed_and_ended_while_the_page_is_served(study: Serve) -> None:
+    served = study("--annotators", "1", prompts=2)
+    port = str(served.port)
+    added = served.run("annotate", "link", "Zoë", "--port", port).stdout.split()[-1]
+    assert httpx2.get(added, follow_redirects=True).status_code == 200
+    assert served.run("annotate", "link", "Zoë", "--port", port).stdout.split()[-1] == added
+    renewed = served.run("annotate", "link", "annotator-2", "--renew", "--port", port).stdout.split()[-1]
+    assert httpx2.get(added).status_code == 403
+    assert httpx2.get(renewed, follow_redirects=True).status_code == 200
+    done = served.run("annotate", "link", "Zoë", "--revoke")
+    assert "the link of Zoë is ended; what was judged with it stays" in done.stderr
+    assert httpx2.get(renewed).status_code == 403
+    assert "was ended" in httpx2.get(renewed).text
+
+
+def test_an_unknown_annotator_is_told_the_nearest(judged: Path, sciexam: Cli) -> None:
+    for command in (("link", "An", "--revoke"), ("forget", "An", "--yes")):
+        done = sciexam("annotate", *command)
+        assert (done.returncode, done.stderr) == (2, "sciexam: 'An' is no annotator here; did you mean 'Ann'?\n")
+
+
+def test_status_says_who_did_what(judged: Path, sciexam: Cli) -> None:
+    found = json.loads(sciexam("annotate", "status", "--json").stdout)
+    assert (found["items"], found["complete"], found["judgements"]) == (4, 4, 8)
+    people = {one["annotator"]: one for one in found["annotators"]}
+    assert (people["annotator-1"]["done"], people["annotator-2"]["ties"]) == (4, 4)
+    assert sum(one["count"] for one in found["preferences"] if one["winner"] == "") == 4
+    shown = sciexam("annotate", "status").stdout
+    assert "Ann" in shown
+    assert "4/4 items complete, 8 judgements" in shown
+
+
+def test_commands_without_a_ledger_or_a_queue_say_where_to_begin(sciexam: Cli, tmp_path: Path) -> None:
+    done = sciexam("annotate", "status")
+    assert (done.returncode, "no ledger there" in done.stderr) == (2, True)
+    Store(tmp_path / "results" / "ledger.sqlite").close()
+    done = sciexam("annotate", "status")
+    assert done.returncode == 2
+    assert "nothing was ever served from it; begin with `sciexam annotate serve`" in done.stderr
+
+
+def test_forgetting_asks_first(judged: Path, sciexam: Cli) -> None:
+    done = sciexam("annotate", "forget", "Ann")  # nobody answers
+    assert done.returncode == 130
+    assert json.loads(sciexam("annotate", "status", "--json").stdout)["judgements"] == 8
+    done = sciexam("annotate", "forget", "Ann", "--yes")
+    assert done.stderr == "sciexam: annotator-1 is forgotten; 4 judgements were deleted\n"
+    assert json.loads(sciexam("annotate", "status", "--json").stdout)["judgements"] == 4
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_an_export_has_pseudonyms_unless_names_are_wanted(judged: Path, sciexam: Cli) -> None:
+    assert sciexam("annotate", "export", "verdicts", "-o", "v.jsonl").returncode == 0
+    assert {line["rater"] for line in lines_of(judged / "v.jsonl")} == {"annotator-1", "annotator-2"}
+    assert sciexam("annotate", "export", "verdicts", "-o", "v.jsonl", "--with-names").returncode == 0
+    assert {line["rater"] for line in lines_of(judged / "v.jsonl")} == {"Ann", "Bob"}
+
+
+def lines_of(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (("rankings", "-o", "r.jsonl"), "there are no rankings yet; nothing was written"),
+        (("verdicts", "-o", "v.xlsx"), "--out v.xlsx: write to a .jsonl (every text exactly) or a .csv"),
+        (("verdicts", "-o", "v.csv", "--queue", "nope"), "'nope' is not a queue here"),
+    ],
+)
+def test_what_cannot_be_exported_is_told(judged: Path, sciexam: Cli, arguments: tuple[str, ...], what: str) -> None:
+    done = sciexam("annotate", "export", *arguments)
+    assert done.returncode == 2
+    assert what in done.stderr
+
+
+HOSTILE = ("=1+1", "+1", "-1", "@x", "\tx", "＝1+1", "\u200b=1", " =1", "'=1", "'plain")
+
+
+def test_no_cell_runs_as_a_formula_and_every_comment_comes_back(tmp_path: Path, sciexam: Cli) -> None:
+    with Store(tmp_path / "results" / "ledger.sqlite") as store:
+        queue = queue_of(tmp_path, store, prompts=len(HOSTILE))
+        desk, ann = Desk(store, queue), store.annotations.add("Ann", until(1))
+        for comment in HOSTILE:
+            id = desk.next(ann)
+            desk.judge(ann, str(id), 0, {"choice": "left-much", "comment": comment})
+    assert sciexam("annotate", "export", "verdicts", "-o", "v.csv").returncode == 0
+    cells = [cell for row in csv.reader((tmp_path / "v.csv").open(newline="")) for cell in row]
+    assert not [cell for cell in cells if cell.strip().lstrip("\u200b").startswith(("=", "+", "-", "@", "＝"))]
+    read = sciexam("annotate", "import", "v.csv", "base", "sft", "--suite", "exam.yaml", "--results", "other")
+    assert read.returncode == 0, read.stderr
+    with Store(tmp_path / "other" / "ledger.sqlite") as store:
+        from sciexam.battles import present
+
+        subjects = [present(one, order).subject for one in queue.comparisons() for order in ("ab", "ba")]
+        assert sorted(v.reason for v in store.human_verdicts(subjects)) == sorted(HOSTILE)
+
+
+def test_lines_that_match_nothing_are_counted_and_named(judged: Path, sciexam: Cli) -> None:
+    good = {"prompt": "q0", "first": "base", "second": "sft", "preferred": "first", "rater": "Eve"}
+    write_jsonl(judged / "v.jsonl", [good, good | {"prompt": "q99"}, good | {"prompt": "q1", "second": "rlhf"}])
+    done = sciexam("annotate", "import", "v.jsonl", "base", "sft", "--suite", "exam.yaml")
+    assert done.returncode == 0
+    assert done.stdout == "1 verdicts of 1 annotators read, 0 known already, 2 unmatched\n"
+    assert "v.jsonl:2: no prompt 'q99' has these answers" in done.stderr
+    assert "v.jsonl:3: no answer of 'rlhf' to 'q1'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("prompt,first,second,preferred\nq0,base,sft,first\n", "v.csv:2: a human verdict needs a 'rater'"),
+        ("prompt,first,second,preferred,rater\nq0,base,sft,left,Ann\n", "v.csv:2: preferred: input should be 'first'"),
+        ("prompt,first,second,preferred,rater\nq0,base,sft,first,Ann,x\n", "v.csv:2: has more cells than the head"),
+        ("prompt,first,second,preferred,rater\n", "v.csv: holds no verdicts"),
+        ("prompt,first,second,preferred,rater\nq9,base,sft,first,Ann\n", "v.csv: no line matches an answer here"),
+    ],
+)
+def test_a_bad_file_of_verdicts_changes_nothing(judged: Path, sciexam: Cli, text: str, what: str) -> None:
+    (judged / "v.csv").write_text(text)
+    done = sciexam("annotate", "import", "v.csv", "base", "sft", "--suite", "exam.yaml")
+    assert done.returncode == 2
+    assert what in done.stderr
+    assert json.loads(sciexam("annotate", "status", "--json").stdout)["judgements"] == 8
+
+
+def test_questions_of_several_turns_are_exported_as_chats(tmp_path: Path, sciexam: Cli) -> None:
+    models = {name: {"responses": answers(tmp_path, name, [f"{name} 0"])} for name in ("base", "sft")}
+    suite = write_suite(tmp_path, 1, models)
+    turns = [("user", "Hi"), ("assistant", "Hello"), ("user", "Why?")]
+    write_jsonl(tmp_path / "prompts.jsonl", [{"id": "q0", "messages": [{"role": r, "content": c} for r, c in turns]}])
+    from sciexam.annotate.desk import keep_queue
+    from sciexam.annotate.queue import make_queue
+    from sciexam.exam.answering import answers_of
+    from sciexam.exam.runs import terms_of
+    from sciexam.suite import load_suite
+
+    with Store(tmp_path / "results" / "ledger.sqlite") as store:
+        loaded = load_suite(str(suite))
+        found = answers_of(loaded, ("base", "sft"), store, terms_of(loaded, 1))
+        queue = make_queue(loaded, found, "pairs", "choice", seal=store.seal, overlap=1, annotators=1)
+        keep_queue(store, queue)
+        judging_by(
+            Desk(store, queue),
+            store.annotations.add("Ann", until(1)),
+            lambda item, shown: "left" if item.by[shown[0]] == "sft" else "right",
+        )
+    assert sciexam("annotate", "export", "preferences", "-o", "p.jsonl").returncode == 0
+    [line] = lines_of(tmp_path / "p.jsonl")
+    assert line == {
+        "prompt": [{"role": role, "content": content} for role, content in turns],
+        "chosen": [{"role": "assistant", "content": "sft 0"}],
+        "rejected": [{"role": "assistant", "content": "base 0"}],
+    }
