@@ -28,6 +28,7 @@ def queue_of(
     annotators: int = 2,
     draw: int | None = None,
     tail: str = "",
+    seed: int = 7,
     **more: Any,
 ) -> Queue:
     """The queue of a suite exam.yaml in `folder`, where each contestant's answers begin with its name."""
@@ -40,8 +41,9 @@ def queue_of(
         ]
         write_jsonl(folder / f"{name}.jsonl", rows)
         models[name] = {"responses": f"{name}.jsonl"}
-    suite = load_suite(str(write_suite(folder, prompts, models)))
-    found = answers_of(suite, names, store, terms_of(suite, 1), samples=samples, draw=draw)
+    suite = load_suite(str(write_suite(folder, prompts, models, seed=seed)))
+    suite = suite.with_samples(samples)
+    found = answers_of(suite, names, store, terms_of(suite, 1), draw=draw)
     made = make_queue(suite, found, task, scale, seal=store.seal, overlap=overlap, annotators=annotators, **more)
     keep_queue(store, made)
     return made

@@ -98,6 +98,20 @@ class Suite(Record):
             "(a judge can also be openai:MODEL, or a .jsonl file of recorded verdicts)"
         )
 
+    def with_samples(self, samples: int) -> Suite:
+        """The suite with so many answers of each model to a prompt. Raises UsageError for a number that is none."""
+        if not 1 <= samples <= 1000:
+            raise UsageError(f"--samples: 1 to 1000 answers to a prompt, not {samples}")
+        models = {
+            name: spec.model_copy(
+                update={"generation": self.generation_of(name).model_copy(update={"samples": samples})}
+            )
+            for name, spec in self.models.items()
+            if hasattr(spec, "generation")
+        }
+        general = self.generation.model_copy(update={"samples": samples})
+        return self.with_models(models).model_copy(update={"generation": general})
+
     def with_models(self, models: dict[str, ModelSpec]) -> Suite:
         return self.model_copy(update={"models": {**self.models, **models}})
 

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from annotate_queue import judging_by, queue_of
 from conftest import answers, write_jsonl, write_suite
-from sciexam.annotate.desk import Desk, NotYours, kept_queue
-from sciexam.annotate.links import until
-from sciexam.annotate.queue import Queue, make_queue
+from sciexam.annotate.desk import Desk, NotYours, keep_queue, kept_queue
+from sciexam.annotate.export import exported
+from sciexam.annotate.importing import Imported, import_verdicts
+from sciexam.annotate.links import Links, until
+from sciexam.annotate.overview import Overview
+from sciexam.annotate.owner import OwnerPages
+from sciexam.annotate.queue import Item, Queue, make_queue
+from sciexam.annotate.serving import invited
 from sciexam.errors import StoreError, UsageError
 from sciexam.exam.answering import answers_of
 from sciexam.exam.runs import terms_of
 from sciexam.store import Store
-from sciexam.store.annotations import Annotator, standing
+from sciexam.store.annotations import Annotator, Slots, standing
 from sciexam.suite import load_suite
+from sciexam.types import Comparison
 
 PROMPTS = 12
 
@@ -341,7 +349,7 @@ def test_the_same_text_twice_is_not_shown(tmp_path: Path, store: Store) -> None:
 
 @pytest.mark.parametrize(
     ("choice", "text", "kept"),
-    [("accept", "ignored", ""), ("edit", "better now", "better now"), ("reject", "x", ""), ("cannot", "", "")],
+    [("accept", "", ""), ("edit", "better now", "better now"), ("reject", "x", ""), ("cannot", "", "")],
 )
 def test_a_demonstration_is_accepted_edited_or_rejected(
     tmp_path: Path, store: Store, choice: str, text: str, kept: str
@@ -353,6 +361,209 @@ def test_a_demonstration_is_accepted_edited_or_rejected(
     assert desk.judge(ann, id, 0, {"choice": choice, "text": text})
     assert desk.show(ann, id).said.text == kept
     assert store.human_verdicts(subjects_of(queue)) == []
+
+
+def test_what_was_changed_is_not_accepted_as_it_was(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store, names=("sft",), task="demonstrations", overlap=1)
+    desk, ann = Desk(store, queue), person(store)
+    id = str(desk.next(ann))
+    with pytest.raises(UsageError, match="You changed the answer: save your version"):
+        desk.judge(ann, id, 0, {"choice": "accept", "text": "something else"})
+    as_a_browser_sends_it = queue.by_id[id].texts[0].replace("\n", "\r\n")
+    assert desk.judge(ann, id, 0, {"choice": "accept", "text": as_a_browser_sends_it})
+
+
+# ---------------------------------------------------------------- several queues, equal texts, second thoughts
+
+
+def human_score(store: Store, queue: Queue) -> dict[str, float]:
+    """b's score in each prompt by everyone, as a comparison reads it."""
+    from sciexam.exam.facts import human_bench
+
+    bench = human_bench(store, list(queue.comparisons()), "mean")
+    scores: dict[str, list[float]] = {}
+    for battle in bench.settled:
+        if battle.score is not None:
+            scores.setdefault(battle.prompt, []).append(1 - battle.score)
+    return {prompt: sum(given) / len(given) for prompt, given in scores.items()}
+
+
+def for_b(item: Item, shown: Slots) -> str:
+    return "left-much" if shown[0] == 1 else "right-much"
+
+
+def for_a(item: Item, shown: Slots) -> str:
+    return "left-much" if shown[0] == 0 else "right-much"
+
+
+def test_a_second_opinion_in_another_queue_is_the_one_that_counts(tmp_path: Path, store: Store) -> None:
+    first, second = queue_of(tmp_path, store), queue_of(tmp_path, store, scale="five-point")
+    ann = person(store)
+    judging_by(Desk(store, first), ann, for_b)
+    assert set(human_score(store, first).values()) == {1.0}
+    judging_by(Desk(store, second), ann, for_a)
+    assert set(human_score(store, first).values()) == {0.0}
+    assert Overview(store, first).majorities[0].win_rate.value == 1.0, "a queue's page is of that queue"
+
+
+def test_what_is_taken_back_in_one_queue_stands_in_another(tmp_path: Path, store: Store) -> None:
+    first, second = (queue_of(tmp_path, store, prompts=1, scale=scale) for scale in ("four-point", "five-point"))
+    ann = person(store)
+    for queue in (first, second):
+        judging_by(Desk(store, queue), ann, for_b)
+    desk = Desk(store, second)
+    desk.undo(ann, desk.last(ann))
+    assert human_score(store, first) == {"q0": 1.0}
+
+
+def test_a_changed_mind_counts_after_what_was_imported_meanwhile(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store, prompts=1)
+    desk, ann = Desk(store, queue), person(store)
+    [id] = judging_by(desk, ann, for_b)
+    (tmp_path / "v.jsonl").write_text(exported(store, queue, "verdicts", "jsonl"))
+    assert read_back(tmp_path, store, "v.jsonl").new == 0, "one's own export adds nothing"
+    assert desk.judge(ann, id, 1, {"choice": for_a(queue.by_id[id], desk.show(ann, id).place.shown)})
+    assert human_score(store, queue) == {"q0": 0.0}
+
+
+def read_back(folder: Path, store: Store, file: str) -> Imported:
+    suite = load_suite(str(folder / "exam.yaml"))
+    found = answers_of(suite, (), store, terms_of(suite, 1))
+    return import_verdicts(store, found, folder / file, suite.rubric.digest)
+
+
+def test_a_pseudonym_of_another_ledger_is_somebody_else(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store, prompts=2)
+    judging_by(Desk(store, queue), person(store), for_b)
+    with Store(tmp_path / "other.sqlite") as other:
+        theirs = queue_of(tmp_path, other, prompts=2)
+        for name in ("Zoe", "Yan"):
+            judging_by(Desk(other, theirs), person(other, name), for_a)
+        text = exported(other, theirs, "verdicts", "jsonl")
+    (tmp_path / "v.jsonl").write_text(text)
+    assert [read_back(tmp_path, store, "v.jsonl").new for _ in range(3)] == [4, 0, 0]
+    assert human_score(store, queue) == {"q0": pytest.approx(1 / 3), "q1": pytest.approx(1 / 3)}
+    people = store.annotations.annotators()
+    assert [one.pseudonym for one in people] == ["annotator-1", "annotator-2", "annotator-3"]
+    assert invited(store, [], None, 1) == people[:1], "who was imported is not invited"
+
+
+def test_the_same_two_texts_are_shown_once_and_count_for_both(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store, names=("base", "sft"), prompts=3)
+    write_jsonl(tmp_path / "rlhf.jsonl", [{"prompt": f"q{i}", "text": f"sft, once more 0, on {i} "} for i in range(3)])
+    models = {name: {"responses": f"{name}.jsonl"} for name in ("base", "sft", "rlhf")}
+    suite = load_suite(str(write_suite(tmp_path, 3, models)))
+    found = answers_of(suite, (), store, terms_of(suite, 1))
+    queue = make_queue(suite, found, "pairs", "choice", seal=store.seal, overlap=1, annotators=1)
+    keep_queue(store, queue)
+    assert len(queue.items) == 3
+    judge_all(Desk(store, queue), person(store), "left")
+    by_three = [
+        Comparison(prompt, *(found.responses[name, prompt.id, 0] for name in pair))
+        for prompt in found.prompts
+        for pair in (("base", "sft"), ("base", "rlhf"))
+    ]
+    from sciexam.exam.facts import human_bench
+
+    assert len(human_bench(store, by_three, "mean").battles) == 6
+
+
+def test_three_contestants_lie_on_the_left_alike_and_pairs_come_in_no_order(tmp_path: Path, store: Store) -> None:
+    names = ("base", "sft", "rlhf", "dpo", "gpt")
+    lefts: Counter[str] = Counter()
+    firsts: Counter[tuple[str, ...]] = Counter()
+    for seed in range(12):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        queue = queue_of(folder, store, names=names, prompts=5, seed=seed, overlap=1, annotators=1)
+        lefts.update(item.by[queue.layouts[item.id][0]] for item in queue.items)
+        firsts.update(next(item.by for item in queue.items if item.prompt.id == f"q{i}") for i in range(5))
+    assert sum(lefts.values()) == 12 * 50
+    assert all(abs(lefts[name] - 120) <= 30 for name in names), lefts
+    assert len(firsts) >= 8, "which pair comes first differs from prompt to prompt"
+
+
+def test_progress_reaches_its_goal_whoever_is_faster(tmp_path: Path, store: Store) -> None:
+    gold = write_jsonl(
+        tmp_path / "gold.jsonl", [{"question": "?", "better": f"{i}", "worse": "fish"} for i in range(3)]
+    )
+    queue = queue_of(tmp_path, store, prompts=12, overlap=1, annotators=3, gold=gold)
+    desk, people = Desk(store, queue), [person(store, name) for name in ("Ann", "Bob", "Cid")]
+    judge_all(desk, people[2], at_most=1)
+    for who in people[:2]:
+        judge_all(desk, who)
+    judge_all(desk, people[2])
+    for who in people:
+        progress = desk.progress(who)
+        assert progress.done == progress.total
+
+
+def test_an_item_that_left_the_queue_is_not_taken_back(tmp_path: Path, store: Store) -> None:
+    large = queue_of(tmp_path, store, draw=6)
+    ann = person(store)
+    judge_all(Desk(store, large), ann)
+    desk = Desk(store, queue_of(tmp_path, store, draw=3))
+    assert desk.progress(ann).done == 3
+    assert desk.undo(ann, desk.last(ann)) in [item.id for item in large.items[:3]]
+
+
+def test_an_adjudicated_pair_stays_as_it_was_shown(tmp_path: Path, store: Store) -> None:
+    small = queue_of(tmp_path, store, draw=3)
+    owner, pages = store.annotations.owner(until(1)), OwnerPages(store, small, Links(store))
+    for who, rule in (("Ann", for_b), ("Bob", for_a)):
+        judging_by(Desk(store, small), person(store, who), rule)
+    before = {}
+    for one in Overview(store, small).disputed:
+        pages._adjudicate(request_of(one.item.id), "", owner, {"choice": "left-much", "turn": "0"})
+        before[one.item.id] = pages._view(one, owner)["answers"]
+    assert len(before) == 3
+    for draw in range(4, 9):
+        pages = OwnerPages(store, queue_of(tmp_path, store, draw=draw), Links(store))
+        for one in pages.overview().disputed:
+            assert pages._view(one, owner)["answers"] == before[one.item.id]
+
+
+def request_of(item: str) -> Any:
+    from starlette.requests import Request
+
+    return Request({"type": "http", "method": "POST", "path": "/", "headers": [], "path_params": {"item": item}})
+
+
+def test_who_adjudicates_and_cannot_judge_settles_nothing(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store, prompts=1)
+    for who, rule in (("Ann", for_b), ("Bob", for_a)):
+        judging_by(Desk(store, queue), person(store, who), rule)
+    owner, item = store.annotations.owner(until(1)), queue.items[0]
+    store.annotations.assign(queue.id, owner.id, 1, lambda mine, loads: (item.id, (0, 1)))
+    Desk(store, queue).judge(owner, item.id, 0, {"choice": "cannot"})
+    overview = Overview(store, queue)
+    assert (overview.adjudicated, overview.disputed[0].adjudicated) == (0, None)
+
+
+def test_a_margin_never_points_against_what_was_chosen(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store, prompts=1, overlap=3)
+    for who, rule in (("Ann", "slightly"), ("Bob", "slightly"), ("Cid", "much")):
+        hand = for_b if rule == "slightly" else for_a
+        judging_by(
+            Desk(store, queue), person(store, who), lambda i, s, h=hand, r=rule: f"{h(i, s).partition('-')[0]}-{r}"
+        )
+    [line] = [json.loads(line) for line in exported(store, queue, "preferences", "jsonl").splitlines()]
+    assert line["chosen"].startswith("sft")
+    assert line["margin"] == 0.0
+
+
+def test_what_people_say_of_a_criterion_is_in_the_bench(tmp_path: Path, store: Store) -> None:
+    from sciexam.exam.facts import human_bench
+
+    queue = queue_of(tmp_path, store, prompts=1)
+    desk, ann = Desk(store, queue), person(store)
+    id = str(desk.next(ann))
+    desk.judge(ann, id, 0, {"choice": "left-much", "criterion-1": "right"})
+    left = desk.show(ann, id).place.shown[0]
+    bench = human_bench(store, list(queue.comparisons()), "mean", ["structure", "mechanism"])
+    assert set(bench.by_criterion) == {"mechanism"}
+    [battle] = bench.by_criterion["mechanism"]
+    assert battle.score == (0.0 if left == 0 else 1.0), "the right one was better on it"
 
 
 # ---------------------------------------------------------------- forgetting, and what fails
@@ -372,6 +583,8 @@ def test_the_forgotten_leave_a_pseudonym_and_a_number(tmp_path: Path, store: Sto
         None, "annotator-1", "forgotten", 3,
     )  # fmt: skip
     assert {v.rater for v in store.human_verdicts(subjects_of(queue))} == {"annotator-2"}
+    assert store.annotations.forget(ann.id) == 3, "once more changes nothing"
+    assert store.annotations.renew(ann.id, until(1)).state == store.annotations.revoke(ann.id).state == "forgotten"
     with pytest.raises(StoreError, match="append-only"), store.database.writing() as connection:
         connection.exec_driver_sql("DELETE FROM verdicts")
 

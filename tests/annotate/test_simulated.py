@@ -149,13 +149,12 @@ def test_an_adjudicated_pair_counts_once_and_agreement_does_not_change(folder: P
     before = json.loads(sciexam("agree", "base", "sft", "--suite", "exam.yaml", "-j", "humans", "--json").stdout)
     with Store(folder / "results" / "ledger.sqlite") as store:
         from sciexam.annotate.desk import kept_queue
-        from sciexam.annotate.serving import owner_of
 
         [body] = store.annotations.queues().values()
         queue = kept_queue(store, body)
         overview = Overview(store, queue)
         item = next(one.item for one in overview.disputed if one.item.prompt.id == "q1")
-        owner, desk = owner_of(store, 1), Desk(store, queue)
+        owner, desk = store.annotations.owner(until(1)), Desk(store, queue)
         store.annotations.assign(queue.id, owner.id, 1, lambda mine, loads: (item.id, (0, 1)))
         left_is_sft = item.by[0] == "sft"
         assert desk.judge(owner, item.id, 0, {"choice": "left-much" if left_is_sft else "right-much"})

@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from sciexam.annotate.desk import Desk, NotYours, Progress, Showing
 from sciexam.annotate.guard import Guard
-from sciexam.annotate.links import OWNER, LinkRefused, Links
+from sciexam.annotate.links import LinkRefused, Links
 from sciexam.annotate.markup import to_html
 from sciexam.annotate.said import RANKING, choices_of, read_turn
 from sciexam.annotate.scale import CANNOT, options_of
@@ -82,7 +82,7 @@ class Pages:
         base = f"/a/{request.path_params['token']}"
         try:
             person = self.links.holder(request.path_params["token"])
-            if person.name == OWNER:
+            if person.is_owner:
                 return RedirectResponse(f"/owner/{request.path_params['token']}", 303)
             return answer(request, base, person, *form)
         except LinkRefused as error:

@@ -38,10 +38,12 @@ def remaining(queue: Queue, mine: Sequence[Assignment], loads: Loads, now: int) 
     held = {one.item: one for one in mine}
     open_items = sum(one.choice is None and _is_theirs(queue, one, loads, now) for one in mine)
     fresh = sum(item.id not in held and _has_room(queue, item.id, loads) for item in queue.ordinary)
-    own_share = max(0, queue.expected - sum(item.id in held for item in queue.ordinary))
+    own_share = queue.expected - sum(item.id in held for item in queue.ordinary)
+    ordinary = min(fresh, own_share) if own_share > 0 else fresh
     gold = sum(item.id not in held for item in queue.gold)
     again = max(0, _repeats(queue) - sum(one.item in queue.repeated for one in mine))
-    return open_items + (min(fresh, own_share) or min(fresh, 1)) + gold + (again if fresh or open_items else 0)
+    # Checks come in between: after the last ordinary item there are none.
+    return open_items + ordinary + (gold + again if ordinary or open_items else 0)
 
 
 def are_held(queue: Queue, mine: Sequence[Assignment], loads: Loads) -> bool:

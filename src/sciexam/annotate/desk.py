@@ -13,7 +13,7 @@ from sciexam.annotate.assignment import are_held, next_item, remaining
 from sciexam.annotate.queue import Item, Queue
 from sciexam.annotate.said import Said, read_body, read_draft, read_form, verdicts_of
 from sciexam.errors import UsageError
-from sciexam.store.annotations import WITHDRAWN, Annotator, Assignment, Judgement, Load, Slots
+from sciexam.store.annotations import WITHDRAWN, Annotator, Assignment, Judgement, Load, Slots, standing
 
 if TYPE_CHECKING:
     from sciexam.store import Store
@@ -85,7 +85,7 @@ class Desk:
         return Showing(item, place, self._last(person, place) if place.turns else Said())
 
     def progress(self, person: Annotator) -> Progress:
-        mine = self._kept.assignments(self.queue.id, person.id)
+        mine = [one for one in self._kept.assignments(self.queue.id, person.id) if one.item in self.queue.by_id]
         done = sum(one.choice is not None for one in mine)
         return Progress(done, done + remaining(self.queue, mine, self._kept.loads(self.queue.id, person.id), _now()))
 
@@ -95,8 +95,8 @@ class Desk:
         return are_held(self.queue, mine, self._kept.loads(self.queue.id, person.id))
 
     def history(self, person: Annotator) -> list[Judgement]:
-        """Everything that the annotator did here, in order."""
-        return self._kept.judgements(self.queue.id, person.id)
+        """Everything that the annotator did with what the queue holds, in order."""
+        return [one for one in self._kept.judgements(self.queue.id, person.id) if one.item in self.queue.by_id]
 
     # ------------------------------------------------------------ doing
 
@@ -111,9 +111,7 @@ class Desk:
 
     def last(self, person: Annotator) -> str:
         """The last judgement that stands, as a word to take it back by; empty where there is none."""
-        done = self.history(person)
-        stands = {one.item: one for one in done}
-        last = next((one for one in reversed(done) if stands[one.item] is one and one.choice != WITHDRAWN), None)
+        last = max(standing(self.history(person)), key=lambda one: one.seq, default=None)
         return f"{last.item}.{last.turn}" if last else ""
 
     def undo(self, person: Annotator, last: str) -> str | None:
@@ -128,7 +126,7 @@ class Desk:
         return item
 
     def draft(self, person: Annotator, id: str, form: Mapping[str, str]) -> None:
-        """Keep what stands in the form of an item, unless it comes later than a judgement that the form did not know."""
+        """Keep what stands in the form of an item, unless a judgement has come since that the form does not know of."""
         showing = self._given(person, id)
         if form.get("turn", str(showing.place.turns)) != str(showing.place.turns):
             return

@@ -10,6 +10,7 @@ from sciexam.annotate.overview import Overview
 from sciexam.annotate.queue import Item, Queue
 from sciexam.annotate.said import RANKING, read_body, verdicts_of
 from sciexam.battles import name_of
+from sciexam.documents import digest
 from sciexam.report.human_verdicts import majority_of
 from sciexam.report.tables import to_csv
 from sciexam.report.votes import side_of_score
@@ -17,6 +18,11 @@ from sciexam.store import Store
 from sciexam.store.annotations import Judgement, standing
 from sciexam.types import Prompt
 
+DOWNLOADS = {  # what comes of a queue, by its task
+    "pairs": ("verdicts", "preferences"),
+    "ranking": ("rankings", "verdicts", "preferences"),
+    "demonstrations": ("demonstrations",),
+}
 EXPORTS = ("verdicts", "preferences", "rankings", "demonstrations")
 
 Line = dict[str, Any]
@@ -48,26 +54,31 @@ def _lines(store: Store, queue: Queue, what: str, with_names: bool) -> Iterator[
         return
     for one in standing(store.annotations.judgements(queue.id)):
         item = queue.by_id.get(one.item)
-        if item is None or one.item != item.id:
+        who = people[one.annotator]
+        if item is None or one.item != item.id or who.is_owner:
             continue
-        pseudonym = people[one.annotator].pseudonym
-        rater = people[one.annotator].label if with_names else pseudonym
+        rater = who.label if with_names else who.pseudonym
         if what == "verdicts":
-            yield from _verdicts(queue, item, one, rater, pseudonym)
+            yield from _verdicts(queue, item, one, rater, who.pseudonym, rater_id(store, who.id))
         elif what == "rankings" and one.choice == RANKING:
             yield _ranking(item, one, rater)
         elif what == "demonstrations" and item.kind == "demonstration" and one.choice in ("accept", "edit", "write"):
             yield _demonstration(item, one, rater)
 
 
-def _verdicts(queue: Queue, item: Item, one: Judgement, rater: str, pseudonym: str) -> Iterator[Line]:
-    """Lines that a recorded judge reads (see docs/judges.md)."""
+def rater_id(store: Store, annotator: int) -> str:
+    """What tells annotator-1 of this ledger from annotator-1 of another, and tells nothing else."""
+    return store.seal(digest(["rater", annotator]))[:12]
+
+
+def _verdicts(queue: Queue, item: Item, one: Judgement, rater: str, pseudonym: str, id: str) -> Iterator[Line]:
+    """Lines that a recorded judge reads (see docs/judges.md). What was adjudicated is in the preferences alone."""
     for verdict in verdicts_of(queue, item, pseudonym, one):
         line: Line = {"prompt": verdict.prompt, "first": verdict.first, "second": verdict.second}
         line |= {"preferred": verdict.preferred} if verdict.status == "ok" else {"failure": verdict.failure}
         line |= {"strength": verdict.strength} if verdict.strength else {}
         line |= {"sample": item.sample} if item.sample else {}
-        line |= {"rater": rater, "kind": "human"}
+        line |= {"rater": rater, "rater_id": id, "kind": "human"}
         line |= {"reason": verdict.reason} if verdict.reason else {}
         line |= {"criteria": dict(verdict.criteria)} if verdict.criteria else {}
         yield line | ({"seconds": one.seconds} if one.seconds is not None else {})
@@ -77,22 +88,24 @@ def preferences(overview: Overview) -> Iterator[Line]:
     """For each comparison with a winner what was chosen and what was rejected, as a reward model and DPO learn from it.
 
     The winner is that of the adjudication, or else of the majority; a comparison without one is left out. `margin` is
-    how far the mean preference lies from 0, on 1 (slightly) .. 3 (much); left out where the scale has no strengths.
+    the mean preference towards the winner, on 1 (slightly) .. 3 (much), and 0 where that points the other way; left out
+    where the scale has no strengths.
     """
-    votes, adjudicated = overview.votes, {(x.a, x.b, x.prompt, x.sample): x for x in overview.bench.adjudicated}
-    sides = majority_of([one.sides for one in votes])
+    adjudicated = {(x.a, x.b, x.prompt, x.sample): x for x in overview.bench.adjudicated}
+    sides = majority_of([one.sides for one in overview.votes])
     for comparison in overview.queue.comparisons():
-        a, b, prompt, sample = name_of(comparison)
-        key = (a, b, prompt, sample)
-        strengths = [one.preferences[key] for one in votes if key in one.preferences]
-        side = sides.get(key, 0.0)
-        if (settled := adjudicated.get(key)) is not None and settled.score is not None:
+        name = name_of(comparison)
+        strengths = [one.preferences[name] for one in overview.votes if name in one.preferences]
+        side = sides.get(name, 0.0)
+        if (settled := adjudicated.get(name)) is not None and settled.score is not None:
             side, strengths = side_of_score(1 - settled.score), [settled.preference] if settled.preference else []
         if not side:
             continue
         chosen, rejected = (comparison.a, comparison.b) if side < 0 else (comparison.b, comparison.a)
         line = _pair(comparison.prompt, chosen.text, rejected.text)
-        yield line | ({"margin": round(abs(sum(strengths) / len(strengths)), 6)} if strengths else {})
+        # Two who say slightly are the majority against one who says much: then nothing is left of a margin.
+        margin = max(0.0, side * sum(strengths) / len(strengths)) if strengths else None
+        yield line if margin is None else line | {"margin": round(margin, 6)}
 
 
 def _pair(prompt: Prompt, chosen: str, rejected: str) -> Line:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field, field_validator
+
+from sciexam.annotate.export import rater_id
+from sciexam.annotate.serving import check_name, is_pseudonym
 from sciexam.battles import present
 from sciexam.documents import digest, parse_lines, read_jsonl
 from sciexam.errors import DocumentError, UsageError
 from sciexam.exam.answering import Answers
-from sciexam.exam.plan import FACT_SCHEMA
+from sciexam.exam.plan import verdict_key
 from sciexam.judges.recorded import VerdictLine
 from sciexam.report.tables import from_cell
 from sciexam.store import Store
-from sciexam.types import Comparison, Prompt, Response, Verdict
+from sciexam.store.annotations import IMPORTED
+from sciexam.types import ADJUDICATION, Comparison, Prompt, Response, Side, Verdict
 
 SHOWN = 5  # unmatched lines that a message names
 
@@ -31,15 +37,30 @@ class Imported:
     annotators: tuple[str, ...]
 
 
-def import_verdicts(store: Store, answers: Answers, path: Path, rubric: str, until: int) -> Imported:
+class ImportLine(VerdictLine):
+    """A verdict of a person. `rater_id` is what an export of another ledger calls them, `criteria` as in a verdict."""
+
+    rater_id: str = Field("", max_length=40)
+    criteria: dict[str, Side] = Field(default_factory=dict)
+
+    @field_validator("criteria", mode="before")
+    @classmethod
+    def _of_a_cell(cls, value: Any) -> Any:
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError('criteria are {"name": "first"}, as JSON') from None
+
+
+def import_verdicts(store: Store, answers: Answers, path: Path, rubric: str) -> Imported:
     """Read a file of verdicts (.jsonl or .csv, with the keys of recorded verdicts) on these answers.
 
-    `rubric` is the digest of the one that they were given under, `until` when links of new annotators end. The same
-    file again adds nothing. Raises DocumentError with all faults, and UsageError where no line matches.
+    `rubric` is the digest of the one that they were given under. The same file again adds nothing. Raises DocumentError
+    with all faults, and UsageError where no line matches.
     """
     lines = read_lines(path)
     prompts = {prompt.id: prompt for prompt in answers.prompts}
-    pseudonyms = _pseudonyms(store, [line.rater for _, line in lines], until)
+    pseudonyms = _pseudonyms(store, [line for _, line in lines], path.stem)
     found: dict[str, Verdict] = {}
     unmatched = []
     for number, line in lines:
@@ -47,29 +68,31 @@ def import_verdicts(store: Store, answers: Answers, path: Path, rubric: str, unt
         if comparison is None:
             unmatched.append(f"{path}:{number}: {why}")
             continue
-        verdict = _verdict(comparison, line, pseudonyms[line.rater], rubric)
+        verdict = _verdict(comparison, line, pseudonyms[line.rater, line.rater_id], rubric)
         found[verdict.key] = verdict
     if not found:
         raise UsageError("\n".join([f"{path}: no line matches an answer here", *unmatched[:SHOWN]]))
-    stored = store.verdicts(found)
-    new = [verdict for verdict in found.values() if not _is_known(stored.get(verdict.key), verdict)]
+    known = {(one.rater, one.subject): one for one in store.human_verdicts({v.subject for v in found.values()})}
+    new = [verdict for verdict in found.values() if not _is_known(known.get((verdict.rater, verdict.subject)), verdict)]
     store.append(new)
     return Imported(len(new), len(found) - len(new), tuple(unmatched), tuple(pseudonyms.values()))
 
 
-def read_lines(path: Path) -> list[tuple[int, VerdictLine]]:
+def read_lines(path: Path) -> list[tuple[int, ImportLine]]:
     """The verdicts of a file with their line numbers; who gave them is a human. Raises DocumentError."""
     if not path.is_file():
         raise UsageError(f"{path}: no such file of verdicts")
     rows = _read_csv(path) if path.suffix == ".csv" else read_jsonl(path)
     faults: list[str] = []
     human = ((number, {"kind": "human", **row}) for number, row in rows)
-    lines = list(parse_lines(VerdictLine, human, path, faults))
+    lines = list(parse_lines(ImportLine, human, path, faults))
     seen: dict[tuple[Any, ...], int] = {}
     for number, line in lines:
         if line.kind != "human":
             faults.append(f"{path}:{number}: kind: {line.kind!r}; a judge's verdicts are named with --judge FILE")
-        slot = (line.rater, line.prompt, frozenset((line.first, line.second)), line.sample)
+        if line.rater == ADJUDICATION:
+            faults.append(f"{path}:{number}: rater: {line.rater!r} is no annotator; leave these lines out")
+        slot = (line.rater, line.rater_id, line.prompt, frozenset((line.first, line.second)), line.sample)
         if slot in seen:
             faults.append(f"{path}:{number}: {line.rater!r} judged this already in line {seen[slot]}")
         seen.setdefault(slot, number)
@@ -95,12 +118,21 @@ def _read_csv(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         raise DocumentError([f"{path}: not CSV: {error}"]) from None
 
 
-def _pseudonyms(store: Store, names: list[str], until: int) -> dict[str, str]:
-    """The pseudonym of each name; who is known by name or pseudonym stays who they are."""
-    known = {one.pseudonym for one in store.annotations.annotators()}
-    return {
-        name: name if name in known else store.annotations.add(name, until).pseudonym for name in dict.fromkeys(names)
-    }
+def _pseudonyms(store: Store, lines: Sequence[ImportLine], file: str) -> dict[tuple[str, str], str]:
+    """The pseudonym here of each rater of a file, who is added where nobody is known by the name.
+
+    A pseudonym in a file is no name: annotator-1 of another ledger is somebody else. Whoever has the id of one of ours
+    is that one; others are called by the pseudonym and their id, or by the pseudonym and the file.
+    """
+    ours = {rater_id(store, one.id): one.pseudonym for one in store.annotations.annotators()}
+    found: dict[tuple[str, str], str] = {}
+    for name, id in dict.fromkeys((line.rater, line.rater_id) for line in lines):
+        if id in ours:
+            found[name, id] = ours[id]
+            continue
+        own = f"{name} ({id[:6] or file})" if is_pseudonym(name) else name
+        found[name, id] = store.annotations.add(check_name(own), 0, IMPORTED).pseudonym
+    return found
 
 
 def _matched(answers: Answers, prompts: Mapping[str, Prompt], line: VerdictLine) -> tuple[str, Comparison | None]:
@@ -109,7 +141,8 @@ def _matched(answers: Answers, prompts: Mapping[str, Prompt], line: VerdictLine)
         return f"no prompt {line.prompt!r} has these answers", None
     first, second = (_response(answers, name, line) for name in (line.first, line.second))
     if first is None or second is None:
-        return f"no answer of {line.second if first else line.first!r} to {line.prompt!r}", None
+        more = "; further samples are read with --samples" if line.sample or "#" in line.first + line.second else ""
+        return f"no answer of {line.second if first else line.first!r} to {line.prompt!r}{more}", None
     return "", Comparison(prompt, first, second)
 
 
@@ -122,17 +155,16 @@ def _response(answers: Answers, name: str, line: VerdictLine) -> Response | None
     return answers.usable(name, line.prompt, line.sample)
 
 
-def _verdict(comparison: Comparison, line: VerdictLine, rater: str, rubric: str) -> Verdict:
-    shown = present(comparison, "ab")
+def _verdict(comparison: Comparison, line: ImportLine, rater: str, rubric: str) -> Verdict:
     judge = digest({"judge": "annotator", "rater": rater, "rubric": rubric, "scale": "imported"})
-    fact = ["verdict", FACT_SCHEMA]
-    key = digest({"fact": fact, "judge": judge, "subject": shown.subject, "repeat": line.repeat, "named": None})
-    return replace(shown, key=key, repeat=line.repeat).verdict(
+    shown = replace(present(comparison, "ab"), repeat=line.repeat)
+    return replace(shown, key=verdict_key(judge, shown)).verdict(
         rater,
         line.preferred,
         kind="human",
         strength=line.strength,
         probability_second=line.probability_second,
+        criteria=line.criteria,
         reason=line.reason,
         failure=line.failure,
     )
@@ -141,5 +173,5 @@ def _verdict(comparison: Comparison, line: VerdictLine, rater: str, rubric: str)
 def _is_known(stored: Verdict | None, verdict: Verdict) -> bool:
     if stored is None:
         return False
-    same = ("status", "failure", "preferred", "strength", "probability_second", "reason")
+    same = ("status", "failure", "preferred", "strength", "probability_second", "criteria", "reason")
     return all(getattr(stored, name) == getattr(verdict, name) for name in same)

@@ -14,10 +14,6 @@ from sciexam.store.annotations import OPEN, Annotator
 if TYPE_CHECKING:
     from sciexam.store import Store
 
-DAYS = 30.0
-# No name on a list begins like this, so that nobody becomes the owner by a name.
-OWNER = "\x00owner"
-
 
 class LinkRefused(UsageError):
     """A link that opens nothing: forged, ended or too old. The message is what its holder reads."""

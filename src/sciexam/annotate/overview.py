@@ -9,10 +9,10 @@ from functools import cached_property
 
 from sciexam.annotate.flags import Conduct, Look, conduct_of
 from sciexam.annotate.queue import Item, Queue
-from sciexam.annotate.said import read_body
-from sciexam.annotate.scale import Hand, option_of
+from sciexam.annotate.said import read_body, verdicts_of
+from sciexam.annotate.scale import CANNOT, Hand, option_of
 from sciexam.battles import STRENGTH, Slot, cluster
-from sciexam.exam.facts import human_bench
+from sciexam.exam.facts import bench_of_humans
 from sciexam.report.agreement import LEVEL, Agreed, Agreement, Majority, build_agreement
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.human_verdicts import majority_of
@@ -21,8 +21,8 @@ from sciexam.report.scores import distinct
 from sciexam.report.votes import Votes, votes_of
 from sciexam.stats import Undefined, cohen_kappa
 from sciexam.store import Store
-from sciexam.store.annotations import Annotator, Judgement, standing
-from sciexam.types import ADJUDICATION, Response
+from sciexam.store.annotations import IMPORTED, Annotator, Judgement, standing
+from sciexam.types import Response
 
 NO_COMMON = Undefined("nobody else has judged the same")
 
@@ -66,12 +66,16 @@ class Overview:
 
     def __init__(self, store: Store, queue: Queue):
         self.queue = queue
-        self._store = store
         everyone = {one.id: one for one in store.annotations.annotators()}
-        self._done = list(standing(store.annotations.judgements(queue.id)))
-        self._done = [one for one in self._done if one.item in queue.by_id]
-        self.owner = next((one.id for one in everyone.values() if one.pseudonym == ADJUDICATION), None)
-        self.people = [one for id, one in everyone.items() if id != self.owner]
+        self._owners = [one for one in everyone.values() if one.is_owner]
+        self.owner = next((one.id for one in self._owners), None)
+        self.people = [one for one in everyone.values() if not one.is_owner]
+        # Who adjudicates and cannot judge either has settled nothing.
+        self._done = [
+            one
+            for one in standing(store.annotations.judgements(queue.id))
+            if one.item in queue.by_id and not (one.annotator == self.owner and one.choice == CANNOT.value)
+        ]
         self._name = {id: one.label for id, one in everyone.items()}
         self.adjudicated = sum(one.annotator == self.owner for one in self._done)
         self.judgements = len(self._done) - self.adjudicated
@@ -86,8 +90,14 @@ class Overview:
 
     @cached_property
     def bench(self) -> Bench:
-        """The human verdicts on what the queue compares."""
-        return human_bench(self._store, list(self.queue.comparisons()), "mean")
+        """What annotators said in this queue, as the bench of a comparison."""
+        rater = {one.id: one.pseudonym for one in (*self.people, *self._owners)}
+        said = [
+            verdict
+            for one in self._done
+            for verdict in verdicts_of(self.queue, self.queue.by_id[one.item], rater[one.annotator], one)
+        ]
+        return bench_of_humans(said, list(self.queue.comparisons()), "mean", rater.values())
 
     @cached_property
     def votes(self) -> list[Votes]:
@@ -142,7 +152,7 @@ class Overview:
 
     @cached_property
     def rows(self) -> list[Row]:
-        """Every annotator who has a link or did something here."""
+        """Every annotator of the ledger, but those who were imported and did nothing here."""
         by_person: dict[int, list[Judgement]] = defaultdict(list)
         for one in self._done:
             by_person[one.annotator].append(one)
@@ -154,6 +164,7 @@ class Overview:
                 max((j.at for j in by_person[one.id]), default=None),
             )
             for one in self.people
+            if one.state != IMPORTED or by_person[one.id]
         ]
 
     def _conduct(self, person: Annotator, mine: Sequence[Judgement]) -> Conduct:

@@ -13,8 +13,6 @@ from sciexam.report.record import plain
 from sciexam.report.tables import Table, reasons
 from sciexam.stats import Estimate, Undefined
 
-HOUR = 3_600_000
-
 
 def tables_of(overview: Overview) -> Iterator[Table]:
     """Progress and people, agreement, majority, and what deserves a look."""

@@ -16,8 +16,8 @@ from sciexam.annotate.app import message, page, read_fields
 from sciexam.annotate.assignment import layout_of
 from sciexam.annotate.blinding import naming
 from sciexam.annotate.desk import Desk, NotYours
-from sciexam.annotate.export import EXPORTS, exported
-from sciexam.annotate.links import OWNER, LinkRefused, Links
+from sciexam.annotate.export import DOWNLOADS, EXPORTS, exported
+from sciexam.annotate.links import LinkRefused, Links
 from sciexam.annotate.markup import to_html
 from sciexam.annotate.overview import Disputed, Overview
 from sciexam.annotate.overview_text import ago, state_of
@@ -29,11 +29,6 @@ from sciexam.store import Store
 from sciexam.store.annotations import Annotator, Load
 
 MINUTES = 24 * 60.0  # for which a pair lies before whoever adjudicates
-DOWNLOADS = {  # by the task of a queue
-    "pairs": ("verdicts", "preferences"),
-    "ranking": ("rankings", "verdicts", "preferences"),
-    "demonstrations": ("demonstrations",),
-}
 
 
 class OwnerPages:
@@ -63,7 +58,7 @@ class OwnerPages:
         base = f"/owner/{request.path_params['token']}"
         try:
             owner = self._links.holder(request.path_params["token"])
-            if owner.name != OWNER:
+            if not owner.is_owner:
                 raise LinkRefused("This page is for whoever runs the study.")
             return answer(request, base, owner, read_fields(body))
         except LinkRefused as error:
@@ -97,13 +92,21 @@ class OwnerPages:
             decided={**DECISIONS, RANKING: "Ranked", CANNOT.value: CANNOT.label},
             downloads=[what for what in EXPORTS if what in DOWNLOADS[self._queue.task]],
             several=self._several,
-            named=" ".join(map(shlex.quote, self._queue.contestants)),
+            named=self._named,
             naming=self._naming,
         )
 
     @cached_property
     def _naming(self) -> tuple[int, int]:
         return naming(self._queue)
+
+    @property
+    def _named(self) -> str:
+        """The contestants as a command names them, with as many samples as are compared."""
+        names = dict.fromkeys(name.partition(" #")[0] for name in self._queue.contestants)
+        further = [int(number) for name in self._queue.contestants if (number := name.partition(" #")[2]).isdecimal()]
+        samples = max([1, *further, *(item.sample + 1 for item in self._queue.items)])
+        return " ".join(map(shlex.quote, names)) + (f" --samples {samples}" if samples > 1 else "")
 
     @property
     def _several(self) -> bool:
@@ -113,14 +116,14 @@ class OwnerPages:
     def _disputed(self, request: Request, base: str, owner: Annotator, form: Mapping[str, str]) -> Response:
         found = self.overview()
         shown = [self._view(one, owner) for one in found.disputed]
-        buttons = (*options_of(self._queue.scale), CANNOT)
+        buttons = options_of(self._queue.scale)
         saved = request.query_params.get("saved", "")
         return self._page("disputed.html.j2", base, "Disagreements", found, shown=shown, options=buttons, saved=saved)
 
     def _view(self, one: Disputed, owner: Annotator) -> dict[str, Any]:
         """Both answers, left and right as they would be shown to one more annotator: blind here too."""
-        order = layout_of(self._queue, one.item, owner.id, Load())
         place = self._store.annotations.assignment(self._queue.id, owner.id, one.item.id)
+        order = place.shown if place else layout_of(self._queue, one.item, owner.id, Load())
         said = option_of(self._queue.scale, place.choice) if place and place.choice else None
         return {
             "id": one.item.id,

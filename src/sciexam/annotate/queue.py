@@ -16,7 +16,7 @@ from sciexam.errors import DocumentError, UsageError
 from sciexam.exam.answering import Answers
 from sciexam.rubric import Rubric
 from sciexam.store.annotations import Slots
-from sciexam.suite import Suite, suite_digest
+from sciexam.suite import Suite
 from sciexam.types import Comparison, Message, Prompt, Record, Reply, Response
 
 Task = Literal["pairs", "ranking", "demonstrations"]
@@ -78,7 +78,8 @@ class Queue(Record):
     pause_after: int = 50  # judgements after which a break is proposed
     lease_minutes: float = 30
     guide: str = ""
-    identical: int = 0  # pairs that are not shown, because both answers are the same text
+    identical: int = 0  # pairs that are not shown: both answers are one text, or the same two texts were shown already
+    unanswered: int = 0  # of the prompts that were drawn, those without an answer from everyone
     items: tuple[Item, ...] = Field(exclude=True)
 
     @cached_property
@@ -120,7 +121,9 @@ class Queue(Record):
         for listed in of_pair.values():
             for start in range(0, len(listed), BLOCK):
                 block = sorted(listed[start : start + BLOCK], key=lambda item: digest([self.seed, "side", item.id]))
-                found |= {item.id: (0, 1) if place % 2 else (1, 0) for place, item in enumerate(block)}
+                # A coin for each block: the odd one of an incomplete block leans to no contestant.
+                coin = int(digest([self.seed, "coin", block[0].id]), 16) % 2
+                found |= {item.id: (0, 1) if (place + coin) % 2 else (1, 0) for place, item in enumerate(block)}
         return found
 
     def comparisons(self) -> Iterator[Comparison]:
@@ -160,16 +163,17 @@ def make_queue(
     checks = _read_gold(gold) if gold else []
     if not made:
         raise UsageError("there is nothing to judge: " + ("all answers are the same" if identical else "no answers"))
-    named = sorted(made[0].by) if task == "demonstrations" else sorted({name for item in made for name in item.by})
-    id = digest([suite.name, suite_digest(suite), task, scale, suite.seed, named])[:16]
-    items = [item.model_copy(update={"id": seal(digest([id, item]))[:16]}) for item in (*made, *checks)]
+    names = tuple(dict.fromkeys(name for item in made for name in item.by))
+    id = digest([suite.name, suite.rubric, task, scale, suite.seed, sorted(names)])[:16]
+    items = _in_turn([item.model_copy(update={"id": seal(_content(id, item))[:16]}) for item in made])
+    items += [item.model_copy(update={"id": seal(_content(id, item))[:16]}) for item in checks]
     return Queue(
         id=id,
         suite=suite.name,
         task=task,
         scale=scale,
         rubric=suite.rubric,
-        contestants=tuple(dict.fromkeys(name for item in made for name in item.by)),
+        contestants=names,
         seed=suite.seed,
         draw=Draw(taken=len(answers.prompts), drawn_from=answers.drawn_from, seed=suite.seed),
         overlap=overlap,
@@ -177,6 +181,7 @@ def make_queue(
         repeats=repeats,
         guide=guide,
         identical=identical,
+        unanswered=sum(not _is_answered(answers, prompt) for prompt in answers.prompts),
         items=tuple(items),
     )
 
@@ -188,8 +193,30 @@ def _items(answers: Answers, task: Task) -> tuple[list[Item], int]:
     if task == "ranking":
         return list(_rankings(answers)), 0
     pairs = list(_pairs(answers))
-    kept = [item for item in pairs if item.texts[0] != item.texts[1]]
+    # A verdict is about texts, and counts wherever they are compared: the same two are shown once.
+    first = {(item.prompt.text, frozenset(item.texts)): item for item in reversed(pairs)}
+    kept = [
+        item for item in pairs if len(set(item.texts)) == 2 and first[item.prompt.text, frozenset(item.texts)] is item
+    ]
     return kept, len(pairs) - len(kept)
+
+
+def _is_answered(answers: Answers, prompt: Prompt) -> bool:
+    return all(
+        answers.usable(name, prompt.id, sample) for name in answers.contestants for sample in range(answers.samples)
+    )
+
+
+def _content(queue: str, item: Item) -> str:
+    """What an item is of: the prompt as it is asked, and the texts. Another note on a prompt makes no other item."""
+    asked = [(message.role, message.content) for message in item.prompt.messages]
+    return digest([queue, item.kind, item.prompt.id, asked, item.texts, item.by, item.sample, item.better])
+
+
+def _in_turn(items: Sequence[Item]) -> list[Item]:
+    """Prompt after prompt in their order; the items of one in an order that tells nothing of whose they are."""
+    place = {prompt: number for number, prompt in enumerate(dict.fromkeys(item.prompt.id for item in items))}
+    return sorted(items, key=lambda item: (place[item.prompt.id], item.id))
 
 
 def _pairs(answers: Answers) -> Iterator[Item]:

@@ -12,9 +12,9 @@ from sciexam.annotate.scale import CANNOT, CANNOT_JUDGE, Hand, option_of, option
 from sciexam.battles import present
 from sciexam.documents import digest
 from sciexam.errors import UsageError
-from sciexam.exam.plan import FACT_SCHEMA
+from sciexam.exam.plan import verdict_key
 from sciexam.store.annotations import WITHDRAWN, Judgement, Slots
-from sciexam.types import Comparison, Order, Presentation, Strength, Verdict
+from sciexam.types import Presentation, Strength, Verdict
 
 LONGEST_COMMENT = 4_000  # characters
 LONGEST_TEXT = 100_000
@@ -71,6 +71,8 @@ def read_form(queue: Queue, item: Item, shown: Slots, form: Mapping[str, str]) -
     said = replace(draft, choice=choice)
     if item.kind == "ranking" and choice == RANKING and sorted(said.ranking) != list(range(len(item.texts))):
         raise UsageError("Give every answer a rank of its own, from 1 for the best.")
+    if choice == "accept" and said.text and said.text.strip() != _text(item.texts[0], LONGEST_TEXT).strip():
+        raise UsageError("You changed the answer: save your version, or undo the changes to accept it as it was.")
     if choice in ("edit", "write") and not said.text.strip():
         raise UsageError("The answer is empty. Write one, or reject the item.")
     return said if choice in ("edit", "write") or item.kind != "demonstration" else replace(said, text="")
@@ -132,7 +134,7 @@ def verdicts_of(queue: Queue, item: Item, rater: str, judgement: Judgement) -> I
         return
     said = read_body(judgement.choice, judgement.body)
     for left, right in combinations(judgement.shown, 2):
-        shown = _presentation(queue, item.comparison(min(left, right), max(left, right)), left < right, rater)
+        shown = _presentation(queue, item, left, right, rater)
         if said.choice == WITHDRAWN:
             yield shown.verdict(rater, kind="human", status="skipped", failure=WITHDRAWN)
         elif said.choice == CANNOT.value:
@@ -154,11 +156,11 @@ def _of_pair(queue: Queue, shown: Presentation, said: Said, rater: str) -> Verdi
     )
 
 
-def _presentation(queue: Queue, comparison: Comparison, in_order: bool, rater: str) -> Presentation:
-    """What the annotator saw of two texts, under the key of the fact that a verdict on it is."""
-    order: Order = "ab" if in_order else "ba"
-    shown = present(comparison, order)
-    asked = {"judge": "annotator", "rater": rater, "rubric": queue.rubric.digest, "scale": queue.scale}
-    fact = ["verdict", FACT_SCHEMA]
-    key = digest({"fact": fact, "judge": digest(asked), "subject": shown.subject, "repeat": 0, "named": None})
-    return replace(shown, key=key)
+def _presentation(queue: Queue, item: Item, left: int, right: int, rater: str) -> Presentation:
+    """What the annotator saw of two texts, under the key of the fact that a verdict on it is.
+
+    The item is part of the key: what is taken back in one queue stands in another.
+    """
+    shown = present(item.comparison(min(left, right), max(left, right)), "ab" if left < right else "ba")
+    asked = {"judge": "annotator", "rater": rater, "rubric": queue.rubric.digest, "scale": queue.scale, "item": item.id}
+    return replace(shown, key=verdict_key(digest(asked), shown))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
+import re
 import signal
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,15 +16,14 @@ from urllib.parse import urlsplit
 
 from sciexam.annotate.app import Pages
 from sciexam.annotate.desk import Desk, keep_queue
-from sciexam.annotate.links import OWNER, Links, until
+from sciexam.annotate.links import Links, until
 from sciexam.annotate.queue import Queue
 from sciexam.documents import write_atomically
 from sciexam.errors import UsageError
+from sciexam.report.tables import to_csv
 from sciexam.store import Store
-from sciexam.store.annotations import OPEN, Annotator
-from sciexam.types import ADJUDICATION
+from sciexam.store.annotations import IMPORTED, OPEN, Annotator
 
-PORT = 8400
 USUAL_ANNOTATORS = 4
 LONGEST_NAME = 100
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -31,7 +31,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """A personal link, and who it is for."""
+    """A personal link, and who it is for. `ended`: why it opens nothing, or an empty text."""
 
     annotator: Annotator
     link: str
@@ -39,6 +39,12 @@ class Invitation:
     @property
     def valid_until(self) -> str:
         return datetime.fromtimestamp(self.annotator.until / 1000, UTC).date().isoformat()
+
+    @property
+    def ended(self) -> str:
+        if self.annotator.state != OPEN:
+            return self.annotator.state
+        return "expired" if self.annotator.until < time.time() * 1000 else ""
 
 
 def read_names(path: Path) -> list[str]:
@@ -61,10 +67,17 @@ def read_names(path: Path) -> list[str]:
 
 
 def check_name(name: str, where: str = "") -> str:
-    """`name`, if it can be one: printable, and short enough for a table."""
+    """`name`, if it can be one: printable, short enough for a table, and none that we give ourselves."""
     if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
         raise UsageError(f"{where}a name has 1 to {LONGEST_NAME} printable characters")
+    if is_pseudonym(name):
+        raise UsageError(f"{where}{name!r} is what sciexam calls people in facts; choose another name")
     return name
+
+
+def is_pseudonym(name: str) -> bool:
+    """Whether a ledger calls somebody so in its facts."""
+    return re.fullmatch(r"annotator-\d+|adjudication|the owner", name.strip(), re.IGNORECASE) is not None
 
 
 def invited(store: Store, names: Sequence[str], count: int | None, days: float) -> list[Annotator]:
@@ -74,8 +87,9 @@ def invited(store: Store, names: Sequence[str], count: int | None, days: float) 
     """
     kept, ends = store.annotations, until(days)
     if names:
-        return [kept.add(name, ends) for name in names]
-    known = [one for one in kept.annotators() if one.state == OPEN and one.pseudonym != ADJUDICATION]
+        people = [kept.add(name, ends) for name in names]
+        return [kept.renew(one.id, ends) if one.state == IMPORTED else one for one in people]
+    known = [one for one in kept.annotators() if one.state == OPEN and not one.is_owner]
     if count is None and known:
         return known
     unnamed = [one for one in known if one.name is None][: count or USUAL_ANNOTATORS]
@@ -84,23 +98,27 @@ def invited(store: Store, names: Sequence[str], count: int | None, days: float) 
 
 def owner_of(store: Store, days: float) -> Annotator:
     """Whoever runs the study, and adjudicates."""
-    return store.annotations.add(OWNER, until(days), ADJUDICATION)
+    return store.annotations.owner(until(days))
 
 
 def invitations(links: Links, people: Sequence[Annotator], origin: str) -> list[Invitation]:
     """A link for each; the owner's opens the owner's page."""
-    return [Invitation(one, f"{origin}/{'owner' if one.name == OWNER else 'a'}/{links.token(one)}") for one in people]
+    return [Invitation(one, f"{origin}/{'owner' if one.is_owner else 'a'}/{links.token(one)}") for one in people]
 
 
 def write_links(path: Path, listed: Sequence[Invitation]) -> None:
     """The links as CSV that only its owner can read: who has a link can judge in somebody's name."""
-    out = io.StringIO()
-    rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(["annotator", "pseudonym", "link", "valid until"])
-    for one in listed:
-        name = "(the owner)" if one.annotator.name == OWNER else one.annotator.label
-        rows.writerow([name, one.annotator.pseudonym, one.link, one.valid_until])
-    write_atomically(path, out.getvalue(), mode=0o600)
+    rows = [(one.annotator.label, one.annotator.pseudonym, one.link, one.valid_until) for one in listed]
+    write_atomically(path, to_csv(("annotator", "pseudonym", "link", "valid until"), rows), mode=0o600)
+
+
+def strike_links(results: Path, pseudonym: str) -> None:
+    """Take an annotator out of every file of links."""
+    for path in results.glob("*/*/links.csv"):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if next(csv.reader([line]))[1:2] != [pseudonym]]
+        if kept != lines:
+            write_atomically(path, "".join(kept), mode=0o600)
 
 
 # ---------------------------------------------------------------- the address
@@ -115,12 +133,19 @@ def origin_of(host: str, port: int, public_url: str | None) -> str:
                 f"--public-url https://annotate.example.org (on this machine alone: leave --host out)"
             )
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    parts = urlsplit(public_url)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
+    try:
+        parts = urlsplit(public_url)
+        name, given = parts.hostname, parts.port
+    except ValueError:
+        name = None
+    if not name or parts.scheme not in ("http", "https") or parts.path.strip("/") or parts.query or parts.fragment:
         raise UsageError(
             f"--public-url: an address like https://annotate.example.org, without a path, not {public_url}"
         )
-    return f"{parts.scheme}://{parts.netloc}"
+    # As a browser writes it in Host and Origin: in small letters, and without the port that goes without saying.
+    name = f"[{name}]" if ":" in name else name
+    usual = given in (None, {"http": 80, "https": 443}[parts.scheme])
+    return f"{parts.scheme}://{name}" if usual else f"{parts.scheme}://{name}:{given}"
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -16,6 +16,7 @@ from sciexam.cli.options import (
     PromptsFile,
     Results,
     RubricName,
+    Samples,
     Slice,
     StorePath,
     SuiteName,
@@ -39,6 +40,7 @@ def agree(
         ),
     ] = None,
     rubric: RubricName = None,
+    samples: Samples = None,
     prompts: PromptsFile = None,
     policy: PolicyOption = Policy.mean,
     by: Slice = "category",
@@ -53,7 +55,7 @@ def agree(
     """
     from sciexam import exam
 
-    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [])
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [], samples)
     found = exam.agree(
         chosen, *names, judges=judge or (), policy=policy.value, by=by, limit=limit, store=store, results=results
     )

@@ -17,6 +17,7 @@ from sciexam.cli.options import (
     PromptsFile,
     Results,
     RubricName,
+    Samples,
     StorePath,
     SuiteName,
     chosen_suite,
@@ -56,7 +57,6 @@ Contestants = Annotated[
     list[str] | None,
     typer.Argument(help="Contestants of the suite, or files of answers (.jsonl, .json).  [default: the suite's]"),
 ]
-Samples = Annotated[int | None, typer.Option(help="Answers of each contestant to a prompt.  [default: the suite's]")]
 Days = Annotated[float, typer.Option(help="How long links are valid.")]
 Port = Annotated[int, typer.Option(help="The port of the page; 0 takes a free one.")]
 PublicUrl = Annotated[
@@ -105,14 +105,20 @@ def serve(
     from sciexam.annotate import serving
     from sciexam.annotate.links import Links
     from sciexam.annotate.queue import make_queue
-    from sciexam.exam.answering import answers_of
+    from sciexam.errors import UsageError
+    from sciexam.exam.answering import answers_of, bare_prompts
     from sciexam.exam.runs import opened, terms_of
+    from sciexam.store.annotations import standing
 
     if names is not None and annotators is not None:
         raise typer.BadParameter("--annotators counts people without names; give --names FILE or this, not both")
     named = serving.read_names(names) if names else []
     instructions = _read_guide(guide)
-    chosen, listed = chosen_suite(suite, contestants or [], prompts, rubric, [])
+    chosen, listed = chosen_suite(suite, contestants or [], prompts, rubric, [], samples)
+    if task is Task.demonstrations and len(listed) > 1:
+        raise UsageError(
+            "--task demonstrations: name the one contestant whose answers are edited, or none to have them written"
+        )
     origin = serving.origin_of(host, port, public_url)
     bound = serving.listening(host, port)
     if port == 0 and public_url is None:
@@ -120,9 +126,12 @@ def serve(
     terms = terms_of(chosen, max_wait, budget)
     with bound, opened(store, results, terms) as ledger:
         with interruptible() as stop, progress(False) as shown:
-            answers = answers_of(
-                chosen, listed, ledger, terms, samples=samples, draw=draw, stop=stop, preflight=announce, progress=shown
-            )
+            if task is Task.demonstrations and not listed:
+                answers = bare_prompts(chosen, draw)
+            else:
+                answers = answers_of(
+                    chosen, listed, ledger, terms, draw=draw, stop=stop, preflight=announce, progress=shown
+                )
         people = serving.invited(ledger, named, annotators, days)
         queue = make_queue(
             chosen,
@@ -142,7 +151,7 @@ def serve(
         serving.write_links(file, invitations)
         _announce(queue, invitations, file, bound.getsockname()[:2])
         serving.serve(ledger, queue, bound, origin)
-        done = sum(_counts(ledger, queue).values())
+        done = sum(1 for _ in standing(ledger.annotations.judgements(queue.id)))
         end = f"stopped; {done} judgements are stored. The same command goes on, with the same links"
         print(f"sciexam: {end}", file=sys.stderr)
 
@@ -183,7 +192,9 @@ def _notes(queue: Queue, annotators: int) -> Iterator[str]:
     if annotators < queue.overlap:
         yield f"{annotators} annotators cannot complete an item that asks for {queue.overlap}: add some, or --overlap."
     if queue.identical:
-        yield f"{queue.identical} pairs are not shown: both answers are the same text."
+        yield f"{queue.identical} pairs are not shown: both answers are one text, or the two were shown already."
+    if queue.unanswered:
+        yield f"{queue.unanswered} prompts lack an answer of somebody; `sciexam check` and the same command try again."
     named, answers = naming(queue)
     if named:
         yield f"{named} of {answers} answers ({named / answers:.0%}) name a model, and may tell who wrote them."
@@ -191,15 +202,14 @@ def _notes(queue: Queue, annotators: int) -> Iterator[str]:
 
 def _print_links(invitations: Sequence[Invitation]) -> None:
     """One line for each: a link that is broken over two lines cannot be copied."""
-    from sciexam.annotate.links import OWNER
     from sciexam.report.plain_text import one_line
 
     console = terminal()
-    labels = ["the owner" if one.annotator.name == OWNER else one_line(one.annotator.label) for one in invitations]
+    labels = [one_line(one.annotator.label) for one in invitations]
     width = max(map(len, labels), default=0)
     for label, one in zip(labels, invitations, strict=True):
-        line = f"  {label:<{width}}  {one.link}"
-        console.print(line, markup=False, soft_wrap=True, overflow="ignore", crop=False)
+        link = f"({one.ended}; a new link: sciexam annotate link NAME --renew)" if one.ended else one.link
+        console.print(f"  {label:<{width}}  {link}", markup=False, soft_wrap=True, overflow="ignore", crop=False)
 
 
 @annotate.command("link")
@@ -222,11 +232,13 @@ def link(
     from sciexam.annotate import serving
     from sciexam.annotate.links import Links, until
     from sciexam.errors import UsageError
-    from sciexam.store.annotations import OPEN
+    from sciexam.store.annotations import FORGOTTEN, OPEN
 
     origin = serving.origin_of(host, port, public_url)
     with _ledger(store, results) as ledger:
         kept = ledger.annotations
+        if revoke and renew:
+            raise UsageError("--revoke ends a link, --renew gives another; choose one")
         if name is None and not owner:
             if revoke or renew:
                 raise UsageError("name whose link is meant: sciexam annotate link NAME --revoke")
@@ -240,6 +252,8 @@ def link(
         else:
             found = _find(ledger, str(name))
             person = found or kept.add(serving.check_name(str(name)), until(days))
+        if person.state == FORGOTTEN:
+            raise UsageError(f"{person.pseudonym} was forgotten, and has no link; a new name is a new annotator")
         if revoke:
             kept.revoke(person.id)
             print(f"sciexam: the link of {person.label} is ended; what was judged with it stays", file=sys.stderr)
@@ -283,16 +297,18 @@ def export(
     results: Results = Path("results"),
 ) -> None:
     """Write verdicts, preference pairs (chosen, rejected, margin), rankings or demonstrations to a file."""
-    from sciexam.annotate.export import exported
+    from sciexam.annotate.export import DOWNLOADS, exported
     from sciexam.documents import write_atomically
     from sciexam.errors import UsageError
 
     if out.suffix not in (".jsonl", ".csv"):
         raise UsageError(f"--out {out}: write to a .jsonl (every text exactly) or a .csv (for spreadsheets)")
     with _ledger(store, results) as ledger:
-        text = exported(ledger, _queue(ledger, queue), what.value, out.suffix[1:], with_names)
-    if not text.strip():
-        raise UsageError(f"there are no {what.value} yet; nothing was written")
+        found = _queue(ledger, queue)
+        text = exported(ledger, found, what.value, out.suffix[1:], with_names)
+        if not text.strip():
+            has = " or ".join(DOWNLOADS[found.task])
+            raise UsageError(f"queue {found.id} has no {what.value} yet, and nothing was written; it can have {has}")
     write_atomically(out, text)
     print(f"sciexam: wrote {out}", file=sys.stderr)
 
@@ -307,23 +323,21 @@ def import_(
     samples: Samples = None,
     rubric: RubricName = None,
     prompts: PromptsFile = None,
-    days: Days = 30.0,
     store: StorePath = None,
     results: Results = Path("results"),
 ) -> None:
-    """Read verdicts that people gave elsewhere into the ledger, under pseudonyms."""
+    """Read verdicts that people gave elsewhere into the ledger, under pseudonyms. They get no link by that."""
     from sciexam.annotate.importing import SHOWN, import_verdicts
-    from sciexam.annotate.links import until
     from sciexam.exam.answering import answers_of
     from sciexam.exam.runs import location_of
     from sciexam.models.terms import USUAL
     from sciexam.report.plain_text import one_line
     from sciexam.store import Store
 
-    chosen, listed = chosen_suite(suite, contestants or [], prompts, rubric, [])
+    chosen, listed = chosen_suite(suite, contestants or [], prompts, rubric, [], samples)
     with Store(location_of(store, results)) as ledger:
-        answers = answers_of(chosen, listed, ledger, USUAL, samples=samples, recorded_only=True)
-        done = import_verdicts(ledger, answers, file, chosen.rubric.digest, until(days))
+        answers = answers_of(chosen, listed, ledger, USUAL, recorded_only=True)
+        done = import_verdicts(ledger, answers, file, chosen.rubric.digest)
     counts = f"{done.known} known already, {len(done.unmatched)} unmatched"
     print(f"{done.new} verdicts of {len(done.annotators)} annotators read, {counts}")
     for line in done.unmatched[:SHOWN]:
@@ -343,11 +357,14 @@ def forget(
 
     The pseudonym stays, with how many judgements were deleted; reports that were written before keep what they hold.
     """
+    from sciexam.annotate.serving import strike_links
+
     with _ledger(store, results) as ledger:
         person = _person(ledger, name)
         if not yes:
             typer.confirm(f"Delete everything of {person.label}, for good?", abort=True)
         count = ledger.annotations.forget(person.id)
+        strike_links(results, person.pseudonym)
     print(f"sciexam: {person.pseudonym} is forgotten; {count} judgements were deleted", file=sys.stderr)
 
 
@@ -374,17 +391,16 @@ def _queue(ledger: Store, name: str | None) -> Queue:
     if not bodies:
         raise UsageError(f"{ledger.location}: nothing was ever served from it; begin with `sciexam annotate serve`")
     found = [id for id in bodies if name is None or id.startswith(name)]
-    if not found:
-        raise UsageError(f"{name!r} is not a queue here{did_you_mean(str(name), bodies)}")
+    if not found or (name is not None and len(found) > 1):
+        what = f"{name!r} is not a queue here" if not found else f"several queues begin with {name!r}"
+        raise UsageError(f"{what}{did_you_mean(str(name), bodies)}")
     if name is None and len(bodies) > 1:
         print(f"sciexam: the newest queue; --queue names another of {', '.join(bodies)}", file=sys.stderr)
     return kept_queue(ledger, bodies[found[-1]])
 
 
 def _find(ledger: Store, name: str) -> Annotator | None:
-    from sciexam.types import ADJUDICATION
-
-    people = [one for one in ledger.annotations.annotators() if one.pseudonym != ADJUDICATION]
+    people = [one for one in ledger.annotations.annotators() if not one.is_owner]
     return next((one for one in people if name in (one.name, one.pseudonym)), None)
 
 
@@ -393,15 +409,6 @@ def _person(ledger: Store, name: str) -> Annotator:
 
     found = _find(ledger, name)
     if found is None:
-        known = [one.label for one in ledger.annotations.annotators()]
+        known = [one.label for one in ledger.annotations.annotators() if not one.is_owner]
         raise UsageError(f"{name!r} is no annotator here{did_you_mean(name, known)}")
     return found
-
-
-def _counts(ledger: Store, queue: Queue) -> dict[int, int]:
-    """How many judgements stand, by annotator."""
-    from collections import Counter
-
-    from sciexam.store.annotations import standing
-
-    return dict(Counter(one.annotator for one in standing(ledger.annotations.judgements(queue.id))))

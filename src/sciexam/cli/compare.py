@@ -23,6 +23,7 @@ from sciexam.cli.options import (
     Results,
     RetryInvalid,
     RubricName,
+    Samples,
     Slice,
     StorePath,
     StrictModel,
@@ -53,6 +54,7 @@ def compare(
         ),
     ] = None,
     rubric: RubricName = None,
+    samples: Samples = None,
     prompts: PromptsFile = None,
     orders: OrdersOption = None,
     policy: PolicyOption = Policy.mean,
@@ -78,7 +80,7 @@ def compare(
     """
     from sciexam import exam
 
-    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [])
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [], samples)
     with interruptible() as stop, progress(as_json or quiet) as shown:
         report = exam.compare(
             chosen,

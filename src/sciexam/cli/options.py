@@ -25,6 +25,9 @@ class Policy(StrEnum):
 Results = Annotated[Path, typer.Option(help="The folder for runs and reports.")]
 SuiteName = Annotated[str | None, typer.Option("--suite", "-s", help="A suite's name or file.  [default: science]")]
 RubricName = Annotated[str | None, typer.Option("--rubric", help="A rubric's name or file, instead of the suite's.")]
+Samples = Annotated[
+    int | None, typer.Option(min=1, help="Answers of each contestant to a prompt.  [default: as the suite says]")
+]
 PromptsFile = Annotated[
     Path | None, typer.Option("--prompts", help="A file of prompts, for files of answers without a suite.")
 ]
@@ -59,9 +62,21 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result in 
 
 
 def chosen_suite(
-    name: str | None, given: list[str], prompts: Path | None, rubric: str | None, judges: list[str]
+    name: str | None,
+    given: list[str],
+    prompts: Path | None,
+    rubric: str | None,
+    judges: list[str],
+    samples: int | None = None,
 ) -> tuple[Suite, list[str]]:
     """The suite, and the contestants by name; a file among them joins the suite as a recorded model."""
+    chosen, names = _chosen(name, given, prompts, rubric, judges)
+    return (chosen if samples is None else chosen.with_samples(samples)), names
+
+
+def _chosen(
+    name: str | None, given: list[str], prompts: Path | None, rubric: str | None, judges: list[str]
+) -> tuple[Suite, list[str]]:
     from sciexam import suite as suites
     from sciexam.errors import UsageError
     from sciexam.rubric import load_rubric

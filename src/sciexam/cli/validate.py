@@ -21,6 +21,7 @@ from sciexam.cli.options import (
     Results,
     RetryInvalid,
     RubricName,
+    Samples,
     StorePath,
     SuiteName,
     chosen_suite,
@@ -49,6 +50,7 @@ def validate(
         ),
     ] = None,
     rubric: RubricName = None,
+    samples: Samples = None,
     prompts: PromptsFile = None,
     orders: OrdersOption = None,
     policy: PolicyOption = Policy.mean,
@@ -70,7 +72,7 @@ def validate(
     """
     from sciexam.exam import validating
 
-    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, [judge])
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, [judge], samples)
     with interruptible() as stop, progress(as_json) as shown:
         found = validating.validate(
             chosen,

@@ -40,13 +40,19 @@ class Answers:
         return found if found is not None and found.reply.status == "ok" else None
 
 
+def bare_prompts(suite: Suite, draw: int | None = None) -> Answers:
+    """The prompts alone, in their drawn order, for people to write answers to."""
+    prompts = in_drawn_order(suite.prompts, suite.seed)
+    _check_draw(draw, len(prompts), suite)
+    return Answers((), 1, prompts[:draw], len(prompts), {})
+
+
 def answers_of(
     suite: Suite,
     contestants: Sequence[str],
     store: Store,
     terms: Terms,
     *,
-    samples: int | None = None,
     draw: int | None = None,
     recorded_only: bool = False,
     stop: threading.Event | None = None,
@@ -55,21 +61,16 @@ def answers_of(
 ) -> Answers:
     """The answers of `contestants` of `suite`, of which those are asked for that the ledger lacks.
 
-    `samples` answers to each prompt, as many as the suite says by default; `draw` takes so many prompts at random;
-    `recorded_only` asks nobody, and takes what files and the ledger have. The rest as in `compare`. Raises UsageError
-    where there is nobody to ask, or nothing to draw from.
+    `draw` takes so many prompts at random; `recorded_only` asks nobody, and takes what files and the ledger have. The
+    rest as in `compare`. Raises UsageError where there is nobody to ask, or nothing to draw from.
     """
-    if draw is not None and draw < 1:
-        raise UsageError(f"--draw: 1 or more prompts, not {draw}")
-    suite = _with_samples(suite, contestants, samples)
     plan, models = make_plan(
         suite, contestants, [HUMANS], None, "mean", None, "category", None, terms, purpose="annotate"
     )
     able = in_drawn_order([p for p in plan.prompts if _can_answer(models, p, plan.samples)], suite.seed)
     if not able:
         raise UsageError(f"no prompt of suite {suite.name!r} has an answer from each of {', '.join(plan.contestants)}")
-    if draw is not None and draw > len(able):
-        raise UsageError(f"--draw: {draw} prompts of the {len(able)} that have an answer from everyone; draw fewer")
+    _check_draw(draw, len(able), suite)
     plan = replace(plan, prompts=able[:draw])
     if not recorded_only:
         check_all_ready(plan, models, store)
@@ -82,17 +83,6 @@ def answers_of(
     return Answers(plan.contestants, plan.samples, plan.prompts, len(able), responses_of(plan, store, {}))
 
 
-def _with_samples(suite: Suite, contestants: Sequence[str], samples: int | None) -> Suite:
-    if samples is None:
-        return suite
-    models = {}
-    for name in contestants or suite.contestants:
-        spec, generation = suite.model(name), suite.generation_of(name).model_copy(update={"samples": samples})
-        models[name] = spec.model_copy(update={"generation": generation}) if hasattr(spec, "generation") else spec
-    general = suite.generation.model_copy(update={"samples": samples})
-    return suite.with_models(models).model_copy(update={"generation": general})
-
-
 def _can_answer(models: Mapping[str, Model], prompt: Prompt, samples: int) -> bool:
     return all(
         model.answers(prompt, sample)
@@ -100,3 +90,10 @@ def _can_answer(models: Mapping[str, Model], prompt: Prompt, samples: int) -> bo
         if isinstance(model, RecordedModel)
         for sample in range(samples)
     )
+
+
+def _check_draw(draw: int | None, able: int, suite: Suite) -> None:
+    if draw is not None and draw < 1:
+        raise UsageError(f"--draw: 1 or more prompts, not {draw}")
+    if draw is not None and draw > able:
+        raise UsageError(f"--draw: {draw} prompts of the {able} in {suite.name!r} that everyone can answer; draw fewer")

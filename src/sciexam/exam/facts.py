@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -101,7 +101,8 @@ def _nobody_judged(plan: Plan, store: Store) -> str:
     if list(plan.benches) == [HUMANS]:
         return (
             f"the ledger {store.location} holds no human verdict on {names}; "
-            'first name a file of verdicts with "kind": "human" as a judge: --judge verdicts.jsonl'
+            "let people judge them (`sciexam annotate serve`), or name a file of verdicts with "
+            '"kind": "human" as a judge: --judge verdicts.jsonl'
         )
     judges = ", ".join(map(repr, plan.benches))
     return f"judge {judges} has no verdict on {names} for these prompts"
@@ -127,7 +128,7 @@ def _bench(
 ) -> Bench:
     raters = [rater for rater in plan.raters if rater.bench == name]
     if not raters:
-        return human_bench(store, comparisons, plan.policy)
+        return human_bench(store, comparisons, plan.policy, [one.name for one in plan.suite.rubric.criteria])
     for cascade in cascades_of(plan):
         if cascade.cheap.bench == name:
             return _cascade(plan, cascade, store, comparisons, skipped)
@@ -141,22 +142,17 @@ def _bench(
         battles=[one.battle for one in judged],
         verdicts=[verdict for one in judged for verdict in one.shown],
         weights=spec.weights if isinstance(spec, PanelJudge) else None,
-        by_criterion=_by_criterion(plan, judged),
+        by_criterion=_by_criterion([one.name for one in plan.suite.rubric.criteria], plan.policy, judged),
     )
 
 
-def _by_criterion(plan: Plan, judged: Sequence[Judged]) -> dict[str, list[Battle]]:
+def _by_criterion(criteria: Sequence[str], policy: Policy, judged: Sequence[Judged]) -> dict[str, list[Battle]]:
     """The battles on each criterion, for verdicts that say something of it; without any there is no such criterion."""
-    found: dict[str, list[Battle]] = {}
-    for criterion in plan.suite.rubric.criteria:
-        if any(criterion.name in verdict.criteria for one in judged for _, verdict in one.shown):
-            found[criterion.name] = [
-                resolve(
-                    one.comparison, [(p, _on(v, criterion.name)) for p, v in one.shown], one.battle.rater, plan.policy
-                )
-                for one in judged
-            ]
-    return found
+    return {
+        name: [_battle_on(name, one, policy) for one in judged]
+        for name in criteria
+        if any(name in verdict.criteria for one in judged for _, verdict in one.shown)
+    }
 
 
 def _battle_on(criterion: str, judged: Judged, policy: Policy) -> Battle:
@@ -270,47 +266,87 @@ def _verdict(rater: Rater, presentation: Presentation, stored: Any) -> Verdict:
     return verdict
 
 
-def human_bench(store: Store, comparisons: Sequence[Comparison], policy: Policy) -> Bench:
+def human_bench(store: Store, comparisons: Sequence[Comparison], policy: Policy, criteria: Sequence[str] = ()) -> Bench:
     """Every human verdict in the ledger on these texts; annotators are averaged by prompt.
 
-    Who judged the same texts again (a corrected file) is taken at the last word, and a verdict counts wherever its
-    texts are compared. One that was taken back counts nowhere.
+    Who judged the same texts again (a corrected file, a second queue) is taken at the last word, and a verdict counts
+    wherever its texts are compared. One that was taken back counts nowhere.
+    """
+    subjects = {present(one, order).subject for one in comparisons for order in ("ab", "ba")}
+    people = {one.pseudonym for one in store.annotations.annotators()}
+    return bench_of_humans(store.human_verdicts(subjects), comparisons, policy, people, criteria)
+
+
+def bench_of_humans(
+    given: Iterable[Verdict],
+    comparisons: Sequence[Comparison],
+    policy: Policy,
+    people: Collection[str] = (),
+    criteria: Sequence[str] = (),
+) -> Bench:
+    """The bench of these verdicts, in order of arrival.
+
+    A rater of a file may have been shown a comparison in both orders; `people` are those who see it in one, so that a
+    second verdict of theirs is a second thought. `criteria`: the names of those on which they were asked.
     """
     seen: dict[str, list[tuple[Comparison, Presentation]]] = {}
     for comparison in comparisons:
         for presentation in (present(comparison, "ab"), present(comparison, "ba")):
             seen.setdefault(presentation.subject, []).append((comparison, presentation))
-    given = [verdict for verdict in store.human_verdicts(seen) if verdict.status != "skipped"]
-    last = {(v.rater, v.subject, v.repeat): v for v in given}
-    changed = {(v.rater, v.subject) for v in given if v.preferred != last[v.rater, v.subject, v.repeat].preferred}
-    by_rater: dict[str, dict[tuple[str, str, str, int], list[tuple[Presentation, Verdict]]]] = {}
-    shown: list[tuple[Presentation, Verdict]] = []
-    for stored in last.values():
+    last: dict[tuple[Any, ...], tuple[Comparison, Presentation, Verdict]] = {}
+    changed: set[tuple[Any, ...]] = set()
+    for stored in given:
+        if stored.status == "skipped":
+            continue
         for comparison, presentation in seen[stored.subject]:
+            order = None if stored.rater in people else presentation.order
+            place = (stored.rater, name_of(comparison), order, stored.repeat)
             verdict = replace(
                 stored, prompt=presentation.prompt.id, first=presentation.first_by, second=presentation.second_by
             )
-            shown.append((presentation, verdict))
-            mine = by_rater.setdefault(stored.rater, {})
-            mine.setdefault(name_of(comparison), []).append((presentation, verdict))
-    by_name = {name_of(c): c for c in comparisons}
-    resolved = {
-        rater: [resolve(by_name[key], verdicts, rater, policy) for key, verdicts in judged.items()]
-        for rater, judged in sorted(by_rater.items())
+            before = last.pop(place, None)
+            if before is not None and _winner(before[2]) != _winner(verdict):
+                changed.add(place)
+            last[place] = (comparison, presentation, verdict)
+    return _bench_of(list(last.values()), policy, len({(place[0], place[1]) for place in changed}), criteria)
+
+
+def _winner(verdict: Verdict) -> str | None:
+    """Who won, whichever way round it was shown; None for nobody."""
+    return {"first": verdict.first, "second": verdict.second}.get(verdict.preferred or "")
+
+
+def _bench_of(
+    said: Sequence[tuple[Comparison, Presentation, Verdict]], policy: Policy, changed: int, criteria: Sequence[str]
+) -> Bench:
+    by_rater: dict[str, dict[tuple[str, str, str, int], list[tuple[Presentation, Verdict]]]] = {}
+    by_name: dict[tuple[str, str, str, int], Comparison] = {}
+    for comparison, presentation, verdict in said:
+        by_name[name_of(comparison)] = comparison
+        mine = by_rater.setdefault(verdict.rater, {})
+        mine.setdefault(name_of(comparison), []).append((presentation, verdict))
+    judged = {
+        rater: [
+            Judged(by_name[name], resolve(by_name[name], shown, rater, policy), tuple(shown))
+            for name, shown in mine.items()
+        ]
+        for rater, mine in sorted(by_rater.items())
     }
-    adjudicated = tuple(battle for battle in resolved.pop(ADJUDICATION, ()) if battle.score is not None)
-    people = f"{len(resolved)} annotator{'s' if len(resolved) != 1 else ''}"
+    adjudicated = [one.battle for one in judged.pop(ADJUDICATION, ()) if one.battle.score is not None]
+    everyone = [one for listed in judged.values() for one in listed]
+    people = f"{len(judged)} annotator{'s' if len(judged) != 1 else ''}"
     if adjudicated:
         people += f", {len(adjudicated)} of whose comparisons were adjudicated"
     if changed:
-        people += f", {len(changed)} of whose verdicts the ledger holds in two ways; the last to come in counts"
+        people += f", {changed} of whose verdicts the ledger holds in two ways; the last to come in counts"
     return Bench(
         name=HUMANS,
         description=people,
-        raters=tuple(resolved),
+        raters=tuple(judged),
         sees_order=True,
-        battles=[battle for battles in resolved.values() for battle in battles],
-        verdicts=shown,
-        changed=len(changed),
+        battles=[one.battle for one in everyone],
+        verdicts=[(presentation, verdict) for _, presentation, verdict in said],
+        changed=changed,
+        by_criterion=_by_criterion(criteria, policy, everyone),
         adjudicated=adjudicated,
     )

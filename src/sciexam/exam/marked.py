@@ -118,6 +118,6 @@ def people_of(plan: Plan, store: Store) -> Sequence[Battle]:
         return ()
     asked = replace(plan, purpose="agree", pairs=pairs, raters=(), benches={HUMANS: "annotators"})
     try:
-        return read_facts(asked, store, Calls(), {}).benches[0].battles
+        return read_facts(asked, store, Calls(), {}).benches[0].settled
     except UsageError:  # nobody judged, or no prompt has two answers
         return ()

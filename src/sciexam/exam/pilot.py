@@ -96,7 +96,7 @@ class Pilot:
     def _prompt_scores(self, name: str) -> dict[tuple[str, str, str], float]:
         bench = self.benches.get(name)
         found: dict[tuple[str, str, str], list[float]] = {}
-        for battle in bench.battles if bench else ():
+        for battle in bench.settled if bench else ():
             if battle.score is not None:
                 found.setdefault((battle.a, battle.b, battle.prompt), []).append(battle.score)
         return {key: sum(scores) / len(scores) for key, scores in found.items()}

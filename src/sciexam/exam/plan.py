@@ -241,16 +241,14 @@ def presentations_of(plan: Plan, rater: Rater, comparison: Comparison, store: St
         for repeat in range(rater.repeats):
             shown = present(comparison, order, repeat)
             named = [shown.prompt.id, shown.first_by, shown.second_by, shown.sample] if rater.by_name else None
-            key = digest(
-                {
-                    "fact": ["verdict", FACT_SCHEMA],
-                    "judge": rater.digest,
-                    "subject": shown.subject,
-                    "repeat": repeat,
-                    "named": named,
-                }
-            )
+            key = verdict_key(rater.digest, shown, named)
             yield replace(shown, key=key, seal=store.seal(key))
+
+
+def verdict_key(judge: str, shown: Presentation, named: Sequence[Any] | None = None) -> str:
+    """The key of the verdict of the judge of this digest on what is `shown`; `named` is what else tells it apart."""
+    fact = ["verdict", FACT_SCHEMA]
+    return digest({"fact": fact, "judge": judge, "subject": shown.subject, "repeat": shown.repeat, "named": named})
 
 
 def submissions_of(plan: Plan, rater: Rater, prompt: Prompt, response: Response, store: Store) -> Iterator[Submission]:

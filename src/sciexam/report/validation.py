@@ -18,6 +18,7 @@ from sciexam.report.record import Calls, plain
 from sciexam.report.replacing import Replacing, replacing
 from sciexam.report.votes import ItemKey, Votes, votes_of
 from sciexam.stats import Estimate, Undefined
+from sciexam.types import Prompt
 
 SCHEMA = "sciexam/validation/1"
 LEVEL = 0.95
@@ -137,21 +138,37 @@ def build_validation(
 
 def _drawn(evidence: Evidence, humans: HumanVerdicts) -> str:
     """`sciexam annotate` shows prompts in the order that the suite's seed draws; a label beside it is nobody's draw."""
-    given = {(name, prompt) for (name, prompt, _), found in evidence.responses.items() if found.reply.status == "ok"}
-    order = [
-        prompt.id
-        for prompt in in_drawn_order(evidence.prompts, evidence.seed)
-        if all((name, prompt.id) in given for name in evidence.contestants)
-    ]
-    labelled = {item[2] for item in humans.majority}
-    if not labelled or set(order[: len(labelled)]) != labelled:
+    ordered = in_drawn_order(evidence.prompts, evidence.seed)
+    found = [_drawn_pair(evidence, a, b, ordered, humans) for a, b in evidence.pairs]
+    if not all(found):
         return ""
-    if len(labelled) == len(order):
-        return f"All {len(order)} prompts with answers are labelled."
+    counts = " and ".join(f"{labelled} of {there}" for labelled, there in dict.fromkeys(one for one in found if one))
     return (
-        f"The labelled prompts are the first {len(labelled)} of {len(order)} in the order that seed {evidence.seed} "
-        "draws: a random sample, as PPI++ asks for."
+        f"The labelled prompts are the first {counts} in the order that seed {evidence.seed} draws: a random sample, "
+        "as PPI++ asks for."
     )
+
+
+def _drawn_pair(
+    evidence: Evidence, a: str, b: str, ordered: Sequence[Prompt], humans: HumanVerdicts
+) -> tuple[int, int] | None:
+    """How many prompts of a pair are labelled, of how many, where they are the first of the drawn order.
+
+    A pair of one and the same text is not shown to people: where there is one, the labels are of a part of the prompts.
+    """
+    texts = {
+        prompt.id: [
+            found.text
+            for name in (a, b)
+            if (found := evidence.responses.get((name, prompt.id, 0))) is not None and found.reply.status == "ok"
+        ]
+        for prompt in ordered
+    }
+    there = [prompt.id for prompt in ordered if len(texts[prompt.id]) == 2]
+    labelled = {prompt for one, other, prompt, _ in humans.majority if (one, other) == (a, b)}
+    if not labelled or set(there[: len(labelled)]) != labelled:
+        return None
+    return None if any(len(set(texts[prompt])) == 1 for prompt in there) else (len(labelled), len(there))
 
 
 def _missing(bench: Bench, humans: HumanVerdicts) -> dict[str, int]:

@@ -180,13 +180,14 @@ class Store:
         return counts
 
     def human_verdicts(self, subjects: Iterable[str]) -> list[Verdict]:
-        """Every human verdict on these subjects (see Presentation.subject), in order of arrival."""
+        """The last human verdict under each key on these subjects (see Presentation.subject), in order of arrival."""
         body = texts.alias("body")
         rows = self._attempts(verdicts, subjects, body, verdicts.c.reason == body.c.id, verdicts.c.subject)
         latest: dict[str, Verdict] = {}
         for row in rows:
             verdict = read_verdict(row, self._words)
             if verdict.kind == "human":
+                latest.pop(verdict.key, None)  # a mind that was changed comes later than what others said meanwhile
                 latest[verdict.key] = verdict
         return list(latest.values())
 

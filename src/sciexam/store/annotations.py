@@ -32,9 +32,9 @@ from sciexam.store.tables import (
 from sciexam.store.texts import erase_unused, insert_new, text_ids
 from sciexam.types import ADJUDICATION
 
-OPEN, REVOKED, FORGOTTEN = "open", "revoked", "forgotten"
+# Whether a link opens something: an imported annotator never had one, and a forgotten one stays forgotten.
+OPEN, REVOKED, IMPORTED, FORGOTTEN = "open", "revoked", "imported", "forgotten"
 WITHDRAWN = "withdrawn"  # the choice of a judgement that takes the one before it back
-FOREVER = 2**62
 
 Slots = tuple[int, ...]  # the places of an item's texts in the order in which they are laid out
 
@@ -55,9 +55,14 @@ class Annotator:
     forgotten: int | None = None  # judgements that were deleted with the name
 
     @property
+    def is_owner(self) -> bool:
+        """Whether this is who runs the study and adjudicates, and no annotator."""
+        return self.pseudonym == ADJUDICATION
+
+    @property
     def label(self) -> str:
         """What the owner knows them by."""
-        return self.name or self.pseudonym
+        return self.name or ("the owner" if self.is_owner else self.pseudonym)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,7 @@ class Judgement:
     shown: Slots
     seconds: float | None
     at: int = 0
+    seq: int = 0  # the order of arrival
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +130,7 @@ class Annotations:
             row = connection.execute(sa.select(annotators).where(annotators.c.id == id)).one_or_none()
         return None if row is None else _annotator(row)
 
-    def add(self, name: str | None, until: int, pseudonym: str | None = None) -> Annotator:
+    def add(self, name: str | None, until: int, state: str = OPEN) -> Annotator:
         """The annotator of this name, who is added if there is none; the pseudonym is the next free number.
 
         Without a name somebody new is added.
@@ -132,17 +138,21 @@ class Annotations:
         raw = None if name is None else encode(name)
         with self._writing() as connection:
             by_name = sa.select(annotators).where(annotators.c.name == raw)
-            known = None if raw is None else connection.execute(by_name).one_or_none()
-            if known is None:
-                people = connection.execute(sa.select(annotators.c.pseudonym)).scalars().all()
-                called = pseudonym or f"annotator-{sum(one.startswith('annotator-') for one in people) + 1}"
-                row = {"pseudonym": called, "name": raw, "nonce": secrets.token_hex(16), "until": until}
-                connection.execute(sa.insert(annotators), [row | {"state": OPEN, "at": _now()}])
-                known = connection.execute(sa.select(annotators).where(annotators.c.pseudonym == called)).one()
-            return _annotator(known)
+            if raw is not None and (known := connection.execute(by_name).one_or_none()) is not None:
+                return _annotator(known)
+            people = connection.execute(sa.select(annotators.c.pseudonym)).scalars().all()
+            number = sum(one != ADJUDICATION for one in people) + 1
+            return _added(connection, f"annotator-{number}", raw, until, state)
+
+    def owner(self, until: int) -> Annotator:
+        """Whoever runs the study; added if nobody does yet."""
+        with self._writing() as connection:
+            mine = sa.select(annotators).where(annotators.c.pseudonym == ADJUDICATION)
+            known = connection.execute(mine).one_or_none()
+            return _added(connection, ADJUDICATION, None, until, OPEN) if known is None else _annotator(known)
 
     def renew(self, id: int, until: int) -> Annotator:
-        """Give an annotator a new link, which ends the old one."""
+        """Give an annotator a new link, which ends the old one. A forgotten one has none, here and in `revoke`."""
         return self._change(id, nonce=secrets.token_hex(16), until=until, state=OPEN)
 
     def revoke(self, id: int) -> Annotator:
@@ -154,7 +164,8 @@ class Annotations:
 
     def _change(self, id: int, **values: Any) -> Annotator:
         with self._writing() as connection:
-            connection.execute(sa.update(annotators).where(annotators.c.id == id).values(**values))
+            one = (annotators.c.id == id) & (annotators.c.state != FORGOTTEN)
+            connection.execute(sa.update(annotators).where(one).values(**values))
         found = self.annotator(id)
         assert found is not None
         return found
@@ -166,6 +177,8 @@ class Annotations:
         """
         with self._writing() as connection:
             person = _annotator(connection.execute(sa.select(annotators).where(annotators.c.id == id)).one())
+            if person.state == FORGOTTEN:
+                return person.forgotten or 0
             mine = judgements.c.annotator == id
             rater = sa.select(names.c.id).where(names.c.name == encode(person.pseudonym)).scalar_subquery()
             theirs = (verdicts.c.rater == rater) & (verdicts.c.kind == KINDS.index("human"))
@@ -197,10 +210,14 @@ class Annotations:
                 connection.execute(sa.insert(queues), [{"queue": queue, "body": ids[encode(body)], "at": _now()}])
 
     def queues(self) -> dict[str, str]:
-        """The last description of each queue, in the order in which they first came."""
+        """The last description of each queue, the one that was served last at the end."""
         statement = sa.select(queues.c.queue, texts.c.body).join(texts, queues.c.body == texts.c.id)
         with self._database.reading() as connection:
-            return {row.queue: decode(row.body) for row in connection.execute(statement.order_by(queues.c.seq))}
+            found: dict[str, str] = {}
+            for row in connection.execute(statement.order_by(queues.c.seq)):
+                found.pop(row.queue, None)
+                found[row.queue] = decode(row.body)
+            return found
 
     def items(self, ids: Sequence[str]) -> dict[str, str]:
         """What is shown for each of these items."""
@@ -254,9 +271,14 @@ class Annotations:
             return _assignment(connection.execute(_assigned(queue, annotator).where(assignments.c.item == item)).one())
 
     def keep_draft(self, queue: str, annotator: int, item: str, draft: str, minutes: float) -> None:
-        """Keep what is not yet judged, and the item with who wrote it for so many minutes more."""
+        """Keep what is not yet judged, and the item with who wrote it for so many minutes more.
+
+        One that was given back stays given back: a page that is left sends its draft last.
+        """
+        now = _now()
         with self._writing() as connection:
-            values = {"draft": encode(draft), "until": _now() + round(minutes * 60_000)}
+            longer = sa.case((assignments.c.until > now, now + round(minutes * 60_000)), else_=assignments.c.until)
+            values = {"draft": encode(draft), "until": longer}
             connection.execute(sa.update(assignments).where(_one(queue, item, annotator)).values(**values))
 
     def give_back(self, queue: str, annotator: int) -> None:
@@ -316,6 +338,12 @@ def _are_same(kept: Judgement, sent: Judgement) -> bool:
     return (kept.turn, kept.choice, kept.body) == (sent.turn, sent.choice, sent.body)
 
 
+def _added(connection: sa.Connection, pseudonym: str, name: bytes | None, until: int, state: str) -> Annotator:
+    row = {"pseudonym": pseudonym, "name": name, "nonce": secrets.token_hex(16), "until": until, "state": state}
+    connection.execute(sa.insert(annotators), [row | {"at": _now()}])
+    return _annotator(connection.execute(sa.select(annotators).where(annotators.c.pseudonym == pseudonym)).one())
+
+
 def _one(queue: str, item: str, annotator: int) -> sa.ColumnElement[bool]:
     table = assignments.c
     return (table.queue == queue) & (table.item == item) & (table.annotator == annotator)
@@ -362,8 +390,18 @@ def _assignment(row: sa.Row[Any]) -> Assignment:
 
 def _judgement(row: sa.Row[Any]) -> Judgement:
     body = decode(row.text) if row.text else ""
-    layout = _split(row.shown)
-    return Judgement(row.queue, row.item, row.annotator, row.turn, row.choice, body, layout, row.seconds, row.at)
+    return Judgement(
+        queue=row.queue,
+        item=row.item,
+        annotator=row.annotator,
+        turn=row.turn,
+        choice=row.choice,
+        body=body,
+        shown=_split(row.shown),
+        seconds=row.seconds,
+        at=row.at,
+        seq=row.seq,
+    )
 
 
 def _joined(slots: Slots) -> str:

@@ -56,10 +56,15 @@ class Database:
             ) from error
 
     def checkpoint(self) -> None:
-        """Empty the write-ahead log, so that what was deleted is not in it either."""
+        """Empty the write-ahead log, so that what was deleted is not in it either. Raises StoreError if it cannot."""
         with self._locked(), self._engine.connect() as connection:
             connection.exec_driver_sql("COMMIT")
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        if busy:
+            raise StoreError(
+                f"{self.location}: deleted, but {self.file.name}-wal may still hold it, because another process reads; "
+                "end that one, and run any command on this ledger: the file is emptied when it is closed"
+            )
 
     def close(self) -> None:
         with self._locked():

@@ -52,7 +52,8 @@ def prepare(connection: sa.Connection, location: str) -> None:
 
 def _configure_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy's BEGIN IMMEDIATE is the only BEGIN
-    for pragma in ("busy_timeout = 30000", "journal_mode = WAL", "synchronous = FULL"):
+    # What is deleted or replaced (a draft, a name) is overwritten, and not only released.
+    for pragma in ("busy_timeout = 30000", "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -80,11 +81,7 @@ def _forbid_changes(connection: sa.Connection) -> None:
 
 @contextmanager
 def erasing(connection: sa.Connection, *names: str) -> Iterator[None]:
-    """Let rows of these tables be deleted within the transaction of `connection`: a person may ask to be forgotten.
-
-    What is deleted is overwritten with zeros.
-    """
-    connection.exec_driver_sql("PRAGMA secure_delete = ON")
+    """Let rows of these tables be deleted within the transaction of `connection`: a person may ask to be forgotten."""
     for table in names:
         connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {table}_no_delete")
     yield

@@ -195,6 +195,7 @@
       drafts.sending = false;
       if (state !== "open") return;
       drafts.failed = !answer;
+      if (!answer) say("Draft not saved yet", true);
       if (answer?.ok && !drafts.dirty) say("Draft saved");
       if (answer || drafts.dirty) return; // refused for good, or a newer one is on its way
       drafts.dirty = true;
