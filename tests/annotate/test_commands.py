@@ -98,9 +98,12 @@ def test_a_file_of_names_is_told_its_fault_with_the_line(sciexam: Cli, tmp_path:
     ("options", "what"),
     [
         (("--overlap", "0"), "--overlap: 1 or more annotators for each item, not 0"),
-        (("--draw", "25"), "--draw: 25 prompts of the 24 that have an answer from everyone; draw fewer"),
+        (("--draw", "25"), "--draw: 25 prompts of the 24 in 'science' that everyone can answer; draw fewer"),
         (("--task", "ranking"), "3 to 9 answers to a prompt, not 2 (2 contestants x 1 samples)"),
-        (("--task", "demonstrations", "--repeats", "2"), "--repeats and --gold go with pairs"),
+        (
+            ("--task", "demonstrations"),
+            "name the one contestant whose answers are edited, or none",
+        ),
         (("--gold", "nowhere.jsonl"), "nowhere.jsonl: no such file of gold items"),
         (("--guide", "nowhere.txt"), "--guide nowhere.txt: No such file or directory"),
         (("--days", "0"), "--days: how long a link is valid, up to 3650 days, not 0"),
@@ -117,6 +120,16 @@ def test_one_contestant_alone_needs_two_samples(sciexam: Cli) -> None:
     done = sciexam("annotate", "serve", "sft", "--port", "0")
     assert done.returncode == 2
     assert "--samples 2" in done.stderr
+
+
+def test_without_a_contestant_demonstrations_are_written(study: Serve) -> None:
+    served = study("--task", "demonstrations", "--annotators", "1", "--draw", "2", prompts=3)
+    for text in ("One.", "Two."):
+        page = httpx2.get(served.links["annotator-1"], follow_redirects=True)
+        body = {"turn": "0", "choice": "write", "text": text}
+        assert httpx2.post(str(page.url), data=body, follow_redirects=False).status_code == 303
+    assert served.run("annotate", "export", "demonstrations", "-o", "d.jsonl").returncode == 0
+    assert [line["completion"] for line in lines_of(served.folder / "d.jsonl")] == ["One.", "Two."]
 
 
 def test_answers_that_name_a_model_are_counted(study: Serve) -> None:
@@ -195,7 +208,10 @@ def lines_of(path: Path) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        (("rankings", "-o", "r.jsonl"), "there are no rankings yet; nothing was written"),
+        (
+            ("rankings", "-o", "r.jsonl"),
+            "no rankings yet, and nothing was written; it can have verdicts",
+        ),
         (("verdicts", "-o", "v.xlsx"), "--out v.xlsx: write to a .jsonl (every text exactly) or a .csv"),
         (("verdicts", "-o", "v.csv", "--queue", "nope"), "'nope' is not a queue here"),
     ],

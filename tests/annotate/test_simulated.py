@@ -145,6 +145,19 @@ def test_compare_and_validate_read_these_verdicts_as_they_are(folder: Path, scie
     assert json.loads(validated.stdout)["annotators"] == [f"annotator-{n}" for n in (1, 2, 3, 4)]
 
 
+@pytest.mark.parametrize(("names", "draw", "said"), [(("base", "sft"), 8, True), (("base", "sft"), 12, False)])
+def test_labels_that_are_the_beginning_of_the_drawn_order_are_said_to_be_a_random_sample(
+    tmp_path: Path, sciexam: Cli, names: tuple[str, ...], draw: int, said: bool
+) -> None:
+    with Store(tmp_path / "results" / "ledger.sqlite") as store:
+        queue = queue_of(tmp_path, store, names=names, draw=draw)
+        for name in ("Ann", "Bob"):
+            judging_by(Desk(store, queue), store.annotations.add(name, until(1)), lambda item, shown: "left-much")
+    done = sciexam("validate", "measures", *names, "--suite", "exam.yaml", env={"COLUMNS": "200"})
+    assert done.returncode == 0, done.stderr
+    assert ("first 8 of 12 in the order that seed 7 draws: a random sample" in " ".join(done.stdout.split())) == said
+
+
 def test_an_adjudicated_pair_counts_once_and_agreement_does_not_change(folder: Path, sciexam: Cli) -> None:
     before = json.loads(sciexam("agree", "base", "sft", "--suite", "exam.yaml", "-j", "humans", "--json").stdout)
     with Store(folder / "results" / "ledger.sqlite") as store:

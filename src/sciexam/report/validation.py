@@ -152,7 +152,7 @@ def _drawn(evidence: Evidence, humans: HumanVerdicts) -> str:
 def _drawn_pair(
     evidence: Evidence, a: str, b: str, ordered: Sequence[Prompt], humans: HumanVerdicts
 ) -> tuple[int, int] | None:
-    """How many prompts of a pair are labelled, of how many, where they are the first of the drawn order.
+    """How many prompts of a pair are labelled, of how many, where they are the first of the drawn order, and not all.
 
     A pair of one and the same text is not shown to people: where there is one, the labels are of a part of the prompts.
     """
@@ -166,7 +166,7 @@ def _drawn_pair(
     }
     there = [prompt.id for prompt in ordered if len(texts[prompt.id]) == 2]
     labelled = {prompt for one, other, prompt, _ in humans.majority if (one, other) == (a, b)}
-    if not labelled or set(there[: len(labelled)]) != labelled:
+    if not 0 < len(labelled) < len(there) or set(there[: len(labelled)]) != labelled:
         return None
     return None if any(len(set(texts[prompt])) == 1 for prompt in there) else (len(labelled), len(there))
 
