@@ -409,7 +409,7 @@ def _joined(slots: Slots) -> str:
 
 
 def _split(text: str) -> Slots:
-    return tuple(int(slot) for slot in text.split(","))
+    return tuple(int(slot) for slot in text.split(",") if slot)
 
 
 def _now() -> int:
