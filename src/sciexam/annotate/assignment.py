@@ -62,11 +62,11 @@ def layout_of(queue: Queue, item: Item, annotator: int, load: Load) -> Slots:
     Several texts lie in an order that the seed draws for each annotator.
     """
     if len(item.texts) != 2:
-        order = sorted(range(len(item.texts)), key=lambda slot: digest([queue.seed, "lay", item.id, annotator, slot]))
+        order = sorted(range(len(item.texts)), key=lambda slot: digest([queue.lot, "lay", item.id, annotator, slot]))
         return tuple(order)
     drawn = queue.layouts[item.id]
     if len(load.layouts) % 2 == 0 and load.layouts.count((0, 1)) * 2 == len(load.layouts):
-        flipped = len(load.layouts) > 0 and int(digest([queue.seed, "flip", item.id, annotator]), 16) % 2
+        flipped = len(load.layouts) > 0 and int(digest([queue.lot, "flip", item.id, annotator]), 16) % 2
         return drawn[::-1] if flipped else drawn
     return (1, 0) if load.layouts.count((0, 1)) * 2 > len(load.layouts) else (0, 1)
 
@@ -105,7 +105,7 @@ def _second_showing(
     free = [item for item in in_turn if item.kind == "pair" and queue.again(item) not in held]
     if not free:
         return None
-    item = min(free, key=lambda item: digest([queue.seed, "again", annotator, item.id]))
+    item = min(free, key=lambda item: digest([queue.lot, "again", annotator, item.id]))
     return queue.again(item), held[item.id].shown[::-1]
 
 
@@ -117,9 +117,9 @@ def _repeats(queue: Queue) -> int:
 def _places(queue: Queue, annotator: int, what: str, count: int) -> Iterator[int]:
     """After how many judgements each of `count` checks is due: one in each of so many equal stretches, drawn."""
     for number in range(count):
-        drawn = int(digest([queue.seed, what, annotator, number])[:8], 16) / 2**32
+        drawn = int(digest([queue.lot, what, annotator, number])[:8], 16) / 2**32
         yield int((number + drawn) * queue.expected / count)
 
 
 def _coin(queue: Queue, annotator: int, item: str) -> int:
-    return 1 if int(digest([queue.seed, "coin", annotator, item]), 16) % 2 else -1
+    return 1 if int(digest([queue.lot, "coin", annotator, item]), 16) % 2 else -1

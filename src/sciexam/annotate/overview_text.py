@@ -125,7 +125,7 @@ def to_json(overview: Overview) -> dict[str, Any]:
     ]
     made: dict[str, Any] = {
         "schema": "sciexam/annotation/1",
-        "queue": queue.model_dump(mode="json", exclude={"rubric", "guide"}),
+        "queue": queue.model_dump(mode="json", exclude={"rubric", "guide", "lot"}),
         "items": len(queue.ordinary),
         "complete": overview.complete,
         "judgements": overview.judgements,

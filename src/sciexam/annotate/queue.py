@@ -71,6 +71,7 @@ class Queue(Record):
     rubric: Rubric
     contestants: tuple[str, ...]
     seed: int
+    lot: str  # of which sides, orders and checks are drawn: derived from the seed and the ledger's secret
     draw: Draw
     overlap: int
     expected: int
@@ -110,7 +111,7 @@ class Queue(Record):
     def layouts(self) -> Mapping[str, Slots]:
         """How each pair is laid out for the first who is shown it.
 
-        Of BLOCK pairs of the same two that follow each other half are laid out either way, drawn from the seed: both
+        Of BLOCK pairs of the same two that follow each other half are laid out either way, drawn by lot: both
         contestants stand on the left equally often, and nobody can tell where.
         """
         found: dict[str, Slots] = {}
@@ -120,9 +121,9 @@ class Queue(Record):
                 of_pair.setdefault(item.by, []).append(item)
         for listed in of_pair.values():
             for start in range(0, len(listed), BLOCK):
-                block = sorted(listed[start : start + BLOCK], key=lambda item: digest([self.seed, "side", item.id]))
+                block = sorted(listed[start : start + BLOCK], key=lambda item: digest([self.lot, "side", item.id]))
                 # A coin for each block: the odd one of an incomplete block leans to no contestant.
-                coin = int(digest([self.seed, "coin", block[0].id]), 16) % 2
+                coin = int(digest([self.lot, "coin", block[0].id]), 16) % 2
                 found |= {item.id: (0, 1) if (place + coin) % 2 else (1, 0) for place, item in enumerate(block)}
         return found
 
@@ -175,6 +176,7 @@ def make_queue(
         rubric=suite.rubric,
         contestants=names,
         seed=suite.seed,
+        lot=seal(digest([id, "lot"])),
         draw=Draw(taken=len(answers.prompts), drawn_from=answers.drawn_from, seed=suite.seed),
         overlap=overlap,
         expected=max(1, min(len(made), -(-len(made) * overlap // max(1, annotators)))),

@@ -167,6 +167,7 @@ def serve(store: Store, queue: Queue, bound: socket.socket, origin: str) -> None
     import uvicorn
 
     from sciexam.annotate.owner import OwnerPages
+    from sciexam.annotate.patience import Patient
 
     keep_queue(store, queue)
     links = Links(store)
@@ -178,6 +179,7 @@ def serve(store: Store, queue: Queue, bound: socket.socket, origin: str) -> None
         log_level="warning",
         access_log=False,  # addresses hold links
         server_header=False,
+        http=Patient,
         lifespan="off",
         ws="none",
         timeout_keep_alive=15,
