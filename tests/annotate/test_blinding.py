@@ -36,6 +36,8 @@ from sciexam.store.annotations import FORGOTTEN
 from sciexam.types import Message, Prompt
 from study import Study
 
+pytestmark = pytest.mark.slow
+
 UNLIKELY = 1e-6  # what a ledger draws from is drawn itself: at a usual level one run in twenty would fail
 PROMPTS = 30
 

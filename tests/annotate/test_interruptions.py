@@ -23,6 +23,8 @@ from conftest import write_suite
 from sciexam.annotate.said import Said, read_body
 from study import Study, chromium, said_by, write_answers
 
+pytestmark = pytest.mark.slow
+
 Serve = Callable[..., Study]
 Open = Callable[..., Any]
 

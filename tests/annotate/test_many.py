@@ -102,6 +102,7 @@ def test_ctrl_c_ends_the_page_and_says_how_to_go_on(study: Serve) -> None:
     assert "stopped; 3 judgements are stored. The same command goes on, with the same links" in served.output
 
 
+@pytest.mark.slow
 def test_what_was_acknowledged_survives_kill_9_and_links_stay_valid(study: Serve) -> None:
     served = study("--annotators", "8", "--overlap", "8", prompts=40)
     clickers = [Clicker(served.links[f"annotator-{n}"], n, patience=30) for n in range(1, 9)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,23 +14,11 @@ if TYPE_CHECKING:
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
 PROVOKE = """() => document.querySelectorAll("body *").forEach(element => {
     for (const kind of ["mouseover", "mousedown", "click", "focus", "load", "toggle"])
         element.dispatchEvent(new MouseEvent(kind, {bubbles: true, cancelable: true}));
     if (element.focus) element.focus();
 })"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        pytest.skip("no Chromium on the PATH: chromium, chromium-browser or google-chrome")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=found, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 class Watched:

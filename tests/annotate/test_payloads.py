@@ -20,6 +20,8 @@ from conftest import answers, write_jsonl
 from sciexam.report.plain_text import plain_text
 from study import Study
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[..., Any]
 
 ALL = "\n\n".join(PAYLOADS)
