@@ -20,7 +20,7 @@ from sciexam.suite import Suite
 from sciexam.types import Comparison, Message, Prompt, Record, Reply, Response
 
 Task = Literal["pairs", "ranking", "demonstrations"]
-Kind = Literal["pair", "ranking", "demonstration", "gold"]
+ItemKind = Literal["pair", "ranking", "demonstration", "gold"]
 
 FEWEST_RANKED, MOST_RANKED = 3, 9
 BLOCK = 8  # consecutive pairs of two contestants, of which half are laid out either way
@@ -33,7 +33,7 @@ class Item(Record):
     """
 
     id: str
-    kind: Kind
+    kind: ItemKind
     prompt: Prompt
     texts: tuple[str, ...]
     by: tuple[str, ...]
@@ -265,7 +265,7 @@ def _given(answers: Answers, prompt: Prompt) -> list[tuple[str, str]]:
     ]
 
 
-def _item(kind: Kind, prompt: Prompt, given: Sequence[tuple[str, str]]) -> Item:
+def _item(kind: ItemKind, prompt: Prompt, given: Sequence[tuple[str, str]]) -> Item:
     return Item(
         id="", kind=kind, prompt=prompt, texts=tuple(text for _, text in given), by=tuple(name for name, _ in given)
     )
