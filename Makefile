@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SOURCES := src tests benchmarks docs
+SOURCES := src tests benchmarks $(wildcard docs/*/*.py)
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # More threads than cores make small arrays slower, not faster.

@@ -161,15 +161,18 @@ def arrive(page: Any, held: list[Any]) -> int:
 
     Returns how many posts there were.
     """
-    here, count = page.url, 0
-    while page.url == here:
-        until(page, lambda: bool(held) or page.url != here)
+    here, sent = page.url, []
+
+    def led() -> bool:
         while held:
-            one, count = held.pop(0), count + 1
-            one.fetch(max_redirects=0)
-            one.continue_()
+            sent.append(held.pop(0))
+            sent[-1].fetch(max_redirects=0)
+            sent[-1].continue_()
+        return bool(page.url != here)
+
+    until(page, led)
     page.wait_for_load_state()
-    return count
+    return len(sent)
 
 
 # ---------------------------------------------------------------- once too often
