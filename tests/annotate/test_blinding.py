@@ -12,7 +12,7 @@ import sqlite3
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise, permutations
 from pathlib import Path
@@ -49,13 +49,14 @@ TELLING = ("zebra", "okapi", "quagga", "numbat", "pangolin", "wombat")
 # ---------------------------------------------------------------- what is served, and what comes back
 
 
+@contextmanager
 def serve(
     folder: Path,
     contestants: Sequence[str],
     prompts: int,
     *options: str,
     texts: Callable[[str, int], str] | None = None,
-) -> Study:
+) -> Iterator[Study]:
     """A study whose suite, files, prompts and contestants have telling names, and whose texts have none."""
     rows = [
         {
@@ -75,7 +76,11 @@ def serve(
     models = {name: {"responses": f"okapi-of-{name}.jsonl"} for name in contestants}
     suite = {"suite": "zebra-study", "prompts": "okapi-prompts.jsonl", "models": models, "contestants": [*contestants]}
     (folder / "exam.yaml").write_text(json.dumps(suite), encoding="utf-8")
-    return Study(folder, ["--suite", "exam.yaml", *options]).start()
+    made = Study(folder, [*options, "--suite", "exam.yaml"])
+    try:
+        yield made.start()
+    finally:
+        made.stop()
 
 
 def text_of(name: str, prompt: int) -> str:
@@ -175,8 +180,7 @@ def test_nothing_that_an_annotator_gets_tells_who_wrote_an_answer(task: str, tmp
         "demonstrations": (CONTESTANTS[0], "--task", "demonstrations"),
         "writing": ("--task", "demonstrations"),
     }[task]
-    served = serve(tmp_path, CONTESTANTS, 4, "--annotators", "2", "--overlap", "2", *more)
-    try:
+    with serve(tmp_path, CONTESTANTS, 4, "--annotators", "2", "--overlap", "2", *more) as served:
         visitor = Visitor(served, served.links["annotator-1"])
         form = {
             "pairs": {"choice": "left-much", "criterion-0": "left"},
@@ -195,8 +199,6 @@ def test_nothing_that_an_annotator_gets_tells_who_wrote_an_answer(task: str, tmp
             assert found == [], (response.request.method, response.url)
         payload = visitor.link.rpartition("/")[2].partition(".")[0]
         assert json.loads(base64.urlsafe_b64decode(payload + "==="))[0] == 1
-    finally:
-        served.stop()
 
 
 def session(visitor: Visitor, form: Mapping[str, str]) -> None:
@@ -230,16 +232,13 @@ def test_a_check_and_a_second_showing_look_like_every_other_pair(tmp_path: Path)
     ]
     write_jsonl(tmp_path / "gold.jsonl", gold)
     options = ("--annotators", "1", "--overlap", "1", "--gold", "gold.jsonl", "--repeats", "2")
-    served = serve(tmp_path, CONTESTANTS[:2], 12, *options)
-    try:
+    with serve(tmp_path, CONTESTANTS[:2], 12, *options) as served:
         seen = everything(served, [1], {"choice": "left-much"})
         queue, _, _ = served.kept()
         kinds = Counter(queue.by_id[one.id].kind for one in seen)
         assert (kinds["gold"], kinds["pair"]) == (3, 12 + 2)
         assert len({skeleton(one.page) for one in seen[1:]}) == 1  # before the first nothing can be taken back
         assert len({len(one.address) for one in seen}) == 1
-    finally:
-        served.stop()
 
 
 def skeleton(page: str) -> str:
@@ -251,11 +250,10 @@ def skeleton(page: str) -> str:
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[Seen]:
     """What four annotators saw of 30 pairs."""
-    served = serve(tmp_path_factory.mktemp("pairs"), CONTESTANTS[:2], PROMPTS, "--annotators", "4", "--overlap", "4")
-    try:
+    with serve(
+        tmp_path_factory.mktemp("pairs"), CONTESTANTS[:2], PROMPTS, "--annotators", "4", "--overlap", "4"
+    ) as served:
         return everything(served, [1, 2, 3, 4], {"choice": "right-much"})
-    finally:
-        served.stop()
 
 
 def test_each_contestant_stands_on_either_side_equally_often(pairs: list[Seen]) -> None:
@@ -298,13 +296,10 @@ def test_neither_an_address_nor_a_length_nor_the_time_tells_the_side(pairs: list
 def test_a_ranking_is_laid_out_in_an_order_that_tells_nothing(tmp_path: Path) -> None:
     """The answers have letters, places and fields by the order on the page, and each order is as likely as another."""
     options = ("--task", "ranking", "--annotators", "2", "--overlap", "2")
-    served = serve(tmp_path, CONTESTANTS, PROMPTS, *options)
     form = {"choice": "ranking", "rank-0": "2", "rank-1": "3", "rank-2": "1"}
-    try:
+    with serve(tmp_path, CONTESTANTS, PROMPTS, *options) as served:
         seen = everything(served, [1, 2], form)
         queue, done, _ = served.kept()
-    finally:
-        served.stop()
     assert len(seen) == 2 * PROMPTS
     for one in seen:
         page = re.sub(
@@ -351,21 +346,23 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
     """
     folder = tmp_path_factory.mktemp("named")
     (folder / "names.txt").write_text("\n".join(PEOPLE), encoding="utf-8")
-    served = serve(folder, CONTESTANTS[:2], 6, "--names", "names.txt", "--overlap", "3", texts=telling_text_of)
-    for annotator in (1, 2, 3):
-        visitor = Visitor(served, served.links[f"annotator-{annotator}"])
-        for number, (target, _) in enumerate(visitor.items()):
-            comment = f"{COMMENT if annotator == 1 else 'Teal obelisk'} {number}"
-            visitor.post(f"{target}/draft", {"turn": "0", "comment": f"{comment}, a draft"})
-            visitor.post(f"{target}/draft", {"turn": "0", "comment": f"{comment}, another draft"})
-            if annotator == 1 and number == 5:
-                break
-            choice = "left-much" if (number + annotator) % 3 else "right-slightly"
-            for turn in range(1 + (annotator == 1)):
-                said = f"{comment}, turn {turn}, {incompressible(2_000)}"
-                assert visitor.post(target, {"turn": str(turn), "choice": choice, "comment": said}).status_code == 303
-    yield served
-    served.stop()
+    with serve(folder, CONTESTANTS[:2], 6, "--names", "names.txt", "--overlap", "3", texts=telling_text_of) as served:
+        for annotator in (1, 2, 3):
+            judge_with_comments(Visitor(served, served.links[f"annotator-{annotator}"]), annotator)
+        yield served
+
+
+def judge_with_comments(visitor: Visitor, annotator: int) -> None:
+    for number, (target, _) in enumerate(visitor.items()):
+        comment = f"{COMMENT if annotator == 1 else 'Teal obelisk'} {number}"
+        visitor.post(f"{target}/draft", {"turn": "0", "comment": f"{comment}, a draft"})
+        visitor.post(f"{target}/draft", {"turn": "0", "comment": f"{comment}, another draft"})
+        if annotator == 1 and number == 5:
+            break
+        choice = "left-much" if (number + annotator) % 3 else "right-slightly"
+        for turn in range(1 + (annotator == 1)):
+            said = f"{comment}, turn {turn}, {incompressible(2_000)}"
+            assert visitor.post(target, {"turn": str(turn), "choice": choice, "comment": said}).status_code == 303
 
 
 def telling_text_of(name: str, prompt: int) -> str:
@@ -453,6 +450,9 @@ def test_who_is_forgotten_leaves_no_trace_but_a_pseudonym(named: Study) -> None:
         assert not {"zephyrine", "quokkaworth"} & set(names_in(text))
     assert "annotator-2" in files[0]
     assert "annotator-1" not in files[0]
+    [listed] = named.folder.glob("results/*/*/links.csv")
+    assert not {"zephyrine", "quokkaworth"} & set(names_in(listed.read_bytes()))
+    assert "bartholomew" in names_in(listed.read_bytes())
     status = json.loads(named.run("annotate", "status", "--json").stdout)
     assert [(one["annotator"], one["state"], one["judged"]) for one in status["annotators"]] == [
         ("annotator-1", "forgotten", 0),

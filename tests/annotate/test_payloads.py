@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,10 @@ def holds(text: str, expected: Sequence[str], times: int = 1) -> None:
 # ---------------------------------------------------------------- studies of nothing but hostile texts
 
 
-def hostile(folder: Path, contestants: Sequence[str], prompts: Sequence[Sequence[str]], *options: str) -> Study:
+@contextmanager
+def hostile(
+    folder: Path, contestants: Sequence[str], prompts: Sequence[Sequence[str]], *options: str
+) -> Iterator[Study]:
     """A study in which everything that can be a payload is one: contestants, too, by the names of their files.
 
     Each answer has the payloads of its prompt, each followed by the letter of the contestant.
@@ -130,7 +134,11 @@ def hostile(folder: Path, contestants: Sequence[str], prompts: Sequence[Sequence
     (folder / "names.txt").write_text("\n".join(NAMES), encoding="utf-8")
     (folder / "guide.txt").write_text(ALL, encoding="utf-8")
     more = ("--names", "names.txt", "--guide", "guide.txt", "--overlap", "2")
-    return Study(folder, [*compared(contestants), *more, *options]).start()
+    made = Study(folder, [*compared(contestants), *more, *options])
+    try:
+        yield made.start()
+    finally:
+        made.stop()
 
 
 def compared(contestants: Sequence[str]) -> list[str]:
@@ -153,32 +161,28 @@ def judge(served: Study, annotator: int, forms: Iterator[dict[str, str]]) -> lis
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Study, list[str]]]:
     """The first two annotators contradict each other on everything, with payloads as comments."""
-    made = hostile(tmp_path_factory.mktemp("pairs"), FILES[:2], SOME)
-    for annotator in (2, 1):  # the second to come sees each pair the other way round
-        items = judge(made, annotator, ({"choice": "left-much", "comment": "\n\n".join(some)} for some in SOME))
-    yield made, items
-    made.stop()
+    with hostile(tmp_path_factory.mktemp("pairs"), FILES[:2], SOME) as made:
+        for annotator in (2, 1):  # the second to come sees each pair the other way round
+            items = judge(made, annotator, ({"choice": "left-much", "comment": "\n\n".join(some)} for some in SOME))
+        yield made, items
 
 
 @pytest.fixture(scope="module")
 def rankings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Study, list[str]]]:
     """Eight answers to a prompt, of a payload each."""
     prompts = [[one] for one in VERBATIM[:6]]
-    made = hostile(tmp_path_factory.mktemp("rankings"), FILES, prompts, "--task", "ranking")
     form = {"choice": "ranking", "comment": ALL[:4_000]} | {f"rank-{i}": str(i + 1) for i in range(8)}
-    items = judge(made, 1, (form for _ in prompts))
-    yield made, items
-    made.stop()
+    with hostile(tmp_path_factory.mktemp("rankings"), FILES, prompts, "--task", "ranking") as made:
+        yield made, judge(made, 1, (form for _ in prompts))
 
 
 @pytest.fixture(scope="module")
 def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Study, list[str]]]:
     """Proposals that are payloads, and versions of them that are payloads."""
     prompts = [VERBATIM, PAYLOADS]
-    made = hostile(tmp_path_factory.mktemp("demonstrations"), FILES[:1], prompts, "--task", "demonstrations")
-    items = judge(made, 1, ({"choice": "edit", "text": f"{ALL} {i}", "comment": ALL[:4_000]} for i in range(2)))
-    yield made, items
-    made.stop()
+    forms = ({"choice": "edit", "text": f"{ALL} {i}", "comment": ALL[:4_000]} for i in range(2))
+    with hostile(tmp_path_factory.mktemp("demonstrations"), FILES[:1], prompts, "--task", "demonstrations") as made:
+        yield made, judge(made, 1, forms)
 
 
 # ---------------------------------------------------------------- pages

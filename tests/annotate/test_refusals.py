@@ -135,9 +135,11 @@ def folder_of(path: Path, prompts: int, names: Sequence[str] = NAMES) -> Path:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
     """A queue in which nobody judges what another one judges."""
     folder = folder_of(tmp_path_factory.mktemp("served"), 12)
-    made = Study(folder, ["--suite", "exam.yaml", "--names", "names.txt", "--overlap", "1"]).start()
-    yield made
-    made.stop()
+    made = Study(folder, ["--suite", "exam.yaml", "--names", "names.txt", "--overlap", "1"])
+    try:
+        yield made.start()
+    finally:
+        made.stop()
 
 
 @pytest.fixture(scope="module")

@@ -311,11 +311,13 @@ def _go_on(request: Request, url: str) -> Response:
 
 def _no_such_page(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
-    return message("There is no such page. Open the link as you were given it.", status, "Not here")
+    answer = message("There is no such page. Open the link as you were given it.", status, "Not here")
+    answer.headers.update(getattr(error, "headers", None) or {})
+    return answer
 
 
 def _trouble(request: Request, error: Exception) -> Response:
-    _log.exception("a page failed")
+    _log.error("a page failed", exc_info=error)
     return message("Something went wrong here, and it was noted. Nothing is lost: try again.", 500)
 
 

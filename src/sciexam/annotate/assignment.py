@@ -39,9 +39,10 @@ def remaining(queue: Queue, mine: Sequence[Assignment], loads: Loads, now: int) 
     open_items = sum(one.choice is None and _is_theirs(queue, one, loads, now) for one in mine)
     fresh = sum(item.id not in held and _has_room(queue, item.id, loads) for item in queue.ordinary)
     own_share = queue.expected - sum(item.id in held for item in queue.ordinary)
-    ordinary = min(fresh, own_share) if own_share > 0 else fresh
+    # Past one's share there is always one more, as long as anything is left.
+    ordinary = min(fresh, own_share) if own_share > 0 else min(fresh, 1 - min(open_items, 1))
     gold = sum(item.id not in held for item in queue.gold)
-    again = max(0, _repeats(queue) - sum(one.item in queue.repeated for one in mine))
+    again = max(0, repeats_of(queue) - sum(one.item in queue.repeated for one in mine))
     # Checks come in between: after the last ordinary item there are none.
     return open_items + ordinary + (gold + again if ordinary or open_items else 0)
 
@@ -92,7 +93,7 @@ def _due_check(queue: Queue, annotator: int, held: Mapping[str, Assignment]) -> 
         if item.id not in held and len(judged) >= place:
             return item.id, layout_of(queue, item, annotator, Load())[:: _coin(queue, annotator, item.id)]
     shown = sum(one in queue.repeated for one in held)
-    if shown < _repeats(queue) and len(judged) >= list(_places(queue, annotator, "again", _repeats(queue)))[shown]:
+    if shown < repeats_of(queue) and len(judged) >= list(_places(queue, annotator, "again", repeats_of(queue)))[shown]:
         return _second_showing(queue, annotator, held, judged)
     return None
 
@@ -109,7 +110,7 @@ def _second_showing(
     return queue.again(item), held[item.id].shown[::-1]
 
 
-def _repeats(queue: Queue) -> int:
+def repeats_of(queue: Queue) -> int:
     """Second showings for each annotator: no more than there are pairs far enough apart."""
     return max(0, min(queue.repeats, queue.expected - APART - 1))
 

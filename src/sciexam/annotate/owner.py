@@ -49,18 +49,21 @@ class OwnerPages:
 
     def _endpoint(self, answer: Callable[..., Response]) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
-            body = await request.body() if request.method == "POST" else b""
-            return await run_in_threadpool(self._answered, request, body, answer)
+            try:
+                form = read_fields(await request.body() if request.method == "POST" else b"")
+            except UsageError as error:
+                return message(str(error), 413)
+            return await run_in_threadpool(self._answered, request, form, answer)
 
         return endpoint
 
-    def _answered(self, request: Request, body: bytes, answer: Callable[..., Response]) -> Response:
+    def _answered(self, request: Request, form: Mapping[str, str], answer: Callable[..., Response]) -> Response:
         base = f"/owner/{request.path_params['token']}"
         try:
             owner = self._links.holder(request.path_params["token"])
             if not owner.is_owner:
                 raise LinkRefused("This page is for whoever runs the study.")
-            return answer(request, base, owner, read_fields(body))
+            return answer(request, base, owner, form)
         except LinkRefused as error:
             return message(str(error), 403, "This link does not open anything")
         except NotYours as error:

@@ -294,4 +294,8 @@ def _read_gold(path: Path) -> list[Item]:
         found.append(Item(id="", kind="gold", prompt=prompt, texts=texts, by=("better", "worse"), better=0))
     if faults:
         raise DocumentError(faults)
+    if not found:
+        raise DocumentError(
+            [f'{path}: holds no gold items; a line is {{"question": ..., "better": ..., "worse": ...}}']
+        )
     return found

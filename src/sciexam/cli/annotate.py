@@ -174,7 +174,7 @@ def _announce(queue: Queue, invitations: Sequence[Invitation], file: Path, addre
     what = {"pairs": "pairs", "ranking": "prompts to rank", "demonstrations": "prompts to write for"}[queue.task]
     console.print(
         f"Queue {queue.id}: {len(queue.ordinary)} {what} of {queue.draw.taken} prompts{drawn}; "
-        f"{queue.overlap} annotators for each.",
+        f"{queue.overlap} annotators for each{_checks(queue)}.",
         markup=False,
         soft_wrap=True,
     )
@@ -184,6 +184,14 @@ def _announce(queue: Queue, invitations: Sequence[Invitation], file: Path, addre
     console.print(f"The links are in {file}, too. Whoever has one judges in that name.", markup=False, soft_wrap=True)
     console.print(f"Listening on {address[0]}, port {address[1]}. Ctrl-C stops.", markup=False, soft_wrap=True)
     sys.stdout.flush()
+
+
+def _checks(queue: Queue) -> str:
+    """What is shown beside, as it is and not as it was asked for: second showings need pairs between."""
+    from sciexam.annotate.assignment import repeats_of
+
+    gold = f"; {len(queue.gold)} gold items" if queue.gold else ""
+    return f"{gold}; {repeats_of(queue)} pairs shown twice to each" if queue.repeats else gold
 
 
 def _notes(queue: Queue, annotators: int) -> Iterator[str]:
@@ -232,7 +240,7 @@ def link(
     from sciexam.annotate import serving
     from sciexam.annotate.links import Links, until
     from sciexam.errors import UsageError
-    from sciexam.store.annotations import FORGOTTEN, OPEN
+    from sciexam.store.annotations import FORGOTTEN, IMPORTED, OPEN
 
     origin = serving.origin_of(host, port, public_url)
     with _ledger(store, results) as ledger:
@@ -252,14 +260,18 @@ def link(
         else:
             found = _find(ledger, str(name))
             person = found or kept.add(serving.check_name(str(name)), until(days))
+            if found is None:
+                print(f"sciexam: {person.label} was added, as {person.pseudonym}", file=sys.stderr)
         if person.state == FORGOTTEN:
             raise UsageError(f"{person.pseudonym} was forgotten, and has no link; a new name is a new annotator")
         if revoke:
             kept.revoke(person.id)
+            serving.strike_links(results, person.pseudonym)
             print(f"sciexam: the link of {person.label} is ended; what was judged with it stays", file=sys.stderr)
             return
-        if renew or person.state != OPEN:
+        if renew or person.state == IMPORTED:
             person = kept.renew(person.id, until(days))
+            serving.strike_links(results, person.pseudonym)
         _print_links(serving.invitations(Links(ledger), [person], origin))
 
 
@@ -361,8 +373,9 @@ def forget(
 
     with _ledger(store, results) as ledger:
         person = _person(ledger, name)
-        if not yes:
-            typer.confirm(f"Delete everything of {person.label}, for good?", abort=True)
+        if not yes and not typer.confirm(f"Delete everything of {person.label}, for good?"):
+            print("sciexam: nothing was deleted", file=sys.stderr)
+            return
         count = ledger.annotations.forget(person.id)
         strike_links(results, person.pseudonym)
     print(f"sciexam: {person.pseudonym} is forgotten; {count} judgements were deleted", file=sys.stderr)

@@ -25,13 +25,13 @@ class HumanVerdicts:
         self.votes = tuple(votes)
         self.sides = [human.sides for human in votes]
         by_all = majority_of(self.sides)
-        self._settled = {
+        self.settled = {
             item: 1 - battle.score
             for bench in evidence.benches
             for battle in bench.adjudicated
             if battle.score is not None and (item := (battle.a, battle.b, battle.prompt, battle.sample)) in by_all
         }
-        self.majority = by_all | {item: side_of_score(score) for item, score in self._settled.items()}
+        self.majority = by_all | {item: side_of_score(score) for item, score in self.settled.items()}
         self._responses = evidence.responses
         self._cluster = {prompt.id: cluster(prompt) for prompt in evidence.prompts}
 
@@ -54,8 +54,8 @@ class HumanVerdicts:
 
     def score(self, item: ItemKey) -> float:
         """b's score by the humans who judged the comparison, ties half: their mean, or what was adjudicated."""
-        if item in self._settled:
-            return self._settled[item]
+        if item in self.settled:
+            return self.settled[item]
         given = [human.scores[item] for human in self.votes if item in human.scores]
         return sum(given) / len(given)
 

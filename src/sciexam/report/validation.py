@@ -178,8 +178,12 @@ def _missing(bench: Bench, humans: HumanVerdicts) -> dict[str, int]:
 
 
 def _split(humans: HumanVerdicts) -> int:
-    """Comparisons on which several sides have equally many of the annotators."""
-    said = {item: [sides[item] for sides in humans.sides if item in sides] for item in humans.majority}
+    """Comparisons on which several sides have equally many of the annotators, and nobody adjudicated."""
+    said = {
+        item: [sides[item] for sides in humans.sides if item in sides]
+        for item in humans.majority
+        if item not in humans.settled
+    }
     return sum(
         len(most) > 1 and most[0][1] == most[1][1]
         for most in (Counter(sides).most_common(2) for sides in said.values())
