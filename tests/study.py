@@ -164,9 +164,12 @@ def chromium() -> str | None:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A real Chromium; skips where there is none."""
+    """A real Chromium; skips where there is none.
+
+    While it is there an event loop runs in this thread, and `asyncio.run` is refused: so it ends with its module.
+    """
     path = chromium()
     if path is None:
         pytest.skip("no Chromium here: apt install chromium, or name one in SCIEXAM_CHROMIUM")
