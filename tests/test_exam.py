@@ -571,7 +571,7 @@ def test_a_file_of_one_order_is_used_and_says_that_the_bias_cannot_be_told(tmp_p
 
 def test_humans_are_everyone_whose_verdicts_are_in_the_ledger(tmp_path: Path) -> None:
     suite = folder_suite(tmp_path)
-    with pytest.raises(UsageError, match=r"holds no human verdict on base, sft; first name a file of verdicts"):
+    with pytest.raises(UsageError, match=r"holds no human verdict on base, sft; let people judge them"):
         compare(tmp_path, suite, judges=["humans"])
     ann = write_jsonl(tmp_path / "ann.jsonl", recorded("ann", "sft", "human", both=False, count=4))
     compare(tmp_path, suite, judges=[str(ann), "measures", Shorter()])
