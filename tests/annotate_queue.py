@@ -12,7 +12,8 @@ from sciexam.annotate.queue import Item, Queue, make_queue
 from sciexam.exam.answering import answers_of
 from sciexam.exam.runs import terms_of
 from sciexam.store import Store
-from sciexam.store.annotations import Annotator, Slots
+from sciexam.store.annotations import Slots
+from sciexam.store.annotators import Annotator
 from sciexam.suite import load_suite
 
 

@@ -21,7 +21,8 @@ from conftest import COMMAND, clean_environment, write_jsonl, write_suite
 from sciexam.annotate.desk import kept_queue
 from sciexam.annotate.queue import Queue
 from sciexam.store import Store
-from sciexam.store.annotations import Annotator, Judgement
+from sciexam.store.annotations import Judgement
+from sciexam.store.annotators import Annotator
 
 ANSWERS = 6
 
@@ -106,7 +107,7 @@ class Study:
         """What the ledger holds: the newest queue, everything that was done in it, and who is who."""
         with self.store() as store:
             queue = kept_queue(store, list(store.annotations.queues().values())[-1])
-            people = {one.id: one for one in store.annotations.annotators()}
+            people = {one.id: one for one in store.annotators.all()}
             return queue, store.annotations.judgements(queue.id), people
 
 

@@ -46,7 +46,7 @@ def judge(folder: Path) -> None:
     with Store(folder / "results" / "ledger.sqlite") as store:
         [body] = store.annotations.queues().values()
         desk = Desk(store, kept_queue(store, body))
-        people = {one.pseudonym: one for one in store.annotations.annotators()}
+        people = {one.pseudonym: one for one in store.annotators.all()}
         for name in ("annotator-1", "annotator-2", "annotator-3"):
             drawn = random.Random(name)
             while (id := desk.next(people[name])) is not None:

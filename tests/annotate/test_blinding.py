@@ -32,7 +32,7 @@ from sciexam.annotate.queue import Item, Queue
 from sciexam.annotate.said import read_body
 from sciexam.documents import digest
 from sciexam.store import Store
-from sciexam.store.annotations import FORGOTTEN
+from sciexam.store.annotators import FORGOTTEN
 from sciexam.types import Message, Prompt
 from study import Study
 
@@ -477,12 +477,12 @@ def test_an_older_draft_of_who_is_forgotten_is_gone_too(tmp_path: Path) -> None:
     try:
         with Store(tmp_path / "ledger.sqlite") as store:
             desk = Desk(store, queue_of(tmp_path, store, prompts=6))
-            person = store.annotations.add(PEOPLE[0], until(30))
+            person = store.annotators.add(PEOPLE[0], until(30))
             while item := desk.next(person):
                 for length in (50, 100, 150):
                     desk.draft(person, item, {"comment": COMMENT + "x" * length})
                 desk.judge(person, item, 0, {"choice": "left-much"})
-            store.annotations.forget(person.id)
+            store.annotators.forget(person.id)
     finally:
         sa.event.remove(sa.Engine, "connect", usual)
     files = [path.read_bytes() for path in tmp_path.glob("ledger.sqlite*") if path.is_file()]

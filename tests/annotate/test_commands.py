@@ -28,7 +28,7 @@ def judged(tmp_path: Path) -> Path:
     with Store(tmp_path / "results" / "ledger.sqlite") as store:
         queue = queue_of(tmp_path, store, prompts=4, scale="five-point")
         for name, choice in (("Ann", "left-much"), ("Bob", "tie")):
-            judging_by(Desk(store, queue), store.annotations.add(name, until(1)), lambda item, shown, c=choice: c)
+            judging_by(Desk(store, queue), store.annotators.add(name, until(1)), lambda item, shown, c=choice: c)
     return tmp_path
 
 
@@ -228,7 +228,7 @@ HOSTILE = ("=1+1", "+1", "-1", "@x", "\tx", "＝1+1", "\u200b=1", " =1", "'=1", 
 def test_no_cell_runs_as_a_formula_and_every_comment_comes_back(tmp_path: Path, sciexam: Cli) -> None:
     with Store(tmp_path / "results" / "ledger.sqlite") as store:
         queue = queue_of(tmp_path, store, prompts=len(HOSTILE))
-        desk, ann = Desk(store, queue), store.annotations.add("Ann", until(1))
+        desk, ann = Desk(store, queue), store.annotators.add("Ann", until(1))
         for comment in HOSTILE:
             id = desk.next(ann)
             desk.judge(ann, str(id), 0, {"choice": "left-much", "comment": comment})
@@ -290,7 +290,7 @@ def test_questions_of_several_turns_are_exported_as_chats(tmp_path: Path, sciexa
         keep_queue(store, queue)
         judging_by(
             Desk(store, queue),
-            store.annotations.add("Ann", until(1)),
+            store.annotators.add("Ann", until(1)),
             lambda item, shown: "left" if item.by[shown[0]] == "sft" else "right",
         )
     assert sciexam("annotate", "export", "preferences", "-o", "p.jsonl").returncode == 0

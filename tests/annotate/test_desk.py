@@ -26,7 +26,8 @@ from sciexam.errors import StoreError, UsageError
 from sciexam.exam.answering import answers_of
 from sciexam.exam.runs import terms_of
 from sciexam.store import Store
-from sciexam.store.annotations import Annotator, Slots, standing
+from sciexam.store.annotations import Slots, standing
+from sciexam.store.annotators import Annotator
 from sciexam.suite import load_suite
 from sciexam.types import Comparison
 
@@ -40,7 +41,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def person(store: Store, name: str = "Ann") -> Annotator:
-    return store.annotations.add(name, until(1))
+    return store.annotators.add(name, until(1))
 
 
 def judge_all(desk: Desk, who: Annotator, choice: str = "left-much", at_most: int = 1000) -> list[str]:
@@ -443,7 +444,7 @@ def test_a_pseudonym_of_another_ledger_is_somebody_else(tmp_path: Path, store: S
     (tmp_path / "v.jsonl").write_text(text)
     assert [read_back(tmp_path, store, "v.jsonl").new for _ in range(3)] == [4, 0, 0]
     assert human_score(store, queue) == {"q0": pytest.approx(1 / 3), "q1": pytest.approx(1 / 3)}
-    people = store.annotations.annotators()
+    people = store.annotators.all()
     assert [one.pseudonym for one in people] == ["annotator-1", "annotator-2", "annotator-3"]
     assert invited(store, [], None, 1) == people[:1], "who was imported is not invited"
 
@@ -509,7 +510,7 @@ def test_an_item_that_left_the_queue_is_not_taken_back(tmp_path: Path, store: St
 
 def test_an_adjudicated_pair_stays_as_it_was_shown(tmp_path: Path, store: Store) -> None:
     small = queue_of(tmp_path, store, draw=3)
-    owner, pages = store.annotations.owner(until(1)), OwnerPages(store, small, Links(store))
+    owner, pages = store.annotators.owner(until(1)), OwnerPages(store, small, Links(store))
     for who, rule in (("Ann", for_b), ("Bob", for_a)):
         judging_by(Desk(store, small), person(store, who), rule)
     before = {}
@@ -533,7 +534,7 @@ def test_who_adjudicates_and_cannot_judge_settles_nothing(tmp_path: Path, store:
     queue = queue_of(tmp_path, store, prompts=1)
     for who, rule in (("Ann", for_b), ("Bob", for_a)):
         judging_by(Desk(store, queue), person(store, who), rule)
-    owner, item = store.annotations.owner(until(1)), queue.items[0]
+    owner, item = store.annotators.owner(until(1)), queue.items[0]
     store.annotations.assign(queue.id, owner.id, 1, lambda mine, loads: (item.id, (0, 1)))
     Desk(store, queue).judge(owner, item.id, 0, {"choice": "cannot"})
     overview = Overview(store, queue)
@@ -576,15 +577,15 @@ def test_the_forgotten_leave_a_pseudonym_and_a_number(tmp_path: Path, store: Sto
     desk.judge(ann, str(id), 0, {"choice": "left-much", "comment": "only Ann would say so"})
     judge_all(desk, ann, "left-much", 2)
     judge_all(desk, bob, "left-much", 2)
-    assert store.annotations.forget(ann.id) == 3
-    tombstone = store.annotations.annotator(ann.id)
+    assert store.annotators.forget(ann.id) == 3
+    tombstone = store.annotators.get(ann.id)
     assert tombstone is not None
     assert (tombstone.name, tombstone.pseudonym, tombstone.state, tombstone.forgotten) == (
         None, "annotator-1", "forgotten", 3,
     )  # fmt: skip
     assert {v.rater for v in store.human_verdicts(subjects_of(queue))} == {"annotator-2"}
-    assert store.annotations.forget(ann.id) == 3, "once more changes nothing"
-    assert store.annotations.renew(ann.id, until(1)).state == store.annotations.revoke(ann.id).state == "forgotten"
+    assert store.annotators.forget(ann.id) == 3, "once more changes nothing"
+    assert store.annotators.renew(ann.id, until(1)).state == store.annotators.revoke(ann.id).state == "forgotten"
     with pytest.raises(StoreError, match="append-only"), store.database.writing() as connection:
         connection.exec_driver_sql("DELETE FROM verdicts")
 

@@ -31,7 +31,7 @@ from sciexam.annotate.owner import OwnerPages
 from sciexam.annotate.said import LONGEST_TEXT, read_body
 from sciexam.annotate.serving import origin_of
 from sciexam.store import Store
-from sciexam.store.annotations import Annotator
+from sciexam.store.annotators import Annotator
 from study import Study
 
 Serve = Callable[..., Study]
@@ -188,7 +188,7 @@ def test_a_link_that_somebody_made_up_opens_nothing(served: Study, links: dict[s
 def test_a_link_of_another_ledger_opens_nothing(served: Study, tmp_path: Path) -> None:
     """The same person, and the same nonce: only the ledger's key is another."""
     with served.store() as store, Store(tmp_path / "other.sqlite") as other:
-        people = store.annotations.annotators()
+        people = store.annotators.all()
         own, foreign = ([Links(one).token(person) for person in people] for one in (store, other))
     assert [token_of(link) for link in served.links.values()] == own
     for token in foreign:
@@ -217,8 +217,8 @@ def test_a_link_expires(served: Study, links: dict[str, str]) -> None:
     item = next_item(served, links["Dora"]).removeprefix(links["Dora"])
     before = stored(served)[0]
     with served.store() as store:
-        [dora] = [one for one in store.annotations.annotators() if one.name == "Dora Numbat"]
-        link = f"{served.origin}/a/{Links(store).token(store.annotations.renew(dora.id, int(time.time() * 1000)))}"
+        [dora] = [one for one in store.annotators.all() if one.name == "Dora Numbat"]
+        link = f"{served.origin}/a/{Links(store).token(store.annotators.renew(dora.id, int(time.time() * 1000)))}"
     for answer in (ask(served, link), ask(served, link + item), submit(served, link + item, {"turn": "0"})):
         assert answer.status == 403
         assert "This link has expired. Ask whoever sent it to you for a new one." in said(answer)

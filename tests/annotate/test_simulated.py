@@ -32,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         long = " ".join(["word"] * 80)
         queue = queue_of(tmp_path, store, prompts=PROMPTS, overlap=4, annotators=4, tail=long)
         for name in ("Ann", "Bob", "Cid", "Dot"):
-            desk, person = Desk(store, queue), store.annotations.add(name, until(1))
+            desk, person = Desk(store, queue), store.annotators.add(name, until(1))
             step = SECONDS[name]
             clock = count(0.0, step)
             monkeypatch.setattr("sciexam.annotate.desk.time.monotonic", lambda clock=clock: next(clock))
@@ -74,7 +74,7 @@ def sides_of(folder: Path) -> dict[int, dict[str, str]]:
 
         [body] = store.annotations.queues().values()
         queue = kept_queue(store, body)
-        names = {one.id: one.name for one in store.annotations.annotators()}
+        names = {one.id: one.name for one in store.annotators.all()}
         for one in store.annotations.judgements(queue.id):
             item = queue.by_id[one.item]
             winner = item.by[one.shown[0 if one.choice.startswith("left") else 1]]
@@ -152,7 +152,7 @@ def test_labels_that_are_the_beginning_of_the_drawn_order_are_said_to_be_a_rando
     with Store(tmp_path / "results" / "ledger.sqlite") as store:
         queue = queue_of(tmp_path, store, names=names, draw=draw)
         for name in ("Ann", "Bob"):
-            judging_by(Desk(store, queue), store.annotations.add(name, until(1)), lambda item, shown: "left-much")
+            judging_by(Desk(store, queue), store.annotators.add(name, until(1)), lambda item, shown: "left-much")
     done = sciexam("validate", "measures", *names, "--suite", "exam.yaml", env={"COLUMNS": "200"})
     assert done.returncode == 0, done.stderr
     assert ("first 8 of 12 in the order that seed 7 draws: a random sample" in " ".join(done.stdout.split())) == said
@@ -167,7 +167,7 @@ def test_an_adjudicated_pair_counts_once_and_agreement_does_not_change(folder: P
         queue = kept_queue(store, body)
         overview = Overview(store, queue)
         item = next(one.item for one in overview.disputed if one.item.prompt.id == "q1")
-        owner, desk = store.annotations.owner(until(1)), Desk(store, queue)
+        owner, desk = store.annotators.owner(until(1)), Desk(store, queue)
         store.annotations.assign(queue.id, owner.id, 1, lambda mine, loads: (item.id, (0, 1)))
         left_is_sft = item.by[0] == "sft"
         assert desk.judge(owner, item.id, 0, {"choice": "left-much" if left_is_sft else "right-much"})

@@ -28,7 +28,8 @@ from sciexam.annotate.said import RANKING, choices_of, read_turn
 from sciexam.annotate.scale import CANNOT, options_of
 from sciexam.errors import StoreError, UsageError
 from sciexam.report.pages import page_environment
-from sciexam.store.annotations import WITHDRAWN, Annotator
+from sciexam.store.annotations import WITHDRAWN
+from sciexam.store.annotators import Annotator
 
 FIELDS = 100  # of one form
 RETURNED = "Taken back. Judge it again."

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from sciexam.annotate.assignment import are_held, next_item, remaining
 from sciexam.annotate.queue import Item, Queue
-from sciexam.annotate.said import Said, read_body, read_draft, read_form, verdicts_of
+from sciexam.annotate.said import Said, read_body, read_draft, read_form, read_turn, verdicts_of
 from sciexam.errors import UsageError
-from sciexam.store.annotations import WITHDRAWN, Annotator, Assignment, Judgement, Load, Slots, standing
+from sciexam.store.annotations import WITHDRAWN, Assignment, Judgement, Load, Slots, standing
+from sciexam.store.annotators import Annotator
+from sciexam.store.tables import now
 
 if TYPE_CHECKING:
     from sciexam.store import Store
@@ -62,7 +64,7 @@ class Desk:
         """The id of the item that comes next, which the annotator now has; None where nothing is left for now."""
 
         def choose(mine: Sequence[Assignment], loads: Mapping[str, Load]) -> tuple[str, Slots] | None:
-            return next_item(self.queue, person.id, mine, loads, _now())
+            return next_item(self.queue, person.id, mine, loads, now())
 
         found = self._kept.assign(self.queue.id, person.id, self.queue.lease_minutes, choose)
         return None if found is None else found.item
@@ -87,7 +89,7 @@ class Desk:
     def progress(self, person: Annotator) -> Progress:
         mine = [one for one in self._kept.assignments(self.queue.id, person.id) if one.item in self.queue.by_id]
         done = sum(one.choice is not None for one in mine)
-        return Progress(done, done + remaining(self.queue, mine, self._kept.loads(self.queue.id, person.id), _now()))
+        return Progress(done, done + remaining(self.queue, mine, self._kept.loads(self.queue.id, person.id), now()))
 
     def is_waiting(self, person: Annotator) -> bool:
         """Whether others hold what may come back to the queue."""
@@ -128,10 +130,9 @@ class Desk:
     def draft(self, person: Annotator, id: str, form: Mapping[str, str]) -> None:
         """Keep what stands in the form of an item, unless a judgement has come since that the form does not know of."""
         showing = self._given(person, id)
-        if form.get("turn", str(showing.place.turns)) != str(showing.place.turns):
-            return
+        turn = read_turn(form) if "turn" in form else showing.place.turns
         body = read_draft(self.queue, showing.item, showing.place.shown, form).body()
-        self._kept.keep_draft(self.queue.id, person.id, id, body, self.queue.lease_minutes)
+        self._kept.keep_draft(self.queue.id, person.id, id, turn, body, self.queue.lease_minutes)
 
     def pause(self, person: Annotator) -> None:
         """Give back what the annotator has before them: somebody else may want it meanwhile."""
@@ -179,7 +180,3 @@ def kept_queue(store: Store, body: str) -> Queue:
     given = json.loads(body)
     shown = store.annotations.items(given["items"])
     return Queue.model_validate(given | {"items": [json.loads(shown[id]) for id in given["items"]]})
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -48,7 +48,7 @@ def _flat(value: Any) -> Any:
 
 
 def _lines(store: Store, queue: Queue, what: str, with_names: bool) -> Iterator[Line]:
-    people = {one.id: one for one in store.annotations.annotators()}
+    people = {one.id: one for one in store.annotators.all()}
     if what == "preferences":
         yield from preferences(Overview(store, queue))
         return

@@ -21,7 +21,7 @@ from sciexam.exam.plan import verdict_key
 from sciexam.judges.recorded import VerdictLine
 from sciexam.report.tables import from_cell
 from sciexam.store import Store
-from sciexam.store.annotations import IMPORTED
+from sciexam.store.annotators import IMPORTED
 from sciexam.types import ADJUDICATION, Comparison, Prompt, Response, Side, Verdict
 
 SHOWN = 5  # unmatched lines that a message names
@@ -124,14 +124,14 @@ def _pseudonyms(store: Store, lines: Sequence[ImportLine], file: str) -> dict[tu
     A pseudonym in a file is no name: annotator-1 of another ledger is somebody else. Whoever has the id of one of ours
     is that one; others are called by the pseudonym and their id, or by the pseudonym and the file.
     """
-    ours = {rater_id(store, one.id): one.pseudonym for one in store.annotations.annotators()}
+    ours = {rater_id(store, one.id): one.pseudonym for one in store.annotators.all()}
     found: dict[tuple[str, str], str] = {}
     for name, id in dict.fromkeys((line.rater, line.rater_id) for line in lines):
         if id in ours:
             found[name, id] = ours[id]
             continue
         own = f"{name} ({id[:6] or file})" if is_pseudonym(name) else name
-        found[name, id] = store.annotations.add(check_name(own), 0, IMPORTED).pseudonym
+        found[name, id] = store.annotators.add(check_name(own), 0, IMPORTED).pseudonym
     return found
 
 

@@ -9,7 +9,7 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from sciexam.documents import digest
 from sciexam.errors import UsageError
-from sciexam.store.annotations import OPEN, Annotator
+from sciexam.store.annotators import OPEN, Annotator
 
 if TYPE_CHECKING:
     from sciexam.store import Store
@@ -23,7 +23,7 @@ class Links:
     """Signs and reads links with a key that is derived from the ledger's secret. A link holds a number, and no name."""
 
     def __init__(self, store: Store):
-        self._people = store.annotations
+        self._people = store.annotators
         self._signer = URLSafeSerializer(store.seal(digest("annotator links")), salt="sciexam annotate")
 
     def token(self, annotator: Annotator) -> str:
@@ -40,7 +40,7 @@ class Links:
                 "This link is not valid. It may have been copied incompletely: open it once more as you were given it, "
                 "or ask whoever sent it to you for a new one."
             ) from None
-        person = self._people.annotator(id)
+        person = self._people.get(id)
         if person is None or person.state != OPEN or person.nonce != nonce:
             raise LinkRefused("This link was ended. Ask whoever sent it to you for a new one.")
         if person.until < time.time() * 1000:

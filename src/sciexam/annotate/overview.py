@@ -21,7 +21,8 @@ from sciexam.report.scores import distinct
 from sciexam.report.votes import Votes, votes_of
 from sciexam.stats import Undefined, cohen_kappa
 from sciexam.store import Store
-from sciexam.store.annotations import IMPORTED, Annotator, Judgement, standing
+from sciexam.store.annotations import Judgement, standing
+from sciexam.store.annotators import IMPORTED, Annotator
 from sciexam.types import Response
 
 NO_COMMON = Undefined("nobody else has judged the same")
@@ -66,7 +67,7 @@ class Overview:
 
     def __init__(self, store: Store, queue: Queue):
         self.queue = queue
-        everyone = {one.id: one for one in store.annotations.annotators()}
+        everyone = {one.id: one for one in store.annotators.all()}
         self._owners = [one for one in everyone.values() if one.is_owner]
         self.owner = next((one.id for one in self._owners), None)
         self.people = [one for one in everyone.values() if not one.is_owner]

@@ -26,7 +26,8 @@ from sciexam.annotate.said import DECISIONS, RANKING, read_turn
 from sciexam.annotate.scale import CANNOT, option_of, options_of
 from sciexam.errors import StoreError, UsageError
 from sciexam.store import Store
-from sciexam.store.annotations import Annotator, Load
+from sciexam.store.annotations import Load
+from sciexam.store.annotators import Annotator
 
 MINUTES = 24 * 60.0  # for which a pair lies before whoever adjudicates
 
@@ -75,7 +76,7 @@ class OwnerPages:
 
     def overview(self) -> Overview:
         """How the queue stands; counted again when something was judged since, or somebody came or went."""
-        now = self._store.annotations.newest(self._queue.id), self._store.annotations.annotators()
+        now = self._store.annotations.newest(self._queue.id), self._store.annotators.all()
         if self._counted is None or self._counted[0] != now:
             self._counted = now, Overview(self._store, self._queue)
         return self._counted[1]

@@ -22,7 +22,7 @@ from sciexam.documents import write_atomically
 from sciexam.errors import UsageError
 from sciexam.report.tables import to_csv
 from sciexam.store import Store
-from sciexam.store.annotations import IMPORTED, OPEN, Annotator
+from sciexam.store.annotators import IMPORTED, OPEN, Annotator
 
 USUAL_ANNOTATORS = 4
 LONGEST_NAME = 100
@@ -85,11 +85,11 @@ def invited(store: Store, names: Sequence[str], count: int | None, days: float) 
 
     With neither: everyone who has a link, or four. A link that was ended stays ended.
     """
-    kept, ends = store.annotations, until(days)
+    kept, ends = store.annotators, until(days)
     if names:
         people = [kept.add(name, ends) for name in names]
         return [kept.renew(one.id, ends) if one.state == IMPORTED else one for one in people]
-    known = [one for one in kept.annotators() if one.state == OPEN and not one.is_owner]
+    known = [one for one in kept.all() if one.state == OPEN and not one.is_owner]
     if count is None and known:
         return known
     unnamed = [one for one in known if one.name is None][: count or USUAL_ANNOTATORS]
@@ -98,7 +98,7 @@ def invited(store: Store, names: Sequence[str], count: int | None, days: float) 
 
 def owner_of(store: Store, days: float) -> Annotator:
     """Whoever runs the study, and adjudicates."""
-    return store.annotations.owner(until(days))
+    return store.annotators.owner(until(days))
 
 
 def invitations(links: Links, people: Sequence[Annotator], origin: str) -> list[Invitation]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sciexam.annotate.queue import Queue
     from sciexam.annotate.serving import Invitation
     from sciexam.store import Store
-    from sciexam.store.annotations import Annotator
+    from sciexam.store.annotators import Annotator
 
 annotate = typer.Typer(help="People compare answers, blind, on a page.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -240,17 +240,17 @@ def link(
     from sciexam.annotate import serving
     from sciexam.annotate.links import Links, until
     from sciexam.errors import UsageError
-    from sciexam.store.annotations import FORGOTTEN, IMPORTED, OPEN
+    from sciexam.store.annotators import FORGOTTEN, IMPORTED, OPEN
 
     origin = serving.origin_of(host, port, public_url)
     with _ledger(store, results) as ledger:
-        kept = ledger.annotations
+        kept = ledger.annotators
         if revoke and renew:
             raise UsageError("--revoke ends a link, --renew gives another; choose one")
         if name is None and not owner:
             if revoke or renew:
                 raise UsageError("name whose link is meant: sciexam annotate link NAME --revoke")
-            people = [one for one in kept.annotators() if one.state == OPEN]
+            people = [one for one in kept.all() if one.state == OPEN]
             _print_links(serving.invitations(Links(ledger), people, origin))
             return
         if owner:
@@ -376,7 +376,7 @@ def forget(
         if not yes and not typer.confirm(f"Delete everything of {person.label}, for good?"):
             print("sciexam: nothing was deleted", file=sys.stderr)
             return
-        count = ledger.annotations.forget(person.id)
+        count = ledger.annotators.forget(person.id)
         strike_links(results, person.pseudonym)
     print(f"sciexam: {person.pseudonym} is forgotten; {count} judgements were deleted", file=sys.stderr)
 
@@ -413,7 +413,7 @@ def _queue(ledger: Store, name: str | None) -> Queue:
 
 
 def _find(ledger: Store, name: str) -> Annotator | None:
-    people = [one for one in ledger.annotations.annotators() if not one.is_owner]
+    people = [one for one in ledger.annotators.all() if not one.is_owner]
     return next((one for one in people if name in (one.name, one.pseudonym)), None)
 
 
@@ -422,6 +422,6 @@ def _person(ledger: Store, name: str) -> Annotator:
 
     found = _find(ledger, name)
     if found is None:
-        known = [one.label for one in ledger.annotations.annotators() if not one.is_owner]
+        known = [one.label for one in ledger.annotators.all() if not one.is_owner]
         raise UsageError(f"{name!r} is no annotator here{did_you_mean(name, known)}")
     return found

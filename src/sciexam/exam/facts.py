@@ -273,7 +273,7 @@ def human_bench(store: Store, comparisons: Sequence[Comparison], policy: Policy,
     wherever its texts are compared. One that was taken back counts nowhere.
     """
     subjects = {present(one, order).subject for one in comparisons for order in ("ab", "ba")}
-    people = {one.pseudonym for one in store.annotations.annotators()}
+    people = {one.pseudonym for one in store.annotators.all()}
     return bench_of_humans(store.human_verdicts(subjects), comparisons, policy, people, criteria)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +19,7 @@ import sqlalchemy as sa
 
 from sciexam.errors import UsageError
 from sciexam.store.annotations import Annotations
+from sciexam.store.annotators import Annotators
 from sciexam.store.batches import Batches
 from sciexam.store.claims import Claims
 from sciexam.store.database import Database
@@ -34,6 +34,7 @@ from sciexam.store.tables import (
     grades,
     meta,
     names,
+    now,
     read_grade,
     read_reply,
     read_verdict,
@@ -88,7 +89,7 @@ class Store:
 
     def _append_in(self, connection: sa.Connection, facts: Sequence[Fact]) -> None:
         """Append in a transaction that is under way."""
-        now = _now()
+        moment = now()
         judged = [fact for fact in facts if isinstance(fact, Verdict)]
         marked = [fact for fact in facts if isinstance(fact, Grade)]
         opinions: list[Verdict | Grade] = [*judged, *marked]
@@ -105,9 +106,9 @@ class Store:
         bodies += [b for v in opinions for b in (encode(v.reason), encode(v.failure), encode_criteria(v.criteria))]
         ids = text_ids(connection, [b for b in bodies if b] + [b""])
         for table, rows in (
-            (replies, [reply_row(r, name_ids, ids, now) for r in plain]),
-            (verdicts, [verdict_row(v, name_ids, ids, now) for v in judged]),
-            (grades, [grade_row(g, name_ids, ids, now) for g in marked]),
+            (replies, [reply_row(r, name_ids, ids, moment) for r in plain]),
+            (verdicts, [verdict_row(v, name_ids, ids, moment) for v in judged]),
+            (grades, [grade_row(g, name_ids, ids, moment) for g in marked]),
         ):
             if rows:
                 _number_attempts(connection, table, rows)
@@ -130,15 +131,15 @@ class Store:
         with self.database.writing() as connection:
             body = encode(manifest)
             ids = text_ids(connection, [body])
-            connection.execute(sa.insert(runs), [{"run": run, "manifest": ids[body], "at": _now()}])
+            connection.execute(sa.insert(runs), [{"run": run, "manifest": ids[body], "at": now()}])
 
     def add_anchors(self, judge: str, shown: Mapping[str, str]) -> None:
         """Keep what the judge of this digest is to be shown again, by the key of its first verdict on it."""
         with self.database.writing() as connection:
             bodies = {key: encode(body) for key, body in shown.items()}
             ids = text_ids(connection, bodies.values())
-            digest, now = _digest(judge), _now()
-            rows = [{"judge": digest, "key": bytes.fromhex(k), "body": ids[b], "at": now} for k, b in bodies.items()]
+            digest, moment = _digest(judge), now()
+            rows = [{"judge": digest, "key": bytes.fromhex(k), "body": ids[b], "at": moment} for k, b in bodies.items()]
             if rows:
                 connection.execute(insert_new(connection, anchors), rows)
 
@@ -230,8 +231,13 @@ class Store:
         return Batches(self.database)
 
     @property
+    def annotators(self) -> Annotators:
+        """Who annotates."""
+        return Annotators(self.database, self._writing)
+
+    @property
     def annotations(self) -> Annotations:
-        """Who annotates, what they are shown, and what they did."""
+        """What annotators are shown, and what they did."""
         return Annotations(self.database, self._writing, self._append_in)
 
     # ------------------------------------------------------------ claims
@@ -321,7 +327,3 @@ def _keep(found: dict[str, Any], fact: Fact) -> None:
 def _digest(word: str) -> bytes:
     """A judge's own digest may be any word."""
     return hashlib.sha256(word.encode("utf-8", "surrogatepass")).digest()
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -1,9 +1,7 @@
-"""The ledger's side of annotation: who annotates, what each is shown, and everything that they did."""
+"""The ledger's side of annotation: what annotators are shown, who has what before them, and everything they did."""
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,9 +11,7 @@ import sqlalchemy as sa
 
 from sciexam.errors import UsageError
 from sciexam.store.database import Database
-from sciexam.store.opening import erasing
 from sciexam.store.tables import (
-    KINDS,
     Fact,
     annotators,
     assignments,
@@ -24,45 +20,16 @@ from sciexam.store.tables import (
     encode,
     items,
     judgements,
-    names,
+    now,
     queues,
     texts,
-    verdicts,
 )
-from sciexam.store.texts import erase_unused, insert_new, text_ids
+from sciexam.store.texts import insert_new, text_ids
 from sciexam.types import ADJUDICATION
 
-# Whether a link opens something: an imported annotator never had one, and a forgotten one stays forgotten.
-OPEN, REVOKED, IMPORTED, FORGOTTEN = "open", "revoked", "imported", "forgotten"
 WITHDRAWN = "withdrawn"  # the choice of a judgement that takes the one before it back
 
 Slots = tuple[int, ...]  # the places of an item's texts in the order in which they are laid out
-
-
-@dataclass(frozen=True, slots=True)
-class Annotator:
-    """One person, or the one who adjudicates. `name` stays in this table: facts have the pseudonym.
-
-    `nonce` is part of the link, which ends at `until` (UTC, ms). `name` is None where none was given, or is kept.
-    """
-
-    id: int
-    pseudonym: str
-    name: str | None
-    nonce: str
-    until: int
-    state: str
-    forgotten: int | None = None  # judgements that were deleted with the name
-
-    @property
-    def is_owner(self) -> bool:
-        """Whether this is who runs the study and adjudicates, and no annotator."""
-        return self.pseudonym == ADJUDICATION
-
-    @property
-    def label(self) -> str:
-        """What the owner knows them by."""
-        return self.name or ("the owner" if self.is_owner else self.pseudonym)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +72,7 @@ class Load:
 
 
 class Annotations:
-    """Annotators, queues, assignments and judgements in the ledger's `database`; durable when a method returns.
+    """Queues, assignments and judgements in the ledger's `database`; durable when a method returns.
 
     `writing` opens a transaction, and `append` puts facts into one: a judgement and its verdicts are one write.
     """
@@ -117,83 +84,6 @@ class Annotations:
         append: Callable[[sa.Connection, Sequence[Fact]], None],
     ):
         self._database, self._writing, self._append = database, writing, append
-
-    # ------------------------------------------------------------ people
-
-    def annotators(self) -> list[Annotator]:
-        """Everyone, in the order in which they came."""
-        with self._database.reading() as connection:
-            return [_annotator(row) for row in connection.execute(sa.select(annotators).order_by(annotators.c.id))]
-
-    def annotator(self, id: int) -> Annotator | None:
-        with self._database.reading() as connection:
-            row = connection.execute(sa.select(annotators).where(annotators.c.id == id)).one_or_none()
-        return None if row is None else _annotator(row)
-
-    def add(self, name: str | None, until: int, state: str = OPEN) -> Annotator:
-        """The annotator of this name, who is added if there is none; the pseudonym is the next free number.
-
-        Without a name somebody new is added.
-        """
-        raw = None if name is None else encode(name)
-        with self._writing() as connection:
-            by_name = sa.select(annotators).where(annotators.c.name == raw)
-            if raw is not None and (known := connection.execute(by_name).one_or_none()) is not None:
-                return _annotator(known)
-            people = connection.execute(sa.select(annotators.c.pseudonym)).scalars().all()
-            number = sum(one != ADJUDICATION for one in people) + 1
-            return _added(connection, f"annotator-{number}", raw, until, state)
-
-    def owner(self, until: int) -> Annotator:
-        """Whoever runs the study; added if nobody does yet."""
-        with self._writing() as connection:
-            mine = sa.select(annotators).where(annotators.c.pseudonym == ADJUDICATION)
-            known = connection.execute(mine).one_or_none()
-            return _added(connection, ADJUDICATION, None, until, OPEN) if known is None else _annotator(known)
-
-    def renew(self, id: int, until: int) -> Annotator:
-        """Give an annotator a new link, which ends the old one. A forgotten one has none, here and in `revoke`."""
-        return self._change(id, nonce=secrets.token_hex(16), until=until, state=OPEN)
-
-    def revoke(self, id: int) -> Annotator:
-        """End an annotator's link, and give back what they have before them."""
-        found = self._change(id, nonce=secrets.token_hex(16), state=REVOKED)
-        with self._writing() as connection:
-            connection.execute(sa.update(assignments).where(assignments.c.annotator == id).values(until=0))
-        return found
-
-    def _change(self, id: int, **values: Any) -> Annotator:
-        with self._writing() as connection:
-            one = (annotators.c.id == id) & (annotators.c.state != FORGOTTEN)
-            connection.execute(sa.update(annotators).where(one).values(**values))
-        found = self.annotator(id)
-        assert found is not None
-        return found
-
-    def forget(self, id: int) -> int:
-        """Delete an annotator's name, link, drafts, judgements and verdicts; the pseudonym stays, with how many.
-
-        What is deleted is overwritten, in the journal of the database too.
-        """
-        with self._writing() as connection:
-            person = _annotator(connection.execute(sa.select(annotators).where(annotators.c.id == id)).one())
-            if person.state == FORGOTTEN:
-                return person.forgotten or 0
-            mine = judgements.c.annotator == id
-            rater = sa.select(names.c.id).where(names.c.name == encode(person.pseudonym)).scalar_subquery()
-            theirs = (verdicts.c.rater == rater) & (verdicts.c.kind == KINDS.index("human"))
-            count = connection.execute(sa.select(sa.func.count()).where(mine).select_from(judgements)).scalar_one()
-            said = set(connection.execute(sa.select(judgements.c.body).where(mine)).scalars())
-            said |= set(connection.execute(sa.select(verdicts.c.reason).where(theirs)).scalars())
-            with erasing(connection, "judgements", "verdicts", "texts"):
-                connection.execute(sa.delete(judgements).where(mine))
-                connection.execute(sa.delete(verdicts).where(theirs))
-                erase_unused(connection, said - {None})
-            connection.execute(sa.delete(assignments).where(assignments.c.annotator == id))
-            gone = {"name": None, "nonce": "", "until": 0, "state": FORGOTTEN, "forgotten": count}
-            connection.execute(sa.update(annotators).where(annotators.c.id == id).values(**gone))
-        self._database.checkpoint()
-        return int(count)
 
     # ------------------------------------------------------------ queues
 
@@ -207,7 +97,7 @@ class Annotations:
                 connection.execute(insert_new(connection, items), rows)
             newest = sa.select(queues.c.body).where(queues.c.queue == queue).order_by(queues.c.seq.desc()).limit(1)
             if connection.execute(newest).scalar_one_or_none() != ids[encode(body)]:
-                connection.execute(sa.insert(queues), [{"queue": queue, "body": ids[encode(body)], "at": _now()}])
+                connection.execute(sa.insert(queues), [{"queue": queue, "body": ids[encode(body)], "at": now()}])
 
     def queues(self) -> dict[str, str]:
         """The last description of each queue, the one that was served last at the end."""
@@ -257,29 +147,31 @@ class Annotations:
 
         Nobody else is given anything meanwhile. `choose` is told the annotator's assignments, and the others' loads.
         """
-        now = _now()
+        moment = now()
         with self._writing() as connection:
             mine = [_assignment(row) for row in connection.execute(_assigned(queue, annotator))]
             chosen = choose(mine, _loads(connection, queue, annotator))
             if chosen is None:
                 return None
             item, shown = chosen
-            until = now + round(minutes * 60_000)
+            until = moment + round(minutes * 60_000)
             row = {"queue": queue, "item": item, "annotator": annotator, "shown": _joined(shown), "until": until}
-            connection.execute(insert_new(connection, assignments), [row | {"turns": 0, "at": now}])
+            connection.execute(insert_new(connection, assignments), [row | {"turns": 0, "at": moment}])
             connection.execute(sa.update(assignments).where(_one(queue, item, annotator)).values(until=until))
             return _assignment(connection.execute(_assigned(queue, annotator).where(assignments.c.item == item)).one())
 
-    def keep_draft(self, queue: str, annotator: int, item: str, draft: str, minutes: float) -> None:
+    def keep_draft(self, queue: str, annotator: int, item: str, turn: int, draft: str, minutes: float) -> None:
         """Keep what is not yet judged, and the item with who wrote it for so many minutes more.
 
-        One that was given back stays given back: a page that is left sends its draft last.
+        Nothing is kept of a form that does not know of a judgement since (`turn`). An item that was given back stays
+        given back: a page that is left sends its draft last.
         """
-        now = _now()
+        moment = now()
         with self._writing() as connection:
-            longer = sa.case((assignments.c.until > now, now + round(minutes * 60_000)), else_=assignments.c.until)
-            values = {"draft": encode(draft), "until": longer}
-            connection.execute(sa.update(assignments).where(_one(queue, item, annotator)).values(**values))
+            until = assignments.c.until
+            longer = sa.case((until > moment, moment + round(minutes * 60_000)), else_=until)
+            place = _one(queue, item, annotator) & (assignments.c.turns == turn)
+            connection.execute(sa.update(assignments).where(place).values(draft=encode(draft), until=longer))
 
     def give_back(self, queue: str, annotator: int) -> None:
         """Let others have what the annotator has before them and has not judged."""
@@ -305,7 +197,7 @@ class Annotations:
                 return found is not None and _are_same(_judgement(found), judgement)
             ids = text_ids(connection, [encode(judgement.body)])
             row = {name: getattr(judgement, name) for name in ("queue", "item", "annotator", "turn", "choice")}
-            row |= {"body": ids[encode(judgement.body)], "shown": _joined(judgement.shown), "at": _now()}
+            row |= {"body": ids[encode(judgement.body)], "shown": _joined(judgement.shown), "at": now()}
             connection.execute(sa.insert(judgements), [row | {"seconds": judgement.seconds}])
             stands = None if judgement.choice == WITHDRAWN else judgement.choice
             values = {"turns": turns + 1, "choice": stands, "draft": None, "until": 0}
@@ -338,12 +230,6 @@ def _are_same(kept: Judgement, sent: Judgement) -> bool:
     return (kept.turn, kept.choice, kept.body) == (sent.turn, sent.choice, sent.body)
 
 
-def _added(connection: sa.Connection, pseudonym: str, name: bytes | None, until: int, state: str) -> Annotator:
-    row = {"pseudonym": pseudonym, "name": name, "nonce": secrets.token_hex(16), "until": until, "state": state}
-    connection.execute(sa.insert(annotators), [row | {"at": _now()}])
-    return _annotator(connection.execute(sa.select(annotators).where(annotators.c.pseudonym == pseudonym)).one())
-
-
 def _one(queue: str, item: str, annotator: int) -> sa.ColumnElement[bool]:
     table = assignments.c
     return (table.queue == queue) & (table.item == item) & (table.annotator == annotator)
@@ -357,7 +243,7 @@ def _assigned(queue: str, annotator: int | None) -> sa.Select[Any]:
 def _loads(connection: sa.Connection, queue: str, annotator: int) -> dict[str, Load]:
     """Every row of the others counts once: as judged, or as leased."""
     judged = sa.case((assignments.c.choice.is_not(None), 1), else_=0)
-    leased = sa.case((assignments.c.choice.is_(None) & (assignments.c.until > _now()), 1), else_=0)
+    leased = sa.case((assignments.c.choice.is_(None) & (assignments.c.until > now()), 1), else_=0)
     adjudicating = sa.select(annotators.c.id).where(annotators.c.pseudonym == ADJUDICATION)
     statement = sa.select(
         assignments.c.item, sa.func.sum(judged), sa.func.sum(leased), sa.func.group_concat(assignments.c.shown, ";")
@@ -376,11 +262,6 @@ def _judged(queue: str) -> sa.Select[Any]:
 
 def _judged_by(judgement: Judgement) -> sa.ColumnElement[bool]:
     return (judgements.c.item == judgement.item) & (judgements.c.annotator == judgement.annotator)
-
-
-def _annotator(row: sa.Row[Any]) -> Annotator:
-    name = None if row.name is None else row.name.decode("utf-8", "surrogatepass")
-    return Annotator(row.id, row.pseudonym, name, row.nonce, row.until, row.state, row.forgotten)
 
 
 def _assignment(row: sa.Row[Any]) -> Assignment:
@@ -410,7 +291,3 @@ def _joined(slots: Slots) -> str:
 
 def _split(text: str) -> Slots:
     return tuple(int(slot) for slot in text.split(",") if slot)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

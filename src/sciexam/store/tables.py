@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -308,6 +309,11 @@ def read_grade(row: sa.Row[Any], words: Mapping[int, str]) -> Grade:
         criteria=json.loads(decode(row.parts)) if row.parts else {},
         reason=decode(row.body) if row.body else "",
     )
+
+
+def now() -> int:
+    """UTC in milliseconds, as rows have it."""
+    return time.time_ns() // 1_000_000
 
 
 def chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
