@@ -71,7 +71,7 @@ def read_form(queue: Queue, item: Item, shown: Slots, form: Mapping[str, str]) -
     said = replace(draft, choice=choice)
     if item.kind == "ranking" and choice == RANKING and sorted(said.ranking) != list(range(len(item.texts))):
         raise UsageError("Give every answer a rank of its own, from 1 for the best.")
-    if choice == "accept" and said.text and said.text.strip() != _text(item.texts[0], LONGEST_TEXT).strip():
+    if choice == "accept" and said.text and said.text.strip() != item.texts[0].replace("\r\n", "\n").strip():
         raise UsageError("You changed the answer: save your version, or undo the changes to accept it as it was.")
     if choice in ("edit", "write") and not said.text.strip():
         raise UsageError("The answer is empty. Write one, or reject the item.")

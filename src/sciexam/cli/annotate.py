@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -26,7 +26,6 @@ from sciexam.cli.running import announce, interruptible, progress, terminal
 
 if TYPE_CHECKING:
     from sciexam.annotate.queue import Queue
-    from sciexam.annotate.serving import Invitation
     from sciexam.store import Store
     from sciexam.store.annotators import Annotator
 
@@ -103,6 +102,7 @@ def serve(
     One contestant with --samples 2 has its own answers compared.
     """
     from sciexam.annotate import serving
+    from sciexam.annotate.announcement import announcement
     from sciexam.annotate.links import Links
     from sciexam.annotate.queue import make_queue
     from sciexam.errors import UsageError
@@ -149,7 +149,7 @@ def serve(
         invitations = serving.invitations(Links(ledger), everyone, origin)
         file = results / queue.suite / queue.id / "links.csv"
         serving.write_links(file, invitations)
-        _announce(queue, invitations, file, bound.getsockname()[:2])
+        _say(announcement(queue, invitations, file, bound.getsockname()[:2]))
         serving.serve(ledger, queue, bound, origin)
         done = sum(1 for _ in standing(ledger.annotations.judgements(queue.id)))
         end = f"stopped; {done} judgements are stored. The same command goes on, with the same links"
@@ -167,57 +167,12 @@ def _read_guide(path: Path | None) -> str:
         raise UsageError(f"--guide {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
 
 
-def _announce(queue: Queue, invitations: Sequence[Invitation], file: Path, address: tuple[str, int]) -> None:
-    """What is served, and to whom, on stdout: links are results."""
+def _say(lines: Iterable[str]) -> None:
+    """Print results a line each: a link that is broken over two lines cannot be copied."""
     console = terminal()
-    drawn = "" if queue.draw.taken == queue.draw.drawn_from else f", drawn at random from {queue.draw.drawn_from}"
-    what = {"pairs": "pairs", "ranking": "prompts to rank", "demonstrations": "prompts to write for"}[queue.task]
-    console.print(
-        f"Queue {queue.id}: {len(queue.ordinary)} {what} of {queue.draw.taken} prompts{drawn}; "
-        f"{queue.overlap} annotators for each{_checks(queue)}.",
-        markup=False,
-        soft_wrap=True,
-    )
-    for note in _notes(queue, len(invitations) - 1):
-        console.print(note, markup=False, soft_wrap=True)
-    _print_links(invitations)
-    console.print(f"The links are in {file}, too. Whoever has one judges in that name.", markup=False, soft_wrap=True)
-    console.print(f"Listening on {address[0]}, port {address[1]}. Ctrl-C stops.", markup=False, soft_wrap=True)
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True, overflow="ignore", crop=False)
     sys.stdout.flush()
-
-
-def _checks(queue: Queue) -> str:
-    """What is shown beside, as it is and not as it was asked for: second showings need pairs between."""
-    from sciexam.annotate.assignment import repeats_of
-
-    gold = f"; {len(queue.gold)} gold items" if queue.gold else ""
-    return f"{gold}; {repeats_of(queue)} pairs shown twice to each" if queue.repeats else gold
-
-
-def _notes(queue: Queue, annotators: int) -> Iterator[str]:
-    from sciexam.annotate.blinding import naming
-
-    if annotators < queue.overlap:
-        yield f"{annotators} annotators cannot complete an item that asks for {queue.overlap}: add some, or --overlap."
-    if queue.identical:
-        yield f"{queue.identical} pairs are not shown: both answers are one text, or the two were shown already."
-    if queue.unanswered:
-        yield f"{queue.unanswered} prompts lack an answer of somebody; `sciexam check` and the same command try again."
-    named, answers = naming(queue)
-    if named:
-        yield f"{named} of {answers} answers ({named / answers:.0%}) name a model, and may tell who wrote them."
-
-
-def _print_links(invitations: Sequence[Invitation]) -> None:
-    """One line for each: a link that is broken over two lines cannot be copied."""
-    from sciexam.report.plain_text import one_line
-
-    console = terminal()
-    labels = [one_line(one.annotator.label) for one in invitations]
-    width = max(map(len, labels), default=0)
-    for label, one in zip(labels, invitations, strict=True):
-        link = f"({one.ended}; a new link: sciexam annotate link NAME --renew)" if one.ended else one.link
-        console.print(f"  {label:<{width}}  {link}", markup=False, soft_wrap=True, overflow="ignore", crop=False)
 
 
 @annotate.command("link")
@@ -238,6 +193,7 @@ def link(
     Without a name it prints all links.
     """
     from sciexam.annotate import serving
+    from sciexam.annotate.announcement import links_of
     from sciexam.annotate.links import Links, until
     from sciexam.errors import UsageError
     from sciexam.store.annotators import FORGOTTEN, IMPORTED, OPEN
@@ -251,7 +207,7 @@ def link(
             if revoke or renew:
                 raise UsageError("name whose link is meant: sciexam annotate link NAME --revoke")
             people = [one for one in kept.all() if one.state == OPEN]
-            _print_links(serving.invitations(Links(ledger), people, origin))
+            _say(links_of(serving.invitations(Links(ledger), people, origin)))
             return
         if owner:
             person = serving.owner_of(ledger, days)
@@ -272,7 +228,7 @@ def link(
         if renew or person.state == IMPORTED:
             person = kept.renew(person.id, until(days))
             serving.strike_links(results, person.pseudonym)
-        _print_links(serving.invitations(Links(ledger), [person], origin))
+        _say(links_of(serving.invitations(Links(ledger), [person], origin)))
 
 
 @annotate.command("status")

@@ -1,0 +1,54 @@
+"""What is served, and to whom, in lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from sciexam.annotate.assignment import repeats_of
+from sciexam.annotate.blinding import naming
+from sciexam.annotate.queue import Queue
+from sciexam.annotate.serving import Invitation
+from sciexam.report.plain_text import one_line
+
+WHAT = {"pairs": "pairs", "ranking": "prompts to rank", "demonstrations": "prompts to write for"}
+
+
+def announcement(
+    queue: Queue, invitations: Sequence[Invitation], file: Path, address: tuple[str, int]
+) -> Iterator[str]:
+    """The queue, what should be known of it, the links (which are in `file`, too), and where the page listens."""
+    drawn = "" if queue.draw.taken == queue.draw.drawn_from else f", drawn at random from {queue.draw.drawn_from}"
+    what = f"{len(queue.ordinary)} {WHAT[queue.task]} of {queue.draw.taken} prompts{drawn}"
+    yield f"Queue {queue.id}: {what}; {queue.overlap} annotators for each{_checks(queue)}."
+    yield from _notes(queue, sum(not one.annotator.is_owner for one in invitations))
+    yield from links_of(invitations)
+    yield f"The links are in {file}, too. Whoever has one judges in that name."
+    yield f"Listening on {address[0]}, port {address[1]}. Ctrl-C stops."
+
+
+def links_of(invitations: Sequence[Invitation]) -> Iterator[str]:
+    """Who is invited, and the link, or why it opens nothing."""
+    labels = [one_line(one.annotator.label) for one in invitations]
+    width = max(map(len, labels), default=0)
+    for label, one in zip(labels, invitations, strict=True):
+        link = f"({one.ended}; a new link: sciexam annotate link NAME --renew)" if one.ended else one.link
+        yield f"  {label:<{width}}  {link}"
+
+
+def _checks(queue: Queue) -> str:
+    """What is shown beside, as it is and not as it was asked for: second showings need pairs between."""
+    gold = f"; {len(queue.gold)} gold items" if queue.gold else ""
+    return f"{gold}; {repeats_of(queue)} pairs shown twice to each" if queue.repeats else gold
+
+
+def _notes(queue: Queue, annotators: int) -> Iterator[str]:
+    if annotators < queue.overlap:
+        yield f"{annotators} annotators cannot complete an item that asks for {queue.overlap}: add some, or --overlap."
+    if queue.identical:
+        yield f"{queue.identical} pairs are not shown: both answers are one text, or the two were shown already."
+    if queue.unanswered:
+        yield f"{queue.unanswered} prompts lack an answer of somebody; `sciexam check` and the same command try again."
+    named, answers = naming(queue)
+    if named:
+        yield f"{named} of {answers} answers ({named / answers:.0%}) name a model, and may tell who wrote them."
