@@ -29,7 +29,7 @@ def on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def compare(day: str, limit: int, reply: Behaviour, anchors: int = ANCHORS) -> sx.Report:
         at = int(datetime.fromisoformat(f"{day}T23:30:00").replace(tzinfo=UTC).timestamp() * 1000)
-        monkeypatch.setattr(ledger, "_now", lambda: at)
+        monkeypatch.setattr(ledger, "now", lambda: at)
         server.reply = reply
         models = {
             name: {"responses": answers(tmp_path, name, [f"{name} {i}" + " so" * (i % 5) * k for i in range(PROMPTS)])}
