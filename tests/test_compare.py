@@ -20,7 +20,7 @@ from endpoint import Endpoint
 KEY = "sk-sentinel-0123456789abcdef"
 QUESTIONS = [f"Why does thing {i} happen?" for i in range(6)]
 GOOD = "It happens because heat flows, so pressure rises. For example, a kettle whistles. Therefore thing {} happens."
-TOP = ("schema", "suite", "run", "rubric", "contestants", "notes", "prompts", "by", "level", "margin", "pairs", "calls")
+TOP = ("schema", "suite", "run", "rubric", "contestants", "notes", "prompts", "by", "level", "margin", "pairs")
 PAIR = (
     *("a", "b", "judge", "judge_is", "raters", "policy", "conclusion", "win_rate", "bounds", "wins", "ties", "losses"),
     *("p_value", "p_holm", "preference", "order_consistency", "position_bias", "length", "planned", "used", "invalid"),
@@ -65,7 +65,7 @@ def test_json_is_one_object_on_stdout_with_exactly_the_promised_keys(tmp_path: P
     done = sciexam("compare", "base", "sft", "--suite", suite(tmp_path), "--json")
     report = told(done)
     assert done.stderr == ""
-    assert tuple(report) == (*TOP, "caveats")
+    assert tuple(report) == (*TOP, "lineage", "calls", "caveats")
     assert (report["schema"], report["suite"], report["contestants"]) == (
         *("sciexam/report/1", "exam", ["base", "sft"]),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -139,6 +140,31 @@ def chain(models: Mapping[str, ModelSpec], name: str) -> list[str]:
     """The line from the pretrained model to `name`, both included; the first parent is followed."""
     spec = models[name]
     return [*chain(models, spec.parent), name] if isinstance(spec, Stage) else [name]
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """From whom a contestant descends: its nearest ancestor among the contestants, and the stages that lead to it.
+
+    `parent` is None where no ancestor sits the exam; `stages` then begin at the pretrained model.
+    """
+
+    contestant: str
+    parent: str | None
+    stages: tuple[str, ...]
+
+
+def descents(models: Mapping[str, ModelSpec], contestants: Sequence[str]) -> tuple[Descent, ...]:
+    """The descent of each contestant, in their order."""
+    return tuple(_descent(models, contestants, name) for name in contestants)
+
+
+def _descent(models: Mapping[str, ModelSpec], contestants: Sequence[str], name: str) -> Descent:
+    line = chain(models, name)[:-1]
+    ancestors = [ancestor for ancestor in line if ancestor in contestants]
+    parent = ancestors[-1] if ancestors else None
+    between = [*(line[line.index(parent) + 1 :] if parent else line), name]
+    return Descent(name, parent, tuple(str(kind_of(models[one])) for one in between if isinstance(models[one], Stage)))
 
 
 def lineage_digest(models: Mapping[str, ModelSpec], name: str) -> str:

@@ -17,6 +17,7 @@ from sciexam.exam.plan import Plan, conversations_of, presentations_of, shown_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.references import with_references
 from sciexam.judges.settings import PanelJudge
+from sciexam.lineage import descents
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Calls
 from sciexam.report.reliability import reliability_of
@@ -68,6 +69,7 @@ def read_facts(
             *_of_members(plan, benches),
             *dict.fromkeys(_drifts(plan, store)),
         ),
+        lineage=descents(plan.suite.models, plan.contestants),
     )
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
+from sciexam.battles import ROUNDING
 from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import Bench, Evidence
+from sciexam.report.gains import Gain, gains_of
 from sciexam.report.lengths import Words, control_lengths, words_of
 from sciexam.report.panel import panels_of
 from sciexam.report.power_figure import curve_of, outlook_sentence
-from sciexam.report.record import Answer, Category, Figure, Item, Length, Opinion, Pair, Pairs, Power, Report
+from sciexam.report.record import Answer, Category, Figure, Item, Length, Opinion, Outcome, Pair, Pairs, Power, Report
 from sciexam.report.scores import NO_ORDER, Score, consistency_of, distinct, lost_samples, scores_of, used_of, values_of
 from sciexam.stats import (
     Undefined,
@@ -61,8 +64,15 @@ def build(evidence: Evidence) -> Report:
         pairs=pairs,
         calls=evidence.calls,
         caveats=(*evidence.caveats, *caveats_of(evidence, pairs)),
-        items=tuple(items_of(evidence)),
+        items=tuple(items_of(evidence, by_bench)),
+        lineage=lineage_of(evidence, pairs),
     )
+
+
+def lineage_of(evidence: Evidence, pairs: Sequence[Pair]) -> tuple[Gain, ...]:
+    """What each stage gained, by each bench."""
+    rates = {(pair.a, pair.b, pair.judge): pair.win_rate for pair in pairs}
+    return tuple(gains_of(evidence.lineage, [bench.name for bench in evidence.benches], rates))
 
 
 def _with_members(
@@ -268,7 +278,12 @@ def reasons_of(scores: Sequence[Score]) -> dict[str, int]:
 # ---------------------------------------------------------------- side by side
 
 
-def items_of(evidence: Evidence) -> Iterable[Item]:
+def items_of(evidence: Evidence, by_bench: Mapping[str, Mapping[tuple[str, str], Sequence[Score]]]) -> Iterable[Item]:
+    """Every prompt with what was answered, what was said, and what it says of each pair by each bench."""
+    outcomes: dict[str, list[Outcome]] = {prompt.id: [] for prompt in evidence.prompts}
+    for (a, b), name in product(evidence.pairs, by_bench):
+        for score in by_bench[name][a, b]:
+            outcomes[score.prompt.id].append(_outcome(name, a, b, score))
     opinions: dict[str, list[Opinion]] = {prompt.id: [] for prompt in evidence.prompts}
     for bench in evidence.benches:
         for presentation, verdict in bench.verdicts:
@@ -282,8 +297,36 @@ def items_of(evidence: Evidence) -> Iterable[Item]:
             if (response := evidence.responses.get((name, prompt.id, sample)))
         )
         yield Item(
-            prompt.id, prompt.text, prompt.category, prompt.reference, tuple(answers), tuple(opinions[prompt.id])
+            prompt=prompt.id,
+            text=prompt.text,
+            category=field_of(prompt, evidence.by),
+            reference=prompt.reference,
+            answers=tuple(answers),
+            opinions=tuple(opinions[prompt.id]),
+            outcomes=tuple(outcomes[prompt.id]),
         )
+
+
+def _outcome(bench: str, a: str, b: str, score: Score) -> Outcome:
+    by_rater: dict[str, list[float]] = defaultdict(list)
+    for battle in score.battles:
+        by_rater[battle.rater].append(battle.score or 0.0)
+    sides = {_side(_mean_of(values)) for values in by_rater.values()}
+    twice = [len(set(map(_side, x.by_order.values()))) == 1 for x in score.battles if len(x.by_order) == 2]
+    return Outcome(
+        judge=bench,
+        a=a,
+        b=b,
+        score=score.score,
+        status=score.status,
+        orders_agree=all(twice) if twice else None,
+        raters_agree=len(sides) == 1 if len(by_rater) > 1 else None,
+    )
+
+
+def _side(score: float) -> int:
+    """Who is named by a score: 1 for its contestant, -1 for the other, 0 for a tie."""
+    return (score > 0.5 + ROUNDING) - (score < 0.5 - ROUNDING)
 
 
 def _answer(response: Response) -> Answer:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sciexam.battles import Battle, Policy, Slot
+from sciexam.lineage import Descent
 from sciexam.report.escalation import Escalation
 from sciexam.report.record import Calls
 from sciexam.types import Presentation, Prompt, Response, Verdict
@@ -68,3 +69,4 @@ class Evidence:
     margin: float | None
     calls: Calls
     caveats: tuple[str, ...] = ()
+    lineage: tuple[Descent, ...] = ()  # of each contestant

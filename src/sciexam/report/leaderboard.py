@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sciexam.battles import ROUNDING
 from sciexam.report.build import field_of
 from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import Bench, Evidence
+from sciexam.report.gains import Gain, gains_of
 from sciexam.report.lengths import control_lengths, words_of
 from sciexam.report.record import Calls, Figure, plain
 from sciexam.report.scores import Score, consistency_of, distinct, scores_of, used_of, values_of
@@ -25,6 +27,7 @@ from sciexam.stats.ratings import Ratings, Standing
 SCHEMA = "sciexam/leaderboard/1"
 LEVEL = 0.95
 IS_BASELINE = Undefined("it is the baseline")
+NO_REWARD = Undefined("no reward of it is in the ledger")
 HARMLESS = 0.05  # a null contestant whose win rate may exceed it has gamed the judge
 By = Mapping[tuple[str, str], Sequence[Score]]
 
@@ -35,6 +38,8 @@ class Row:
 
     `rank_low` .. `rank_high` are the ranks it may have at the board's level; contestants of one `tie_group` are not
     told apart. `words` is the mean length of its answers, `prompts` counts those with a score in any of its pairs.
+    `reward` is the mean of the board's reward model over prompts, with the standard deviation `reward_sd`. `usd` is
+    what 1,000 of its answers cost, None where its model has no price.
     """
 
     contestant: str
@@ -49,6 +54,28 @@ class Row:
     words: float | None
     prompts: int
     battles: int
+    reward: Figure = NO_REWARD
+    reward_sd: float | None = None
+    usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Contestant b against contestant a over all prompts. `win_rate` and `length_controlled` are b's.
+
+    Counts are prompts: `wins`, `ties` and `losses` are b's; `planned` less `used` have no score.
+    """
+
+    a: str
+    b: str
+    win_rate: Figure
+    length_controlled: Figure
+    order_consistency: Figure
+    wins: int
+    ties: int
+    losses: int
+    planned: int
+    used: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +108,9 @@ class Leaderboard:
     failed: int
     calls: Calls
     caveats: tuple[str, ...]
+    meetings: tuple[Meeting, ...] = ()
+    lineage: tuple[Gain, ...] = ()
+    reward_model: str | None = None  # whose rewards stand in the rows
     schema: str = SCHEMA
 
     @property
@@ -147,6 +177,8 @@ def build_leaderboard(evidence: Evidence, baseline: str, null: str) -> Leaderboa
         invalid=sum(verdict.status == "invalid" for _, verdict in bench.verdicts),
         failed=_failed(evidence, bench),
         calls=evidence.calls,
+        meetings=(meetings := tuple(board.meetings(scores))),
+        lineage=tuple(gains_of(evidence.lineage, [bench.name], {(m.a, m.b, bench.name): m.win_rate for m in meetings})),
         caveats=(
             *_null_caveats(evidence, standings[0], null),
             *evidence.caveats,
@@ -192,6 +224,25 @@ class _Board:
         return Standings(
             category, tuple(rows), tuple(" beats ".join(map(str, (*c, c[0]))) for c in cycles), controlled.slope
         )
+
+    def meetings(self, scores: By) -> Iterator[Meeting]:
+        """What every two contestants who met did to each other."""
+        used = {pair: used_of(listed) for pair, listed in scores.items()}
+        controlled = control_lengths(used, self._words, LEVEL).win_rates
+        for (a, b), own in used.items():
+            values = values_of(own)
+            yield Meeting(
+                a=a,
+                b=b,
+                win_rate=_rate(own),
+                length_controlled=controlled.get((a, b), Undefined("no prompt has a usable verdict")),
+                order_consistency=consistency_of(self._bench, own, LEVEL),
+                wins=sum(value > 0.5 + ROUNDING for value in values),
+                ties=sum(abs(value - 0.5) <= ROUNDING for value in values),
+                losses=sum(value < 0.5 - ROUNDING for value in values),
+                planned=len(scores[a, b]),
+                used=len(own),
+            )
 
     def _ratings(self, used: By) -> Ratings | Undefined:
         rows = [(a, b, 1 - value, s.cluster) for (a, b), listed in used.items() for s, value in _valued(listed)]

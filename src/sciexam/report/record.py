@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sciexam.report.escalation import Escalation
+    from sciexam.report.gains import Gain
     from sciexam.report.panel import Panel
 
 SCHEMA = "sciexam/report/1"
@@ -168,6 +169,24 @@ class Opinion:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one prompt says of one pair by one judge: b's score, from which the pair's figures are made.
+
+    `score` is None where there is no usable verdict (`status` says what became of it). `orders_agree`: whether both
+    orders named the same winner (None where not both were judged); `raters_agree`: whether all raters of the bench did
+    (None with one rater).
+    """
+
+    judge: str
+    a: str
+    b: str
+    score: float | None
+    status: str
+    orders_agree: bool | None
+    raters_agree: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One prompt with everything that was answered and said about it."""
 
@@ -177,6 +196,7 @@ class Item:
     reference: str | None
     answers: tuple[Answer, ...]
     opinions: tuple[Opinion, ...]
+    outcomes: tuple[Outcome, ...] = ()  # one a pair and judge
 
 
 class Pairs(tuple[Pair, ...]):
@@ -207,6 +227,7 @@ class Report:
     calls: Calls
     caveats: tuple[str, ...]
     items: tuple[Item, ...] = field(repr=False, default=())
+    lineage: tuple[Gain, ...] = ()  # what each stage of training gained, by each judge
     schema: str = SCHEMA
 
     @property
@@ -222,8 +243,9 @@ class Report:
 
     def to_json(self, items: bool = False) -> dict[str, Any]:
         """Plain values for strict JSON: no NaN, no infinity. `items` adds the answers and verdicts."""
-        keys = ("schema", "suite", "run", "rubric", "contestants", "notes", "prompts", "by", "level", "margin", "pairs")
-        made = {key: plain(getattr(self, key)) for key in (*keys, "calls", "caveats")}
+        keys = ("schema", "suite", "run", "rubric", "contestants", "notes", "prompts", "by", "level", "margin")
+        more = ("pairs", "lineage", "calls", "caveats")
+        made = {key: plain(getattr(self, key)) for key in (*keys, *more)}
         for pair, row in zip(self.pairs, made["pairs"], strict=True):
             row["win_rate"] = {"of": pair.b, **row["win_rate"]}
             row["bounds"] = None if pair.bounds is None else {"low": pair.bounds[0], "high": pair.bounds[1]}

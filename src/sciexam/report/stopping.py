@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from sciexam.report.build import LEVEL, bias_of, items_of, reasons_of
+from sciexam.report.build import LEVEL, bias_of, items_of, lineage_of, reasons_of
 from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.lengths import Words, words_of
@@ -68,8 +68,16 @@ def build_stopped(evidence: Evidence, outcomes: Mapping[Cell, Outcome]) -> Repor
         pairs=pairs,
         calls=evidence.calls,
         caveats=(*evidence.caveats, LEFT_OUT, *caveats_of(inside, pairs)),
-        items=tuple(items_of(inside)),
+        items=tuple(items_of(inside, {name: _first(by_pair, outcomes, name) for name, by_pair in scores.items()})),
+        lineage=lineage_of(evidence, pairs),
     )
+
+
+def _first(
+    scores: Mapping[tuple[str, str], list[Score]], outcomes: Mapping[Cell, Outcome], bench: str
+) -> dict[tuple[str, str], list[Score]]:
+    """The scores that each sequence read."""
+    return {(a, b): listed[: outcomes[a, b, bench].prompts] for (a, b), listed in scores.items()}
 
 
 def _pair(
