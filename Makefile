@@ -14,8 +14,8 @@ export OPENBLAS_NUM_THREADS ?= 1
 demo: $(VENV)/.core  ## compare the two shipped contestants, offline
 	$(BIN)/sciexam compare base sft
 
-test: $(VENV)/.test  ## all tests but the slow ones
-	$(BIN)/python -m pytest
+test: $(VENV)/.test  ## all tests but the slow ones, on all cores
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-slow: $(VENV)/.test  ## the slow tests
 	$(BIN)/python -m pytest -m slow --timeout=1200
