@@ -112,7 +112,7 @@ def test_every_category_has_its_own_rows_and_the_pages_are_written(sciexam: Cli,
     for heading in ("All together", "Every two raters", "By category", "Majority vote", "Raters"):
         assert heading in done.stdout
     (folder,) = (tmp_path / "results" / "exam").iterdir()
-    assert {path.name for path in folder.iterdir()} == {"run.json", "agreement.json", "agreement.md"}
+    assert {path.name for path in folder.iterdir()} == {"run.json", "agreement.html", "agreement.json", "agreement.md"}
     written = json.loads((folder / "agreement.json").read_text())
     assert {row["category"] for row in written["groups"]} == {None, "c0", "c1"}
     assert [row["items"] for row in written["groups"]] == [8, 4, 4]

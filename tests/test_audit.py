@@ -258,7 +258,7 @@ def test_the_command_prints_a_card_and_keeps_the_suite_as_it_was(sciexam: Cli, t
     assert strict.returncode == 4
     assert re.search(r"^sciexam: llm fails \d+ of 23 lines: padding, ", strict.stderr, re.MULTILINE)
     (folder,) = (tmp_path / "results" / "exam").iterdir()
-    assert {path.name for path in folder.iterdir()} == {"run.json", "audit.json", "audit.md"}
+    assert {path.name for path in folder.iterdir()} == {"run.json", "audit.html", "audit.json", "audit.md"}
     assert json.loads((folder / "audit.json").read_text())["lines"] == card["lines"]
     (row,) = [line for line in (folder / "audit.md").read_text().splitlines() if line.startswith("| padding |")]
     assert row.endswith("| FAIL | prefers an answer that restates itself |")

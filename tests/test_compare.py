@@ -24,7 +24,7 @@ TOP = ("schema", "suite", "run", "rubric", "contestants", "notes", "prompts", "b
 PAIR = (
     *("a", "b", "judge", "judge_is", "raters", "policy", "conclusion", "win_rate", "bounds", "wins", "ties", "losses"),
     *("p_value", "p_holm", "preference", "order_consistency", "position_bias", "length", "planned", "used", "invalid"),
-    *("failed", "skipped", "reasons", "categories", "verdicts", "sentence", "power"),
+    *("failed", "skipped", "reasons", "categories", "verdicts", "sentence", "power", "strengths"),
 )
 FIGURE = {"value", "low", "high", "level", "n", "method", "why"}
 
@@ -65,7 +65,7 @@ def test_json_is_one_object_on_stdout_with_exactly_the_promised_keys(tmp_path: P
     done = sciexam("compare", "base", "sft", "--suite", suite(tmp_path), "--json")
     report = told(done)
     assert done.stderr == ""
-    assert tuple(report) == (*TOP, "lineage", "calls", "caveats")
+    assert tuple(report) == (*TOP, "lineage", "calls", "caveats", "next_steps")
     assert (report["schema"], report["suite"], report["contestants"]) == (
         *("sciexam/report/1", "exam", ["base", "sft"]),
     )
@@ -477,12 +477,12 @@ def test_what_a_judge_raises_is_its_own_and_shows_no_secret(tmp_path: Path, scie
 
 PLANTED = """
 import os
-import sciexam.exam
+import sciexam.exam.reporting
 
 def broken(*_):
     raise RuntimeError("POST failed: Authorization: Bearer " + os.environ["JUDGE_API_KEY"])
 
-sciexam.exam.read_facts = broken
+sciexam.exam.reporting.read_facts = broken
 """
 
 

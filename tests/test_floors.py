@@ -16,14 +16,14 @@ FLOORS = {
     7: ("cli",),
     6: ("train", "annotate", "exchange"),
     5: ("exam", "check", "validation", "audit"),
-    4: ("suite", "judges"),
+    4: ("suite", "judges", "contamination"),
     3: ("rubric", "lineage", "store", "report"),
-    2: ("documents", "battles", "models", "sandbox", "manifest"),
+    2: ("documents", "battles", "models", "sandbox", "manifest", "folders"),
     1: ("types", "stats", "errors"),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 WINGS = FLOORS[6]
-HEAVY = ("torch", "transformers", "vllm", "openai", "pandas", "scipy", "sqlalchemy")
+HEAVY = ("torch", "transformers", "vllm", "openai", "pandas", "scipy", "sqlalchemy", "matplotlib")
 
 
 def modules() -> list[Path]:

@@ -10,7 +10,6 @@ import shlex
 import shutil
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 
@@ -19,7 +18,7 @@ from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Endpoint, answers_of, nonce_of, prompt_of
 from sciexam.exam.planning import plan_ahead
 from sciexam.report.outlook_text import sections
-from sciexam.report.power_figure import curve_of, outlook_sentence, to_svg
+from sciexam.report.prospects import curve_of, outlook_sentence, takes_of
 from sciexam.stats.estimate import Undefined
 from sciexam.stats.power import detectable_win_rate, prompts_needed, variance_at_one_half
 
@@ -511,27 +510,15 @@ def test_a_report_says_what_its_prompts_find_and_what_more_would() -> None:
     assert f"takes about {-(-prompts_needed(0.55, comparisons=10) // 100) * 100:,} prompts" in outlook_sentence(
         scores, comparisons=10, effect=0.55
     )
-    assert outlook_sentence([1.0]) == to_svg(curve_of([1.0]), 1) == ""
+    assert (outlook_sentence([1.0]), curve_of([1.0]), takes_of([1.0])) == ("", (), ())
     assert outlook_sentence([1, 0, 1]).startswith("Fewer than 10 prompts find hardly anything; to find 0.60")
 
 
-def test_the_figure_is_sound_xml_that_loads_nothing_and_says_its_numbers() -> None:
-    svg = to_svg(curve_of([1.0] * 14 + [0.0] * 10), 24)
-    tree = ElementTree.fromstring(svg)
-    assert tree.tag == "svg"
-    label = tree.attrib["aria-label"]
-    assert tree.findtext("title") == label
-    for prompts in (24, 50, 1000):
-        assert f"{detectable_win_rate(prompts):.2f} with {prompts:,}" in label
-    assert "http" not in svg
-    assert "currentColor" in svg
-    (line,) = tree.iter("polyline")
-    points = [tuple(map(float, point.split(","))) for point in line.attrib["points"].split()]
-    assert len(points) == 17
-    assert [x for x, _ in points] == sorted(x for x, _ in points)
-    assert all(0 <= x <= 460 and 0 <= y <= 200 for x, y in points)
-    (circle,) = tree.iter("circle")
-    assert (float(circle.attrib["cx"]), float(circle.attrib["cy"])) in points
+def test_what_it_takes_to_find_an_effect_is_what_the_plan_says() -> None:
+    scores = [1.0] * 14 + [0.0] * 10
+    (sixty, *_), (found, *_) = takes_of(scores), [prompts_needed(0.6)]
+    assert sixty[0] == 0.6
+    assert 0 <= sixty[1] - found < 0.1 * found, "rounded up to two digits"
 
 
 def test_a_verdict_that_could_not_be_used_is_paid_for_all_the_same(sciexam: Cli, tmp_path: Path) -> None:

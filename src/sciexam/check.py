@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sciexam.battles import cluster
-from sciexam.documents import read_jsonl
+from sciexam.contamination import Exam, normalise, training_files
 from sciexam.errors import SciexamError, did_you_mean
 from sciexam.judges import compares_by_grades, open_grader, open_judge
 from sciexam.judges.settings import CascadeJudge, PanelJudge
@@ -19,7 +17,6 @@ from sciexam.suite import Suite
 from sciexam.types import Prompt
 
 SHOWN = 5  # ids or lines that a message lists
-LONG_WORDS = 4  # a prompt of more words than this is also looked for inside longer texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,54 +112,21 @@ def _prices(suite: Suite) -> Iterator[Finding]:
 
 
 def _contamination(suite: Suite) -> Iterator[Finding]:
-    """Prompts of the exam that stand word for word in training data: case, spacing and punctuation aside."""
-    asked = {normalise(prompt.messages[-1].content): prompt.id for prompt in suite.prompts}
-    asked.pop("", None)  # a prompt without a word would match every empty line
-    for name, spec in suite.models.items():
-        for key in ("data", "prompts"):
-            if (path := getattr(spec, key, None)) is None:
-                continue
-            if not Path(path).is_file():
-                yield Finding(
-                    f"{name}: {key}: {path}: no such file; its training data were not checked", unchecked=True
-                )
-                continue
-            try:
-                found = [(n, hit) for n, line in read_jsonl(Path(path)) if (hit := _first_asked(line, asked))]
-            except SciexamError as error:
-                yield from (Finding(line, fault=True) for line in str(error).splitlines())
-                continue
-            if found:
-                shown = ", ".join(f"line {number} holds {prompt}" for number, prompt in found[:SHOWN])
-                yield Finding(f"{path}: {len(found)} lines train {name} on prompts of the exam: {shown}", fault=True)
-            else:
-                yield Finding(f"{name}: no prompt of the exam stands word for word in {Path(path).name}")
-
-
-def _first_asked(line: Any, asked: Mapping[str, str]) -> str | None:
-    """The id of a prompt that stands in a training line, in whatever field; short prompts must be the whole of it."""
-    for text in map(normalise, _strings(line)):
-        if text in asked:
-            return asked[text]
-        padded = f" {text} "
-        for question, prompt in asked.items():
-            if question.count(" ") >= LONG_WORDS and f" {question} " in padded:
-                return prompt
-    return None
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """Every string in a JSON value: the formats of training data differ, and a question may stand in any field."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _strings(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _strings(inner)
-
-
-def normalise(text: str) -> str:
-    """Lower case, words only, one space between them."""
-    return " ".join(re.findall(r"\w+", text.casefold()))
+    """Prompts of the exam that stand word for word in training data."""
+    exam = Exam(suite.prompts)
+    for file in training_files(suite.models):
+        if not file.path.is_file():
+            what = f"{file.model}: {file.key}: {file.path}: no such file; its training data were not checked"
+            yield Finding(what, unchecked=True)
+            continue
+        try:
+            found = exam.found_in(file.path)
+        except SciexamError as error:
+            yield from (Finding(line, fault=True) for line in str(error).splitlines())
+            continue
+        if found:
+            shown = ", ".join(f"line {number} holds {prompt}" for number, prompt in found[:SHOWN])
+            what = f"{file.path}: {len(found)} lines train {file.model} on prompts of the exam: {shown}"
+            yield Finding(what, fault=True)
+        else:
+            yield Finding(f"{file.model}: no prompt of the exam stands word for word in {file.path.name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import glob
 import hashlib
 import json
@@ -10,7 +11,6 @@ import math
 import os
 import re
 import tempfile
-import time
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +28,6 @@ R = TypeVar("R", bound=BaseModel)
 MAX_YAML_BYTES = 4_000_000
 MAX_LINE_BYTES = 16_000_000
 MAX_DEPTH = 60
-STALE_SECONDS = 60
 
 
 # ---------------------------------------------------------------- digests
@@ -36,8 +35,13 @@ STALE_SECONDS = 60
 
 def digest(value: Any) -> str:
     """SHA-256 in hex of the canonical JSON of `value` (records, mappings, sequences and plain values)."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def canonical(value: Any) -> bytes:
+    """The canonical JSON of `value`: sorted keys, no blanks, ASCII."""
     text = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return text.encode("ascii")
 
 
 def file_digest(path: Path) -> str:
@@ -47,6 +51,8 @@ def file_digest(path: Path) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if value is None or type(value) in (str, int, float, bool):
+        return value
     if isinstance(value, BaseModel):
         return _plain(dict(value))
     if is_dataclass(value) and not isinstance(value, type):
@@ -249,29 +255,46 @@ def parse_lines(
             faults += error.faults
 
 
-def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
-    """Replace `path` whole: a reader, or a kill at any moment, sees the old file or the new one."""
+def write_atomically(path: Path, content: str | bytes, mode: int = 0o644) -> None:
+    """Replace `path` whole: a reader, or a kill at any moment, sees the old file or the new one. Text becomes UTF-8.
+
+    What a kill left half written is removed by the next write.
+    """
+    raw = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
-            file.write(text)
+    with _draft(path) as file:
+        try:
+            file.write(raw)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, mode)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+            os.chmod(file.name, mode)
+            os.replace(file.name, path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def _draft(path: Path) -> typing.BinaryIO:
+    """A new file beside `path`, locked for as long as it is open: so it is known to be somebody's."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+        with contextlib.suppress(FileNotFoundError):  # swept before it could be locked
+            file = open(name, "r+b")  # noqa: SIM115 - the caller closes it, when it is in its place
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.fstat(file.fileno()).st_nlink:
+                return file
+            file.close()
 
 
 def _sweep(path: Path) -> None:
-    """Remove what a kill left of earlier writes. A young one may belong to another process that is still writing."""
-    for stale in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        with contextlib.suppress(FileNotFoundError):  # the other process may be done with it by now
-            if time.time() - stale.stat().st_mtime > STALE_SECONDS:
-                stale.unlink()
+    """Remove what a kill left of earlier writes: drafts that nobody holds."""
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        # Its writer may still be at work, or done with it by now.
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), draft.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            draft.unlink()
 
 
 # ---------------------------------------------------------------- where shipped data lies

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import re
+import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,12 +17,25 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from sciexam.report import wording
+from sciexam.report import packing, pages, wording
 from sciexam.report.console import print_report
 from sciexam.report.html import to_html
 from sciexam.report.markdown import escape, to_markdown
 from sciexam.report.plain_text import one_line, plain_text
-from sciexam.report.record import Answer, Calls, Category, Item, Length, Opinion, Pair, Pairs, Power, Report
+from sciexam.report.record import (
+    Answer,
+    Calls,
+    Category,
+    Item,
+    Length,
+    Opinion,
+    Outcome,
+    Pair,
+    Pairs,
+    Power,
+    Report,
+    Step,
+)
 from sciexam.stats import Estimate, Undefined, conclude
 
 PAYLOADS = [
@@ -134,6 +150,41 @@ def with_pair(report: Report, **changed: object) -> Report:
     return replace(report, pairs=Pairs([replace(pair, **changed) for pair in report.pairs]))
 
 
+MANIFEST = {
+    "argv": ["/usr/bin/sciexam", "compare", "base", "sft"],
+    "started": "2026-01-31T12:00:00+00:00",
+    "packages": {"sciexam": "0.1.0", "numpy": "2.4.0"},
+    "commit": "c0ffee",
+    "plan": {
+        "suite": {
+            "seed": 7,
+            "generation": {"max_tokens": 512},
+            "judges": {"judge": {"backend": "openai", "top_p": None}},
+        },
+        "models": {"base": "1" * 64},
+        "digests": {"suite": "2" * 64, "rubric": "3" * 64, "lineage": {"base": "4" * 64}},
+        "raters": [{"name": "judge", "bench": "judge", "digest": "5" * 64, "orders": "both"}],
+        "policy": "mean",
+    },
+}
+SVG = {
+    "svg",
+    "g",
+    "path",
+    "text",
+    "tspan",
+    "rect",
+    "circle",
+    "line",
+    "defs",
+    "use",
+    "clippath",
+    "title",
+    "polyline",
+    "style",
+}
+
+
 def undefined_report() -> Report:
     none = Undefined("no prompt has a usable verdict")
     report = with_pair(
@@ -185,11 +236,46 @@ class Page(HTMLParser):
 # ---------------------------------------------------------------- nothing that anyone wrote is markup
 
 
+FIGURES = re.compile(r"<figure>.*?</figure>", re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take time, and a name that is longer or shorter moves what is drawn; tests/report/figures looks at them."""
+    monkeypatch.setattr(pages, "FEWEST", 1000)
+
+
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_no_text_changes_the_tags_or_attributes_of_the_page(payload: str) -> None:
-    hostile, innocent = Page(to_html(made(payload))), Page(to_html(made()))
+    hostile, innocent = (Page(to_html(made(one), MANIFEST)) for one in (payload, ""))
     assert hostile.shape == innocent.shape
     assert plain_text(payload) in hostile.text
+
+
+def test_no_text_brings_another_element_into_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "FEWEST", 10)
+    drawn = FIGURES.findall(to_html(made("".join(PAYLOADS))))
+    assert len(drawn) == 2, "one by category, one for what more prompts would find"
+    tags = {tag for tag, _ in Page("".join(drawn)).tags}
+    assert tags <= {*SVG, "figure", "figcaption", "h3"}
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_no_text_changes_the_tags_or_attributes_of_the_articles_that_are_packed(
+    payload: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "OPEN_BYTES", 0)
+    hostile, innocent = to_html(made(payload)), to_html(made())
+    assert Page(hostile).shape == Page(innocent).shape
+    assert Page(unpacked(hostile)).shape == Page(unpacked(innocent)).shape
+    assert plain_text(payload + "The sea is blue.") in Page(unpacked(hostile)).text
+    assert payload + "The sea is blue." not in hostile
+
+
+def unpacked(source: str) -> str:
+    """The articles that a page holds compressed."""
+    blocks = re.findall(r'<script type="text/plain" data-prompts="[\d ]+">([A-Za-z0-9+/=]+)</script>', source)
+    return "".join(zlib.decompress(base64.b64decode(block)).decode() for block in blocks)
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
@@ -199,13 +285,14 @@ def test_every_page_can_be_written_and_holds_no_control_character(payload: str) 
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", view)
 
 
-def test_the_page_asks_for_nothing_outside_itself_and_runs_nothing() -> None:
-    source = to_html(made("".join(PAYLOADS)))
+def test_the_page_asks_for_nothing_outside_itself_and_runs_nothing_but_its_script() -> None:
+    source = to_html(made("".join(PAYLOADS)), MANIFEST)
     page = Page(source)
     names = {tag for tag, _ in page.tags}
-    assert not names & {"script", "link", "img", "iframe", "object", "embed", "base", "form", "input", "video", "audio"}
+    assert not names & {"link", "img", "iframe", "object", "embed", "base", "form", "video", "audio", "template"}
+    assert [attrs for tag, attrs in page.tags if tag == "script"] == [{}]
     for tag, attrs in page.tags:
-        assert not {"src", "srcset", "action", "data", "poster", "srcdoc"} & attrs.keys()
+        assert not {"src", "srcset", "action", "formaction", "data", "poster", "srcdoc"} & attrs.keys()
         assert not [name for name in attrs if name.startswith("on")], tag
         assert "href" not in attrs or re.fullmatch(r"#[a-z]+\d*", attrs["href"] or "")
     style = source[source.index("<style>") : source.index("</style>")]
@@ -217,7 +304,12 @@ def test_the_page_forbids_all_but_its_own_style_and_names_no_referrer() -> None:
     metas = [attrs for tag, attrs in Page(to_html(made())).tags if tag == "meta"]
     policy = next(attrs["content"] for attrs in metas if attrs.get("http-equiv") == "Content-Security-Policy")
     assert policy is not None
-    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
+    (script,) = re.findall(r"<script>(.*?)</script>", to_html(made()), re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy == (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
     assert {"name": "referrer", "content": "no-referrer"} in metas
 
 
@@ -226,6 +318,16 @@ def test_every_link_in_the_page_leads_to_a_place_in_it() -> None:
     places = [attrs["id"] for _, attrs in tags if "id" in attrs]
     assert len(places) == len(set(places))
     assert {(attrs["href"] or "")[1:] for tag, attrs in tags if tag == "a"} <= set(places)
+
+
+def test_a_page_loads_itself_again_only_while_it_is_watched() -> None:
+    refreshing = re.compile(r'<meta http-equiv="refresh" content="(\d+)">')
+    assert not refreshing.search(to_html(made()))
+    running = to_html(replace(made(), missing=1200), refresh=5)
+    assert refreshing.findall(running) == ["5"]
+    shown = " ".join(Page(running).text.split())
+    assert "So far. 1,200 verdicts are still missing. While the comparison is watched, this page loads" in shown
+    assert "So far" not in Page(to_html(made())).text
 
 
 def shape_of_markdown(source: str) -> list[tuple[str, int, tuple[str, ...]]]:
@@ -417,7 +519,7 @@ def test_the_page_shows_answers_side_by_side_with_verdicts_in_the_order_they_wer
     assert "rater, shown sft, then base → tie Both do" in shown
     assert "no usable verdict: no verdict line" in shown
     assert "invalid: refused" in shown
-    assert [attrs["id"] for tag, attrs in page.tags if tag == "article"] == ["q1"]
+    assert [attrs["id"] for tag, attrs in page.tags if tag == "article"] == ["p1"]
 
 
 def test_a_verdict_stands_under_its_judge_and_its_pair_whichever_way_round_it_was_shown() -> None:
@@ -452,6 +554,47 @@ def test_prompts_that_nobody_answered_are_named_in_one_line() -> None:
     assert "Nobody answered this one" not in shown
 
 
+def test_the_manifest_is_folded_at_the_end_with_versions_command_seed_digests_and_settings() -> None:
+    page = to_html(made(), MANIFEST)
+    (folded,) = re.findall(r'<details id="manifest">.*?</details>', page, re.DOTALL)
+    shown = " ".join(Page(folded).text.split())
+    for said in ("sciexam compare base sft", "numpy 2.4.0", "c0ffee", "Seed7", "max_tokens: 512", "backend: openai"):
+        assert said in shown, said
+    for digit in "12345":
+        assert digit * 64 in shown
+    assert "top_p" not in shown
+    assert page.rindex("<article") < page.index(folded)
+    assert "manifest" not in to_html(made())
+
+
+def test_an_outcome_says_the_score_and_who_disagrees() -> None:
+    report = made()
+    split = Outcome("judge", "base", "sft", 0.75, "ok", False, False)
+    article = re.search(r"<article.*?</article>", to_html(with_outcome(report, split)), re.DOTALL)
+    assert article is not None
+    shown = " ".join(Page(article.group()).text.split())
+    assert "no usable verdict 1 score of sft 0.75 orders disagree raters disagree" in shown
+    assert 'data-outcomes="b" data-orders="1" data-raters="1"' in article.group()
+    none = Outcome("judge", "base", "sft", None, "invalid", None, None)
+    assert 'data-outcomes="-" data-orders="0" data-raters="0"' in to_html(with_outcome(report, none))
+
+
+def with_outcome(report: Report, outcome: Outcome) -> Report:
+    return replace(report, items=(replace(report.items[0], outcomes=(outcome,)), *report.items[1:]))
+
+
+def test_every_view_says_what_to_do_next_with_the_command_to_type() -> None:
+    steps = (Step("To find 0.6 takes 12 more prompts; what that costs", "sciexam plan base sft --effect 0.6"),)
+    report = made(next_steps=steps)
+    for view in (printed(report, width=200), to_markdown(report), Page(to_html(report)).text):
+        assert "What to do next" in view
+        assert "12 more prompts" in view
+        assert "sciexam plan base sft --effect 0.6" in view
+    hostile = made(next_steps=(Step("why", "sciexam plan 'a`b<script>'"),))
+    assert "<script>'" not in to_html(hostile)
+    assert "a&#96;b&lt;script&gt;" in to_markdown(hostile)
+
+
 def test_the_list_of_prompts_names_the_winner_only_where_all_verdicts_agree() -> None:
     report = made()
     agreed = replace(report.items[0], opinions=report.items[0].opinions[:1])
@@ -466,8 +609,8 @@ def test_with_several_comparisons_the_page_has_a_row_and_an_axis_for_each() -> N
     pair = made().pairs[0]
     page = Page(to_html(made(pairs=Pairs([pair, replace(pair, judge="measures", win_rate=SWEEP)]))))
     assert "All comparisons" in page.text
-    # Two large axes, two in the table of comparisons, one category of each pair that has an interval.
-    assert sum(tag == "svg" for tag, _ in page.tags) == 6 + 2, "two intervals a pair and category, one curve a pair"
+    axes = [attrs["class"] for tag, attrs in page.tags if tag == "svg" and "axis" in (attrs.get("class") or "")]
+    assert axes == ["axis", "axis", "axis small", "axis small"]
 
 
 @pytest.mark.parametrize(
@@ -526,4 +669,5 @@ def test_a_hundred_prompts_with_three_contestants_stay_under_two_megabytes() -> 
     pairs = Pairs(replace(pair, a=a, b=b) for a, b in contests)
     source = to_html(made(contestants=names, pairs=pairs, items=items))
     assert source.count("<article") == 100
+    assert "text/plain" not in source, "a hundred prompts stand in the page as they are"
     assert len(source.encode()) < 2_000_000

@@ -10,9 +10,9 @@ from itertools import combinations
 from sciexam.annotate.queue import Item, Queue
 from sciexam.annotate.scale import CANNOT, CANNOT_JUDGE, Hand, option_of, options_of, preferred
 from sciexam.battles import present
-from sciexam.documents import digest
 from sciexam.errors import UsageError
 from sciexam.exam.plan import verdict_key
+from sciexam.exam.raters import annotator_digest
 from sciexam.store.annotations import WITHDRAWN, Judgement, Slots
 from sciexam.types import Presentation, Strength, Verdict
 
@@ -157,10 +157,7 @@ def _of_pair(queue: Queue, shown: Presentation, said: Said, rater: str) -> Verdi
 
 
 def _presentation(queue: Queue, item: Item, left: int, right: int, rater: str) -> Presentation:
-    """What the annotator saw of two texts, under the key of the fact that a verdict on it is.
-
-    The item is part of the key: what is taken back in one queue stands in another.
-    """
+    """What the annotator saw of two texts, under the key of the fact that a verdict on it is."""
     shown = present(item.comparison(min(left, right), max(left, right)), "ab" if left < right else "ba")
-    asked = {"judge": "annotator", "rater": rater, "rubric": queue.rubric.digest, "scale": queue.scale, "item": item.id}
-    return replace(shown, key=verdict_key(digest(asked), shown))
+    by = annotator_digest(rater, queue.rubric.digest, queue.scale, item.id)
+    return replace(shown, key=verdict_key(by, shown))

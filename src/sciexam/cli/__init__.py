@@ -9,7 +9,7 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from sciexam.cli import agree, annotate, audit, author, compare, grade, leaderboard, plan, reward, validate
+from sciexam.cli import agree, annotate, audit, author, compare, grade, leaderboard, plan, report, reward, validate
 from sciexam.errors import SciexamError, redacted
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("compare")(compare.compare)
-app.command("report")(compare.report)
+app.command("report")(report.report)
 app.command("plan")(plan.plan)
 app.command("grade")(grade.grade)
 app.command("reward")(reward.reward)

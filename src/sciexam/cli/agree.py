@@ -8,8 +8,11 @@ from typing import Annotated
 
 import typer
 
+from sciexam.cli.figures import check_figures, draw_figures
 from sciexam.cli.options import (
     AsJson,
+    FigureFormatOption,
+    Figures,
     Limit,
     Policy,
     PolicyOption,
@@ -47,6 +50,8 @@ def agree(
     limit: Limit = None,
     store: StorePath = None,
     results: Results = Path("results"),
+    figures: Figures = None,
+    figure_format: FigureFormatOption = None,
     as_json: AsJson = False,
 ) -> None:
     """How far annotators and judges agree: every two of them, all together, and by category.
@@ -55,10 +60,12 @@ def agree(
     """
     from sciexam import exam
 
+    check_figures(figures, figure_format)
     chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [], samples)
     found = exam.agree(
         chosen, *names, judges=judge or (), policy=policy.value, by=by, limit=limit, store=store, results=results
     )
+    draw_figures(found, figures, figure_format)
     if as_json:
         print(json.dumps(found.to_json(), indent=1, allow_nan=False))
         return
@@ -69,5 +76,5 @@ def agree(
     print_tables(tables_of(found), console)
     print_list("Caveats", found.caveats, console)
     print_list("Notes", [f"{name}: {note}" for name, note in found.notes.items()], console)
-    where = exam.report_folder(found, results) / "agreement.md"
+    where = exam.report_folder(found, results) / "agreement.html"
     console.print(text_for(console, f"Report: {where}"), soft_wrap=True)

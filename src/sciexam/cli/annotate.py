@@ -22,7 +22,8 @@ from sciexam.cli.options import (
     SuiteName,
     chosen_suite,
 )
-from sciexam.cli.running import announce, interruptible, progress, terminal
+from sciexam.cli.progress import progress
+from sciexam.cli.running import announce, interruptible, terminal
 
 if TYPE_CHECKING:
     from sciexam.annotate.queue import Queue

@@ -22,7 +22,8 @@ from sciexam.cli.options import (
     SuiteName,
     chosen_suite,
 )
-from sciexam.cli.running import announce, interruptible, progress, refuse_incomplete, terminal
+from sciexam.cli.progress import progress
+from sciexam.cli.running import announce, interruptible, refuse_incomplete, terminal
 
 if TYPE_CHECKING:
     from sciexam.report.audit import Card
@@ -59,7 +60,7 @@ def audit(
     from sciexam.exam.audit import audit as run_audit
 
     chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, [judge])
-    with interruptible() as stop, progress(as_json) as shown:
+    with interruptible() as stop, progress() as shown:
         card = run_audit(
             chosen,
             judge,
@@ -96,4 +97,4 @@ def _print(card: Card, results: Path) -> None:
     print_tables(card.tables(), console)
     print_list("Caveats", card.caveats, console)
     console.print(text_for(console, f"Calls: {calls(card.calls)}"))
-    console.print(text_for(console, f"Card: {card_folder(card, results)}/audit.md, .json"), soft_wrap=True)
+    console.print(text_for(console, f"Card: {card_folder(card, results)}/audit.html, .md, .json"), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`sciexam compare` and `sciexam report`: the main job, and its report once more."""
+"""`sciexam compare`: the main job."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sciexam.cli.figures import check_figures, draw_figures
 from sciexam.cli.options import (
     AsJson,
     BatchOption,
     BudgetOption,
+    FigureFormatOption,
+    Figures,
     Limit,
     MaxWait,
+    OpenPage,
     OrdersOption,
     Policy,
     PolicyOption,
@@ -31,7 +35,8 @@ from sciexam.cli.options import (
     UntilDecided,
     chosen_suite,
 )
-from sciexam.cli.running import announce, interruptible, progress, refuse_incomplete, terminal
+from sciexam.cli.progress import progress
+from sciexam.cli.running import announce, interruptible, refuse_incomplete, terminal
 
 if TYPE_CHECKING:
     from sciexam.report.record import Report
@@ -71,6 +76,9 @@ def compare(
     max_wait: MaxWait = 120.0,
     store: StorePath = None,
     results: Results = Path("results"),
+    open_page: OpenPage = False,
+    figures: Figures = None,
+    figure_format: FigureFormatOption = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -80,8 +88,9 @@ def compare(
     """
     from sciexam import exam
 
+    check_figures(figures, figure_format)
     chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [], samples)
-    with interruptible() as stop, progress(as_json or quiet) as shown:
+    with interruptible() as stop, progress(quiet) as shown:
         report = exam.compare(
             chosen,
             *names,
@@ -103,47 +112,43 @@ def compare(
             preflight=announce,
             progress=shown,
         )
-    _show(report, results, as_json, quiet)
-    _check_complete(report)
+    show(report, results, as_json, quiet, open_page)
+    draw_figures(report, figures, figure_format)
+    check_complete(report)
     if not shown.worked and not as_json:
         print("sciexam: nothing was left to do; every fact was in the ledger", file=sys.stderr)
 
 
-def report(
-    run: Annotated[str, typer.Argument(help="A run's id, its unique beginning, or its folder.")],
-    store: StorePath = None,
-    results: Results = Path("results"),
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Count an earlier run again from the ledger and write its report. No model is called."""
-    from sciexam import exam
-
-    found = exam.report(Path(run).name, store, results)
-    _show(found, results, as_json, quiet)
-    _check_complete(found)
-
-
-def _check_complete(report: Report) -> None:
+def check_complete(report: Report) -> None:
+    """Exit 3 where a call failed, or was not made."""
     if report.incomplete:
         refuse_incomplete(any(pair.verdicts["failed"] for pair in report.pairs), report.calls.unasked)
 
 
-def _show(report: Report, results: Path, as_json: bool, quiet: bool) -> None:
+def show(report: Report, results: Path, as_json: bool, quiet: bool, open_page: bool = False) -> None:
+    """Print a report as it was asked for, and open its page."""
     from sciexam.exam import report_folder
 
+    page = report_folder(report, results) / "report.html"
     if as_json:
         print(json.dumps(report.to_json(), indent=1, allow_nan=False))
-        return
-    from sciexam.report.console import print_report
+    elif quiet:
+        _print_sentences(report)
+    else:
+        from sciexam.report.console import print_report
+
+        print_report(report, terminal(), page)
+    if open_page:
+        from sciexam.cli.browsing import open_in_browser
+
+        open_in_browser(page)
+
+
+def _print_sentences(report: Report) -> None:
     from sciexam.report.plain_text import plain_text
+    from sciexam.report.wording import used
 
-    if quiet:
-        from sciexam.report.wording import used
-
-        for pair in report.pairs:
-            print(plain_text(pair.sentence))
-            if pair.used < (pair.stop.prompts if pair.stop else pair.planned):
-                print(f"sciexam: {plain_text(used(pair))}", file=sys.stderr)
-        return
-    print_report(report, terminal(), report_folder(report, results) / "report.html")
+    for pair in report.pairs:
+        print(plain_text(pair.sentence))
+        if pair.used < (pair.stop.prompts if pair.stop else pair.planned):
+            print(f"sciexam: {plain_text(used(pair))}", file=sys.stderr)

@@ -9,10 +9,13 @@ from typing import Annotated
 
 import typer
 
+from sciexam.cli.figures import check_figures, draw_figures
 from sciexam.cli.options import (
     AsJson,
     BatchOption,
     BudgetOption,
+    FigureFormatOption,
+    Figures,
     Limit,
     MaxWait,
     OrdersOption,
@@ -28,7 +31,8 @@ from sciexam.cli.options import (
     SuiteName,
     chosen_suite,
 )
-from sciexam.cli.running import announce, interruptible, progress, refuse_incomplete, terminal
+from sciexam.cli.progress import progress
+from sciexam.cli.running import announce, interruptible, refuse_incomplete, terminal
 
 
 class Against(StrEnum):
@@ -53,6 +57,10 @@ def leaderboard(
     pairs: Annotated[
         Against, typer.Option(help="Compare every two contestants, or each with the baseline alone.")
     ] = Against.all,
+    reward: Annotated[
+        str | None,
+        typer.Option(help="Whose rewards stand in the rows: a judge of the suite, or a .jsonl of rewards. Not asked."),
+    ] = None,
     orders: OrdersOption = None,
     policy: PolicyOption = Policy.mean,
     by: Slice = "category",
@@ -64,19 +72,52 @@ def leaderboard(
     max_wait: MaxWait = 120.0,
     store: StorePath = None,
     results: Results = Path("results"),
+    site: Annotated[
+        Path | None, typer.Option(help="The folder of the static site, replaced whole.  [default: RESULTS/leaderboard]")
+    ] = None,
+    open_site: Annotated[bool, typer.Option("--open", help="Open the site in a browser.")] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the table for a README on stdout, nothing else.")
+    ] = False,
+    figures: Figures = None,
+    figure_format: FigureFormatOption = None,
+    check: Annotated[
+        bool, typer.Option(help="Only say whether all rows are complete and alike; ask nobody, and write nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Rate the contestants of a suite by one judge: ratings, rank ranges, win rates against the baseline.
 
-    A null contestant, one constant text for every prompt, sits the exam too where the judge can be asked.
+    A null contestant, one constant text for every prompt, sits the exam too where the judge can be asked. The board is
+    also written as a static site.
     """
     from sciexam import exam
     from sciexam.errors import UsageError
 
     if judge and len(judge) > 1:
         raise UsageError("a leaderboard is by one judge, and verdicts of several are never mixed; name one --judge")
+    if check and (as_json or as_markdown):
+        raise UsageError("--check prints one line; leave out --json and --markdown")
+    if as_json and as_markdown:
+        raise UsageError("--json and --markdown: stdout holds one of them; name one")
+    check_figures(figures, figure_format)
     chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [])
-    with interruptible() as stop, progress(as_json) as shown:
+    if check:
+        told = exam.check_leaderboard(
+            chosen,
+            *names,
+            judge=judge[0] if judge else None,
+            pairs=pairs.value,
+            orders=orders.value if orders else None,
+            policy=policy.value,
+            by=by,
+            limit=limit,
+            store=store,
+            results=results,
+        )
+        print(told)
+        return
+    with interruptible() as stop, progress(as_json or as_markdown) as shown:
         found = exam.leaderboard(
             chosen,
             *names,
@@ -86,6 +127,7 @@ def leaderboard(
             policy=policy.value,
             by=by,
             limit=limit,
+            reward=reward,
             budget=budget,
             batch=batch,
             strict_model=strict_model,
@@ -93,12 +135,17 @@ def leaderboard(
             max_wait=max_wait,
             store=store,
             results=results,
+            site=site,
             stop=stop,
             preflight=announce,
             progress=shown,
         )
     if as_json:
         print(json.dumps(found.to_json(), indent=1, allow_nan=False))
+    elif as_markdown:
+        from sciexam.report.readme_table import readme_table
+
+        print(readme_table(found), end="")
     else:
         from sciexam.report.tables import print_list, print_tables, text_for
         from sciexam.report.wording import calls
@@ -110,5 +157,18 @@ def leaderboard(
         console.print(text_for(console, f"Calls: {calls(found.calls)}"))
         folder = exam.report_folder(found, results)
         console.print(text_for(console, f"Leaderboard: {folder}/leaderboard.md, .csv, .json"), soft_wrap=True)
+        console.print(text_for(console, f"Site: {exam.site_folder(site, results)}/index.html"), soft_wrap=True)
+    if open_site:
+        _open(exam.site_folder(site, results) / "index.html")
+    draw_figures(found, figures, figure_format)
     if found.incomplete:
         refuse_incomplete(bool(found.failed), found.calls.unasked)
+
+
+def _open(page: Path) -> None:
+    """Show a page in a browser; where there is none, say on stderr where it lies."""
+    import sys
+    import webbrowser
+
+    if not webbrowser.open(page.absolute().as_uri()):
+        print(f"sciexam: there is no browser to open; the site is {page}", file=sys.stderr)

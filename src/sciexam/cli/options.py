@@ -22,6 +22,12 @@ class Policy(StrEnum):
     conservative = "conservative"
 
 
+class FigureFormat(StrEnum):
+    svg = "svg"
+    pdf = "pdf"
+    png = "png"
+
+
 Results = Annotated[Path, typer.Option(help="The folder for runs and reports.")]
 SuiteName = Annotated[str | None, typer.Option("--suite", "-s", help="A suite's name or file.  [default: science]")]
 RubricName = Annotated[str | None, typer.Option("--rubric", help="A rubric's name or file, instead of the suite's.")]
@@ -57,6 +63,11 @@ BatchOption = Annotated[
 ]
 StrictModel = Annotated[
     bool, typer.Option("--strict-model", help="Exit 4 where an endpoint answers as another model than was asked for.")
+]
+OpenPage = Annotated[bool, typer.Option("--open", help="Open the report in a browser.")]
+Figures = Annotated[Path | None, typer.Option("--figures", help="A folder to write the figures to, for a paper.")]
+FigureFormatOption = Annotated[
+    FigureFormat | None, typer.Option("--format", help="How the figures are written.  [default: svg]")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result in one sentence a pair.")]
 

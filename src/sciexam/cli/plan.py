@@ -9,8 +9,11 @@ from typing import Annotated
 
 import typer
 
+from sciexam.cli.figures import check_figures, draw_figures
 from sciexam.cli.options import (
     AsJson,
+    FigureFormatOption,
+    Figures,
     Orders,
     PromptsFile,
     Results,
@@ -51,15 +54,18 @@ def plan(
     ] = None,
     store: StorePath = None,
     results: Results = Path("results"),
+    figures: Figures = None,
+    figure_format: FigureFormatOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Which win rate so many prompts find, and what they cost: before anything is asked or paid.
 
     Verdicts that the ledger holds on these contestants are the pilot; without any, what is assumed is said. No model is
-    called, and nothing is written.
+    called, and nothing is written but the figures that are asked for.
     """
     from sciexam.exam.planning import plan_ahead
 
+    check_figures(figures, figure_format)
     chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [])
     outlook = plan_ahead(
         chosen,
@@ -86,6 +92,7 @@ def plan(
             },
         ),
     )
+    draw_figures(outlook, figures, figure_format)
     if as_json:
         print(json.dumps(outlook.to_json(), indent=1, allow_nan=False))
         return

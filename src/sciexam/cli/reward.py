@@ -9,10 +9,13 @@ from typing import Annotated
 
 import typer
 
+from sciexam.cli.figures import check_figures, draw_figures
 from sciexam.cli.options import (
     AsJson,
     BatchOption,
     BudgetOption,
+    FigureFormatOption,
+    Figures,
     Limit,
     MaxWait,
     PromptsFile,
@@ -22,7 +25,8 @@ from sciexam.cli.options import (
     SuiteName,
     chosen_suite,
 )
-from sciexam.cli.running import announce, interruptible, progress, refuse_incomplete, terminal
+from sciexam.cli.progress import progress
+from sciexam.cli.running import announce, interruptible, refuse_incomplete, terminal
 
 
 def reward(
@@ -42,6 +46,8 @@ def reward(
     max_wait: MaxWait = 120.0,
     store: StorePath = None,
     results: Results = Path("results"),
+    figures: Figures = None,
+    figure_format: FigureFormatOption = None,
     as_json: AsJson = False,
 ) -> None:
     """How a reward model's rewards are distributed: by contestant, pairwise, and against what people chose.
@@ -50,8 +56,9 @@ def reward(
     """
     from sciexam.exam import marking
 
+    check_figures(figures, figure_format)
     chosen, names = chosen_suite(suite, contestants or [], prompts, None, [])
-    with interruptible() as stop, progress(as_json) as shown:
+    with interruptible() as stop, progress() as shown:
         found = marking.reward(
             chosen,
             *names,
@@ -80,7 +87,8 @@ def reward(
         print_list("Notes", [f"{name}: {note}" for name, note in found.notes.items()], console)
         console.print(text_for(console, f"Calls: {calls(found.calls)}"))
         folder = marking.marks_folder(found, results)
-        console.print(text_for(console, f"Report: {folder}/rewards.md, .csv, .json"), soft_wrap=True)
+        console.print(text_for(console, f"Report: {folder}/rewards.html, .md, .csv, .json"), soft_wrap=True)
+    draw_figures(found, figures, figure_format)
     if found.incomplete:
         refuse_incomplete(bool(found.failed), found.calls.unasked)
     if not shown.worked and not as_json:

@@ -1,4 +1,4 @@
-"""A command at work: what Ctrl-C does, the progress bar, and where results are printed."""
+"""A command at work: what Ctrl-C does, what is said before and after, and where results are printed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sciexam.exam.preflight import Owed
-    from sciexam.exam.tally import Progress
 
 GRACE_SECONDS = 10
 
@@ -47,15 +46,20 @@ def terminal() -> Console:
 
 
 @contextmanager
-def interruptible() -> Iterator[threading.Event]:
-    """The first Ctrl-C or SIGTERM stops new calls and waits for those in flight, 10 s at most; the second stops."""
+def interruptible(
+    word: str = "stopping; waiting for the calls in flight (once more to stop at once)",
+) -> Iterator[threading.Event]:
+    """The first Ctrl-C or SIGTERM stops new calls and waits for those in flight, 10 s at most; the second stops.
+
+    `word`: what is said of the first one.
+    """
     stop = threading.Event()
 
     def ask(number: int, _: Any) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        print("sciexam: stopping; waiting for the calls in flight (once more to stop at once)", file=sys.stderr)
+        print(f"sciexam: {word}", file=sys.stderr)
         signal.alarm(GRACE_SECONDS)
 
     def give_up(number: int, _: Any) -> None:
@@ -69,46 +73,3 @@ def interruptible() -> Iterator[threading.Event]:
         signal.alarm(0)
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-class Bar:
-    """A progress bar over durable facts: what it counts is on disk."""
-
-    def __init__(self, silent: bool):
-        self.worked = False
-        self._bars: Any = None
-        self._tasks: dict[str, Any] = {}
-        if not silent and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-            from rich.progress import Progress as Bars
-
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bars = Bars(*columns, console=Console(stderr=True), transient=True)
-            self._bars.start()
-
-    def __call__(self, progress: Progress) -> None:
-        self.worked = True
-        if self._bars is None:
-            return
-        for name, done, planned in (
-            ("responses", progress.responses, progress.responses_planned),
-            ("verdicts", progress.verdicts, progress.verdicts_planned),
-        ):
-            if planned:
-                if name not in self._tasks:
-                    self._tasks[name] = self._bars.add_task(name, total=planned)
-                self._bars.update(self._tasks[name], completed=done, total=planned)
-
-    def close(self) -> None:
-        if self._bars is not None:
-            self._bars.stop()
-
-
-@contextmanager
-def progress(silent: bool) -> Iterator[Bar]:
-    bar = Bar(silent)
-    try:
-        yield bar
-    finally:
-        bar.close()

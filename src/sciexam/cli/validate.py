@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sciexam.cli.figures import check_figures, draw_figures
 from sciexam.cli.options import (
     AsJson,
     BatchOption,
     BudgetOption,
+    FigureFormatOption,
+    Figures,
     Limit,
     MaxWait,
     OrdersOption,
@@ -26,7 +29,8 @@ from sciexam.cli.options import (
     SuiteName,
     chosen_suite,
 )
-from sciexam.cli.running import announce, interruptible, progress, refuse_incomplete, terminal
+from sciexam.cli.progress import progress
+from sciexam.cli.running import announce, interruptible, refuse_incomplete, terminal
 
 if TYPE_CHECKING:
     from sciexam.report.validation import Validation
@@ -64,6 +68,8 @@ def validate(
     max_wait: MaxWait = 120.0,
     store: StorePath = None,
     results: Results = Path("results"),
+    figures: Figures = None,
+    figure_format: FigureFormatOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Hold a judge against humans: accuracy, agreement, alt-test, calibration, corrected win rates, biases.
@@ -72,8 +78,9 @@ def validate(
     """
     from sciexam.exam import validating
 
+    check_figures(figures, figure_format)
     chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, [judge], samples)
-    with interruptible() as stop, progress(as_json) as shown:
+    with interruptible() as stop, progress() as shown:
         found = validating.validate(
             chosen,
             judge,
@@ -96,7 +103,8 @@ def validate(
     if as_json:
         print(json.dumps(found.to_json(), indent=1, allow_nan=False))
     else:
-        _show(found, validating.folder_of(found, results) / "validation.md")
+        _show(found, validating.folder_of(found, results) / "validation.html")
+    draw_figures(found, figures, figure_format)
     if found.incomplete:
         refuse_incomplete(bool(found.missing.get("failed")), found.calls.unasked)
 

@@ -13,26 +13,36 @@ from sciexam.battles import Policy
 from sciexam.errors import SciexamError, UsageError
 from sciexam.exam.echoes import check_echoes
 from sciexam.exam.facts import read_facts
-from sciexam.exam.plan import Plan, from_manifest, make_plan
+from sciexam.exam.plan import make_plan
 from sciexam.exam.preflight import Owed, bill_of
-from sciexam.exam.runs import check_all_ready, check_there, hold, location_of, opened, terms_of, write_run
+from sciexam.exam.reporting import count, report, watch, write
+from sciexam.exam.runs import (
+    check_all_ready,
+    check_there,
+    hold,
+    location_of,
+    opened,
+    report_folder,
+    terms_of,
+    write_run,
+)
 from sciexam.exam.sitting import Sitting
 from sciexam.exam.standings import NULL, make_board_plan
 from sciexam.exam.tally import Progress
-from sciexam.exam.until import replayed
+from sciexam.folders import check_folder
 from sciexam.judges import compares_by_grades, open_grader, open_judge
 from sciexam.judges.settings import CascadeJudge, PanelJudge
 from sciexam.models.terms import USUAL
-from sciexam.report.build import build
-from sciexam.report.record import Calls, Report
-from sciexam.report.stopping import build_stopped
-from sciexam.store import Fact, Store
+from sciexam.report.record import Report
+from sciexam.store import Store
 from sciexam.suite import HUMANS, Suite, load_suite
 from sciexam.types import Judge
 
 if TYPE_CHECKING:
     from sciexam.report.agreement import Agreement
     from sciexam.report.leaderboard import Leaderboard
+
+__all__ = ["agree", "compare", "leaderboard", "report", "report_folder", "watch"]
 
 
 def compare(
@@ -88,8 +98,8 @@ def compare(
             plan, ledger, stop or threading.Event(), progress, retry_invalid, strict_model=strict_model, terms=terms
         )
         manifest = hold(sitting, plan, models, ledger)
-        found = _count(plan, ledger, sitting.calls, sitting.skipped, sitting.notes)
-        _write(found, manifest, Path(results))
+        found = count(plan, ledger, manifest, sitting.calls, sitting.skipped, sitting.notes)
+        write(found, manifest, Path(results))
         if strict_model:
             check_echoes(plan, ledger, report_folder(found, results))
     return found
@@ -158,6 +168,7 @@ def leaderboard(
     policy: Policy = "mean",
     by: str = "category",
     limit: int | None = None,
+    reward: str | None = None,
     budget: float | None = None,
     batch: bool = False,
     strict_model: bool = False,
@@ -165,6 +176,7 @@ def leaderboard(
     max_wait: float = 120.0,
     store: str | Path | None = None,
     results: str | Path = "results",
+    site: str | Path | None = None,
     stop: threading.Event | None = None,
     preflight: Callable[[Owed], None] | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -173,60 +185,66 @@ def leaderboard(
 
     What is not in the ledger is asked for, as by `compare`. `pairs`: every two contestants, or each and the baseline.
     A null contestant, whose answer is one constant text, is judged against the baseline where the judge can be asked.
-    `preflight` is told what is about to be asked. Everything else as in `compare`.
+    `reward` names the reward model whose rewards stand in the rows, which is not asked (the first one of the suite).
+    `preflight` is told what is about to be asked. `site` is the folder of the static site (results/leaderboard), which
+    is replaced whole. Everything else as in `compare`.
     """
-    from sciexam.report.leaderboard import build_leaderboard
+    from sciexam.exam.besides import besides_of, reward_model
+    from sciexam.exam.board import check_models, read_board, sit
+    from sciexam.report.board import build_leaderboard
 
+    check_folder(site_folder(site, results))
     suite = load_suite(suite) if isinstance(suite, str) else suite
     terms = terms_of(suite, max_wait, budget, batch)
     plan, models = make_board_plan(suite, contestants, judge, pairs, orders, policy, by, limit, terms)
+    if reward is not None:
+        reward_model(plan, reward)  # a wrong name ends here, before anything is paid
     with opened(store, results, terms) as ledger:
-        check_all_ready(plan, models, ledger, retry_invalid)
-        if preflight is not None:
-            preflight(bill_of(plan, ledger, retry_invalid))
-        sitting = Sitting(
-            plan, ledger, stop or threading.Event(), progress, retry_invalid, strict_model=strict_model, terms=terms
+        sat = sit(
+            plan, models, ledger, terms, stop or threading.Event(), preflight, progress, retry_invalid, strict_model
         )
-        manifest = hold(sitting, plan, models, ledger)
-        evidence = read_facts(plan, ledger, sitting.calls, sitting.skipped, sitting.notes)
-        found = build_leaderboard(evidence, plan.contestants[0], NULL)
-        _write_leaderboard(found, manifest, Path(results))
+        evidence, outcomes = read_board(sat, ledger)
+        besides = besides_of(plan, ledger, reward)
+        found = build_leaderboard(evidence, outcomes, plan.contestants[0], NULL, besides)
+        _write_leaderboard(found, sat.manifest, Path(results), site_folder(site, results))
         if strict_model:
-            check_echoes(plan, ledger, report_folder(found, results))
+            check_models(sat, ledger, report_folder(found, results))
     return found
 
 
-def _count(plan: Plan, ledger: Store, calls: Calls, skipped: Mapping[str, Fact], notes: Sequence[str] = ()) -> Report:
-    """The report of what the ledger holds of a plan."""
-    evidence = read_facts(plan, ledger, calls, skipped, notes)
-    if plan.until_decided:
-        return build_stopped(evidence, replayed(plan, ledger, skipped).outcomes())
-    return build(evidence)
+def check_leaderboard(
+    suite: Suite | str,
+    *contestants: str,
+    judge: str | Judge | None = None,
+    pairs: Literal["all", "baseline"] = "all",
+    orders: Literal["both", "one"] | None = None,
+    policy: Policy = "mean",
+    by: str = "category",
+    limit: int | None = None,
+    store: str | Path | None = None,
+    results: str | Path = "results",
+) -> str:
+    """A sentence that says that every row of a leaderboard is complete, and like the others: the same prompts, one
+    judge, one rubric, one model behind each contestant. Raises GateNotMet with what is wrong with each row otherwise.
 
+    Nobody is asked, and nothing is written. Arguments as in `leaderboard`.
+    """
+    from sciexam.exam.board_check import check_board
 
-def report(run: str, store: str | Path | None = None, results: str | Path = "results") -> Report:
-    """The report of an earlier run (an id, or its unique beginning), counted again from the ledger without any call."""
+    suite = load_suite(suite) if isinstance(suite, str) else suite
+    plan, _ = make_board_plan(suite, contestants, judge, pairs, orders, policy, by, limit, USUAL)
     location = location_of(store, results)
     check_there(location)
     with Store(location) as ledger:
-        text = ledger.manifest(run)
-        if text is None:
-            raise UsageError(f"{run!r} is not a run in {ledger.location}; `sciexam compare` prints the run's id")
-        manifest = json.loads(text)
-        plan = from_manifest(manifest["plan"])
-        if plan.purpose != "compare":
-            raise UsageError(f"run {run} is no comparison; the `sciexam {plan.purpose}` that made it counts it anew")
-        rebuilt = _count(plan, ledger, Calls(), {})
-        _write(rebuilt, manifest, Path(results))
-    return rebuilt
+        return check_board(plan, ledger)
 
 
-def report_folder(report: Report | Agreement | Leaderboard, results: str | Path = "results") -> Path:
-    """Where the files of a run lie."""
-    return Path(results) / report.suite / report.run
+def site_folder(site: str | Path | None = None, results: str | Path = "results") -> Path:
+    """Where the site of a leaderboard lies."""
+    return Path(results) / "leaderboard" if site is None else Path(site)
 
 
-def _notes(found: Agreement | Leaderboard) -> list[str]:
+def _notes(found: Agreement) -> list[str]:
     return [f"{name}: {note}" for name, note in found.notes.items()]
 
 
@@ -234,27 +252,25 @@ def _dumped(value: Mapping[str, Any]) -> str:
     return json.dumps(value, indent=1, allow_nan=False) + "\n"
 
 
-def _write(report: Report, manifest: Mapping[str, Any], results: Path) -> None:
-    from sciexam.report.html import to_html
-    from sciexam.report.markdown import to_markdown
-
-    files = {"report.json": _dumped(report.to_json(items=True)), "report.md": to_markdown(report)}
-    write_run(report_folder(report, results), manifest, {**files, "report.html": to_html(report)})
-
-
 def _write_agreement(found: Agreement, manifest: Mapping[str, Any], results: Path) -> None:
     from sciexam.report.agreement_text import tables_of
+    from sciexam.report.page import to_page
     from sciexam.report.tables import to_markdown
 
-    title = f"Agreement on {', '.join(found.contestants)}"
-    markdown = to_markdown(title, tables_of(found), caveats=found.caveats, notes=_notes(found))
-    files = {"agreement.json": _dumped(found.to_json()), "agreement.md": markdown}
+    title, tables = f"Agreement on {', '.join(found.contestants)}", list(tables_of(found))
+    files = {
+        "agreement.json": _dumped(found.to_json()),
+        "agreement.md": to_markdown(title, tables, caveats=found.caveats, notes=_notes(found)),
+        "agreement.html": to_page(
+            "Agreement", title, found, tables, manifest, caveats=found.caveats, remarks=_notes(found)
+        ),
+    }
     write_run(report_folder(found, results), manifest, files)
 
 
-def _write_leaderboard(found: Leaderboard, manifest: Mapping[str, Any], results: Path) -> None:
-    from sciexam.report.tables import to_markdown
+def _write_leaderboard(found: Leaderboard, manifest: Mapping[str, Any], results: Path, site: Path) -> None:
+    from sciexam.report.site import write_site
+    from sciexam.report.site.downloads import downloads
 
-    markdown = to_markdown(found.title, found.tables(), caveats=found.caveats, notes=_notes(found))
-    files = {"leaderboard.json": _dumped(found.to_json()), "leaderboard.csv": found.to_csv()}
-    write_run(report_folder(found, results), manifest, {**files, "leaderboard.md": markdown})
+    write_run(report_folder(found, results), manifest, downloads(found))
+    write_site(found, manifest, site, results)

@@ -30,6 +30,11 @@ def owes(fact: Fact | None, retry_invalid: bool) -> bool:
     return fact.status == "invalid" and (retry_invalid or _is_cut_off(fact))
 
 
+def awaits(fact: Fact | None) -> bool:
+    """Whether a fact is still to come of its own accord: nobody was asked for it yet, or its second attempt is owed."""
+    return fact is None or (fact.status == "invalid" and _is_cut_off(fact))
+
+
 def attempts(fact: Fact | None) -> int:
     """How many attempts there are under a key whose last (or first usable) is `fact`."""
     return 0 if fact is None else fact.attempt + 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
+from sciexam.contamination import Exam, TrainingFile, ancestry, training_files
+from sciexam.errors import SciexamError
 from sciexam.exam.raters import Rater
 from sciexam.judges import judge_generation
 from sciexam.judges.recorded import RecordedJudge as RecordedVerdicts
@@ -13,6 +15,8 @@ from sciexam.models.recorded import RecordedModel
 from sciexam.models.settings import Endpoint
 from sciexam.suite import Suite
 from sciexam.types import Model, Prompt
+
+LARGEST = 64_000_000  # bytes of a training file that is read through before every comparison
 
 
 def caveats_of(
@@ -53,6 +57,35 @@ def _of_settings(judge: str, spec: EndpointJudge, names: Sequence[str]) -> Itera
             f"{judge}: {spec.samples} samples at temperature 0 are nearly the same reply over and over; "
             "write generation: {temperature: 1.0}, or samples: 1."
         )
+
+
+def contaminations_of(suite: Suite, names: Sequence[str], prompts: Sequence[Prompt]) -> Iterator[str]:
+    """Which contestants were trained on `prompts`, by the data that their lineage names and that lie here."""
+    exam = Exam(prompts)
+    descendants = {name: [one for one in names if name in ancestry(suite.models, [one])] for name in suite.models}
+    for file in training_files(suite.models, names):
+        if not file.path.is_file():
+            continue  # `sciexam check` says so; data often stay where the training was
+        if file.path.stat().st_size > LARGEST:
+            yield (
+                f"{file.path.name}, which trained {file.model}, is too large to be searched for prompts of this exam "
+                "before every comparison; `sciexam check` does it."
+            )
+            continue
+        try:
+            found = list(dict.fromkeys(prompt for _, prompt in exam.found_in(file.path)))
+        except SciexamError:
+            continue  # a fault of the training data is `sciexam check`'s to tell, and stops no comparison
+        if found:
+            yield _contaminated(file, descendants[file.model], found, len(prompts))
+
+
+def _contaminated(file: TrainingFile, contestants: Sequence[str], found: Sequence[str], prompts: int) -> str:
+    shown = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+    return (
+        f"{' and '.join(contestants)} trained on {len(found)} of the {prompts} prompts ({shown}): they stand word for "
+        f"word in {file.path.name} ({file.key} of {file.model}), and a good answer to them may be remembered."
+    )
 
 
 def strangers_of(suite: Suite, raters: Sequence[Rater], orders: Literal["both", "one"] | None) -> Iterator[str]:

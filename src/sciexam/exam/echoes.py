@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sciexam.battles import Slot, pair
@@ -20,29 +20,40 @@ def echoes(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Itera
 
     A date at the end of a name is no other name; two dates are.
     """
-    asked: list[tuple[str, str, list[str]]] = []
-    for name in plan.contestants:
-        spec = plan.suite.models[name]
-        if isinstance(spec, Endpoint):
-            asked.append((name, spec.model, [c.key for _, c in conversations_of(plan, name)]))
+    yield from of_contestants(plan, store)
     for rater in plan.raters:
         if rater.model:
             keys = [seen.key for c in comparisons for seen in shown_of(plan, rater, c, store)]
-            asked.append((rater.name, rater.model, keys))
+            yield from strange(rater.name, rater.model, store.echoed(keys))
+    yield from of_references(plan, store)
+
+
+def of_contestants(plan: Plan, store: Store) -> Iterator[str]:
+    """`echoes` of the contestants."""
+    for name in plan.contestants:
+        spec = plan.suite.models[name]
+        if isinstance(spec, Endpoint):
+            yield from strange(name, spec.model, store.echoed(c.key for _, c in conversations_of(plan, name)))
+
+
+def of_references(plan: Plan, store: Store) -> Iterator[str]:
+    """`echoes` of the models that write references."""
     for rater in referring(plan.raters):
         spec = plan.suite.models[rater.reference or ""]
         if isinstance(spec, Endpoint):
             keys = [c.key for c in wanted_of(plan, rater, plan.prompts).values()]
-            asked.append((rater.reference or "", spec.model, keys))
-    for name, model, keys in asked:
-        echoed = store.echoed(keys)
-        for other, count in echoed.items():
-            if not _means(model, other):
-                yield f"{name}: {model!r} was asked for, but {count} replies came from {other!r}."
-        ours = [other for other in echoed if _means(model, other)]
-        if len(ours) > 1:
-            said = ", ".join(f"{other!r} ({echoed[other]})" for other in ours)
-            yield f"{name}: {model!r} answered under several names: {said}; these may be different models."
+            yield from strange(rater.reference or "", spec.model, store.echoed(keys))
+
+
+def strange(name: str, model: str, echoed: Mapping[str, int]) -> Iterator[str]:
+    """What is strange in the names under which `model` answered, with how many replies came under each."""
+    for other, count in echoed.items():
+        if not _means(model, other):
+            yield f"{name}: {model!r} was asked for, but {count} replies came from {other!r}."
+    ours = [other for other in echoed if _means(model, other)]
+    if len(ours) > 1:
+        said = ", ".join(f"{other!r} ({echoed[other]})" for other in ours)
+        yield f"{name}: {model!r} answered under several names: {said}; these may be different models."
 
 
 def check_echoes(plan: Plan, store: Store, report: Path) -> None:
@@ -54,7 +65,12 @@ def check_echoes(plan: Plan, store: Store, report: Path) -> None:
         found = store.replies({c.key for c in conversations.values()})
         responses |= {s: Response(*s, found[c.key]) for s, c in conversations.items() if c.key in found}
     comparisons = list(pair(plan.prompts, plan.pairs, plan.samples, responses))
-    if told := list(dict.fromkeys(echoes(plan, store, comparisons))):
+    refuse_echoes(dict.fromkeys(echoes(plan, store, comparisons)), report)
+
+
+def refuse_echoes(told: Iterable[str], report: Path) -> None:
+    """Raises GateNotMet where anything was told of models that answered."""
+    if told := list(told):
         raise GateNotMet("\n".join(["--strict-model:", *told, f"The report is in {report}."]))
 
 

@@ -34,18 +34,42 @@ def read_facts(
     plan = with_references(plan, store)
     responses = responses_of(plan, store, skipped)
     comparisons = list(pair(plan.prompts, plan.pairs, plan.samples, responses))
-    if not comparisons and calls.unasked:
+    check_compared(plan, responses, bool(comparisons), calls)
+    benches = [_bench(plan, name, store, comparisons, skipped) for name in plan.benches]
+    if comparisons:
+        check_judged(plan, store, benches, calls)
+    caveats = (*notes, *dict.fromkeys(echoes(plan, store, comparisons)), *_of_members(plan, benches))
+    return evidence_of(plan, store, responses, benches, calls, caveats)
+
+
+def check_compared(plan: Plan, responses: Mapping[Slot, Response], any_compared: bool, calls: Calls) -> None:
+    """Raises Incomplete or UsageError where no prompt has two answers, and that is no failure of a call."""
+    if not any_compared and calls.unasked:
         raise Incomplete(f"{calls.unasked} No prompt has two answers yet.")
-    if not comparisons and all(r.reply.status in ("ok", "skipped") for r in responses.values()):
+    if not any_compared and all(r.reply.status in ("ok", "skipped") for r in responses.values()):
         raise UsageError(
             f"no prompt of suite {plan.suite.name!r} has an answer from both of {', '.join(plan.contestants)}; "
             "do the files name the prompts alike?"
         )
-    benches = [_bench(plan, name, store, comparisons, skipped) for name in plan.benches]
-    if comparisons and all(bench.silent for bench in benches):
+
+
+def check_judged(plan: Plan, store: Store, benches: Sequence[Bench], calls: Calls) -> None:
+    """Raises Incomplete or UsageError where nobody has a verdict on what there is to compare."""
+    if all(bench.silent for bench in benches):
         if calls.unasked:
             raise Incomplete(f"{calls.unasked} No prompt has a verdict yet.")
         raise UsageError("\n".join([_nobody_judged(plan, store), *plan.caveats]))
+
+
+def evidence_of(
+    plan: Plan,
+    store: Store,
+    responses: Mapping[Slot, Response],
+    benches: Sequence[Bench],
+    calls: Calls,
+    caveats: Iterable[str],
+) -> Evidence:
+    """What was planned and found out, with the plan's caveats before the `caveats` of what was found."""
     return Evidence(
         suite=plan.suite.name,
         run=plan.run,
@@ -62,13 +86,7 @@ def read_facts(
         by=plan.by,
         margin=plan.margin,
         calls=calls,
-        caveats=(
-            *plan.caveats,
-            *notes,
-            *dict.fromkeys(echoes(plan, store, comparisons)),
-            *_of_members(plan, benches),
-            *dict.fromkeys(_drifts(plan, store)),
-        ),
+        caveats=(*plan.caveats, *caveats, *dict.fromkeys(_drifts(plan, store))),
         lineage=descents(plan.suite.models, plan.contestants),
     )
 

@@ -52,6 +52,7 @@ def grade(
     """
     from sciexam.report.grades import build_grades
     from sciexam.report.grades_text import tables_of
+    from sciexam.report.page import to_page
     from sciexam.report.tables import to_markdown
 
     suite = load_suite(suite) if isinstance(suite, str) else suite
@@ -61,13 +62,15 @@ def grade(
     with opened(store, results, terms) as ledger:
         marking, manifest = _hold(plan, models, ledger, stop, preflight, progress, retry_invalid, terms)
         found = build_grades(marking)
-        markdown = to_markdown(
-            f"Grades of {', '.join(found.contestants)}",
-            tables_of(found),
-            caveats=found.caveats,
-            notes=[f"{name}: {note}" for name, note in found.notes.items()],
-        )
-        files = {"grade.json": _dumped(found.to_json()), "grade.md": markdown}
+        title, tables = f"Grades of {', '.join(found.contestants)}", list(tables_of(found))
+        notes = [f"{name}: {note}" for name, note in found.notes.items()]
+        files = {
+            "grade.json": _dumped(found.to_json()),
+            "grade.md": to_markdown(title, tables, caveats=found.caveats, notes=notes),
+            "grade.html": to_page(
+                "Grades by the rubric", title, found, tables, manifest, caveats=found.caveats, remarks=notes
+            ),
+        }
         write_run(marks_folder(found, results), manifest, files)
     return found
 
@@ -93,6 +96,7 @@ def reward(
     a name and `grade(submissions)`. Human verdicts are those in the ledger on the same pairs of answers. The rest as in
     `grade`.
     """
+    from sciexam.report.page import to_page
     from sciexam.report.rewards import build_rewards
     from sciexam.report.rewards_text import tables_of
     from sciexam.report.tables import to_markdown
@@ -104,13 +108,14 @@ def reward(
     with opened(store, results, terms) as ledger:
         marking, manifest = _hold(plan, models, ledger, stop, preflight, progress, retry_invalid, terms)
         found = build_rewards(replace(marking, people=people_of(plan, ledger)))
-        markdown = to_markdown(
-            f"Rewards of {', '.join(found.contestants)}",
-            tables_of(found),
-            caveats=found.caveats,
-            notes=[f"{name}: {note}" for name, note in found.notes.items()],
-        )
-        files = {"rewards.json": _dumped(found.to_json()), "rewards.md": markdown, "rewards.csv": found.to_csv()}
+        title, tables = f"Rewards of {', '.join(found.contestants)}", list(tables_of(found))
+        notes = [f"{name}: {note}" for name, note in found.notes.items()]
+        files = {
+            "rewards.json": _dumped(found.to_json()),
+            "rewards.csv": found.to_csv(),
+            "rewards.md": to_markdown(title, tables, caveats=found.caveats, notes=notes),
+            "rewards.html": to_page("Rewards", title, found, tables, manifest, caveats=found.caveats, remarks=notes),
+        }
         write_run(marks_folder(found, results), manifest, files)
     return found
 

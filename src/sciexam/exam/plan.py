@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sciexam.battles import Policy, Slot, in_drawn_order, orders_of, present, submit
 from sciexam.documents import digest
 from sciexam.errors import UsageError, did_you_mean
-from sciexam.exam.cautions import caveats_of, strangers_of
+from sciexam.exam.cautions import caveats_of, contaminations_of, strangers_of
 from sciexam.exam.raters import Rater, raters_of
 from sciexam.lineage import lineage_digest
 from sciexam.models import open_model
@@ -32,6 +32,7 @@ from sciexam.types import (
 
 Purpose = Literal["compare", "agree", "leaderboard", "validate", "grade", "reward", "annotate"]
 ALONE: tuple[Purpose, ...] = ("grade", "reward", "annotate")  # purposes for which no two answers are asked about
+SCORED: tuple[Purpose, ...] = ("compare", "leaderboard", "grade", "reward")  # that say how good contestants are
 
 FACT_SCHEMA = 1  # part of every key: raised when a fact comes to mean something else
 
@@ -56,6 +57,12 @@ class Plan:
     # model, prompt's id -> its answer, or None where it has failed to give one
     references: Mapping[tuple[str, str], str | None] = field(default_factory=dict, repr=False)
     until_decided: bool = False  # the prompts are in a drawn order, and nothing is asked once all pairs are decided
+    # a, b, prompt's id: the comparisons that are asked about; None: all
+    only: frozenset[tuple[str, str, str]] | None = field(default=None, repr=False)
+
+    def asks(self, a: str, b: str, prompt: str) -> bool:
+        """Whether the comparison of contestants a and b on a prompt is asked about."""
+        return self.only is None or (a, b, prompt) in self.only
 
     def told(self, rater: Rater, prompt: Prompt) -> Prompt | None:
         """The prompt as `rater` sees it, with its own reference or the written one; None where it waits for one."""
@@ -166,6 +173,7 @@ def make_plan(
         caveats=(
             *caveats_of(suite, names, prompts, models, [str(judge) for judge in judges or (suite.judge,)]),
             *strangers_of(suite, raters, orders),
+            *(contaminations_of(suite, names, prompts) if purpose in SCORED else ()),
         ),
         until_decided=until_decided,
     ), models
@@ -211,8 +219,9 @@ def conversations_of(plan: Plan, contestant: str) -> Iterator[tuple[Slot, Conver
     facts there; for everyone else one text is one question.
     """
     recorded = bool(getattr(plan.suite.models[contestant], "responses", None))
+    samples = range(plan.samples)
     for prompt in plan.prompts:
-        for sample in range(plan.samples):
+        for sample in samples:
             asked = conversation_of(plan.models[contestant], prompt, sample, recorded)
             yield (contestant, prompt.id, sample), asked
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 from typing import Any
 
 from sciexam.battles import Slot, name_of
-from sciexam.exam.asking import owes
+from sciexam.exam.asking import awaits, owes
 from sciexam.exam.cost import RENDERED, SCRIPTED, Party, parties_of
 from sciexam.exam.facts import spared_by
 from sciexam.exam.grounds import Marker
@@ -19,10 +20,11 @@ from sciexam.exam.recordings import is_recorded, recording_of
 from sciexam.exam.references import judgeable, owed_of, referring, with_references
 from sciexam.exam.until import Until, opened
 from sciexam.models.settings import Endpoint
-from sciexam.store import Store
+from sciexam.store import Fact, Store
 from sciexam.types import Comparison, Prompt, Response
 
 Contest = tuple[Slot, Slot]
+Owing = Callable[[Fact | None], bool]  # whether a fact counts as owed
 _Call = tuple[Any, ...]  # what tells one call of a judge from another, before its key is known
 
 
@@ -96,6 +98,14 @@ class Owed:
         return f"at most {self.calls:,} call{'s' if self.calls > 1 else ''}: {counted}, besides retries{bill}"
 
 
+@dataclass(frozen=True, slots=True)
+class Experience:
+    """Usable answers by slot, and the keys of verdicts that each rater, by name, has given."""
+
+    answers: Mapping[Slot, Response]
+    verdicts: Mapping[str, set[str]]
+
+
 @dataclass(slots=True)
 class _Answers:
     """Answers by slot: those that are there, in the ledger or in a file, and the keys of those to be asked for."""
@@ -124,14 +134,27 @@ def owed_by(plan: Plan, store: Store, retry_invalid: bool = False) -> Owed:
     return _owed(plan, _counted(plan, store, retry_invalid, None))
 
 
+def missing_of(plan: Plan, store: Store) -> Owed:
+    """What is still to come of `plan` while it runs, from anyone; what failed is asked for by another run only."""
+    return _owed(plan, _counted(plan, store, False, None, everyone=True))
+
+
 def bill_of(
-    plan: Plan, store: Store, retry_invalid: bool = False, only: Collection[tuple[str, str, str, int]] | None = None
+    plan: Plan,
+    store: Store,
+    retry_invalid: bool = False,
+    only: Collection[tuple[str, str, str, int]] | None = None,
+    experience: Experience | None = None,
 ) -> Owed:
     """The same as `owed_by`, with the tokens and USD that it takes.
 
     `only`: the comparisons that judges are asked for, as `battles.name_of` names them, where no contestant is asked.
+    `experience`: what tells of the length of replies besides those that the ledger has of `plan`.
     """
     count = _counted(plan, store, retry_invalid, only)
+    if experience is not None:
+        count.there = {**experience.answers, **count.there}
+        count.keys = {name: keys | experience.verdicts.get(name, set()) for name, keys in count.keys.items()}
     owed = _owed(plan, count)
     return replace(owed, bill=_bill(plan, store, count)) if owed.calls else owed
 
@@ -197,10 +220,15 @@ def _marker(plan: Plan, rater: Rater) -> Marker:
 
 
 def _counted(
-    plan: Plan, store: Store, retry_invalid: bool, only: Collection[tuple[str, str, str, int]] | None
+    plan: Plan,
+    store: Store,
+    retry_invalid: bool,
+    only: Collection[tuple[str, str, str, int]] | None,
+    everyone: bool = False,
 ) -> _Count:
-    plan = with_references(plan, store, lambda fact: owes(fact, retry_invalid))
-    answers = _answers(plan, store, retry_invalid)
+    owed: Owing = awaits if everyone else partial(owes, retry_invalid=retry_invalid)
+    plan = with_references(plan, store, owed)
+    answers = _answers(plan, store, owed)
     if only is not None:
         answers.asked.clear()
     until = opened(plan, store, retry_invalid) if plan.until_decided else None
@@ -209,12 +237,13 @@ def _counted(
         for one in _contests(plan, until)
         if all(slot in answers.asked or slot in answers.there for slot in one) and (only is None or _name(one) in only)
     ]
-    raters = [rater for rater in plan.raters if rater.model and rater.model != "scripted"]
-    count = _Count(_calls_for_answers(plan, store, answers, until, retry_invalid), {}, answers.there, raters, [], {})
+    asked = [rater for rater in plan.raters if not rater.by_name and (everyone or rater.model not in (None, SCRIPTED))]
+    calls_for_answers = _calls_for_answers(plan, store, answers, until, retry_invalid, everyone)
+    count = _Count(calls_for_answers, {}, answers.there, asked, [], {})
     prompts = {prompt.id: prompt for prompt in plan.prompts}
     count.ready = [c for contest in alive if (c := _comparison(prompts, contest, answers)) is not None]
     counted: set[_Call] = set()  # a judge beside the panel that it is a member of is asked once
-    for rater in raters:
+    for rater in asked:
         mine = [one for one in alive if until is None or until.is_open(one[0][0], one[1][0], rater.bench)]
         if len(count.ready) == len(alive):
             spared = spared_by(plan, rater, store, count.ready, retry_invalid)
@@ -222,7 +251,7 @@ def _counted(
         keys, coming = (_marks if rater.grades else _verdicts)(plan, rater, store, answers, mine)
         stored: Mapping[str, Any] = (store.grades if rater.grades else store.verdicts)(keys)
         count.keys = {**count.keys, rater.name: set(stored)}
-        calls: set[_Call] = {(key,) for key in keys if owes(stored.get(key), retry_invalid)} | coming
+        calls: set[_Call] = {(key,) for key in keys if owed(stored.get(key))} | coming
         if calls:
             some = min(rater.anchors, len(keys | coming) + len(store.anchors(rater.digest)))
             calls |= {("anchor", rater.digest, number) for number in range(some)}
@@ -237,12 +266,12 @@ def _name(contest: Contest) -> tuple[str, str, str, int]:
     return a, b, prompt, sample
 
 
-def _answers(plan: Plan, store: Store, retry_invalid: bool) -> _Answers:
+def _answers(plan: Plan, store: Store, owing: Owing) -> _Answers:
     found = _Answers()
     for contestant in plan.contestants:
         conversations = dict(conversations_of(plan, contestant))
         replies = store.replies({c.key for c in conversations.values()})
-        owed = {c.key: c for c in conversations.values() if owes(replies.get(c.key), retry_invalid)}
+        owed = {c.key: c for c in conversations.values() if owing(replies.get(c.key))}
         if recording := recording_of(plan.suite, contestant):
             replies |= {reply.key: reply for reply in recording.generate(owed.values())}
             owed = {}
@@ -263,18 +292,18 @@ def _contests(plan: Plan, until: Until | None) -> Iterator[Contest]:
         if until is not None and not any(until.is_open(a, b, bench) for bench in plan.benches):
             continue
         for prompt in plan.prompts:
-            for sample in range(plan.samples):
+            for sample in range(plan.samples) if plan.asks(a, b, prompt.id) else ():
                 yield (a, prompt.id, sample), (b, prompt.id, sample)
 
 
 def _calls_for_answers(
-    plan: Plan, store: Store, answers: _Answers, until: Until | None, retry_invalid: bool
+    plan: Plan, store: Store, answers: _Answers, until: Until | None, retry_invalid: bool, everyone: bool
 ) -> dict[str, int]:
     """How many answers each endpoint is asked for, as a contestant or for references; what is both is asked for once.
 
-    A contestant is asked where another may have an answer to hold against its own.
+    With `everyone` each contestant counts. One is asked where another may have an answer to hold against its own.
     """
-    endpoints = {name for name in plan.contestants if isinstance(plan.suite.models[name], Endpoint)}
+    endpoints = {n for n in plan.contestants if everyone or isinstance(plan.suite.models[n], Endpoint)}
     alive = {name for name in plan.contestants if not is_recorded(plan.suite, name)}
     keys: dict[str, str] = {}
     for contest in _contests(plan, until):

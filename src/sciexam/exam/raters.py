@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from sciexam.documents import digest
 from sciexam.errors import UsageError, did_you_mean
 from sciexam.judges import compares_by_grades, open_grader, open_judge, settings_of
 from sciexam.judges.foreign import digest_of
@@ -53,6 +54,14 @@ class Rater:
     def looks(self) -> int:
         """How often it is asked for one comparison; for marks at most, since an answer is marked once for all."""
         return (2 if self.grades or (self.sees_order and self.orders == "both") else 1) * self.repeats
+
+
+def annotator_digest(rater: str, rubric: str, scale: str, item: str) -> str:
+    """What the verdicts of an annotator on one item of a queue are keyed by; `rubric` is the digest of the queue's.
+
+    The item is part of it: what is taken back in one queue stands in another.
+    """
+    return digest({"judge": "annotator", "rater": rater, "rubric": rubric, "scale": scale, "item": item})
 
 
 def raters_of(

@@ -72,6 +72,12 @@ def hold(sitting: Sitting, plan: Plan, models: Mapping[str, Model], ledger: Stor
     return manifest
 
 
+def report_folder(found: Any, results: str | Path = "results") -> Path:
+    """Where the files of a run lie; `found` is what it found, which knows its suite and its run."""
+    folder: Path = Path(results) / found.suite / found.run
+    return folder
+
+
 def write_run(folder: Path, manifest: Mapping[str, Any], files: Mapping[str, str]) -> None:
     """Put the manifest (run.json) and `files`, by name, into the folder of a run; each is replaced whole."""
     write_atomically(folder / "run.json", json.dumps(manifest, indent=1, allow_nan=False) + "\n")

@@ -67,7 +67,7 @@ class Sitting:
     ):
         self._plan, self._store, self._stop, self._terms = plan, store, stop, terms
         self._failed = threading.Event()
-        self._tally = Tally(plan.suite.prices, progress)
+        self._tally = Tally(plan.suite.prices, progress, terms.budget)
         self._retry_invalid = retry_invalid
         self._recorded_only, self._judges_only = recorded_only, judges_only
         self._prompts = {prompt.id: prompt for prompt in plan.prompts}
@@ -267,7 +267,8 @@ class Sitting:
             self._responses.update({(r.contestant, r.prompt, r.sample): r for r in responses})
             asked = [self._prompts[r.prompt] for r in responses]
             ready = pair(asked, self._pairs_of[contestant], self._plan.samples, self._responses)
-            new = [c for c in ready if name_of(c) not in self._paired]
+            wanted = (c for c in ready if self._plan.asks(c.a.contestant, c.b.contestant, c.prompt.id))
+            new = [c for c in wanted if name_of(c) not in self._paired]
             self._paired.update(name_of(c) for c in new)
         self._feed.add(new)
 

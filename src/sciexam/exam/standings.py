@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Literal
 
 from sciexam.battles import Policy
 from sciexam.errors import UsageError
 from sciexam.exam.plan import Plan, baseline_first, make_plan
+from sciexam.models import open_model
 from sciexam.models.settings import Rule, Scripted
 from sciexam.models.terms import Terms
 from sciexam.suite import Suite
@@ -46,14 +48,23 @@ def make_board_plan(
             f"a leaderboard is by one judge, and {judge or suite.judge!r} stands for {len(plan.benches)}: "
             f"{', '.join(plan.benches)}; keep the verdicts of one in a file of its own"
         )
-    if any(not rater.by_name for rater in plan.raters):
-        if NULL not in suite.models:
-            null = Scripted(backend="scripted", rules=(Rule(say=NULL_TEXT),), note="one constant text for every prompt")
-            suite = suite.with_models({NULL: null})
-        if NULL not in names:
-            names = (*names, NULL)
-        plan, models = make_plan(suite, names, judges, orders, policy, None, by, limit, terms)
+    if any(not rater.by_name for rater in plan.raters) and NULL not in names:
+        if NULL in suite.models:
+            plan, models = make_plan(suite, (*names, NULL), judges, orders, policy, None, by, limit, terms)
+        else:
+            plan, models = _with_null(plan, models)
     return replace(plan, purpose="leaderboard", pairs=_pairs(plan, pairs)), models
+
+
+def _with_null(plan: Plan, models: Mapping[str, Model]) -> tuple[Plan, dict[str, Model]]:
+    """The plan and its models with a null contestant of ours as the last."""
+    spec = Scripted(backend="scripted", rules=(Rule(say=NULL_TEXT),), note="one constant text for every prompt")
+    suite = plan.suite.with_models({NULL: spec})
+    model = open_model(NULL, spec, suite.generation_of(NULL))
+    names = (*plan.contestants, NULL)
+    digests = {**plan.models, NULL: model.digest}
+    met = tuple(combinations(names, 2))
+    return replace(plan, suite=suite, contestants=names, pairs=met, models=digests), {**models, NULL: model}
 
 
 def _names(suite: Suite, contestants: Sequence[str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sciexam.models.spending import Price
+from sciexam.models.spending import Budget, Price
 from sciexam.report.record import Calls
 from sciexam.store import Fact
 from sciexam.types import Reply
@@ -14,21 +14,30 @@ from sciexam.types import Reply
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many facts are durable of how many there will be, as far as is known."""
+    """How many facts are durable of how many there will be, as far as is known.
+
+    `invalid`: of those that came now, how many cannot be used. `usd`: what the calls have cost, None where a price is
+    missing; `budget` is the most that they may cost, None without a limit.
+    """
 
     responses: int
     responses_planned: int
     verdicts: int
     verdicts_planned: int
+    invalid: int = 0
+    usd: float | None = 0.0
+    budget: float | None = None
 
 
 class Tally:
     """Counts what every thread of a sitting does. `prices`: by the endpoint's name of the model."""
 
-    def __init__(self, prices: Mapping[str, Price], progress: Callable[[Progress], None] | None):
+    def __init__(
+        self, prices: Mapping[str, Price], progress: Callable[[Progress], None] | None, budget: Budget | None = None
+    ):
         self._prices, self._tell = prices, progress
         self._lock = threading.Lock()
-        self.progress = Progress(0, 0, 0, 0)
+        self.progress = Progress(0, 0, 0, 0, budget=budget.usd if budget else None)
         self.calls = Calls()
 
     def account(self, model: str | None, reply: Reply | None, new: bool) -> None:
@@ -54,7 +63,8 @@ class Tally:
         """So many facts are planned besides; those of them that are stored are done."""
         with self._lock:
             c = self.progress
-            self.progress = Progress(
+            self.progress = replace(
+                c,
                 responses=c.responses + (of_them_stored if responses else 0),
                 responses_planned=c.responses_planned + responses,
                 verdicts=c.verdicts + (of_them_stored if verdicts else 0),
@@ -68,6 +78,12 @@ class Tally:
         with self._lock:
             c = self.progress
             responses = c.responses + len(given) - verdicts
-            self.progress = replace(c, responses=responses, verdicts=c.verdicts + verdicts)
+            self.progress = replace(
+                c,
+                responses=responses,
+                verdicts=c.verdicts + verdicts,
+                invalid=c.invalid + sum(fact.status == "invalid" for fact in facts),
+                usd=self.calls.usd,
+            )
         if self._tell:
             self._tell(self.progress)

@@ -21,7 +21,9 @@ from sciexam.exam.plan import Plan, conversations_of, shown_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.recordings import is_recorded
 from sciexam.exam.references import Written, with_references
+from sciexam.report.record import Look
 from sciexam.report.stopping import Outcome
+from sciexam.stats import Estimate
 from sciexam.stats.sequential import BettingSequence
 from sciexam.store import Fact, Store
 from sciexam.types import Comparison, Grade, Prompt, Response, Submission, Verdict
@@ -44,6 +46,7 @@ class _Sequence:
     units: int = 0
     prompts: int = 0
     shown: dict[tuple[str, str, int], Any] = field(default_factory=dict)
+    path: list[Look] = field(default_factory=list)
 
     @property
     def decided(self) -> bool:
@@ -152,6 +155,7 @@ class Until:
                 p=one.watched.p if one.watched.n else None,
                 prompts=one.prompts,
                 finished=one.decided or one.units == len(self._units),
+                path=tuple(one.path),
             )
             for cell, one in self._cells.items()
         }
@@ -167,10 +171,11 @@ class Until:
                 if _PENDING in scores:
                     break
                 known = [score for score in scores if score is not None]
-                if known:
-                    one.watched.update(sum(known) / len(known))
                 one.prompts += len(scores)
                 one.units += 1
+                if known:
+                    one.watched.update(sum(known) / len(known))
+                    one.path.append(_look(one))
                 one.shown.clear()
                 moved = True
         if moved:
@@ -210,6 +215,12 @@ class Until:
             presentation, half = present(comparison, "ab"), len(facts) // 2
             verdicts = [(presentation, verdict_of_marks(rater, presentation, facts[:half], facts[half:]))]
         return resolve(comparison, verdicts, rater.name, self.plan.policy)
+
+
+def _look(one: _Sequence) -> Look:
+    known = one.watched.estimate()
+    assert isinstance(known, Estimate), "a score has just come in"
+    return Look(one.prompts, known.value, known.low, known.high)
 
 
 def replayed(

@@ -260,11 +260,29 @@ def _check_and_announce(owed: Owed, judge: Rater, preflight: Callable[[Owed], No
 
 
 def _write(found: Validation, manifest: dict[str, Any], results: Path) -> None:
+    from sciexam.report.page import to_page
     from sciexam.report.tables import Table, to_markdown
     from sciexam.report.validation_text import tables_of
 
     title = f"{found.judge} against humans on {', '.join(found.contestants)}"
-    tables = [Table(title, (), (), (found.sentence,)), *tables_of(found)]
-    markdown = to_markdown(title, tables, caveats=found.caveats, notes=found.remarks)
-    dumped = json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n"
-    write_run(folder_of(found, results), manifest, {"validation.json": dumped, "validation.md": markdown})
+    tables = list(tables_of(found))
+    files = {
+        "validation.json": json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n",
+        "validation.md": to_markdown(
+            title,
+            [Table(title, (), (), (found.sentence,)), *tables],
+            caveats=found.caveats,
+            notes=found.remarks,
+        ),
+        "validation.html": to_page(
+            "A judge against people",
+            title,
+            found,
+            tables,
+            manifest,
+            sentence=found.sentence,
+            caveats=found.caveats,
+            remarks=found.remarks,
+        ),
+    }
+    write_run(folder_of(found, results), manifest, files)

@@ -12,11 +12,13 @@ from sciexam.battles import ROUNDING
 from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.gains import Gain, gains_of
-from sciexam.report.lengths import Words, control_lengths, words_of
+from sciexam.report.lengths import Words, bins_of, control_lengths, words_of
 from sciexam.report.panel import panels_of
-from sciexam.report.power_figure import curve_of, outlook_sentence
+from sciexam.report.prospects import curve_of, outlook_sentence, takes_of
 from sciexam.report.record import Answer, Category, Figure, Item, Length, Opinion, Outcome, Pair, Pairs, Power, Report
 from sciexam.report.scores import NO_ORDER, Score, consistency_of, distinct, lost_samples, scores_of, used_of, values_of
+from sciexam.report.sides import shown_of
+from sciexam.report.strengths import Said, said_of, strengths_of
 from sciexam.stats import (
     Undefined,
     bounds,
@@ -88,9 +90,9 @@ def _with_members(
 
 @dataclass(frozen=True, slots=True)
 class _Tally:
-    """What a bench said, counted in one pass: whether with strengths, and its verdicts by pair and status."""
+    """What a bench said, counted in one pass: its verdicts by pair and status, and by pair how strong (if at all)."""
 
-    strengths: bool
+    said: Mapping[frozenset[str], Sequence[Said]]
     counts: Mapping[frozenset[str], Counter[str]]
 
 
@@ -98,7 +100,7 @@ def _tally(bench: Bench) -> _Tally:
     counts: dict[frozenset[str], Counter[str]] = defaultdict(Counter)
     for _, verdict in bench.verdicts:
         counts[frozenset((verdict.first, verdict.second))][verdict.status] += 1
-    return _Tally(any(verdict.strength for _, verdict in bench.verdicts), counts)
+    return _Tally(said_of(bench), counts)
 
 
 def _verdict_counts(evidence: Evidence, tally: _Tally, a: str, b: str) -> dict[str, int]:
@@ -154,6 +156,8 @@ def _pair(
         verdicts=_verdict_counts(evidence, tally, a, b),
         categories=tuple(_categories(evidence.by, scores)),
         criteria=tuple(_criteria(evidence, bench, a, b)),
+        strengths=strengths_of(tally.said.get(frozenset((a, b)), ()), b, used, LEVEL),
+        shown=shown_of(bench, used, LEVEL),
     )
 
 
@@ -173,7 +177,7 @@ def _p_value(scores: Sequence[Score], seed: int) -> float | None:
 
 def _preference(tally: _Tally, used: Sequence[Score]) -> Figure:
     """The mean preference for b on -3 (a strongly) .. 3 (b strongly)."""
-    if not tally.strengths:
+    if not tally.said:
         return Undefined("the verdicts carry no strength")
     kept = [(s, [x.preference for x in s.battles if x.preference is not None]) for s in used]
     kept = [(s, strengths) for s, strengths in kept if strengths]
@@ -229,6 +233,7 @@ def _length(words: Words, a: str, b: str, used: Sequence[Score], controlled: Fig
         difference=_mean_of(difference),
         longer_wins=longer_wins(values_of(used), difference, distinct(s.cluster for s in used), LEVEL),
         controlled=controlled,
+        bins=bins_of(used, difference, LEVEL),
     )
 
 
@@ -239,7 +244,10 @@ def _power(evidence: Evidence, used: Sequence[Score]) -> Power | None:
         return None
     values, clusters = values_of(used), distinct(s.cluster for s in used)
     sentence = outlook_sentence(values, clusters, comparisons=comparisons, level=LEVEL)
-    return Power(sentence, curve_of(values, clusters, comparisons=comparisons, level=LEVEL)) if sentence else None
+    if not sentence:
+        return None
+    curve = curve_of(values, clusters, comparisons=comparisons, level=LEVEL)
+    return Power(sentence, curve, takes_of(values, clusters, comparisons=comparisons, level=LEVEL))
 
 
 def _categories(by: str, scores: Sequence[Score]) -> Iterable[Category]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from sciexam.report.evidence import Evidence
+from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Pair
 from sciexam.stats import Undefined
 
 FEW_PROMPTS = 30
+STEADY = 0.8  # of the prompts on which a judge keeps its verdict when the order is swapped
+MANY_ALIKE = 3  # pairs with one doubt that are told one by one
 MANY_INVALID = 0.05
 MANY_TRUNCATED = 0.05
 
@@ -17,6 +21,7 @@ def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
     for bench in evidence.benches:
         if bench.silent:
             yield f"{bench.name} has no verdict on these prompts."
+    yield from _of_trust(evidence.benches)
     for contestant in evidence.contestants:
         answers = [r.reply for (name, _, _), r in evidence.responses.items() if name == contestant]
         cut = sum(reply.finish_reason == "length" for reply in answers)
@@ -29,22 +34,74 @@ def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
     if any(0 < pair.used < FEW_PROMPTS and pair.stop is None for pair in pairs):
         fewest = min(pair.used for pair in pairs if pair.used)
         yield f"{fewest} prompt{'s are' if fewest > 1 else ' is'} few; the intervals are wide, and slices say little."
-    for pair in pairs:
-        yield from _pair_caveats(pair, f"{pair.b} against {pair.a} by {pair.judge}")
+    yield from _of_pairs(pairs)
 
 
-def _pair_caveats(pair: Pair, name: str) -> Iterable[str]:
+def _of_trust(benches: Sequence[Bench]) -> Iterable[str]:
+    """Whose verdicts are not known to be what people would say."""
+    doubtful = [bench.name for bench in benches if bench.description.endswith("not validated") and not bench.silent]
+    if len(doubtful) == 1:
+        yield f"{doubtful[0]} was not held against people: what it prefers need not be what they would."
+    elif doubtful:
+        names = f"{', '.join(doubtful[:-1])} and {doubtful[-1]}"
+        yield f"{names} were not held against people: what they prefer need not be what people would."
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """What is amiss with one pair: its sentence, the same of any pair, the figure, and how grave it is."""
+
+    pair: Pair
+    said: str
+    general: str
+    figure: str
+    weight: float
+
+
+def _of_pairs(pairs: Sequence[Pair]) -> Iterable[str]:
+    """Each pair's own sentence; where many pairs of a judge share a doubt, one sentence that names the worst."""
+    shared: dict[tuple[str, str], list[_Doubt]] = defaultdict(list)
+    doubts = [doubt for pair in pairs for doubt in _doubts(pair)]
+    for doubt in doubts:
+        shared[doubt.pair.judge, doubt.general].append(doubt)
+    for doubt in doubts:
+        alike = shared[doubt.pair.judge, doubt.general]
+        if len(alike) <= MANY_ALIKE:
+            yield f"{_contest(doubt.pair)} by {doubt.pair.judge}: {doubt.said}."
+        elif doubt is alike[0]:
+            worst = max(alike, key=lambda one: one.weight)
+            of_judge = sum(pair.judge == doubt.pair.judge for pair in pairs)
+            yield (
+                f"{doubt.pair.judge}, in {len(alike)} of {of_judge} comparisons: {doubt.general}; "
+                f"the most in {_contest(worst.pair)} ({worst.figure})."
+            )
+
+
+def _contest(pair: Pair) -> str:
+    return f"{pair.b} against {pair.a}"
+
+
+def _doubts(pair: Pair) -> Iterable[_Doubt]:
     missing = pair.verdicts["invalid"] + pair.verdicts["failed"]
     asked = missing + pair.verdicts["ok"]
     if missing > MANY_INVALID * asked:
         hint = "; the bounds say what that can do" if pair.used else ""
-        yield f"{name}: {missing} of {asked} verdicts are invalid or failed{hint}."
-    if not isinstance(pair.order_consistency, Undefined) and pair.order_consistency.value < 0.8:
-        kept = f"{pair.order_consistency.value:.0%}"
-        yield f"{name}: when the order was swapped, the judge kept its verdict in {kept} of the prompts only."
-    if not isinstance(pair.position_bias, Undefined) and pair.position_bias.low * pair.position_bias.high > 0:
-        shown = "first" if pair.position_bias.value > 0 else "second"
-        yield f"{name}: the judge favours the answer shown {shown} (position bias {pair.position_bias})."
+        said = f"{missing} of {asked} verdicts are invalid or failed{hint}"
+        general = f"more than {MANY_INVALID:.0%} of the verdicts are invalid or failed"
+        yield _Doubt(pair, said, general, f"{missing} of {asked}", missing / asked)
+    kept, bias = pair.order_consistency, pair.position_bias
+    if not isinstance(kept, Undefined) and kept.value < STEADY:
+        swapped = "when the order was swapped, the judge kept its verdict in"
+        said, general = (
+            f"{swapped} {kept.value:.0%} of the prompts only",
+            f"{swapped} less than {STEADY:.0%} of the prompts",
+        )
+        yield _Doubt(pair, said, general, f"{kept.value:.0%}", -kept.value)
+    if not isinstance(bias, Undefined) and bias.low * bias.high > 0:
+        favours = f"the judge favours the answer shown {'first' if bias.value > 0 else 'second'}"
+        yield _Doubt(pair, f"{favours} (position bias {bias})", favours, f"position bias {bias}", abs(bias.value))
     effect = pair.length.longer_wins if pair.length else None
     if effect and not isinstance(effect, Undefined) and effect.low > 0.5:
-        yield f"{name}: the longer answer won {effect} of the decided prompts; part of the result may be length."
+        said = f"the longer answer won {effect} of the decided prompts; part of the result may be length"
+        general = "the longer answer won more often, so that part of the result may be length"
+        yield _Doubt(pair, said, general, str(effect), effect.value)

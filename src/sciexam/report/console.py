@@ -48,7 +48,16 @@ def print_report(report: Report, console: Console, html: Path | None) -> None:
             console.print(Text(heading, "bold"))
             for line in lines:
                 console.print(Padding(text_for(console, f"- {line}"), (0, 0, 0, 2)))
+    if report.next_steps:
+        console.print()
+        console.print(Text("What to do next", "bold"))
+        for step in report.next_steps:
+            console.print(Padding(text_for(console, f"- {step.why}:"), (0, 0, 0, 2)))
+            # On one line however long it is: a command that is broken in two cannot be copied.
+            console.print(Padding(text_for(console, step.command), (0, 0, 0, 4)), soft_wrap=True)
     console.print()
+    if report.missing:
+        console.print(text_for(console, f"So far: {wording.so_far(report)}", "bold"))
     console.print(text_for(console, f"Calls: {wording.calls(report.calls)}"))
     console.print(text_for(console, f"Run: {report.run}"))
     if html is not None:

@@ -33,6 +33,7 @@ class Bench:
     by_criterion: Mapping[str, Sequence[Battle]] = field(default_factory=dict)  # where it says something of each
     escalations: Mapping[tuple[str, str], Escalation] | None = None
     adjudicated: Sequence[Battle] = ()
+    spoke: bool | None = None  # whether it has a verdict; None: its `verdicts` tell
 
     @property
     def settled(self) -> Sequence[Battle]:
@@ -46,6 +47,8 @@ class Bench:
     @property
     def silent(self) -> bool:
         """Whether it was never asked, or has no verdict on file."""
+        if self.spoke is not None:
+            return not self.spoke
         return all(verdict.status == "skipped" for _, verdict in self.verdicts)
 
 

@@ -1,86 +1,91 @@
-"""A report as one HTML file: it asks the network for nothing, runs no script, and shows every answer as text."""
+"""A comparison as one HTML file: it asks the network for nothing, shows answers as text, and reads without script."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import base64
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sciexam.report import wording
-from sciexam.report.pages import page_environment
+from sciexam.report.exhibits import Exhibit, categories_of, exhibits_of
+from sciexam.report.making import making_of
+from sciexam.report.packing import open_count, packed
+from sciexam.report.pages import drawn, page_environment
 from sciexam.report.plain_text import one_line
-from sciexam.report.power_figure import to_svg
-from sciexam.report.record import Answer, Figure, Item, Opinion, Pair, Report
+from sciexam.report.record import Figure, Pair, Report
 from sciexam.stats import Estimate
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment
+    from markupsafe import Markup
 
-COLOURS = 6  # of the palette in the template; a seventh contestant begins again at the first
+COLOURS = 6  # of the palette in look.css.j2; a seventh contestant begins again at the first
 FEW_OPINIONS = 4  # verdicts on one prompt that are shown at once; more of them are folded
+FEW_PAIRS = 4  # comparisons that have a sentence and a figure each at the top; more of them are a table
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One contestant's answers to one prompt."""
+def to_html(report: Report, manifest: Mapping[str, Any] | None = None, refresh: int | None = None) -> str:
+    """The page as text. It holds every answer and reason of the report, and can be written as UTF-8.
 
-    contestant: str
-    answers: tuple[Answer, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What one judge said of one pair on one prompt; `outcome` sums it up."""
-
-    judge: str
-    a: str
-    b: str
-    outcome: str
-    opinions: tuple[Opinion, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Exhibit:
-    """One prompt as it is shown: its number, the answers by contestant, the opinions by judge and pair.
-
-    `winner` is set where there is one pair and one judge, and all verdicts are for one contestant. `tally` counts them
-    otherwise, one line a judge.
+    `manifest`: under what the run was made. `refresh`: the seconds after which the page loads itself again, while the
+    comparison is watched.
     """
-
-    number: int
-    item: Item
-    columns: tuple[Column, ...]
-    benches: tuple[Bench, ...]
-    winner: str | None
-    tally: tuple[str, ...]
-
-
-def to_html(report: Report) -> str:
-    """The page as text. It holds every answer and reason of the report, and can be written as UTF-8."""
-    colours = {name: number % COLOURS for number, name in enumerate(report.contestants)}
-    shown = [exhibit for number, item in enumerate(report.items, 1) if (exhibit := _exhibit(report, number, item))]
+    shown = list(exhibits_of(report))
+    said: dict[str, Any] = {
+        "report": report,
+        "words": wording,
+        "colour": _colours(report),
+        "is_estimate": lambda figure: isinstance(figure, Estimate),
+        "samples": max((answer.sample for item in report.items for answer in item.answers), default=0) + 1,
+        "few_opinions": FEW_OPINIONS,
+    }
     numbers = {exhibit.number for exhibit in shown}
-    return _template().render(
-        report=report,
-        words=wording,
-        colour=lambda contestant: f"c{colours.get(contestant, COLOURS)}",
-        figures=lambda pair: tuple(_figures(report, pair)),
-        power=to_svg,
-        is_estimate=lambda figure: isinstance(figure, Estimate),
-        exhibits=shown,
-        unanswered=[item.prompt for number, item in enumerate(report.items, 1) if number not in numbers],
-        samples=max((answer.sample for item in report.items for answer in item.answers), default=0) + 1,
-        few_opinions=FEW_OPINIONS,
+    drawings = drawn(report, report.prompts, without=("win-rates",))  # the top of the page shows them
+    many = len(report.pairs) > FEW_PAIRS
+    lead = [drawing for drawing in drawings if many and drawing.name.startswith("pairwise")]
+    script = _script()
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            **said,
+            **_tools(report),
+            **_articles(shown, said),
+            figures=lambda pair: tuple(_figures(report, pair)),
+            many=FEW_PAIRS,
+            exhibits=shown,
+            unanswered=[item.prompt for number, item in enumerate(report.items, 1) if number not in numbers],
+            lead=lead,
+            drawings=[drawing for drawing in drawings if drawing not in lead],
+            making=making_of(manifest) if manifest else [],
+            refresh=refresh,
+            script=script,
+            script_digest=digest_of(script) if shown else "",
+        )
     )
 
 
+def digest_of(script: str) -> str:
+    """How a Content-Security-Policy names an inline script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode('ascii')}"
+
+
 @cache
-def _template() -> Template:
+def _environment() -> Environment:
     environment = page_environment("sciexam.report")
     environment.filters["short"] = _short
-    return environment.get_template("report.html.j2")
+    return environment
+
+
+def _script() -> str:
+    """The text of the page's one script. It stands in a `script` element, which ends at the first end tag in it."""
+    environment = _environment()
+    assert environment.loader is not None
+    source = environment.loader.get_source(environment, "reading.js")[0]
+    assert "</" not in source
+    return source
 
 
 def _short(text: str, longest: int) -> str:
@@ -88,57 +93,50 @@ def _short(text: str, longest: int) -> str:
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
 
 
-def _exhibit(report: Report, number: int, item: Item) -> Exhibit | None:
-    """None for a prompt that nobody answered: the counts say why, and a page of empty columns says no more."""
-    if not item.opinions and not any(answer.text or answer.status == "ok" for answer in item.answers):
-        return None
-    columns = tuple(
-        Column(name, tuple(answer for answer in item.answers if answer.contestant == name))
-        for name in report.contestants
-    )
-    benches = tuple(_benches(report, item))
-    named = {opinion.preferred for bench in benches for opinion in bench.opinions}
-    winner = named.pop() if len(report.pairs) == len(named) == 1 else None
-    if winner not in report.contestants:
-        winner = None
-    return Exhibit(number, item, columns, benches, winner, tuple(_tally(report, benches)))
+def _colours(report: Report) -> Callable[[str], str]:
+    """The class by which a contestant has its colour everywhere."""
+    colours = {name: number % COLOURS for number, name in enumerate(report.contestants)}
+    return lambda contestant: f"c{colours.get(contestant, COLOURS)}"
 
 
-def _benches(report: Report, item: Item) -> Iterator[Bench]:
-    said: dict[tuple[str, frozenset[str]], list[Opinion]] = {}
-    for opinion in item.opinions:
-        said.setdefault((opinion.judge, frozenset((opinion.first, opinion.second))), []).append(opinion)
-    for pair in report.pairs:
-        if of_pair := said.get((pair.judge, frozenset((pair.a, pair.b)))):
-            yield Bench(pair.judge, pair.a, pair.b, _outcome(of_pair), tuple(of_pair))
+# ---------------------------------------------------------------- the prompts
 
 
-def _outcome(opinions: Iterable[Opinion]) -> str:
-    """What all verdicts say, or else how many say what."""
-    opinions = tuple(opinions)
-    said = {opinion.preferred for opinion in opinions}
-    orders = {opinion.first for opinion in opinions}
-    if len(said) > 1:
-        return _counted(opinions)
-    return f"{_said(opinions[0])} in both orders" if len(orders) == 2 else _said(opinions[0])
+def _articles(shown: Sequence[Exhibit], said: Mapping[str, Any]) -> dict[str, Any]:
+    """The article of each prompt: whole for the first ones, in brief for those that are packed, and these packed."""
+    template = _environment().get_template("article.html.j2")
+
+    def article(exhibit: Exhibit, brief: bool) -> Markup:
+        from markupsafe import Markup
+
+        return Markup(template.render(said, exhibit=exhibit, brief=brief))  # noqa: S704 (the template escaped it)
+
+    whole = [article(exhibit, brief=False) for exhibit in shown]
+    unpacked = open_count(whole)
+    rest = shown[unpacked:]
+    return {
+        "articles": [*whole[:unpacked], *(article(exhibit, brief=True) for exhibit in rest)],
+        "unpacked": unpacked,
+        "chunks": list(packed([(exhibit.number, text) for exhibit, text in zip(rest, whole[unpacked:], strict=True)])),
+    }
 
 
-def _tally(report: Report, benches: Sequence[Bench]) -> Iterator[str]:
-    for judge in dict.fromkeys(bench.judge for bench in benches):
-        of_judge = [bench for bench in benches if bench.judge == judge]
-        if len(report.pairs) == 1:
-            yield of_judge[0].outcome
-        else:
-            yield f"{judge}: {_counted(opinion for bench in of_judge for opinion in bench.opinions)}"
+def _tools(report: Report) -> dict[str, Any]:
+    """What can be chosen: categories, pairs of contestants, judges; and which of them each pair of the report is."""
+    contests = list(dict.fromkeys((pair.a, pair.b) for pair in report.pairs))
+    judges = list(dict.fromkeys(pair.judge for pair in report.pairs))
+    places = {name: place for place, name in enumerate(report.contestants)}
+    return {
+        "categories": categories_of(report),
+        "contests": contests,
+        "judges": judges,
+        "contest_of": [contests.index((pair.a, pair.b)) for pair in report.pairs],
+        "judge_of": [judges.index(pair.judge) for pair in report.pairs],
+        "ends": [f"{places.get(a, -1)}-{places.get(b, -1)}" for a, b in contests],
+    }
 
 
-def _counted(opinions: Iterable[Opinion]) -> str:
-    """Verdicts, not scores: how the orders of a prompt combine into its score is the policy's to say."""
-    return ", ".join(f"{name}\u00a0{count}" for name, count in Counter(map(_said, opinions)).most_common())
-
-
-def _said(opinion: Opinion) -> str:
-    return opinion.preferred or "no usable verdict"
+# ---------------------------------------------------------------- the figures of a pair
 
 
 def _figures(report: Report, pair: Pair) -> Iterator[tuple[str, str, str]]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sciexam.report.evidence import Evidence
-from sciexam.report.scores import Score, distinct
-from sciexam.stats import LengthControl, length_controlled
+from sciexam.report.record import LengthBin
+from sciexam.report.scores import Score, distinct, values_of
+from sciexam.stats import LengthControl, length_controlled, win_rate
 
 Words = Mapping[tuple[str, str], float]
+
+MOST_BINS = 6
+FEWEST_IN_BIN = 8  # prompts; fewer have an interval that says nothing
 
 
 def words_of(evidence: Evidence) -> dict[tuple[str, str], float]:
@@ -36,3 +40,36 @@ def control_lengths(used: Mapping[tuple[str, str], Sequence[Score]], words: Word
                 pairs.append((a, b))
                 clusters.append(s.cluster)
     return length_controlled(values, own, other, pairs, distinct(clusters), level=level)
+
+
+def bins_of(used: Sequence[Score], differences: Sequence[float], level: float) -> tuple[LengthBin, ...]:
+    """The win rate of b by how many words more its answers have, in bins of about equally many prompts.
+
+    `differences` are b's words less a's, one for each of `used`. Prompts of equal difference stay together. Empty where
+    there are not two bins of FEWEST_IN_BIN prompts, or all differences are equal.
+    """
+    ordered = sorted(zip(differences, used, strict=True), key=lambda one: one[0])
+    bins = list(_cut(ordered, min(MOST_BINS, len(ordered) // FEWEST_IN_BIN)))
+    return tuple(_bin(one, level) for one in bins) if len(bins) > 1 else ()
+
+
+def _cut(ordered: Sequence[tuple[float, Score]], bins: int) -> Iterator[Sequence[tuple[float, Score]]]:
+    begin = 0
+    for place in range(1, bins + 1):
+        end = max(begin, round(place * len(ordered) / bins))
+        while begin < end < len(ordered) and ordered[end][0] == ordered[end - 1][0]:
+            end += 1
+        if end > begin:
+            yield ordered[begin:end]
+        begin = end
+
+
+def _bin(inside: Sequence[tuple[float, Score]], level: float) -> LengthBin:
+    scores = [s for _, s in inside]
+    return LengthBin(
+        low=inside[0][0],
+        high=inside[-1][0],
+        difference=sum(difference for difference, _ in inside) / len(inside),
+        prompts=len(inside),
+        win_rate=win_rate(values_of(scores), distinct(s.cluster for s in scores), level),
+    )

@@ -33,6 +33,12 @@ def escape(text: str) -> str:
     return _MARKUP.sub(_escaped, one_line(text))
 
 
+def _code(text: str) -> str:
+    """`text` on one line as code to copy; one that holds a backtick is escaped instead."""
+    line = one_line(text)
+    return escape(line) if "`" in line else f"`{line}`"
+
+
 def _escaped(match: re.Match[str]) -> str:
     found = match.group()
     if found[0].isdigit():
@@ -45,16 +51,24 @@ def _escaped(match: re.Match[str]) -> str:
 def _blocks(report: Report) -> Iterator[str]:
     yield f"# {escape(wording.title(report))}"
     yield f"Suite {escape(report.suite)}, rubric {escape(report.rubric)}, {report.prompts} prompts."
+    if report.missing:
+        yield f"**So far:** {wording.so_far(report)}"
     for pair in report.pairs:
         result = f"**By {escape(pair.judge)} {escape(wording.after_judge(pair))}**"
         yield " ".join(filter(None, (result, escape(wording.conclusion(report, pair)), escape(wording.bounds(pair)))))
     yield _results(report)
+    if report.caveats:
+        yield "## Caveats"
+        yield "\n".join(f"- {escape(caveat)}" for caveat in report.caveats)
+    if report.next_steps:
+        yield "## What to do next"
+        yield "\n".join(f"- {escape(step.why)}: {_code(step.command)}" for step in report.next_steps)
     yield from _slices(report, report.by, "categories")
     yield from _slices(report, "criterion", "criteria")
     yield "## Prompts used, and other figures"
     yield "\n".join(_counts(report.pairs))
     notes = [f"{contestant}: {note}" for contestant, note in report.notes.items()]
-    for heading, lines in (("Caveats", report.caveats), ("Notes", notes), ("Not applicable", _undefined(report))):
+    for heading, lines in (("Notes", notes), ("Not applicable", _undefined(report))):
         if lines:
             yield f"## {heading}"
             yield "\n".join(f"- {escape(line)}" for line in lines)

@@ -38,10 +38,22 @@ class Calls:
 
 
 @dataclass(frozen=True, slots=True)
+class LengthBin:
+    """Prompts on which b's answer has `low` to `high` words more than a's, `difference` on average: b's win rate."""
+
+    low: float
+    high: float
+    difference: float
+    prompts: int
+    win_rate: Figure
+
+
+@dataclass(frozen=True, slots=True)
 class Length:
     """Words of the answers, and how often the longer one won. `difference` is b's mean minus a's.
 
-    `controlled` is b's win rate at equal length, from one fit over all pairs by this judge.
+    `controlled` is b's win rate at equal length, from one fit over all pairs by this judge. `bins` hold about equally
+    many prompts each, from those where b's answer is shortest against a's; empty where the prompts are too few.
     """
 
     a: float
@@ -49,14 +61,39 @@ class Length:
     difference: float
     longer_wins: Figure
     controlled: Figure
+    bins: tuple[LengthBin, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """b's win rate over the prompts on which its answer was shown `first`, and over those where it was `second`."""
+
+    first: Figure
+    second: Figure
+
+
+@dataclass(frozen=True, slots=True)
+class StrengthCount:
+    """The verdicts of one strength: `preference` is -3 (a strongly) .. 3 (b strongly), 0 for a tie.
+
+    `share`: the mean over prompts of how many of a prompt's verdicts are of this strength.
+    """
+
+    preference: int
+    verdicts: int
+    share: Figure
 
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """What prompts like these find: in a sentence, and as points (prompts, win rate found with a power of 80 %)."""
+    """What prompts like these find: in a sentence, and as points (prompts, win rate found with a power of 80 %).
+
+    `takes`: win rates that one may want to find, each with the number of prompts that it takes.
+    """
 
     sentence: str
     curve: tuple[tuple[int, float], ...]
+    takes: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +107,26 @@ class Category:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What a sequence knew when it had read so many prompts of its order: b's win rate so far, with its interval."""
+
+    prompts: int
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
-    """How many prompts of its drawn order a pair took that was watched. `finished`: decided, or there were no more."""
+    """How many prompts of its drawn order a pair took that was watched. `finished`: decided, or there were no more.
+
+    `path`: the looks from the first score to the last, thinned to `MOST_LOOKS` (report/stopping.py). The intervals are
+    those of the pair's win rate, at its level.
+    """
 
     prompts: int
     finished: bool
+    path: tuple[Look, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +167,8 @@ class Pair:
     verdicts: Mapping[str, int] = field(default_factory=lambda: {"ok": 0, "invalid": 0, "failed": 0})
     stop: Stop | None = None  # of a pair that was watched until it was decided; `p_holm` is then p times the pairs
     criteria: tuple[Category, ...] = ()  # of a judge that says which answer is better on each criterion
+    strengths: tuple[StrengthCount, ...] = ()  # from -3 to 3; of a judge that gives strengths
+    shown: Shown | None = None  # of a judge that sees the order
 
     @property
     def sentence(self) -> str:
@@ -187,6 +241,14 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """What a reader may do next: why, and the command or setting to type for it."""
+
+    why: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One prompt with everything that was answered and said about it."""
 
@@ -228,6 +290,8 @@ class Report:
     caveats: tuple[str, ...]
     items: tuple[Item, ...] = field(repr=False, default=())
     lineage: tuple[Gain, ...] = ()  # what each stage of training gained, by each judge
+    next_steps: tuple[Step, ...] = ()
+    missing: int = 0  # verdicts that were still to come when it was counted
     schema: str = SCHEMA
 
     @property
@@ -244,15 +308,18 @@ class Report:
     def to_json(self, items: bool = False) -> dict[str, Any]:
         """Plain values for strict JSON: no NaN, no infinity. `items` adds the answers and verdicts."""
         keys = ("schema", "suite", "run", "rubric", "contestants", "notes", "prompts", "by", "level", "margin")
-        more = ("pairs", "lineage", "calls", "caveats")
+        more = ("pairs", "lineage", "calls", "caveats", "next_steps")
         made = {key: plain(getattr(self, key)) for key in (*keys, *more)}
+        made |= {"missing": self.missing} if self.missing else {}
         for pair, row in zip(self.pairs, made["pairs"], strict=True):
             row["win_rate"] = {"of": pair.b, **row["win_rate"]}
             row["bounds"] = None if pair.bounds is None else {"low": pair.bounds[0], "high": pair.bounds[1]}
             row["sentence"] = pair.sentence
-            for key in ("stop", "by_members", "criteria"):
+            for key in ("stop", "by_members", "criteria", "strengths", "shown"):
                 if not getattr(pair, key):
                     del row[key]
+            if pair.length is not None and not pair.length.bins:
+                del row["length"]["bins"]
         return {**made, "items": plain(self.items)} if items else made
 
     def to_frame(self) -> pd.DataFrame:

@@ -25,12 +25,16 @@ from sciexam.report.record import Calls, Figure, plain
 from sciexam.report.scores import distinct
 from sciexam.report.tables import to_csv
 from sciexam.stats import (
+    BestOfN,
     Distribution,
+    Ecdf,
     Estimate,
     RewardComparison,
     Undefined,
+    best_of_n,
     compare_rewards,
     distribution,
+    ecdf,
     holm,
     mean,
     skewed_mean,
@@ -47,6 +51,7 @@ ENOUGH_FOR_A_SIGMOID = 20  # rewards that all lie between 0 and 1 by chance no l
 class Row:
     """One contestant by one reward model. Counts are prompts; `rewards` are single rewards by status.
 
+    `below`: the share of prompts with at most so much reward, by reward: at every reward, or at 200 of them.
     `not_finite`: prompts whose rewards are all NaN, infinite or null; `missing`: prompts without any reward.
     """
 
@@ -59,6 +64,7 @@ class Row:
     reasons: Mapping[str, int]
     rewards: Mapping[str, int]
     distribution: Distribution | Undefined
+    below: Ecdf | Undefined
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,20 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
+class BestOf:
+    """The mean reward of the best of n answers of one contestant, by n, over the prompts with a reward for all of them.
+
+    `samples` answers were given to each prompt; see `sciexam.stats.best_of_n`.
+    """
+
+    contestant: str
+    judge: str
+    samples: int
+    prompts: int
+    curve: tuple[BestOfN, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rewards:
     """The rewards of some contestants by one or more reward models."""
 
@@ -129,6 +149,7 @@ class Rewards:
     selections: tuple[Selection, ...]
     calls: Calls
     caveats: tuple[str, ...]
+    best_of_n: tuple[BestOf, ...] = ()  # where a contestant gave several answers to a prompt
     schema: str = SCHEMA
 
     @property
@@ -145,6 +166,8 @@ class Rewards:
     def to_json(self) -> dict[str, Any]:
         """Plain values for strict JSON: no NaN, no infinity."""
         made: dict[str, Any] = plain(self)
+        if not self.best_of_n:
+            del made["best_of_n"]
         return made
 
     def to_csv(self) -> str:
@@ -185,6 +208,7 @@ def build_rewards(marking: Marking) -> Rewards:
         selections=tuple(table.selection() for table in tables),
         calls=marking.calls,
         caveats=(*marking.caveats, *_caveats(rows)),
+        best_of_n=tuple(one for table in tables for one in table.best_of_n()),
     )
 
 
@@ -210,6 +234,7 @@ class _Table:
                 reasons=reasons(v for v in values if v.failure != NOT_FINITE),
                 rewards=statuses(self._marks, name),
                 distribution=_distribution(numbers, [v.cluster for v in given]),
+                below=_below([v for v in values if v.value is not None]),
             )
 
     def pairs(self) -> Iterator[Pair]:
@@ -261,6 +286,23 @@ class _Table:
         accuracy: Figure = mean(right, distinct(labels), LEVEL, low=0.0, high=1.0) if right else _no_people(said)
         return Agreement(accuracy, len(right), right.count(0.5), undecided, unrewarded)
 
+    def best_of_n(self) -> Iterator[BestOf]:
+        """Of each contestant, where there are several answers to a prompt and one prompt has a reward of each."""
+        samples = self._marking.samples
+        if samples < 2:
+            return
+        for name in self._marking.contestants:
+            rows: dict[str, list[float]] = {}
+            for prompt in self._marking.prompts:
+                slots = [(name, prompt.id, sample) for sample in range(samples)]
+                given = [sample_value(self._marks.grades.get(slot, ()), of_score) for slot in slots]
+                if len(known := [reward for reward in given if reward is not None]) == samples:
+                    rows[prompt.id] = known
+            if rows:
+                labels = distinct(self._cluster[prompt] for prompt in rows)
+                curve = best_of_n(list(rows.values()), clusters=labels, level=LEVEL)
+                yield BestOf(name, self.judge, samples, len(rows), tuple(curve))
+
     def selection(self) -> Selection:
         """The answer with the highest reward, on the prompts where every contestant has one."""
         names = list(self._values)
@@ -303,6 +345,10 @@ def _number(value: Value) -> float:
 
 def _distribution(rewards: Sequence[float], labels: Sequence[str]) -> Distribution | Undefined:
     return distribution(rewards, distinct(labels), LEVEL)
+
+
+def _below(given: Sequence[Value]) -> Ecdf | Undefined:
+    return ecdf([_number(v) for v in given], distinct(v.cluster for v in given), LEVEL)
 
 
 def _no_people(said: Mapping[tuple[str, str, str, int], Sequence[float]]) -> Undefined:

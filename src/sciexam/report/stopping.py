@@ -7,15 +7,16 @@ depends on the outcome.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sciexam.report.build import LEVEL, bias_of, items_of, lineage_of, reasons_of
 from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.lengths import Words, words_of
-from sciexam.report.record import Figure, Length, Pair, Pairs, Report, Stop
+from sciexam.report.record import Figure, Length, Look, Pair, Pairs, Report, Shown, Stop
 from sciexam.report.scores import Score, consistency_of, lost_samples, scores_of, used_of, values_of
+from sciexam.report.sides import shown_of
 from sciexam.stats import Conclusion, Estimate, Undefined
 
 WHY = "the number of prompts followed the outcome, and its interval would need a fixed one"
@@ -26,6 +27,8 @@ LEFT_OUT = (
 )
 APPROXIMATE = "approximate, since the number of prompts followed the outcome: "
 
+MOST_LOOKS = 200  # of a sequence that a report keeps
+
 Cell = tuple[str, str, str]  # a, b, the bench that judges them
 
 
@@ -35,7 +38,7 @@ class Outcome:
 
     `rate` is b's win rate with its confidence sequence at the corrected level, `p` the anytime-valid p-value of "the
     win rate is one half", None before the first score. `prompts` of the order were read, those without a score too.
-    `finished`: it is decided, or there are no more.
+    `finished`: it is decided, or there are no more. `path`: b's win rate and its interval after every score.
     """
 
     conclusion: Conclusion
@@ -43,6 +46,7 @@ class Outcome:
     p: float | None
     prompts: int
     finished: bool
+    path: tuple[Look, ...] = ()
 
 
 def build_stopped(evidence: Evidence, outcomes: Mapping[Cell, Outcome]) -> Report:
@@ -122,8 +126,21 @@ def _pair(
         reasons=reasons_of(read),
         verdicts=_verdict_counts(evidence, bench, contest, outcome.prompts),
         categories=(),
-        stop=Stop(outcome.prompts, outcome.finished),
+        stop=Stop(outcome.prompts, outcome.finished, thinned(outcome.path)),
+        shown=_shown(bench, used),
     )
+
+
+def thinned(path: Sequence[Look]) -> tuple[Look, ...]:
+    """At most MOST_LOOKS of a path, evenly spread, with the first and the last; intervals only narrow on the way."""
+    if len(path) <= MOST_LOOKS:
+        return tuple(path)
+    return tuple(path[round(place * (len(path) - 1) / (MOST_LOOKS - 1))] for place in range(MOST_LOOKS))
+
+
+def _shown(bench: Bench, used: list[Score]) -> Shown | None:
+    shown = shown_of(bench, used, LEVEL)
+    return shown and Shown(_approximate(shown.first), _approximate(shown.second))
 
 
 def _cut(evidence: Evidence, prompts: int) -> Evidence:

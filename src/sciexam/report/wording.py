@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from sciexam.report.escalation import Escalation
 from sciexam.report.panel import Member
 from sciexam.report.record import Calls, Figure, Pair, Report, Stop
@@ -14,6 +17,30 @@ def title(report: Report) -> str:
         first, second = report.contestants
         return f"{second} against {first}"
     return ", ".join(report.contestants)
+
+
+def overview(report: Report) -> str:
+    """What many comparisons come to, in a sentence."""
+    counts = Counter("decided" if pair.conclusion in ("better", "worse") else pair.conclusion for pair in report.pairs)
+    says = {"decided": "shows", "equivalent": "is equivalent", "undecided": "is undecided"}
+    say = {"decided": "show which contestant is better", "equivalent": "are equivalent", "undecided": "are undecided"}
+    says["decided"] += say["decided"].removeprefix("show")
+    parts = [f"{counts[key]} {say[key] if counts[key] != 1 else says[key]}" for key in say if counts[key]]
+    judges = " and ".join(dict.fromkeys(pair.judge for pair in report.pairs))
+    all_of = parts[0].replace(str(len(report.pairs)), f"All {len(report.pairs)} comparisons", 1)
+    said = all_of if len(parts) == 1 else f"Of {len(report.pairs)} comparisons {_listed(parts)}"
+    return f"{said}, by {judges}."
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def so_far(report: Report) -> str:
+    """How much is missing of a comparison that is still running, or was left; an empty text for one that is done."""
+    if not report.missing:
+        return ""
+    return f"{report.missing:,} verdict{'s are' if report.missing != 1 else ' is'} still missing."
 
 
 def contest(pair: Pair) -> str:

@@ -18,6 +18,7 @@ from sciexam.stats.calibration import (
 )
 from sciexam.stats.conclusion import Conclusion, conclude
 from sciexam.stats.correlation import kendall_tau_b, pearson, spearman
+from sciexam.stats.ecdf import Ecdf, ecdf
 from sciexam.stats.effect_size import cliffs_delta, cohens_d, sd_ratio
 from sciexam.stats.elo import elo
 from sciexam.stats.equivalence import equivalent
@@ -47,6 +48,7 @@ __all__ = [
     "DawidSkene",
     "Decision",
     "Distribution",
+    "Ecdf",
     "Estimate",
     "LengthControl",
     "MajorityVote",
@@ -79,6 +81,7 @@ __all__ = [
     "decide",
     "detectable_win_rate",
     "distribution",
+    "ecdf",
     "elo",
     "equivalent",
     "error_if_calibrated",

@@ -31,7 +31,7 @@ def codes_of(clusters: Iterable[Hashable] | None, n: int) -> NDArray[np.intp]:
         return np.arange(n, dtype=np.intp)
     if isinstance(clusters, np.ndarray) and clusters.ndim == 1 and np.issubdtype(clusters.dtype, np.integer):
         _check_lengths(len(clusters), n)
-        return np.unique(clusters, return_inverse=True)[1].astype(np.intp, copy=False)
+        return integer_codes(clusters)[1]
     # A Python list keeps labels of mixed types apart: np.asarray([1, "1"]) would make them equal.
     labels = list(clusters)
     _check_lengths(len(labels), n)
@@ -43,6 +43,17 @@ def codes_of(clusters: Iterable[Hashable] | None, n: int) -> NDArray[np.intp]:
         raise ValueError("a cluster label is missing (None or NaN); give every prompt a label, or no clusters at all")
     codes: dict[Hashable, int] = {}
     return np.array([codes.setdefault(label, len(codes)) for label in labels], dtype=np.intp)
+
+
+def integer_codes(labels: NDArray[np.generic]) -> tuple[NDArray[np.generic], NDArray[np.intp]]:
+    """np.unique of integers with its inverse, without a sort where the labels lie close together."""
+    low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, -1)
+    if high - low > 2 * len(labels):
+        found, codes = np.unique(labels, return_inverse=True)
+        return found, codes.astype(np.intp, copy=False)
+    shifted = labels.astype(np.intp) - low
+    present = np.bincount(shifted, minlength=high - low + 1) > 0
+    return np.flatnonzero(present) + low, (np.cumsum(present) - 1)[shifted]
 
 
 def _check_lengths(labels: int, values: int) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sciexam.stats.clusters import Floats, codes_of, finite_vector
+from sciexam.stats.clusters import Floats, codes_of, finite_vector, integer_codes
 from sciexam.stats.estimate import Estimate, Undefined
 from sciexam.stats.logistic import Jackknife, LogisticFit, jackknife, logistic_fit
 from sciexam.stats.mean import beta_limits
@@ -82,13 +82,14 @@ def length_controlled(
     labels, pair = _labels(pairs, len(scores))
     cluster = codes_of(clusters, len(scores))
     units = "prompts" if clusters is None else "groups"
-    order = np.argsort(pair, kind="stable")
-    parts = np.split(order, np.cumsum(np.bincount(pair, minlength=len(labels)))[:-1])
-    refused = [_refusal(scores[rows], x[rows, 0], cluster[rows]) for rows in parts]
+    refused = _refusals(scores, x[:, 0], pair, cluster, len(labels))
     fitted = [q for q, why in enumerate(refused) if why is None]
     if fitted:
-        rows = np.concatenate([parts[q] for q in fitted])
-        found, slopes = _estimates(scores[rows], x[rows], _codes(pair[rows]), _codes(cluster[rows]), level, units)
+        rows = np.flatnonzero(np.isin(pair, fitted))
+        rows = rows[np.argsort(pair[rows], kind="stable")]
+        found, slopes = _estimates(
+            scores[rows], x[rows], integer_codes(pair[rows])[1], integer_codes(cluster[rows])[1], level, units
+        )
     else:
         found, slopes = [], [_no_slope(refused)] * x.shape[1]
     estimates = dict(zip(fitted, found, strict=True))
@@ -110,9 +111,15 @@ def _covariates(n: int, length_a: ArrayLike, length_b: ArrayLike, features: Mapp
 
 
 def _labels(pairs: Iterable[Hashable] | None, n: int) -> tuple[list[Hashable], NDArray[np.intp]]:
-    """The pairs in order of first appearance, and the place of each row's pair among them."""
+    """The pairs in order of first appearance, and the place of each row's pair among them.
+
+    Arrays of integers take a quick way, where the pairs follow the labels' order.
+    """
     if pairs is None:
         return ["all"], np.zeros(n, dtype=np.intp)
+    if isinstance(pairs, np.ndarray) and pairs.shape == (n,) and np.issubdtype(pairs.dtype, np.integer):
+        found, codes = integer_codes(pairs)
+        return found.tolist(), codes
     listed = list(pairs)
     if len(listed) != n:
         raise ValueError(f"{n} scores but {len(listed)} labels in pairs")
@@ -123,19 +130,27 @@ def _labels(pairs: Iterable[Hashable] | None, n: int) -> tuple[list[Hashable], N
     return list(places), codes
 
 
-def _refusal(scores: Floats, d: Floats, clusters: NDArray[np.intp]) -> Undefined | None:
-    """Why the rows of one pair cannot be fitted, if so."""
-    n = len(scores)
-    units = len(np.unique(clusters))
-    if n == 0:
-        return Undefined("no prompt has a score")
+def _refusals(
+    scores: Floats, d: Floats, pair: NDArray[np.intp], cluster: NDArray[np.intp], pairs: int
+) -> list[Undefined | None]:
+    """For each pair, why its rows cannot be fitted, if so."""
+    if len(scores) == 0:
+        return [Undefined("no prompt has a score")] * max(pairs, 1)
+    which = (scores >= 0, d > 0, d < 0, scores == 1, scores == 0)
+    rows, longer, shorter, won, lost = (np.bincount(pair[one], minlength=pairs) for one in which)
+    counts = (rows, _units(pair, cluster), np.minimum(longer, shorter), won, lost)
+    return [_refusal(*of_pair) for of_pair in zip(*(count.tolist() for count in counts), strict=True)]
+
+
+def _refusal(rows: int, units: int, rarer: int, won: int, lost: int) -> Undefined | None:
+    """`rarer`: on how many rows a's answer is the longer one, or the shorter one, whichever are fewer."""
     if units == 1:
-        return Undefined("all prompts are in one group" if n > 1 else "only one prompt has a score", 1)
-    if min(np.count_nonzero(d > 0), np.count_nonzero(d < 0)) < SIDE * n:
+        return Undefined("all prompts are in one group" if rows > 1 else "only one prompt has a score", 1)
+    if rarer < SIDE * rows:
         few = f"its answers are the longer ones, or the shorter ones, on less than {100 * SIDE:g} % of the prompts"
         return Undefined(f"{few}, so what length does cannot be told from what the contestant does", units)
-    if scores.min() == scores.max() and scores[0] in (0.0, 1.0):
-        return Undefined(f"all {n} prompts were {'won' if scores[0] else 'lost'}: no fit has finite odds", units)
+    if rows in (won, lost):
+        return Undefined(f"all {rows} prompts were {'won' if won else 'lost'}: no fit has finite odds", units)
     return None
 
 
@@ -146,8 +161,11 @@ def _no_slope(refused: list[Undefined | None]) -> Undefined:
     return Undefined("no pair of contestants can be length-controlled; see each pair's own reason")
 
 
-def _codes(values: NDArray[np.intp]) -> NDArray[np.intp]:
-    return np.unique(values, return_inverse=True)[1].astype(np.intp, copy=False)
+def _units(pair: NDArray[np.intp], cluster: NDArray[np.intp]) -> NDArray[np.intp]:
+    """In how many clusters each pair has a row; every pair has one."""
+    clusters = int(cluster.max()) + 1
+    cells = np.sort(pair * clusters + cluster)
+    return np.bincount(cells[np.diff(cells, prepend=-1) > 0] // clusters)
 
 
 def _estimates(
@@ -165,13 +183,14 @@ def _estimates(
         return [none] * (int(pair.max()) + 1), [none] * x.shape[1]
     regular, moves = padded
 
-    rates: list[Estimate | Undefined] = []
     method = f"Clopper-Pearson interval at the effective number of {units}, from a jackknife of the whole fit"
-    for q, n in enumerate(np.bincount(np.unique(pair * clusters + cluster) // clusters).tolist()):
-        value, near = float(expit(fit.intercepts[q])), float(expit(regular.intercepts[q]))
-        effective = 1 / (near * (1 - near) * float((moves.intercept(q) ** 2).sum()))
-        low, high = map(float, beta_limits(value, effective, level, cautious=True))
-        rates.append(Estimate(value, low, high, level, n, method))
+    values, near = expit(fit.intercepts), expit(regular.intercepts)
+    effective = 1 / (near * (1 - near) * moves.squares()[: len(values)])
+    low, high = beta_limits(values, effective, level, cautious=True)
+    found = (values.tolist(), low.tolist(), high.tolist(), _units(pair, cluster).tolist())
+    rates: list[Estimate | Undefined] = [
+        Estimate(value, low, high, level, n, method) for value, low, high, n in zip(*found, strict=True)
+    ]
 
     slopes: list[Estimate | Undefined] = []
     method = f"t interval from a jackknife of the whole fit over {units}"

@@ -109,6 +109,14 @@ class Jackknife:
         moves[self.cluster[here]] += self.block[here]
         return moves
 
+    def squares(self) -> Floats:
+        """The sum over all clusters of the squared moves of each intercept, shape (G,)."""
+        through = -(self.slopes[self.cluster] * self.centre[self.group]).sum(1)  # the slopes, in each group's clusters
+        everywhere = ((self.centre @ (self.slopes.T @ self.slopes)) * self.centre).sum(1)
+        elsewhere = everywhere - np.bincount(self.group, through**2)
+        squares: Floats = np.maximum(elsewhere, 0.0) + np.bincount(self.group, (through + self.block) ** 2)
+        return squares
+
 
 def jackknife(fit: LogisticFit, clusters: NDArray[np.intp]) -> Jackknife:
     """The estimates minus those of one Newton step away from `fit` without each cluster: the CR3 sandwich.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -41,19 +41,52 @@ def mean(
         raise ValueError(f"give both bounds, low below high, or neither; not low={low!r}, high={high!r}")
     totals, sizes = cluster_totals(values, clusters)
     units = "prompts" if clusters is None else "groups"
-    if len(values) == 0:
-        return Undefined("no prompt has a score")
-    if len(totals) == 1:
-        only = "only one prompt has a score" if len(values) == 1 else f"all {len(values)} prompts are in one group"
-        return Undefined(f"{only}, and an interval needs two {units}", 1)
+    if (why := _too_few(len(values), len(totals), units)) is not None:
+        return why
     if low is None or high is None:
         return _unbounded(values, totals, sizes, level, units)
     if values.min() < low or values.max() > high:
         raise ValueError(f"values must lie in [{low:g}, {high:g}], not [{values.min():g}, {values.max():g}]")
-    limits = bounded_interval((totals - low * sizes) / (high - low), sizes, level)
-    value, lower, upper = (float(low + (high - low) * limit) for limit in limits)
-    method = f"beta interval at the effective number of {units}"
-    return Estimate(value, lower, upper, level, len(totals), method)
+    return _bounded(totals[None], sizes[None], [units], level, low, high)[0]
+
+
+def means(
+    totals: Floats, sizes: Floats, level: float = 0.95, low: float = 0.0, high: float = 1.0
+) -> list[Estimate | Undefined]:
+    """`mean` of many sets of values between `low` and `high` at once, from sums over clusters.
+
+    `totals` and `sizes`, shape (sets, clusters): the sum of a set's values in each cluster, and how many they are; 0
+    where it has none there. Values are their own units in a set that has no two of one cluster.
+    """
+    units = ["groups" if size > 1 else "prompts" for size in sizes.max(1, initial=0.0).tolist()]
+    counts = zip(sizes.sum(1).tolist(), (sizes > 0).sum(1).tolist(), units, strict=True)
+    found = [_too_few(int(values), clusters, unit) for values, clusters, unit in counts]
+    known = [i for i, why in enumerate(found) if why is None]
+    estimates = _bounded(totals[known], sizes[known], [units[i] for i in known], level, low, high)
+    return [why or estimates.pop(0) for why in found]
+
+
+def _too_few(values: int, clusters: int, units: str) -> Undefined | None:
+    """Why so many values in so many clusters have no interval, if so."""
+    if values == 0:
+        return Undefined("no prompt has a score")
+    if clusters == 1:
+        only = "only one prompt has a score" if values == 1 else f"all {values} prompts are in one group"
+        return Undefined(f"{only}, and an interval needs two {units}", 1)
+    return None
+
+
+def _bounded(
+    totals: Floats, sizes: Floats, units: Sequence[str], level: float, low: float, high: float
+) -> list[Estimate | Undefined]:
+    limits = [
+        low + (high - low) * limit for limit in bounded_interval((totals - low * sizes) / (high - low), sizes, level)
+    ]
+    found = zip(*(limit.tolist() for limit in limits), (sizes > 0).sum(1).tolist(), units, strict=True)
+    return [
+        Estimate(value, lower, upper, level, n, f"beta interval at the effective number of {unit}")
+        for value, lower, upper, n, unit in found
+    ]
 
 
 def bounded_interval(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sciexam.stats.clusters import Floats
 
-CELLS = 2**21  # differences held in memory at once
+CELLS = 2**16  # drawn values at once: they and their differences stay in the processor's cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,12 +93,14 @@ def _largest(covariance: Floats, precision: Floats, seed: int, draws: int) -> Fl
     # The symmetric root, which a singular covariance has too, and one that rounding has left not quite positive.
     along, axes = np.linalg.eigh((covariance + covariance.T) / 2)
     root = axes * np.sqrt(np.maximum(along, 0)) @ axes.T
-    largest = np.empty((draws, k))
-    rows = max(1, CELLS // k**2)
+    largest = np.zeros((k, draws))
+    rows = max(1, CELLS // k)
     for start in range(0, draws, rows):
-        draw = rng.standard_normal((min(rows, draws - start), k)) @ root
-        difference = draw[:, :, None] - draw[:, None, :]
-        np.abs(difference, out=difference)
-        difference *= precision
-        largest[start : start + rows] = difference.max(2)
-    return largest
+        draw = (rng.standard_normal((min(rows, draws - start), k)) @ root).T.copy()
+        so_far = largest[:, start : start + rows]
+        for i in range(k - 1):  # a difference counts for both
+            difference = np.abs(draw[i + 1 :] - draw[i])
+            difference *= precision[i, i + 1 :, None]
+            np.maximum(so_far[i], difference.max(0), out=so_far[i])
+            np.maximum(so_far[i + 1 :], difference, out=so_far[i + 1 :])
+    return largest.T

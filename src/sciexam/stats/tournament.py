@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sciexam.stats.clusters import Floats, codes_of
+from sciexam.stats.clusters import Floats, codes_of, integer_codes
 from sciexam.stats.mean import bounded_interval
 from sciexam.stats.win_rate import unit_scores
 
@@ -80,7 +80,7 @@ def fold(a: Labels, b: Labels, scores: ArrayLike, clusters: Iterable[Hashable] |
     if not len(a) == len(b) == len(score):
         raise ValueError(f"a has {len(a)} labels, b has {len(b)}, and there are {len(score)} scores")
     names, one, other = contestants(a, b)
-    cluster = _cluster_codes(clusters, len(score))
+    cluster = codes_of(clusters, len(score))
     k, n_clusters = len(names), int(cluster.max(initial=-1)) + 1
 
     first, second = np.minimum(one, other), np.maximum(one, other)
@@ -139,7 +139,7 @@ def contestants(a: Labels, b: Labels) -> tuple[tuple[Name, ...], Codes, Codes]:
 
 def _places(a: Labels, b: Labels) -> tuple[tuple[Name, ...], Codes, Codes]:
     if _integers(a) and _integers(b):
-        labels, codes = _integer_codes(np.concatenate([np.asarray(a), np.asarray(b)]))
+        labels, codes = integer_codes(np.concatenate([np.asarray(a), np.asarray(b)]))
         return tuple(labels.tolist()), codes[: len(a)], codes[len(a) :]
     sides = [side.tolist() if isinstance(side, np.ndarray) else list(side) for side in (a, b)]
     known = set().union(*sides)
@@ -154,25 +154,8 @@ def _places(a: Labels, b: Labels) -> tuple[tuple[Name, ...], Codes, Codes]:
     return names, one, other
 
 
-def _cluster_codes(clusters: Iterable[Hashable] | None, n: int) -> Codes:
-    if isinstance(clusters, np.ndarray) and _integers(clusters) and len(clusters) == n:
-        return _integer_codes(clusters)[1]
-    return codes_of(clusters, n)
-
-
 def _integers(labels: object) -> bool:
     return isinstance(labels, np.ndarray) and labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer)
-
-
-def _integer_codes(labels: NDArray[np.generic]) -> tuple[NDArray[np.generic], Codes]:
-    """np.unique with its inverse, without a sort where the labels lie close together."""
-    low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, -1)
-    if high - low > 2 * len(labels):
-        found, codes = np.unique(labels, return_inverse=True)
-        return found, codes.astype(np.intp, copy=False)
-    shifted = labels.astype(np.intp) - low
-    present = np.bincount(shifted, minlength=high - low + 1) > 0
-    return np.flatnonzero(present) + low, (np.cumsum(present) - 1)[shifted]
 
 
 def reaches(scored: Floats) -> Bools:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -48,6 +48,9 @@ from sciexam.store.tables import (
 from sciexam.store.texts import insert_new, text_ids
 from sciexam.store.writer import Writer
 from sciexam.types import TRUNCATED, Grade, Reply, Verdict
+
+if TYPE_CHECKING:
+    from sciexam.store.columns import Columns
 
 __all__ = ["Fact", "Store", "Writer"]
 
@@ -206,6 +209,21 @@ class Store:
             raise UsageError(f"{self.location}: several runs begin with {run!r}; write more of the id")
         return decode(rows[0].body) if rows else None
 
+    def manifests(self) -> Iterator[str]:
+        """The manifests of all starts of runs, the latest first."""
+        statement = sa.select(texts.c.body).join(runs, runs.c.manifest == texts.c.id).order_by(runs.c.seq.desc())
+        with self.database.reading() as connection:
+            for body in connection.execute(statement).scalars():
+                yield decode(body)
+
+    def length(self) -> int:
+        """A number that grows with every fact: whether anything has arrived is told without reading it."""
+        with self.database.reading() as connection:
+            last = (
+                connection.execute(sa.select(sa.func.max(one.c.seq))).scalar() for one in (replies, verdicts, grades)
+            )
+            return sum(seq or 0 for seq in last)
+
     def days(self) -> list[str]:
         """The days (UTC, YYYY-MM-DD) on which a run was started, the first one first."""
         with self.database.reading() as connection:
@@ -224,6 +242,13 @@ class Store:
     def seal(self, key: str) -> str:
         """32 hex digits derived from a fact's key and the ledger's secret: repeatable here, not guessable elsewhere."""
         return hmac.new(self._secret, bytes.fromhex(key), hashlib.sha256).hexdigest()[:32]
+
+    @property
+    def columns(self) -> Columns:
+        """Many facts at once, as arrays."""
+        from sciexam.store.columns import Columns
+
+        return Columns(self.database)
 
     @property
     def batches(self) -> Batches:
@@ -245,6 +270,10 @@ class Store:
     def claim(self, keys: Sequence[str]) -> set[str]:
         """Of `keys`, those that nobody alive is working on; from now on this process is. Claims end with their fact."""
         return self._claims.take(keys)
+
+    def workers(self) -> int:
+        """How many other processes are at work on this ledger: alive, and asking for what they have claimed."""
+        return self._claims.others()
 
     def release(self, keys: Iterable[str]) -> None:
         """Give claims up without a fact."""

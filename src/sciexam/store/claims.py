@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -50,6 +51,11 @@ class Claims:
         for chunk in chunks([bytes.fromhex(key) for key in keys]):
             self._delete(connection, chunk)
 
+    def others(self) -> int:
+        """How many other processes have claimed anything here, and are alive. Nothing is taken from the dead."""
+        files = self._owners.iterdir() if self._owners.is_dir() else ()
+        return sum(path.name != self._owner and _is_locked(path) for path in files)
+
     def close(self) -> None:
         """Give all of them up."""
         if self._owner_file is not None:
@@ -80,4 +86,12 @@ class Claims:
         except FileNotFoundError:
             return False
         path.unlink(missing_ok=True)
+        return False
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open("r+") as file:
+            return is_held(file)
+    except FileNotFoundError:
         return False

@@ -213,10 +213,21 @@ def _inapplicable(plan: Plan, own: Rater, unread: str, kinds: set[str]) -> dict[
 
 
 def _write(card: Card, manifest: Mapping[str, Any], results: Path) -> None:
+    from sciexam.report.page import to_page
     from sciexam.report.tables import to_markdown
 
     files = {
         "audit.json": json.dumps(card.to_json(), indent=1, allow_nan=False) + "\n",
         "audit.md": to_markdown(card.title, card.tables(), caveats=card.caveats),
+        "audit.html": to_page(
+            "What moves a judge",
+            card.title,
+            card,
+            card.tables(),
+            manifest,
+            sentence=card.sentence,
+            caveats=card.caveats,
+            has_figures=False,
+        ),
     }
     write_run(card_folder(card, results), manifest, files)

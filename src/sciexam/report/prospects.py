@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
-from html import escape
-from math import ceil, log10
+from collections.abc import Hashable, Sequence
+from math import ceil
 
 from numpy.typing import ArrayLike
 
@@ -12,12 +11,9 @@ from sciexam.stats.estimate import Undefined
 from sciexam.stats.power import detectable_win_rate, power_curve, prompts_needed, variance_at_one_half
 
 SIZES = (10, 15, 20, 25, 35, 50, 70, 100, 150, 200, 350, 500, 700, 1000, 1500, 2000)
-TICKS = (10, 25, 50, 100, 200, 500, 1000, 2000)
 POWER = 0.8
 EFFECT = 0.6  # the win rate whose prompts are counted, where none is named
-
-WIDTH, HEIGHT = 460, 200
-LEFT, RIGHT, TOP, BOTTOM = 44, 16, 14, 40  # margins of the plot
+EFFECTS = (0.6, 0.55, 0.53)  # those that one may want to find next
 
 
 def outlook_sentence(
@@ -72,56 +68,15 @@ def curve_of(
     return tuple(power_curve(variance, sizes, power=power, level=level, comparisons=comparisons))
 
 
-def to_svg(curve: Sequence[tuple[int, float]], prompts: int) -> str:
-    """The curve of `curve_of` as an SVG element for a page of HTML, with a point at `prompts`.
-
-    It is drawn in the colour of the text around it, scales to the width that it is given, loads nothing, and says its
-    numbers in `aria-label`. It holds numbers only. An empty text where there is no curve.
-    """
-    if len(curve) < 2:
-        return ""
-    named = ", ".join(f"{rate:.2f} with {n:,}" for n, rate in curve if n in TICKS or n == prompts)
-    label = f"Win rate that is found with a probability of {POWER:.0%}, by number of prompts: {named}"
-    here = [(n, rate) for n, rate in curve if n == prompts]
-    parts = [*_axes(), _curve(curve), *(_point(n, rate) for n, rate in here)]
-    return (
-        f'<svg class="power" role="img" aria-label="{escape(label)}" viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" '
-        f'style="max-width:{WIDTH}px" font-size="11" fill="currentColor" stroke="none">'
-        f"<title>{escape(label)}</title>{''.join(parts)}</svg>"
-    )
-
-
-def _axes() -> Iterable[str]:
-    for rate in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
-        y = _y(rate)
-        yield f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}" stroke="currentColor" stroke-opacity="0.15"/>'
-        yield f'<text x="{LEFT - 6}" y="{y}" dy="0.35em" text-anchor="end">{rate:.1f}</text>'
-    for n in TICKS:
-        yield f'<text x="{_x(n)}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{n:,}</text>'
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    yield f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">prompts</text>'
-
-
-def _curve(curve: Sequence[tuple[int, float]]) -> str:
-    points = " ".join(f"{_x(n)},{_y(rate)}" for n, rate in curve)
-    return f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="2"/>'
-
-
-def _point(prompts: int, rate: float) -> str:
-    x, y = _x(prompts), _y(rate)
-    end = x > WIDTH - 120
-    beside = f'x="{x - 8 if end else x + 8}" text-anchor="{"end" if end else "start"}"'
-    text = f"{rate:.2f} with {prompts:,} prompts"
-    return f'<circle cx="{x}" cy="{y}" r="4.5"/><text {beside} y="{y - 6}" font-weight="bold">{text}</text>'
-
-
-def _x(prompts: int) -> float:
-    share = log10(prompts / SIZES[0]) / log10(SIZES[-1] / SIZES[0])
-    return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
-
-
-def _y(rate: float) -> float:
-    return round(TOP + (1 - rate) / 0.5 * (HEIGHT - TOP - BOTTOM), 1)
+def takes_of(
+    scores: ArrayLike, clusters: Sequence[Hashable] | None = None, *, comparisons: int = 1, level: float = 0.95
+) -> tuple[tuple[float, int], ...]:
+    """(win rate, prompts that it takes to find it) for EFFECTS; those are left out of which that cannot be said."""
+    variance = variance_at_one_half(scores, clusters)
+    if isinstance(variance, Undefined):
+        return ()
+    needed = {e: prompts_needed(e, variance, power=POWER, level=level, comparisons=comparisons) for e in EFFECTS}
+    return tuple((effect, _about(n)) for effect, n in needed.items() if not isinstance(n, Undefined))
 
 
 def _count(scores: ArrayLike) -> int:

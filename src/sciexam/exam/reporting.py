@@ -1,0 +1,165 @@
+"""The report of a comparison: counted from the ledger, written to its folder, and followed while it runs."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sciexam.errors import Incomplete, SciexamError, UsageError
+from sciexam.exam.facts import read_facts
+from sciexam.exam.plan import Plan, from_manifest
+from sciexam.exam.preflight import missing_of
+from sciexam.exam.runs import check_there, location_of, report_folder, write_run
+from sciexam.exam.until import replayed
+from sciexam.report.build import build
+from sciexam.report.next_steps import next_steps
+from sciexam.report.record import Calls, Report
+from sciexam.report.stopping import build_stopped
+from sciexam.store import Fact, Store
+
+LOOK_SECONDS = 5  # between two looks at the ledger of a comparison that is followed
+
+
+def count(
+    plan: Plan,
+    ledger: Store,
+    manifest: Mapping[str, Any],
+    calls: Calls,
+    skipped: Mapping[str, Fact],
+    notes: Sequence[str] = (),
+    missing: int = 0,
+) -> Report:
+    """The report of what the ledger holds of a plan, with what to do next in the words of the command of `manifest`.
+
+    `missing`: verdicts that are still to come.
+    """
+    evidence = read_facts(plan, ledger, calls, skipped, notes)
+    if plan.until_decided:
+        found = build_stopped(evidence, replayed(plan, ledger, skipped).outcomes())
+    else:
+        found = build(evidence)
+    found = replace(found, missing=missing)
+    return replace(found, next_steps=next_steps(found, manifest.get("argv", ()), plan.suite.judges))
+
+
+def write(report: Report, manifest: Mapping[str, Any], results: Path, refresh: int | None = None) -> None:
+    """Put a report into its folder. `refresh`: the seconds after which its page loads itself again."""
+    from sciexam.report.html import to_html
+    from sciexam.report.markdown import to_markdown
+
+    files = {
+        "report.json": json.dumps(report.to_json(items=True), indent=1, allow_nan=False) + "\n",
+        "report.md": to_markdown(report),
+        "report.html": to_html(report, manifest, refresh),
+    }
+    write_run(report_folder(report, results), manifest, files)
+
+
+def report(run: str | None = None, store: str | Path | None = None, results: str | Path = "results") -> Report:
+    """The report of an earlier comparison, counted again from the ledger without any call.
+
+    `run` is its id, or the unique beginning of it; by default the comparison that was started last.
+    """
+    with _ledger(store, results) as ledger:
+        manifest, plan = _found(ledger, run)
+        counted = count(plan, ledger, manifest, Calls(), {}, missing=_missing(plan, ledger))
+        write(counted, manifest, Path(results))
+    return counted
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at a running comparison found. `report` is None while nothing can be counted; `workers` are the
+    other processes at work on the ledger.
+    """
+
+    report: Report | None
+    missing: int
+    workers: int
+
+
+def watch(
+    told: Callable[[Look], None],
+    run: str | None = None,
+    store: str | Path | None = None,
+    results: str | Path = "results",
+    stop: threading.Event | None = None,
+    every: float = LOOK_SECONDS,
+) -> Report:
+    """Follow a comparison that another process makes: write its report anew whenever facts have arrived.
+
+    `told` hears of each look that found something else than the one before. Ends when nothing is missing, or when
+    `stop` is set; the report that is written last does not load itself again. Raises Incomplete where there is nothing
+    to report by then.
+    """
+    stop = stop or threading.Event()
+    with _ledger(store, results) as ledger:
+        manifest, plan = _found(ledger, run)
+        last: Look | None = None
+        for look in _looks(plan, ledger, manifest, stop, every):
+            if look != last:
+                if look.report is not None and (last is None or look.report != last.report):
+                    write(look.report, manifest, Path(results), refresh=max(1, round(every)))
+                told(look)
+            last = look
+        if last is None or last.report is None:
+            raise Incomplete("nothing can be counted of this comparison yet")
+        write(last.report, manifest, Path(results))
+    return last.report
+
+
+def _looks(
+    plan: Plan, ledger: Store, manifest: Mapping[str, Any], stop: threading.Event, every: float
+) -> Iterator[Look]:
+    """A look as soon as facts have arrived, or whoever worked is gone, until nothing is missing."""
+    seen = None
+    look = Look(None, 0, 0)
+    while True:
+        now = ledger.length(), ledger.workers()
+        if now != seen:
+            seen = now
+            missing = _missing(plan, ledger)
+            try:
+                counted = count(plan, ledger, manifest, Calls(), {}, missing=missing)
+                look = Look(counted, missing, now[1])
+            except (Incomplete, UsageError):  # nobody has answered, or judged, so far
+                look = Look(None, missing, now[1])
+            yield look
+        if not look.missing or stop.wait(every):
+            return
+
+
+def _ledger(store: str | Path | None, results: str | Path) -> Store:
+    location = location_of(store, results)
+    check_there(location)
+    return Store(location)
+
+
+def _found(ledger: Store, run: str | None) -> tuple[dict[str, Any], Plan]:
+    """The manifest and the plan of a comparison; of the latest one where none is named."""
+    if run is None:
+        started = (json.loads(text) for text in ledger.manifests())
+        manifest = next((one for one in started if one["plan"].get("purpose", "compare") == "compare"), None)
+        if manifest is None:
+            raise UsageError(f"{ledger.location} holds no comparison yet; `sciexam compare` makes one")
+        return manifest, from_manifest(manifest["plan"])
+    text = ledger.manifest(run)
+    if text is None:
+        raise UsageError(f"{run!r} is not a run in {ledger.location}; `sciexam compare` prints the run's id")
+    manifest = json.loads(text)
+    plan = from_manifest(manifest["plan"])
+    if plan.purpose != "compare":
+        raise UsageError(f"run {run} is no comparison; the `sciexam {plan.purpose}` that made it counts it anew")
+    return manifest, plan
+
+
+def _missing(plan: Plan, ledger: Store) -> int:
+    """How many verdicts are still to come; those on answers that are still owed count too."""
+    try:
+        return missing_of(plan, ledger).verdicts
+    except SciexamError:  # a file of answers is gone: the ledger has what was in it
+        return 0

@@ -1,0 +1,189 @@
+"""A folder of files that is replaced whole: a reader, or a kill at any moment, finds the old folder or the new one."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from sciexam.errors import UsageError
+
+LIST = ".sciexam-files"  # in the folder: the names of all files that were written into it, one a line
+LARGEST = 1_000_000  # bytes of somebody else's file that is carried over
+SHOWN = 3  # names in a message
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # Linux: renameat2(2)
+_RENAME_SWAP = 2  # macOS: renamex_np(2)
+_CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)  # what a file system says that cannot exchange
+
+
+def replace_folder(folder: Path, files: Iterable[tuple[str, str]]) -> None:
+    """Replace `folder` by one with these `files` (path inside it, text), all together. One writer at a time.
+
+    A small file that somebody else put there (a CNAME, a favicon) is carried over. A folder, a link or a large file of
+    somebody else is never touched: UsageError. So is a folder that cannot be replaced, with what the system says.
+
+    The files are written into a sibling, and brought to the disk by one sync. Then the two exchange their names in one
+    step. Where a file system cannot do that, the old folder is set aside first, and a kill between the two renames
+    leaves it there: the next call puts it back.
+    """
+    folder = folder.resolve()
+    made, aside = (folder.with_name(f".{folder.name}.{end}") for end in ("new", "old"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(folder.parent):
+            _tidy(folder, made, aside)
+            check_folder(folder)
+            try:
+                names = _fill(made, files)
+                _sync(made)
+                _carry_over(folder, made, names)
+                _put_in_place(made, folder, aside)
+            finally:
+                _tidy(folder, made, aside)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be replaced: {(error.strerror or str(error)).lower()}") from None
+
+
+def check_folder(folder: Path, names: Collection[str] = ()) -> None:
+    """Raises UsageError where `folder` holds what `replace_folder` would have to remove without having written it.
+
+    `names` are the files that will be written; one of these names that somebody else wrote is refused, too.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file, and a folder is to be written there; name another")
+    kept = [str(path) for path in strangers(folder) if not _portable(folder / path) or str(path) in names]
+    if kept:
+        more = f" and {len(kept) - SHOWN} more" if len(kept) > SHOWN else ""
+        raise UsageError(
+            f"{folder} holds {', '.join(kept[:SHOWN])}{more}, which sciexam did not write. The folder is replaced as a "
+            "whole, and only small files are carried over: name a folder that holds nothing else"
+        )
+
+
+def strangers(folder: Path) -> list[Path]:
+    """What lies in `folder` that `replace_folder` did not write, by its path inside; a strange folder stands for all
+    that it holds."""
+    listed = _listed(folder)
+    ours = {parent for name in listed for parent in Path(name).parents}
+    return sorted(_strange(folder, Path(), listed, ours)) if folder.is_dir() else []
+
+
+def _strange(folder: Path, inside: Path, listed: Collection[str], ours: Collection[Path]) -> Iterator[Path]:
+    for entry in os.scandir(folder / inside):
+        path = inside / entry.name
+        if entry.is_dir(follow_symlinks=False) and path in ours:
+            yield from _strange(folder, path, listed, ours)
+        elif str(path) not in listed or entry.is_symlink():
+            yield path
+
+
+def _listed(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset([*(folder / LIST).read_text(encoding="utf-8").splitlines(), LIST])
+    except (OSError, UnicodeDecodeError):
+        return frozenset()
+
+
+def _portable(path: Path) -> bool:
+    found = path.lstat()
+    return stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST
+
+
+def _fill(folder: Path, files: Iterable[tuple[str, str]]) -> list[str]:
+    """Write the files and their list into a fresh folder. No file is synced by itself."""
+    folder.mkdir()
+    names, there = [], {""}
+    for name, text in files:
+        parent = os.path.dirname(name)
+        if parent not in there:
+            (folder / parent).mkdir(parents=True, exist_ok=True)
+            there.add(parent)
+        with open(folder / name, "xb") as file:
+            file.write(text.encode("utf-8", "surrogatepass"))
+        names.append(name)
+    (folder / LIST).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    return names
+
+
+def _carry_over(old: Path, new: Path, names: Collection[str]) -> None:
+    """Copy what somebody else put into the old folder. It is looked at again: writing takes a while."""
+    check_folder(old, names)
+    for path in strangers(old):
+        (new / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(old / path, new / path)
+        _fsync(new / path)
+
+
+def _put_in_place(new: Path, folder: Path, aside: Path) -> None:
+    if not folder.exists():
+        os.rename(new, folder)
+    elif not exchange(new, folder):
+        os.rename(folder, aside)
+        os.rename(new, folder)
+    _fsync(folder.parent)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two folders exchange their names in one step. False where the system cannot; OSError where it may not."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(one), os.fsencode(other)
+    try:
+        if sys.platform == "darwin":
+            failed = libc.renamex_np(*names, _RENAME_SWAP)
+        else:
+            failed = libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE)
+    except AttributeError:  # an older libc
+        return False
+    if failed and (code := ctypes.get_errno()) not in _CANNOT:
+        raise OSError(code, os.strerror(code), str(other))
+    return not failed
+
+
+def _tidy(folder: Path, made: Path, aside: Path) -> None:
+    """Put right what a kill or an error left. Whoever gets here is alone: nobody is still writing any of it."""
+    if aside.exists() and not folder.exists():
+        os.rename(aside, folder)
+    for left in (made, aside):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _alone(parent: Path) -> Iterator[None]:
+    """One writer at a time in a folder. The lock is the system's, and ends with the process."""
+    handle = os.open(parent, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _sync(folder: Path) -> None:
+    """Bring everything that was written to the disk; of this file system alone where the system can tell it apart."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "syncfs"):
+        os.sync()
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        if libc.syncfs(handle):
+            raise OSError(code := ctypes.get_errno(), os.strerror(code))
+    finally:
+        os.close(handle)
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

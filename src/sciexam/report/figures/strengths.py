@@ -1,0 +1,78 @@
+"""How strongly a judge preferred one contestant, as a histogram of its verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from sciexam.report.figures.contests import MOST, first_of, heading, in_full, percent, places
+from sciexam.report.figures.drawing import Drawing
+from sciexam.report.figures.frame import SMALL, name_of, scale
+from sciexam.report.figures.palette import Palette
+from sciexam.report.figures.panels import Panel, draw_panels, height_of
+from sciexam.report.figures.words import said, sentences
+from sciexam.report.record import Pair, Report
+from sciexam.stats import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+HEIGHT = 96.0
+DEGREES = ("strong", "clear", "slight", "tie", "slight", "clear", "strong")
+
+
+def strengths(report: Report) -> Iterator[Drawing]:
+    """The first comparisons whose judge gives strengths, one histogram each."""
+    strong = [pair for pair in report.pairs if pair.strengths]
+    pairs = strong[:MOST]
+    if not pairs:
+        return
+    panels = [_panel(report, pair) for pair in pairs]
+    yield Drawing(
+        name="preference-strength",
+        title="How strongly each side was preferred",
+        caption=(
+            "The share of verdicts by whom they prefer and how strongly, averaged over prompts, with its "
+            f"{percent(report.level)} interval.{first_of(len(pairs), len(strong))}"
+        ),
+        alt=sentences(f"{in_full(pair)}: {_in_words(pair)}" for pair in pairs),
+        height=height_of(panels, HEIGHT),
+        draw=lambda figure, palette: draw_panels(figure, palette, panels, HEIGHT),
+    )
+
+
+def _in_words(pair: Pair) -> str:
+    named = zip(pair.strengths, DEGREES, strict=True)
+    towards = {-1: f" for {pair.a}", 0: "", 1: f" for {pair.b}"}
+    return "; ".join(
+        f"{degree}{towards[(one.preference > 0) - (one.preference < 0)]} {one.verdicts} verdicts, {said(one.share)}"
+        for one, degree in named
+    )
+
+
+def _panel(report: Report, pair: Pair) -> Panel:
+    place = places(report.contestants)
+
+    def draw(axes: Axes, palette: Palette) -> None:
+        of_a, of_b = (palette.of(place.get(name, 0)) for name in (pair.a, pair.b))
+        shares = [one.share for one in pair.strengths]
+        known = [one for one in shares if isinstance(one, Estimate)]
+        most = max((one.high for one in known), default=1.0)
+        axes.set_xlim(-3.6, 3.6)
+        axes.set_ylim(0, most * 1.16)
+        for one, share in zip(pair.strengths, shares, strict=True):
+            if not isinstance(share, Estimate):
+                continue
+            colour = palette.tie if one.preference == 0 else of_b if one.preference > 0 else of_a
+            axes.bar([one.preference], [share.value], width=0.78, color=colour, lw=0, zorder=2)
+            axes.plot([one.preference] * 2, [share.low, share.high], color=palette.ink, lw=1.1, zorder=3)
+            how: dict[str, Any] = {"ha": "center", "color": palette.ink, "size": SMALL}
+            at = (one.preference, share.high)
+            axes.annotate(str(one.verdicts), at, (0, 2), textcoords="offset points", **how)
+        scale(axes, palette, range(-3, 4), DEGREES)
+        ticks = [tick for tick in (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0) if tick <= most]
+        ticks = ticks if len(ticks) < 6 else ticks[::2]
+        scale(axes, palette, ticks, [f"{tick:g}" for tick in ticks], "left")
+
+    ends = (f"for {name_of(pair.a, 16)}", f"for {name_of(pair.b, 16)}")
+    return Panel(heading(report, pair), draw, "", ends, "share of verdicts; above it their number")

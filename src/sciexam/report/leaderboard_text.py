@@ -1,0 +1,123 @@
+"""A leaderboard as tables: what the console and Markdown print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sciexam.models.spending import dollars
+from sciexam.report.leaderboard import IS_BASELINE, Leaderboard, Row, Standings
+from sciexam.report.record import Figure
+from sciexam.report.tables import Table, methods_table
+from sciexam.stats import Estimate, Undefined
+
+
+def tables_of(board: Leaderboard) -> list[Table]:
+    """The standings over all prompts, those by category, and how the figures are made."""
+    return [*_made(board)]
+
+
+def _made(board: Leaderboard) -> Iterator[Table]:
+    whole, *sliced = board.standings
+    head = (
+        "rank",
+        "contestant",
+        "rating",
+        "win rate",
+        "at equal length",
+        "orders agree",
+        *_besides(board),
+        "words",
+        "n",
+    )
+    yield Table(board.title, head, [_cells(board, row) for row in whole.rows], tuple(_reading(board, whole)))
+    if sliced:
+        rows = [
+            (
+                one.category or "",
+                row.contestant,
+                _rank(row),
+                _points(row.rating),
+                _short(row.win_rate),
+                str(row.prompts),
+            )
+            for one in sliced
+            for row in one.rows
+        ]
+        why = {
+            figure.why: None
+            for one in sliced
+            for row in one.rows
+            for figure in (row.rating, row.win_rate)
+            if isinstance(figure, Undefined) and figure != IS_BASELINE
+        }
+        columns = (board.by, "contestant", "rank", "rating", "win rate", "n")
+        yield Table(f"By {board.by}", columns, rows, tuple(f"n/a: {reason}." for reason in why))
+    shown = [row for one in board.standings for row in one.rows]
+    yield methods_table((figure for row in shown for figure in _figures(board, row)), board.level)
+
+
+def _besides(board: Leaderboard) -> tuple[str, ...]:
+    """The columns of what is not known of every board."""
+    rewards = ("reward", "sd") if board.reward_model else ()
+    return (*rewards, "USD") if any(row.usd is not None for row in board.rows) else rewards
+
+
+def _figures(board: Leaderboard, row: Row) -> tuple[Figure, ...]:
+    figures = (row.rating, row.win_rate, row.length_controlled, row.order_consistency)
+    return (*figures, row.reward) if board.reward_model else figures
+
+
+def _cells(board: Leaderboard, row: Row) -> tuple[str, ...]:
+    besides = {
+        "reward": _short(row.reward),
+        "sd": "n/a" if row.reward_sd is None else f"{row.reward_sd:.2f}",
+        "USD": "n/a" if row.usd is None else dollars(row.usd),
+    }
+    return (
+        _rank(row),
+        row.contestant,
+        _points(row.rating),
+        *map(_short, (row.win_rate, row.length_controlled, row.order_consistency)),
+        *(besides[name] for name in _besides(board)),
+        "n/a" if row.words is None else f"{row.words:.0f}",
+        str(row.prompts),
+    )
+
+
+def _rank(row: Row) -> str:
+    if row.rank_low is None:
+        return "n/a"
+    return str(row.rank_low) if row.rank_low == row.rank_high else f"{row.rank_low}-{row.rank_high}"
+
+
+def _points(rating: Figure) -> str:
+    if isinstance(rating, Undefined):
+        return "n/a"
+    interval = "" if rating.low == rating.high else f" [{rating.low:.0f}, {rating.high:.0f}]"
+    return f"{rating.value:.0f}{interval}"
+
+
+def _short(figure: Figure) -> str:
+    return str(figure) if isinstance(figure, Estimate) else "n/a"
+
+
+def _reading(board: Leaderboard, whole: Standings) -> Iterator[str]:
+    rated = {row.contestant for row in whole.rows if isinstance(row.rating, Estimate)}
+    anchor = board.baseline if board.baseline in rated else "the mean of the rated"
+    points = f" Rating: {anchor} stands at 1000, and 400 points more are ten wins for one loss." if rated else ""
+    level = f"{100 * board.level:g} %"
+    yield f"Ranks that are possible at {level}.{points} Win rates are against {board.baseline}, ties half."
+    if board.reward_model:
+        yield f"Reward: the mean over prompts by {board.reward_model}, and its standard deviation."
+    if "USD" in _besides(board):
+        yield "USD: what 1,000 answers cost by the suite's prices."
+    reasons: dict[str, list[str]] = {}
+    for row in whole.rows:
+        for figure in _figures(board, row):
+            if isinstance(figure, Undefined) and figure != IS_BASELINE:
+                names = reasons.setdefault(figure.why, [])
+                if row.contestant not in names:
+                    names.append(row.contestant)
+    for why, names in reasons.items():
+        who = "all" if len(names) == len(whole.rows) > 1 else ", ".join(names)
+        yield f"n/a for {who}: {why}."

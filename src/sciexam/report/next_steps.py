@@ -1,0 +1,168 @@
+"""What to do after a comparison: sentences with the command to type, from what the report found."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sciexam.report.record import Pair, Report, Step
+from sciexam.stats import Estimate
+
+MOST = 7  # steps that are named
+MANY_TRUNCATED = 0.02  # of a contestant's answers
+KEPT = ("--suite", "--rubric", "--prompts", "--samples", "--store", "--results")  # which exam it is, and where it lies
+SHORT = {"-s": "--suite", "-j": "--judge", "-q": "--quiet"}
+FLAGS = ("--json", "--quiet", "--retry-invalid", "--until-decided", "--batch", "--strict-model", "--open")
+ONCE = ("--json", "--quiet", "--retry-invalid", "--open")  # what the same command need not say again
+SEVERAL = ("a panel", "a cascade")  # their members are validated and audited, each by itself
+CANNOT_BE_ASKED = (*SEVERAL, "recorded")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What was typed: the contestants or files, which exam they sat, and the whole line without its output options.
+
+    No contestants are those of the suite.
+
+    `judges`: how the judges of the report are named on a command line, by their names in the report.
+    """
+
+    contestants: tuple[str, ...]
+    exam: Mapping[str, str]
+    again: tuple[str, ...]
+    judges: Mapping[str, str] = field(default_factory=dict)
+
+    def line(self, *words: str, without: Collection[str] = ()) -> str:
+        """A command on the same exam; it does not take the options in `without`."""
+        options = [word for name, value in self.exam.items() if name not in without for word in (name, value)]
+        return shlex.join(["sciexam", *words, *options])
+
+    def repeated(self, *more: str) -> str:
+        """The same command once more."""
+        return shlex.join(["sciexam", "compare", *self.again, *more])
+
+
+def command_of(report: Report, argv: Sequence[str], judges: Collection[str]) -> Command:
+    """The command line that made `report`; one that says the same where it was made from Python."""
+    known = {name: name for name in {pair.judge for pair in report.pairs} if name in judges or _is_general(name)}
+    if len(argv) < 2 or argv[1] != "compare" or not re.search(r"(^|/)(sciexam|__main__\.py)$", argv[0]):
+        exam = {} if report.suite == "science" else {"--suite": report.suite}
+        return Command(
+            report.contestants, exam, (*report.contestants, *(w for pair in exam.items() for w in pair)), known
+        )
+    contestants: list[str] = []
+    options: list[tuple[str, ...]] = []
+    words = iter(argv[2:])
+    for word in words:
+        name, _, joined = word.partition("=")
+        name = SHORT.get(name, name)
+        if not word.startswith("-"):
+            contestants.append(word)
+        else:
+            options.append((name,) if name in FLAGS else (name, joined or next(words, "")))
+    files = {Path(said[1]).stem: said[1] for said in options if said[0] == "--judge" and said[1].endswith(".jsonl")}
+    return Command(
+        contestants=tuple(contestants),
+        exam={said[0]: said[1] for said in options if said[0] in KEPT},
+        again=(*contestants, *(word for said in options if said[0] not in ONCE for word in said)),
+        judges=known | files,
+    )
+
+
+def _is_general(judge: str) -> bool:
+    """Whether a judge has this name in every suite."""
+    return judge == "measures" or judge.startswith("openai:")
+
+
+def next_steps(report: Report, argv: Sequence[str] = (), judges: Collection[str] = ()) -> tuple[Step, ...]:
+    """At most MOST steps, what is amiss with this result first.
+
+    `argv` is the command line that made it, `judges` are the names of the suite's judges.
+    """
+    command = command_of(report, argv, judges)
+    found = (*_missing(report, command), *_truncated(report), *_undecided(report, command), *_judges(report, command))
+    return found[:MOST]
+
+
+def _missing(report: Report, command: Command) -> Iterator[Step]:
+    counts = {status: sum(pair.verdicts[status] for pair in report.pairs) for status in ("failed", "invalid")}
+    if report.calls.unasked:
+        yield Step("Not everything was asked for; the same command with more room goes on", command.repeated())
+    elif report.missing:
+        yield Step(f"{_verdicts(report.missing)} still to come; the same command asks for them", command.repeated())
+    if counts["failed"]:
+        why = f"{_verdicts(counts['failed'])} missing, as calls failed; they are asked again by"
+        yield Step(why, command.repeated())
+    if counts["invalid"]:
+        why = f"{_verdicts(counts['invalid'])} missing, as replies could not be used; to draw once more"
+        yield Step(why, command.repeated("--retry-invalid"))
+
+
+def _verdicts(count: int) -> str:
+    return f"{count:,} verdict{'s are' if count != 1 else ' is'}"
+
+
+def _truncated(report: Report) -> Iterator[Step]:
+    for name in report.contestants:
+        answers = [answer for item in report.items for answer in item.answers if answer.contestant == name]
+        cut = sum(answer.truncated for answer in answers)
+        if answers and cut > MANY_TRUNCATED * len(answers):
+            why = f"{cut} of {len(answers)} answers of {name} were cut off; raise its limit in the suite, such as"
+            yield Step(why, "generation: {max_tokens: 2048}")
+    for pair in {pair.judge: pair for pair in report.pairs if any("truncated" in why for why in pair.reasons)}.values():
+        why = f"Replies of {pair.judge} were cut off; raise its limit in the suite, such as"
+        yield Step(why, "generation: {max_tokens: 4096}")
+
+
+def _undecided(report: Report, command: Command) -> Iterator[Step]:
+    """How many more prompts it takes, for the first pair that is not decided."""
+    pair = next((one for one in report.pairs if one.conclusion == "undecided" and one.used), None)
+    if pair is None or pair.stop is not None:
+        return
+    effect, more = 0.6, ""
+    if pair.power is not None:
+        beyond = [(rate, takes) for rate, takes in pair.power.takes if takes > pair.used]
+        if not beyond:
+            return
+        effect, takes = beyond[0]
+        more = f" about {takes - pair.used:,} more prompts,"
+    contestants = command.contestants if len(report.contestants) == 2 else (pair.a, pair.b)
+    why = f"To find a win rate of {effect:g} takes{more or ' more prompts,'} if they are like these; what that costs"
+    yield Step(why, command.line("plan", *contestants, "--effect", f"{effect:g}"))
+
+
+def _judges(report: Report, command: Command) -> Iterator[Step]:
+    """What tells whether the judges can be relied on: people, then their verdicts, then a perturbed answer."""
+    doubtful = {pair.judge: pair for pair in report.pairs if pair.judge_is.endswith("not validated") and pair.used}
+    people = any("annotator" in pair.judge_is or pair.judge == "humans" for pair in report.pairs)
+    if doubtful and not people:
+        why = "No person has judged these answers; to let people compare them, blind"
+        yield Step(why, command.line("annotate", "serve", *command.contestants))
+    alone = {command.judges[name]: pair for name, pair in doubtful.items() if name in command.judges}
+    for judge, pair in alone.items():
+        if not pair.judge_is.startswith(SEVERAL):
+            why = f"To hold {pair.judge} against what people say"
+            yield Step(why, command.line("validate", judge, *command.contestants))
+    for judge, pair in alone.items():
+        if not pair.judge_is.startswith(CANNOT_BE_ASKED):
+            yield Step(_suspicion(pair), command.line("audit", judge, *command.contestants, without=("--samples",)))
+
+
+def _suspicion(pair: Pair) -> str:
+    kept, bias = pair.order_consistency, pair.position_bias
+    effect = pair.length.longer_wins if pair.length else None
+    moved = [
+        name
+        for name, found in (
+            ("the order", isinstance(kept, Estimate) and kept.value < 0.8),
+            ("the place of an answer", isinstance(bias, Estimate) and bias.low * bias.high > 0),
+            ("the length", isinstance(effect, Estimate) and effect.low > 0.5),
+        )
+        if found
+    ]
+    if not moved:
+        return f"To see what {pair.judge} can be moved by"
+    return f"{pair.judge} may be moved by {' and '.join(moved)}; to see how far"

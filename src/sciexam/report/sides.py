@@ -1,0 +1,30 @@
+"""How a contestant fares by the place in which its answer was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sciexam.report.evidence import Bench
+from sciexam.report.record import Figure, Shown
+from sciexam.report.scores import Score, distinct
+from sciexam.stats import Undefined, win_rate
+from sciexam.types import Order
+
+
+def shown_of(bench: Bench, used: Sequence[Score], level: float) -> Shown | None:
+    """b's win rate by the place of its answer; None where the judge sees no order, or nothing can be counted.
+
+    A prompt counts with its battles that have a usable verdict in that order, one score a prompt as everywhere. Where
+    all were judged in both orders the two rates average to b's win rate under the policy `mean`.
+    """
+    if not bench.sees_order or not used:
+        return None
+    return Shown(first=_rate(used, "ba", level), second=_rate(used, "ab", level))
+
+
+def _rate(used: Sequence[Score], order: Order, level: float) -> Figure:
+    by_prompt = [(s.cluster, [1 - x.by_order[order] for x in s.battles if order in x.by_order]) for s in used]
+    kept = [(label, sum(scores) / len(scores)) for label, scores in by_prompt if scores]
+    if not kept:
+        return Undefined("no prompt was judged in this order")
+    return win_rate([score for _, score in kept], distinct(label for label, _ in kept), level)

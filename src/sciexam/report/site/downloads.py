@@ -1,0 +1,18 @@
+"""The files of a leaderboard: the record as JSON, its rows as CSV, its tables as Markdown."""
+
+from __future__ import annotations
+
+import json
+
+from sciexam.report.leaderboard import Leaderboard
+from sciexam.report.tables import to_markdown
+
+
+def downloads(board: Leaderboard) -> dict[str, str]:
+    """The text of each by its name, for the folder of the run and for the site."""
+    notes = [f"{name}: {note}" for name, note in board.notes.items()]
+    return {
+        "leaderboard.json": json.dumps(board.to_json(), indent=1, allow_nan=False) + "\n",
+        "leaderboard.csv": board.to_csv(),
+        "leaderboard.md": to_markdown(board.title, board.tables(), caveats=board.caveats, notes=notes),
+    }

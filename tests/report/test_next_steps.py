@@ -1,0 +1,129 @@
+"""What to do after a comparison: the commands can be typed, and are named only where they help."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_views import made
+
+from conftest import Cli, answers, write_jsonl, write_suite
+from endpoint import Endpoint
+from sciexam.report.next_steps import next_steps
+from sciexam.report.record import Answer, Pairs, Power, Report
+from sciexam.stats import Estimate
+
+TYPED = ["/usr/bin/sciexam", "compare", "base", "sft"]
+
+
+def commands(report: Report, *argv: str, judges: tuple[str, ...] = ("judge",)) -> list[str]:
+    return [step.command for step in next_steps(report, [*TYPED, *argv], judges)]
+
+
+def quiet(**changed: Any) -> Report:
+    """A decided comparison by people, of which nothing is missing: there is nothing more to do."""
+    fine = {"conclusion": "better", "judge_is": "3 annotators", "verdicts": {"ok": 48, "invalid": 0, "failed": 0}}
+    report = made(items=())
+    return replace(report, pairs=Pairs([replace(report.pairs[0], **fine | changed)]))
+
+
+def test_a_decided_comparison_by_people_asks_for_nothing() -> None:
+    assert next_steps(quiet(), TYPED) == ()
+
+
+def test_an_undecided_pair_says_how_many_more_prompts_a_smaller_effect_takes() -> None:
+    power = Power("", (), takes=((0.6, 20), (0.55, 780)))
+    (step,) = next_steps(quiet(conclusion="undecided", power=power), [*TYPED, "--suite=exam.yaml", "-q"])
+    assert step.why == (
+        "To find a win rate of 0.55 takes about 756 more prompts, if they are like these; what that costs"
+    )
+    assert step.command == "sciexam plan base sft --effect 0.55 --suite exam.yaml"
+    found = quiet(conclusion="undecided", power=Power("", (), takes=((0.6, 20),)))
+    assert next_steps(found, TYPED) == (), "these prompts would have found all that one may want to find"
+
+
+def test_what_is_missing_comes_first_with_the_whole_command_but_its_output() -> None:
+    report = quiet(verdicts={"ok": 40, "invalid": 3, "failed": 1})
+    steps = next_steps(report, [*TYPED, "--judge", "a judge", "--json", "--by", "topic", "--retry-invalid"])
+    assert [step.command for step in steps] == [
+        "sciexam compare base sft --judge 'a judge' --by topic",
+        "sciexam compare base sft --judge 'a judge' --by topic --retry-invalid",
+    ]
+    assert steps[0].why == "1 verdict is missing, as calls failed; they are asked again by"
+    assert steps[1].why == "3 verdicts are missing, as replies could not be used; to draw once more"
+
+
+def test_answers_and_verdicts_that_were_cut_off_ask_for_more_tokens() -> None:
+    cut = Answer("sft", 0, "half", 1, "ok", "", True)
+    items = (replace(made().items[0], answers=(cut, replace(cut, truncated=False))),)
+    (step,) = next_steps(replace(quiet(), items=items), TYPED)
+    assert step.why == "1 of 2 answers of sft were cut off; raise its limit in the suite, such as"
+    assert step.command == "generation: {max_tokens: 2048}"
+    (step,) = next_steps(quiet(reasons={"invalid: truncated": 4}), TYPED)
+    assert step.why == "Replies of judge were cut off; raise its limit in the suite, such as"
+
+
+def test_a_judge_that_nobody_held_against_people_is_validated_and_audited() -> None:
+    doubtful = quiet(judge_is="the LLM x, not validated", order_consistency=Estimate(0.5, 0.4, 0.6, 0.95, 24, "m"))
+    steps = next_steps(doubtful, [*TYPED, "-s", "exam.yaml", "--samples", "2"], ("judge",))
+    assert [step.command for step in steps] == [
+        "sciexam annotate serve base sft --suite exam.yaml --samples 2",
+        "sciexam validate judge base sft --suite exam.yaml --samples 2",
+        "sciexam audit judge base sft --suite exam.yaml",
+    ]
+    assert steps[2].why == "judge may be moved by the order; to see how far"
+    unknown = next_steps(doubtful, TYPED, ("another",))
+    assert [step.command.split()[1] for step in unknown] == ["annotate"], "nobody could name this judge"
+    for kind, verbs in (("recorded verdicts", ["annotate", "validate"]), ("a panel of 3 judges", ["annotate"])):
+        named = commands(quiet(judge_is=f"{kind}, not validated"))
+        assert [command.split()[1] for command in named] == verbs
+
+
+def test_a_report_that_was_made_in_python_names_its_suite() -> None:
+    report = replace(quiet(verdicts={"ok": 1, "invalid": 0, "failed": 1}), suite="my exam")
+    (step,) = next_steps(report, ["/usr/lib/jupyter", "compare"])
+    assert step.command == "sciexam compare base sft --suite 'my exam'"
+    (step,) = next_steps(replace(report, suite="science"), [])
+    assert step.command == "sciexam compare base sft"
+
+
+@pytest.mark.slow
+def test_every_command_that_is_named_can_be_typed(tmp_path: Path, sciexam: Cli) -> None:
+    """Files without a suite, a file of prompts, a folder with a blank: the commands still mean the same exam."""
+    folder = tmp_path / "my answers"
+    for name in ("old", "new"):
+        answers(folder, name, [f"{name} {i}, and why it is so." for i in range(8)])
+    write_jsonl(folder / "questions.jsonl", [{"id": f"q{i}", "text": f"Why does {i} happen?"} for i in range(8)])
+    typed = ["old.jsonl", "new.jsonl", "--prompts", "questions.jsonl", "--results", "my results"]
+    told = json.loads(sciexam("compare", *typed, "--json", cwd=folder).stdout)
+    steps = [step["command"] for step in told["next_steps"]]
+    assert [shlex.split(step)[1] for step in steps] == ["plan", "annotate", "validate", "audit"]
+    ends = {"plan": (0, ""), "annotate": (0, ""), "validate": (2, "no human has judged"), "audit": (0, "")}
+    for step in steps:
+        words = shlex.split(step)[1:]
+        if words[0] == "annotate":
+            words.append("--help")  # it would serve
+        done = sciexam(*words, cwd=folder)
+        code, said = ends[words[0]]
+        assert done.returncode == code, (step, done.stderr)
+        assert said in done.stderr
+
+
+def test_the_same_command_with_retry_invalid_mends_what_is_invalid(tmp_path: Path, sciexam: Cli) -> None:
+    models = {name: {"responses": answers(tmp_path, name, [f"{name} {i}" for i in range(4)])} for name in ("a", "b")}
+    with Endpoint("judge-garbage") as endpoint:
+        llm = {"backend": "openai", "model": "m", "base_url": endpoint.url, "api_key_env": None}
+        path = write_suite(tmp_path, 4, models, judges={"llm": llm}, judge="llm")
+        done = sciexam("compare", "a", "b", "--suite", str(path), "--json")
+        step = json.loads(done.stdout)["next_steps"][0]
+        assert step == {
+            "why": "8 verdicts are missing, as replies could not be used; to draw once more",
+            "command": f"sciexam compare a b --suite {path} --retry-invalid",
+        }
+        asked = endpoint.requests
+        sciexam(*shlex.split(step["command"])[1:])
+        assert endpoint.requests > asked
