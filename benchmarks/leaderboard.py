@@ -25,6 +25,10 @@ import time
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sciexam.types import Presentation, Verdict
 
 PROMPTS, CATEGORIES, WORDS = 408, 8, 170
 TIES, INVALID, FIRST = 0.08, 0.004, 0.05
@@ -40,7 +44,7 @@ JUDGE = {
 def write_exam(folder: Path, contestants: int, prompts: int) -> Path:
     """A suite with the answers of all contestants; the later ones write more, and better."""
     rng = random.Random(1)
-    syllables = "ka lo min ter ra vo sel du pir na gen tu os el im dra".split()
+    syllables = ["ka", "lo", "min", "ter", "ra", "vo", "sel", "du", "pir", "na", "gen", "tu", "os", "el", "im", "dra"]
     words = sorted({"".join(rng.choices(syllables, k=rng.randint(1, 3))) for _ in range(4000)})
     names = [f"model-{i:02}" for i in range(contestants)]
     for i, name in enumerate(names):
@@ -93,28 +97,25 @@ def fill(folder: Path, path: Path) -> int:
     return count
 
 
-def _verdict(rater: str, shown: object) -> object:
-    """By how far apart the two names are, with noise; a null contestant loses."""
-    from sciexam.types import Presentation, Reply
+def _verdict(rater: str, shown: Presentation) -> Verdict:
+    """By how far apart the two are, with noise; the null contestant, which has no number, loses."""
+    from sciexam.types import Reply
 
-    assert isinstance(shown, Presentation)
     rng = random.Random(shown.key)
-    place = {name: int(name.rpartition("-")[2]) if "-" in name else -60 for name in (shown.first_by, shown.second_by)}
-    ahead = 0.04 * (place[shown.second_by] - place[shown.first_by]) - FIRST
-    said = rng.random()
+    first, second = (int(n.rpartition("-")[2]) if "-" in n else -60 for n in (shown.first_by, shown.second_by))
     reply = Reply(shown.key, "A", model="judge-1", input_tokens=700, output_tokens=1)
+    said = rng.random()
     if said < INVALID:
         return shown.verdict(rater, failure="no verdict", reply=reply)
     if said < INVALID + TIES:
         return shown.verdict(rater, "tie", reply=reply)
-    second = rng.random() < 1 / (1 + math.exp(-ahead))
-    return shown.verdict(rater, "second" if second else "first", reply=reply)
+    odds = 0.04 * (second - first) - FIRST
+    return shown.verdict(rater, "second" if rng.random() < 1 / (1 + math.exp(-odds)) else "first", reply=reply)
 
 
 def time_board(folder: Path, path: Path, more: Sequence[str]) -> tuple[float, float, float]:
     """Seconds, CPU seconds and peak MiB of one run of the command."""
-    command = [str(Path(sys.executable).parent / "sciexam"), "leaderboard", "-s", str(path), "--quiet", *more]
-    command = [one for one in command if one != "--quiet"]
+    command = [str(Path(sys.executable).parent / "sciexam"), "leaderboard", "-s", str(path), *more]
     arguments = ["--store", str(folder / "ledger.sqlite"), "--results", str(folder / "results")]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begun = time.perf_counter()

@@ -168,14 +168,15 @@ def test_who_wins_more_stands_higher(tmp_path: Path) -> None:
 
 
 class Noisy(Moody):
-    """Prefers the longer answer, and the null contestant never; one time in eight it errs."""
+    """Prefers the longer answer, but errs one time in eight; the null contestant always loses."""
 
     def judge(self, presentations: Any) -> Iterator[Any]:
         for p in presentations:
-            longer = ("first" if len(p.first) > len(p.second) else "second", "second", "first")
-            side = longer[1 + (p.second == NULL_TEXT)] if NULL_TEXT in (p.first, p.second) else longer[0]
-            erring = int(p.key[:8], 16) % 8 == 0 and NULL_TEXT not in (p.first, p.second)
-            yield p.verdict(self.name, ("second" if side == "first" else "first") if erring else side)
+            if NULL_TEXT in (p.first, p.second):
+                first = p.second == NULL_TEXT
+            else:
+                first = (len(p.first) > len(p.second)) != (int(p.key[:8], 16) % 8 == 0)
+            yield p.verdict(self.name, "first" if first else "second")
 
 
 # ---------------------------------------------------------------- what is owed

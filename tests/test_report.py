@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+import sciexam as sx
 from conftest import COMMAND, Cli, answers, clean_environment, write_suite
 from endpoint import Endpoint
 from sciexam import exam
 from sciexam.exam.reporting import Look
+from sciexam.report.record import Report
 
 PROMPTS = 20
 REFRESH = re.compile(r'http-equiv="refresh" content="(\d+)"')
@@ -34,16 +36,19 @@ def suite(folder: Path, url: str = "", **more: Any) -> str:
     return str(write_suite(folder, PROMPTS, models, **judges, **more))
 
 
+def compared(folder: Path, *names: str, **options: Any) -> Report:
+    return sx.compare(suite(folder), *names, results=folder / "results", **options)
+
+
 def page_of(folder: Path) -> Path:
     (found,) = (folder / "results" / "exam").glob("*/report.html")
     return found
 
 
 def test_without_a_run_the_latest_comparison_is_counted_again(tmp_path: Path, sciexam: Cli) -> None:
-    path = suite(tmp_path)
-    sciexam("compare", "old", "new", "--suite", path)
-    last = json.loads(sciexam("compare", "new", "old", "--suite", path, "--limit", "12", "--json").stdout)
-    sciexam("grade", "old", "--suite", path)
+    compared(tmp_path, "old", "new")
+    last = compared(tmp_path, "new", "old", limit=12).to_json()
+    sx.grade(str(tmp_path / "exam.yaml"), "old", results=tmp_path / "results")
     shutil.rmtree(tmp_path / "results" / "exam")
     done = sciexam("report", "--json")
     assert done.returncode == 0, done.stderr
@@ -55,17 +60,19 @@ def test_without_a_run_the_latest_comparison_is_counted_again(tmp_path: Path, sc
 
 
 def test_a_ledger_without_a_comparison_says_so(tmp_path: Path, sciexam: Cli) -> None:
-    sciexam("grade", "old", "--suite", suite(tmp_path))
+    sx.grade(suite(tmp_path), "old", results=tmp_path / "results")
     done = sciexam("report")
     assert done.returncode == 2
     assert "results/ledger.sqlite holds no comparison yet; `sciexam compare` makes one" in done.stderr
 
 
-@pytest.mark.parametrize("command", [("compare", "--suite", "exam.yaml"), ("report",)])
+@pytest.mark.parametrize(
+    "command", [pytest.param(("compare", "old", "new", "--suite", "exam.yaml"), marks=pytest.mark.slow), ("report",)]
+)
 def test_open_shows_the_page_in_the_browser_that_is_there(
     command: tuple[str, ...], tmp_path: Path, sciexam: Cli
 ) -> None:
-    sciexam("compare", "--suite", suite(tmp_path))
+    compared(tmp_path, "old", "new")
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/opened\n')
     browser.chmod(0o755)
@@ -75,7 +82,7 @@ def test_open_shows_the_page_in_the_browser_that_is_there(
 
 
 def test_where_no_browser_can_be_opened_the_path_is_said(tmp_path: Path, sciexam: Cli) -> None:
-    sciexam("compare", "--suite", suite(tmp_path))
+    compared(tmp_path, "old", "new")
     nothing = {"BROWSER": "", "DISPLAY": "", "WAYLAND_DISPLAY": "", "PATH": str(tmp_path)}
     done = sciexam("report", "--open", "--quiet", env=nothing)
     assert done.returncode == 0
@@ -155,6 +162,7 @@ def wait_for(soon: Any) -> None:
     raise AssertionError("it never came to that")
 
 
+@pytest.mark.slow
 def test_who_follows_a_comparison_that_nobody_works_on_is_told_so_and_ctrl_c_ends_it(
     tmp_path: Path, sciexam: Cli
 ) -> None:

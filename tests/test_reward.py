@@ -276,7 +276,13 @@ def test_the_tables_say_what_they_hold_and_what_a_maximum_is_worth(sciexam: Cli,
     ):
         assert words in done.stdout
     (folder,) = (tmp_path / "results" / "exam").iterdir()
-    assert {path.name for path in folder.iterdir()} == {"run.json", "rewards.html", "rewards.json", "rewards.md", "rewards.csv"}
+    assert {path.name for path in folder.iterdir()} == {
+        "run.json",
+        "rewards.html",
+        "rewards.json",
+        "rewards.md",
+        "rewards.csv",
+    }
     with (folder / "rewards.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["reward_model"], row["contestant"], row["n"]) for row in rows] == [

@@ -523,7 +523,12 @@ def test_tables_and_files_say_the_same_and_text_is_never_markup(sciexam: Cli, tm
     assert "[red]ann|" in done.stdout
     assert "valid only if the labelled prompts are a random sample" in " ".join(done.stdout.split())
     (folder,) = (tmp_path / "results" / "exam").iterdir()
-    assert {path.name for path in folder.iterdir()} == {"run.json", "validation.html", "validation.json", "validation.md"}
+    assert {path.name for path in folder.iterdir()} == {
+        "run.json",
+        "validation.html",
+        "validation.json",
+        "validation.md",
+    }
     written = json.loads((folder / "validation.json").read_text())
     assert written["schema"] == "sciexam/validation/1"
     assert written["sentence"] in " ".join(done.stdout.split())

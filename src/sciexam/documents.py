@@ -28,6 +28,8 @@ R = TypeVar("R", bound=BaseModel)
 MAX_YAML_BYTES = 4_000_000
 MAX_LINE_BYTES = 16_000_000
 MAX_DEPTH = 60
+SCALARS = frozenset((str, int, float, bool, type(None)))
+_encoded = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
 # ---------------------------------------------------------------- digests
@@ -40,8 +42,7 @@ def digest(value: Any) -> str:
 
 def canonical(value: Any) -> bytes:
     """The canonical JSON of `value`: sorted keys, no blanks, ASCII."""
-    text = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return text.encode("ascii")
+    return _encoded(_plain(value)).encode("ascii")
 
 
 def file_digest(path: Path) -> str:
@@ -51,8 +52,13 @@ def file_digest(path: Path) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if value is None or type(value) in (str, int, float, bool):
+    kind = type(value)  # the usual kinds first: a digest is made of every call and answer
+    if kind in SCALARS:
         return value
+    if kind is list or kind is tuple:
+        return [_plain(v) for v in value]
+    if kind is dict:
+        return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, BaseModel):
         return _plain(dict(value))
     if is_dataclass(value) and not isinstance(value, type):

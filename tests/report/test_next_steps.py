@@ -113,6 +113,7 @@ def test_every_command_that_is_named_can_be_typed(tmp_path: Path, sciexam: Cli) 
         assert said in done.stderr
 
 
+@pytest.mark.slow
 def test_the_same_command_with_retry_invalid_mends_what_is_invalid(tmp_path: Path, sciexam: Cli) -> None:
     models = {name: {"responses": answers(tmp_path, name, [f"{name} {i}" for i in range(4)])} for name in ("a", "b")}
     with Endpoint("judge-garbage") as endpoint:

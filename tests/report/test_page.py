@@ -6,6 +6,7 @@ import random
 import re
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +18,7 @@ import sciexam as sx
 from conftest import write_jsonl, write_suite
 from reading import FAINT
 from sciexam.report import packing
+from sciexam.report.html import to_html
 from sciexam.report.record import Item, Report
 
 PROMPTS = 40
@@ -27,7 +29,11 @@ BAD = (
 )
 WORDS = ("light", "scatters", "because", "the", "molecules", "of", "air", "are", "small", "and", "blue", "bent", "most")
 NAMED = {"button", "searchbox", "combobox", "checkbox", "link", "DisclosureTriangle"}
-SCREENS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+SCREENS = [
+    (1280, "light"),
+    (390, "dark"),
+    *(pytest.param(*one, marks=pytest.mark.slow) for one in ((1280, "dark"), (390, "light"))),
+]
 
 
 def said(name: str, prompt: int) -> str:
@@ -318,6 +324,19 @@ def longest_common(one: list[str], other: list[str]) -> int:
         for place, against in enumerate(other):
             row.append(last[place] + 1 if word == against else max(last[place + 1], row[-1]))
     return row[-1]
+
+
+def test_a_page_that_is_watched_loads_itself_again_and_keeps_what_is_chosen(
+    visit: Callable[..., Any], made: tuple[Report, Path], tmp_path: Path
+) -> None:
+    running = tmp_path / "running.html"
+    running.write_text(to_html(replace(made[0], missing=3), refresh=1))
+    page = visit("#p2&search=light", address=running.as_uri())
+    shown(page)
+    page.evaluate("window.before = true")
+    page.wait_for_function("() => !window.before && document.readyState === 'complete'")
+    assert page.input_value("[name=search]") == "light"
+    page.wait_for_function("() => document.activeElement.id === 'p2'")
 
 
 # ---------------------------------------------------------------- for everyone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import NoReturn
@@ -51,6 +52,7 @@ def _root(
 def main() -> NoReturn:
     """Run a command. Whatever goes wrong ends here as one message on stderr and an exit code (see errors.py)."""
 
+    gc.set_threshold(100_000, 20, 20)  # records refer to each other in no circles, and the usual search takes its time
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except SciexamError as error:

@@ -71,7 +71,7 @@
     if (option("outcome") !== "" && !pairs.some((pair) => hasOutcome(outcomes[pair], pair, option("outcome")))) return false;
     if (ticked("orders") && !pairs.some((pair) => orders[pair] === "1")) return false;
     if (ticked("raters") && !pairs.some((pair) => raters[pair] === "1")) return false;
-    return words.some((word) => textOf(article).includes(word));
+    return words.every((word) => textOf(article).includes(word));
   };
 
   // Which columns and verdicts are shown is a style of the page, so that it holds for what is unpacked later, too.
