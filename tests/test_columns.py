@@ -22,9 +22,9 @@ from sciexam.exam.plan import Plan, make_plan, presentations_of
 from sciexam.exam.stored import Stored
 from sciexam.models.terms import USUAL
 from sciexam.report.evidence import Bench
-from sciexam.report.outcomes import Outcomes, outcomes_of, outcomes_of_judge
 from sciexam.report.record import Calls
 from sciexam.report.scores import scores_of
+from sciexam.report.standings.outcomes import Outcomes, outcomes_of, outcomes_of_judge
 from sciexam.store import Store, columns
 from sciexam.store.columns import Wanted
 from sciexam.store.tables import STATUSES

@@ -345,7 +345,7 @@ def test_a_class_with_grade_marks_without_bounds_and_its_failures_are_counted(tm
 def test_what_a_judge_calls_its_criteria_and_its_failures_is_text_and_breaks_no_table(tmp_path: Path) -> None:
     from rich.console import Console
 
-    from sciexam.report.grades_text import tables_of
+    from sciexam.report.marking.grades_text import tables_of
     from sciexam.report.tables import print_tables, to_markdown
 
     hostile = "x|y\n\n# z <script>alert(1)</script> \x1b[2J\u202e[red]`~$a$ http://evil.example"

@@ -19,7 +19,7 @@ from sciexam.errors import UsageError
 from sciexam.exam import board, preflight, sitting
 from sciexam.exam.marking import reward
 from sciexam.exam.standings import NULL_TEXT
-from sciexam.report.leaderboard import Leaderboard, Row
+from sciexam.report.standings.leaderboard import Leaderboard, Row
 from test_alpacaeval import ANSWERED, REFERENCE, science
 
 N = 24

@@ -10,7 +10,7 @@ import sciexam as sx
 from conftest import Cli
 from endpoint import Endpoint
 from sciexam.exam.standings import NULL_TEXT
-from sciexam.report.readme_table import readme_table
+from sciexam.report.standings.readme_table import readme_table
 from test_leaderboard import Longer, suite
 
 

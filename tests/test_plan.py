@@ -17,8 +17,8 @@ import sciexam as sx
 from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Endpoint, answers_of, nonce_of, prompt_of
 from sciexam.exam.planning import plan_ahead
-from sciexam.report.outlook_text import sections
-from sciexam.report.prospects import curve_of, outlook_sentence, takes_of
+from sciexam.report.planning.outlook_text import sections
+from sciexam.report.planning.prospects import curve_of, outlook_sentence, takes_of
 from sciexam.stats.estimate import Undefined
 from sciexam.stats.power import detectable_win_rate, prompts_needed, variance_at_one_half
 
@@ -477,7 +477,7 @@ def test_a_hostile_name_reaches_the_terminal_as_nothing_but_text(tmp_path: Path)
     outlook = plan_ahead(loaded, results=tmp_path / "results")
     from rich.console import Console
 
-    from sciexam.report.outlook_text import print_outlook
+    from sciexam.report.planning.outlook_text import print_outlook
 
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     print_outlook(outlook, console)

@@ -16,7 +16,7 @@ import sciexam as sx
 from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Body, Endpoint
 from sciexam.errors import UsageError
-from sciexam.report.rewards import Rewards, Row
+from sciexam.report.marking.rewards import Rewards, Row
 from sciexam.stats import Distribution, Estimate, Undefined
 
 

@@ -11,9 +11,9 @@ from sciexam.annotate.queue import Item, Queue
 from sciexam.annotate.said import RANKING, read_body, verdicts_of
 from sciexam.battles import name_of
 from sciexam.documents import digest
-from sciexam.report.human_verdicts import majority_of
+from sciexam.report.agreeing.votes import side_of_score
 from sciexam.report.tables import to_csv
-from sciexam.report.votes import side_of_score
+from sciexam.report.validating.human_verdicts import majority_of
 from sciexam.store import Store
 from sciexam.store.annotations import Judgement, standing
 from sciexam.types import Prompt

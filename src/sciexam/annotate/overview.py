@@ -13,12 +13,12 @@ from sciexam.annotate.said import read_body, verdicts_of
 from sciexam.annotate.scale import CANNOT, Hand, option_of
 from sciexam.battles import STRENGTH, Slot, cluster
 from sciexam.exam.facts import bench_of_humans
-from sciexam.report.agreement import LEVEL, Agreed, Agreement, Majority, build_agreement
+from sciexam.report.agreeing.agreement import LEVEL, Agreed, Agreement, Majority, build_agreement
+from sciexam.report.agreeing.votes import Votes, votes_of
 from sciexam.report.evidence import Bench, Evidence
-from sciexam.report.human_verdicts import majority_of
 from sciexam.report.record import Calls, Figure
 from sciexam.report.scores import distinct
-from sciexam.report.votes import Votes, votes_of
+from sciexam.report.validating.human_verdicts import majority_of
 from sciexam.stats import Undefined, cohen_kappa
 from sciexam.store import Store
 from sciexam.store.annotations import Judgement, standing

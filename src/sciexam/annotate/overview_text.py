@@ -8,7 +8,7 @@ from typing import Any
 
 from sciexam.annotate.blinding import naming
 from sciexam.annotate.overview import Overview, Row
-from sciexam.report.agreement import Majority
+from sciexam.report.agreeing.agreement import Majority
 from sciexam.report.record import plain
 from sciexam.report.tables import Table, reasons
 from sciexam.stats import Estimate, Undefined

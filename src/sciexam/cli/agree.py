@@ -69,7 +69,7 @@ def agree(
     if as_json:
         print(json.dumps(found.to_json(), indent=1, allow_nan=False))
         return
-    from sciexam.report.agreement_text import tables_of
+    from sciexam.report.agreeing.agreement_text import tables_of
     from sciexam.report.tables import print_list, print_tables, text_for
 
     console = terminal()

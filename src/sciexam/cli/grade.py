@@ -80,7 +80,7 @@ def grade(
     if as_json:
         print(json.dumps(found.to_json(), indent=1, allow_nan=False))
     else:
-        from sciexam.report.grades_text import tables_of
+        from sciexam.report.marking.grades_text import tables_of
         from sciexam.report.tables import print_list, print_tables, text_for
         from sciexam.report.wording import calls
 

@@ -143,7 +143,7 @@ def leaderboard(
     if as_json:
         print(json.dumps(found.to_json(), indent=1, allow_nan=False))
     elif as_markdown:
-        from sciexam.report.readme_table import readme_table
+        from sciexam.report.standings.readme_table import readme_table
 
         print(readme_table(found), end="")
     else:

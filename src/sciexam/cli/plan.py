@@ -96,7 +96,7 @@ def plan(
     if as_json:
         print(json.dumps(outlook.to_json(), indent=1, allow_nan=False))
         return
-    from sciexam.report.outlook_text import print_outlook
+    from sciexam.report.planning.outlook_text import print_outlook
 
     print_outlook(outlook, terminal())
 

@@ -33,7 +33,7 @@ from sciexam.cli.progress import progress
 from sciexam.cli.running import announce, interruptible, refuse_incomplete, terminal
 
 if TYPE_CHECKING:
-    from sciexam.report.validation import Validation
+    from sciexam.report.validating.validation import Validation
 
 
 def validate(
@@ -111,7 +111,7 @@ def validate(
 
 def _show(found: Validation, where: Path) -> None:
     from sciexam.report.tables import print_list, print_tables, text_for
-    from sciexam.report.validation_text import tables_of
+    from sciexam.report.validating.validation_text import tables_of
     from sciexam.report.wording import calls
 
     console = terminal()

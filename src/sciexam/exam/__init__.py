@@ -39,8 +39,8 @@ from sciexam.suite import HUMANS, Suite, load_suite
 from sciexam.types import Judge
 
 if TYPE_CHECKING:
-    from sciexam.report.agreement import Agreement
-    from sciexam.report.leaderboard import Leaderboard
+    from sciexam.report.agreeing.agreement import Agreement
+    from sciexam.report.standings.leaderboard import Leaderboard
 
 __all__ = ["agree", "compare", "leaderboard", "report", "report_folder", "watch"]
 
@@ -120,7 +120,7 @@ def agree(
     `judges` as in `compare`; by default the judges of the suite that have verdicts, and the humans. Files of answers
     and verdicts that the suite or the command names are read into the ledger first.
     """
-    from sciexam.report.agreement import build_agreement
+    from sciexam.report.agreeing.agreement import build_agreement
 
     suite = load_suite(suite) if isinstance(suite, str) else suite
     named = [judges] if isinstance(judges, str) else list(judges)
@@ -191,7 +191,7 @@ def leaderboard(
     """
     from sciexam.exam.besides import besides_of, reward_model
     from sciexam.exam.board import check_models, read_board, sit
-    from sciexam.report.board import build_leaderboard
+    from sciexam.report.standings.board import build_leaderboard
 
     check_folder(site_folder(site, results))
     suite = load_suite(suite) if isinstance(suite, str) else suite
@@ -253,7 +253,7 @@ def _dumped(value: Mapping[str, Any]) -> str:
 
 
 def _write_agreement(found: Agreement, manifest: Mapping[str, Any], results: Path) -> None:
-    from sciexam.report.agreement_text import tables_of
+    from sciexam.report.agreeing.agreement_text import tables_of
     from sciexam.report.page import to_page
     from sciexam.report.tables import to_markdown
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from sciexam.exam.designs import Exam
-from sciexam.report.outlook import Design
+from sciexam.report.planning.outlook import Design
 
 PILOT_PROMPTS = 50
 

@@ -15,9 +15,9 @@ from sciexam.judges.settings import RewardJudge, RewardsJudge
 from sciexam.models import open_model
 from sciexam.models.settings import Endpoint
 from sciexam.models.terms import USUAL
-from sciexam.report.board import Besides
-from sciexam.report.marks import Marking
+from sciexam.report.marking.marks import Marking
 from sciexam.report.record import Calls
+from sciexam.report.standings.board import Besides
 from sciexam.store import Fact, Store
 
 

@@ -23,8 +23,8 @@ from sciexam.exam.stored import Stored, experience, part_owed, reused, stored_of
 from sciexam.exam.tally import Progress
 from sciexam.models.terms import Terms
 from sciexam.report.evidence import Bench, Evidence
-from sciexam.report.outcomes import Outcomes, outcomes_of, outcomes_of_judge
 from sciexam.report.record import Calls
+from sciexam.report.standings.outcomes import Outcomes, outcomes_of, outcomes_of_judge
 from sciexam.store import Fact, Store
 from sciexam.types import Model
 

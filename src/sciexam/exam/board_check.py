@@ -19,7 +19,7 @@ from sciexam.exam.stored import stored_of
 from sciexam.models.recorded import RecordedModel
 from sciexam.models.settings import Endpoint
 from sciexam.report.evidence import Evidence
-from sciexam.report.outcomes import STATUSES, Outcomes
+from sciexam.report.standings.outcomes import STATUSES, Outcomes
 from sciexam.store import Store
 from sciexam.suite import HUMANS
 from sciexam.types import Comparison

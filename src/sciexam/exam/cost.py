@@ -16,7 +16,7 @@ from sciexam.judges.rendering import template_of
 from sciexam.judges.settings import EndpointJudge, JudgeSpec, RewardJudge, ScriptedJudge
 from sciexam.models.settings import Scripted
 from sciexam.models.spending import Price
-from sciexam.report.outlook import Cost, Orders, Rate
+from sciexam.report.planning.outlook import Cost, Orders, Rate
 from sciexam.suite import Suite
 from sciexam.types import Comparison, Reply, Response
 

@@ -9,7 +9,7 @@ from sciexam.exam.cost import Party, cost_of
 from sciexam.exam.grounds import Marker, variance_of
 from sciexam.exam.pilot import Pilot
 from sciexam.exam.recordings import is_recorded
-from sciexam.report.outlook import Budget, Design, Effect, Ground, Orders
+from sciexam.report.planning.outlook import Budget, Design, Effect, Ground, Orders
 from sciexam.stats.estimate import Undefined
 from sciexam.stats.power import detectable_win_rate, prompts_needed
 from sciexam.suite import Suite

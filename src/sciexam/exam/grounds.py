@@ -10,7 +10,7 @@ from sciexam.errors import UsageError
 from sciexam.exam.pilot import Pilot
 from sciexam.exam.plan import Plan
 from sciexam.judges.settings import CustomJudge
-from sciexam.report.outlook import Ground, Orders
+from sciexam.report.planning.outlook import Ground, Orders
 from sciexam.stats.estimate import Undefined
 from sciexam.stats.variance import VarianceComponents, forced_choice_components
 from sciexam.types import Judge

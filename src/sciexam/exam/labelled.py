@@ -10,7 +10,7 @@ from sciexam.exam.plan import Plan
 from sciexam.exam.preflight import Owed, bill_of
 from sciexam.exam.raters import Rater
 from sciexam.judges.measures import Measures
-from sciexam.report.votes import ItemKey
+from sciexam.report.agreeing.votes import ItemKey
 from sciexam.store import Store
 from sciexam.types import Grade, Presentation, Submission, Verdict
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sciexam.errors import UsageError
 from sciexam.exam.designs import LEVEL, Exam
 from sciexam.exam.grounds import TIES, Marker
-from sciexam.report.outlook import Joint, Labels
+from sciexam.report.planning.outlook import Joint, Labels
 from sciexam.stats.estimate import Undefined
 from sciexam.stats.power import detectable_win_rate, with_labels
 from sciexam.suite import HUMANS

@@ -17,7 +17,7 @@ from sciexam.judges.grading import LLMGrader
 from sciexam.judges.measured import MeasuredMarks
 from sciexam.judges.rewards import LARGEST, TOO_LARGE, RecordedRewards
 from sciexam.judges.settings import RewardJudge
-from sciexam.report.marks import Marking, Marks, Scale
+from sciexam.report.marking.marks import Marking, Marks, Scale
 from sciexam.report.record import Calls
 from sciexam.store import Fact, Store
 from sciexam.suite import HUMANS

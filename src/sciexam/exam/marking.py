@@ -19,14 +19,14 @@ from sciexam.exam.tally import Progress
 from sciexam.judges.rewards import RecordedRewards
 from sciexam.judges.settings import RewardsJudge
 from sciexam.models.terms import Terms
-from sciexam.report.marks import Marking
+from sciexam.report.marking.marks import Marking
 from sciexam.store import Store
 from sciexam.suite import HUMANS, Suite, load_suite
 from sciexam.types import Grader, Model
 
 if TYPE_CHECKING:
-    from sciexam.report.grades import Grades
-    from sciexam.report.rewards import Rewards
+    from sciexam.report.marking.grades import Grades
+    from sciexam.report.marking.rewards import Rewards
 
 
 def grade(
@@ -50,8 +50,8 @@ def grade(
     `grade(submissions)`; the suite's own judge by default. `preflight` is told what is about to be asked. The rest as
     in `compare`.
     """
-    from sciexam.report.grades import build_grades
-    from sciexam.report.grades_text import tables_of
+    from sciexam.report.marking.grades import build_grades
+    from sciexam.report.marking.grades_text import tables_of
     from sciexam.report.page import to_page
     from sciexam.report.tables import to_markdown
 
@@ -96,9 +96,9 @@ def reward(
     a name and `grade(submissions)`. Human verdicts are those in the ledger on the same pairs of answers. The rest as in
     `grade`.
     """
+    from sciexam.report.marking.rewards import build_rewards
+    from sciexam.report.marking.rewards_text import tables_of
     from sciexam.report.page import to_page
-    from sciexam.report.rewards import build_rewards
-    from sciexam.report.rewards_text import tables_of
     from sciexam.report.tables import to_markdown
 
     suite = load_suite(suite) if isinstance(suite, str) else suite

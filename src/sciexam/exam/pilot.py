@@ -11,7 +11,7 @@ from sciexam.errors import UsageError
 from sciexam.exam.facts import read_facts
 from sciexam.exam.plan import Plan, conversations_of
 from sciexam.report.evidence import Bench
-from sciexam.report.outlook import Orders
+from sciexam.report.planning.outlook import Orders
 from sciexam.report.record import Calls
 from sciexam.stats.estimate import Undefined
 from sciexam.stats.variance import VarianceComponents, pooled, variance_components

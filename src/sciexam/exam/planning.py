@@ -19,7 +19,7 @@ from sciexam.exam.recordings import recording_of
 from sciexam.models import check_ready, open_model
 from sciexam.models.settings import Rule, Scripted
 from sciexam.models.terms import USUAL
-from sciexam.report.outlook import Outlook
+from sciexam.report.planning.outlook import Outlook
 from sciexam.suite import HUMANS, Suite, load_suite
 from sciexam.types import Judge
 

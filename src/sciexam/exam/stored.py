@@ -22,7 +22,7 @@ from sciexam.exam.raters import Rater
 from sciexam.exam.references import with_references
 from sciexam.models.recorded import RecordedModel
 from sciexam.models.scripted import ScriptedModel
-from sciexam.report.outcomes import FAILED, INVALID, Said
+from sciexam.report.standings.outcomes import FAILED, INVALID, Said
 from sciexam.store import Fact, Store
 from sciexam.store.columns import VerdictColumns, Wanted
 from sciexam.types import Model, Response

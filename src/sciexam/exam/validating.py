@@ -25,14 +25,14 @@ from sciexam.judges.settings import MeasuresJudge, RecordedJudge
 from sciexam.models import check_ready
 from sciexam.models.settings import Endpoint
 from sciexam.models.terms import Terms
+from sciexam.report.agreeing.votes import ItemKey, votes_of
 from sciexam.report.record import Calls
-from sciexam.report.votes import ItemKey, votes_of
 from sciexam.store import Store
 from sciexam.suite import HUMANS, Suite, load_suite
 from sciexam.types import Comparison, Judge, Model, Response
 
 if TYPE_CHECKING:
-    from sciexam.report.validation import Validation
+    from sciexam.report.validating.validation import Validation
 
 EPSILON = 0.2  # of the alt-test, for experts; its authors suggest .15 for skilled annotators and .1 for a crowd
 
@@ -64,7 +64,7 @@ def validate(
     the text measures cost nothing and are taken on all. No contestant is asked. `epsilon` is how much worse than a
     human the judge may be in the alt-test. Everything else as in `compare`. Raises UsageError without a human verdict.
     """
-    from sciexam.report.validation import build_validation
+    from sciexam.report.validating.validation import build_validation
 
     suite = load_suite(suite) if isinstance(suite, str) else suite
     if not 0 < epsilon < 1:
@@ -262,7 +262,7 @@ def _check_and_announce(owed: Owed, judge: Rater, preflight: Callable[[Owed], No
 def _write(found: Validation, manifest: dict[str, Any], results: Path) -> None:
     from sciexam.report.page import to_page
     from sciexam.report.tables import Table, to_markdown
-    from sciexam.report.validation_text import tables_of
+    from sciexam.report.validating.validation_text import tables_of
 
     title = f"{found.judge} against humans on {', '.join(found.contestants)}"
     tables = list(tables_of(found))

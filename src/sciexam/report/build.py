@@ -14,7 +14,7 @@ from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.gains import Gain, gains_of
 from sciexam.report.lengths import Words, bins_of, control_lengths, words_of
 from sciexam.report.panel import panels_of
-from sciexam.report.prospects import curve_of, outlook_sentence, takes_of
+from sciexam.report.planning.prospects import curve_of, outlook_sentence, takes_of
 from sciexam.report.record import Answer, Category, Figure, Item, Length, Opinion, Outcome, Pair, Pairs, Power, Report
 from sciexam.report.scores import NO_ORDER, Score, consistency_of, distinct, lost_samples, scores_of, used_of, values_of
 from sciexam.report.sides import shown_of

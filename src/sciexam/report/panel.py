@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from sciexam.battles import cluster
+from sciexam.report.agreeing.votes import matrix
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Figure
 from sciexam.report.reliability import Reliability, reliability_of, sides_of
 from sciexam.report.scores import Score, distinct, scores_of, used_of, values_of
-from sciexam.report.votes import matrix
 from sciexam.stats import Undefined, krippendorff_alpha, win_rate
 
 Contest = tuple[str, str]

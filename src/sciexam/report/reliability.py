@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sciexam.report.agreeing.votes import ItemKey, matrix
 from sciexam.report.evidence import Bench
-from sciexam.report.votes import ItemKey, matrix
 from sciexam.stats import Undefined, dawid_skene
 
 FEWEST_MEMBERS = 3

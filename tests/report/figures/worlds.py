@@ -10,18 +10,18 @@ from typing import Any
 
 from sciexam.battles import pair, present, resolve
 from sciexam.lineage import Descent
-from sciexam.report.agreement import Agreement, build_agreement
-from sciexam.report.board import Besides, build_leaderboard
+from sciexam.report.agreeing.agreement import Agreement, build_agreement
 from sciexam.report.build import build
 from sciexam.report.evidence import Bench, Evidence
-from sciexam.report.grades import Grades, build_grades
-from sciexam.report.leaderboard import Leaderboard
-from sciexam.report.marks import Marking, Marks, Scale
-from sciexam.report.outcomes import outcomes_of
+from sciexam.report.marking.grades import Grades, build_grades
+from sciexam.report.marking.marks import Marking, Marks, Scale
+from sciexam.report.marking.rewards import Rewards, build_rewards
 from sciexam.report.record import Calls, Look, Report
-from sciexam.report.rewards import Rewards, build_rewards
+from sciexam.report.standings.board import Besides, build_leaderboard
+from sciexam.report.standings.leaderboard import Leaderboard
+from sciexam.report.standings.outcomes import outcomes_of
 from sciexam.report.stopping import Outcome, build_stopped
-from sciexam.report.validation import Validation, build_validation
+from sciexam.report.validating.validation import Validation, build_validation
 from sciexam.stats import BettingSequence, Estimate
 from sciexam.types import Grade, Kind, Message, Presentation, Prompt, Reply, Response, Verdict
 

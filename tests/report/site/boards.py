@@ -8,8 +8,8 @@ from itertools import combinations
 from typing import Any
 
 from sciexam.report.gains import Gain
-from sciexam.report.leaderboard import IS_BASELINE, NO_REWARD, Leaderboard, Meeting, Row, Standings
 from sciexam.report.record import Calls, Figure
+from sciexam.report.standings.leaderboard import IS_BASELINE, NO_REWARD, Leaderboard, Meeting, Row, Standings
 from sciexam.stats import Estimate, Undefined
 
 N = 400

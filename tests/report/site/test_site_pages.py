@@ -19,14 +19,15 @@ import pytest
 from markdown_it import MarkdownIt
 
 from sciexam.folders import replace_folder
-from sciexam.report import audit, validation
+from sciexam.report import audit
 from sciexam.report.gains import Gain
-from sciexam.report.leaderboard import Leaderboard, Row, Standings
 from sciexam.report.plain_text import plain_text
-from sciexam.report.readme_table import readme_table
 from sciexam.report.record import Calls
 from sciexam.report.site.lineage_tree import lineage_tree
 from sciexam.report.site.pages import site_files
+from sciexam.report.standings.leaderboard import Leaderboard, Row, Standings
+from sciexam.report.standings.readme_table import readme_table
+from sciexam.report.validating import validation
 from sciexam.stats import Estimate, Undefined
 
 NOWHERE = Path("/nonexistent")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sciexam.report.agreement import Agreement
+from sciexam.report.agreeing.agreement import Agreement
 from sciexam.report.figures.drawing import Drawing
-from sciexam.report.grades import Grades
-from sciexam.report.leaderboard import Leaderboard
-from sciexam.report.outlook import Outlook
+from sciexam.report.marking.grades import Grades
+from sciexam.report.marking.rewards import Rewards
+from sciexam.report.planning.outlook import Outlook
 from sciexam.report.record import Report
-from sciexam.report.rewards import Rewards
-from sciexam.report.validation import Validation
+from sciexam.report.standings.leaderboard import Leaderboard
+from sciexam.report.validating.validation import Validation
 
 MANY = 8  # contestants
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sciexam.report.agreement import EVERYONE, Agreed, Agreement
+from sciexam.report.agreeing.agreement import EVERYONE, Agreed, Agreement
 from sciexam.report.figures.contests import percent
 from sciexam.report.figures.drawing import Drawing
 from sciexam.report.figures.frame import name_of

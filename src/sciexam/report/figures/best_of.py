@@ -12,7 +12,7 @@ from sciexam.report.figures.frame import SMALL, name_of, scale, ticks_for, width
 from sciexam.report.figures.palette import Palette
 from sciexam.report.figures.panels import Panel, draw_panels, height_of
 from sciexam.report.figures.words import said, sentences
-from sciexam.report.rewards import BestOf, Rewards
+from sciexam.report.marking.rewards import BestOf, Rewards
 from sciexam.stats import Estimate
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from sciexam.report.figures.drawing import WIDTH, Drawing
 from sciexam.report.figures.frame import SMALL, axes_at, name_of, scale, ticks_for, width_of, write
 from sciexam.report.figures.palette import Palette
 from sciexam.report.figures.words import said, sentences
-from sciexam.report.rewards import Rewards
-from sciexam.report.rewards import Row as Rewarded
+from sciexam.report.marking.rewards import Rewards
+from sciexam.report.marking.rewards import Row as Rewarded
 from sciexam.stats import Distribution, Ecdf
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from sciexam.report.figures.drawing import Drawing
 from sciexam.report.figures.frame import name_of
 from sciexam.report.figures.rows import Row, draw_rows, free_scale, height_of
 from sciexam.report.figures.words import said, sentences
-from sciexam.report.grades import Grades
-from sciexam.report.grades import Row as Marked
+from sciexam.report.marking.grades import Grades
+from sciexam.report.marking.grades import Row as Marked
 from sciexam.stats import Estimate
 
 MOST_ROWS = 60

@@ -10,8 +10,8 @@ from sciexam.report.figures.frame import name_of
 from sciexam.report.figures.matrix import Matrix, draw_matrix, matrix_height
 from sciexam.report.figures.words import said, sentences
 from sciexam.report.gains import mirrored
-from sciexam.report.leaderboard import Leaderboard
 from sciexam.report.record import Figure, Report
+from sciexam.report.standings.leaderboard import Leaderboard
 from sciexam.stats import Estimate
 
 FEWEST = 3  # contestants: two have one win rate

@@ -9,8 +9,8 @@ from sciexam.report.figures.drawing import Drawing
 from sciexam.report.figures.frame import name_of
 from sciexam.report.figures.rows import Row, draw_rows, free_scale, height_of, rate_scale
 from sciexam.report.figures.words import said, sentences
-from sciexam.report.leaderboard import Leaderboard
-from sciexam.report.leaderboard import Row as Place
+from sciexam.report.standings.leaderboard import Leaderboard
+from sciexam.report.standings.leaderboard import Row as Place
 from sciexam.stats import Estimate, Undefined
 
 

@@ -12,7 +12,7 @@ from sciexam.report.figures.frame import SMALL, name_of, scale, ticks_for, width
 from sciexam.report.figures.palette import Palette
 from sciexam.report.figures.panels import LEFT, RIGHT, Panel, draw_panels, height_of
 from sciexam.report.figures.words import said, sentences
-from sciexam.report.leaderboard import Leaderboard
+from sciexam.report.standings.leaderboard import Leaderboard
 from sciexam.stats import Estimate
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from sciexam.report.figures.panels import Panel, draw_panels
 from sciexam.report.figures.panels import height_of as panels_height
 from sciexam.report.figures.rows import Row, draw_rows, free_scale, height_of
 from sciexam.report.figures.words import said, sentences
-from sciexam.report.validation import Validation
+from sciexam.report.validating.validation import Validation
 from sciexam.stats import Estimate
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sciexam.folders import replace_folder
-from sciexam.report.leaderboard import Leaderboard
+from sciexam.report.standings.leaderboard import Leaderboard
 
 
 def write_site(board: Leaderboard, manifest: Mapping[str, Any], folder: Path, results: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from sciexam.report.leaderboard import Leaderboard
+from sciexam.report.standings.leaderboard import Leaderboard
 from sciexam.report.tables import to_markdown
 
 

@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sciexam.report import audit, validation
+from sciexam.report import audit
 from sciexam.report.record import Figure
+from sciexam.report.validating import validation
 from sciexam.stats import Estimate, Undefined
 
 LARGEST = 8_000_000  # bytes of a file that is read

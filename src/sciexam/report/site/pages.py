@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sciexam.report.audit import SAID
-from sciexam.report.leaderboard import Leaderboard, Meeting, Row
 from sciexam.report.pages import drawn, page_environment
 from sciexam.report.site import bars, names, sentences, shown
 from sciexam.report.site.downloads import downloads
@@ -17,6 +16,7 @@ from sciexam.report.site.judge_files import digests_of, newest_audit, newest_val
 from sciexam.report.site.lineage_tree import descent_of, lineage_tree
 from sciexam.report.site.provenance import Provenance, agree_command, compare_command, judge_command, provenance_of
 from sciexam.report.site.tables import BoardTable, board_table, rounded
+from sciexam.report.standings.leaderboard import Leaderboard, Meeting, Row
 from sciexam.report.wording import calls, percent
 from sciexam.stats import Estimate
 

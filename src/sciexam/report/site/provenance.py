@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sciexam.documents import digest
-from sciexam.report.leaderboard import Leaderboard
 from sciexam.report.site.judge_files import moment
+from sciexam.report.standings.leaderboard import Leaderboard
 
 VERSIONS = ("sciexam", "python", "numpy", "scipy")  # that stand in the footer
 KEPT = ("--suite", "-s", "--prompts", "--rubric", "--store", "--results")  # options that say of what a board is

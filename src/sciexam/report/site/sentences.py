@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sciexam.report.leaderboard import Leaderboard, Meeting, Row
 from sciexam.report.record import Figure
+from sciexam.report.standings.leaderboard import Leaderboard, Meeting, Row
 from sciexam.report.wording import percent
 from sciexam.stats import Estimate, Undefined
 

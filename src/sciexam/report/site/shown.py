@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sciexam.report.gains import mirrored
-from sciexam.report.leaderboard import Leaderboard, Meeting, Row
 from sciexam.report.record import Figure
 from sciexam.report.site import bars, names
 from sciexam.report.site.tables import NO_COST, NO_WORDS, cells_of, number, usd
+from sciexam.report.standings.leaderboard import Leaderboard, Meeting, Row
 from sciexam.report.wording import percent
 from sciexam.stats import Estimate, Undefined
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from sciexam.report.leaderboard import IS_BASELINE, Leaderboard, Row, Standings
 from sciexam.report.record import Figure
 from sciexam.report.site import bars, sentences
+from sciexam.report.standings.leaderboard import IS_BASELINE, Leaderboard, Row, Standings
 from sciexam.stats import Undefined
 
 if TYPE_CHECKING:

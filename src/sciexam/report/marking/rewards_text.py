@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from sciexam.report.marking.rewards import Agreement, Pair, Rewards, Row, Selection
 from sciexam.report.record import Figure
-from sciexam.report.rewards import Agreement, Pair, Rewards, Row, Selection
 from sciexam.report.tables import Table, methods_table, reasons
 from sciexam.report.wording import p_value, value
 from sciexam.stats import Distribution, Undefined

@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any
 
 from sciexam.battles import ROUNDING, cluster
-from sciexam.report.marks import (
+from sciexam.report.marking.marks import (
     FEW_PROMPTS,
     Marking,
     Marks,

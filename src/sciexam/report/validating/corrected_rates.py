@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from sciexam.battles import ROUNDING
 from sciexam.report.evidence import Bench, Evidence
-from sciexam.report.human_verdicts import HumanVerdicts
 from sciexam.report.record import Figure
 from sciexam.report.scores import distinct, scores_of, used_of
+from sciexam.report.validating.human_verdicts import HumanVerdicts
 from sciexam.stats import Undefined, prediction_powered_mean, rogan_gladen, win_rate
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from sciexam.report.marks import (
+from sciexam.report.marking.marks import (
     FEW_PROMPTS,
     MANY_INVALID,
     Marking,

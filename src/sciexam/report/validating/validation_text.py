@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sciexam.report.corrected_rates import Rates
 from sciexam.report.record import Figure
-from sciexam.report.replacing import Replaced
 from sciexam.report.tables import Table, methods_table, reasons
-from sciexam.report.validation import SIDES, Validation
+from sciexam.report.validating.corrected_rates import Rates
+from sciexam.report.validating.replacing import Replaced
+from sciexam.report.validating.validation import SIDES, Validation
 from sciexam.stats import Estimate, Undefined
 
 RANDOM_SAMPLE = (

@@ -9,11 +9,11 @@ from itertools import combinations
 from typing import Any
 
 from sciexam.battles import cluster
+from sciexam.report.agreeing.votes import ItemKey, Votes, matrix, shared, votes_of
 from sciexam.report.build import field_of
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Calls, Figure, plain
 from sciexam.report.scores import distinct
-from sciexam.report.votes import ItemKey, Votes, matrix, shared, votes_of
 from sciexam.stats import (
     Undefined,
     alpha_if_removed,

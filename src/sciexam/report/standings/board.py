@@ -1,6 +1,6 @@
 """The leaderboard of what one bench said: ratings, ranks, win rates, and what every two contestants did to each other.
 
-Everything is counted over arrays, all pairs at once (`report.outcomes`); a figure is the one that `compare` prints.
+Everything is counted over arrays, all pairs at once (see `outcomes`); a figure is the one that `compare` prints.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from sciexam.report.build import field_of
 from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import Evidence
 from sciexam.report.gains import gains_of
-from sciexam.report.leaderboard import IS_BASELINE, LEVEL, NO_REWARD, Leaderboard, Meeting, Row, Standings
 from sciexam.report.lengths import words_of
-from sciexam.report.marks import Marking, of_score, values_of
-from sciexam.report.outcomes import Codes, Floats, Outcomes
+from sciexam.report.marking.marks import Marking, of_score, values_of
 from sciexam.report.record import Figure
 from sciexam.report.scores import NO_ORDER
+from sciexam.report.standings.leaderboard import IS_BASELINE, LEVEL, NO_REWARD, Leaderboard, Meeting, Row, Standings
+from sciexam.report.standings.outcomes import Codes, Floats, Outcomes
 from sciexam.stats import Distribution, LengthControl, Undefined, bradley_terry, distribution, length_controlled
 from sciexam.stats.clusters import codes_of
 from sciexam.stats.mean import means
@@ -277,7 +277,7 @@ class _Board:
         }
 
     def _reward(self, name: str, part: Codes) -> tuple[Figure, float | None]:
-        """The mean reward over prompts, and the standard deviation, as `report.rewards` has them."""
+        """The mean reward over prompts, and the standard deviation, as `report.marking.rewards` has them."""
         values = self._values.get(name, np.empty(0))
         prompt = part[np.isfinite(values[part])] if len(values) else part[:0]
         if not len(prompt):

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from sciexam.report.human_verdicts import NOT_JUDGED, HumanVerdicts, Sides
+from sciexam.report.agreeing.votes import ItemKey
 from sciexam.report.record import Figure
-from sciexam.report.votes import ItemKey
+from sciexam.report.validating.human_verdicts import NOT_JUDGED, HumanVerdicts, Sides
 from sciexam.stats import Estimate, Undefined, cohen_kappa, gwet_ac1, krippendorff_alpha, mean
 
 EVERY, COIN, LONGER = "each annotator in turn", "a coin", "the longer answer"

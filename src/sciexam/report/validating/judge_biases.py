@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sciexam.report.agreeing.votes import ItemKey, Votes
 from sciexam.report.build import bias_of
 from sciexam.report.evidence import Bench, Evidence
-from sciexam.report.human_verdicts import HumanVerdicts, Sides
 from sciexam.report.record import Figure
 from sciexam.report.scores import consistency_of, scores_of, used_of
-from sciexam.report.votes import ItemKey, Votes
+from sciexam.report.validating.human_verdicts import HumanVerdicts, Sides
 from sciexam.stats import Undefined, longer_wins, mean, self_preference
 
 NO_OVERLAP = "the judge and humans have no comparison with a winner and a difference in length in common"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sciexam.report.leaderboard import Leaderboard, Row
 from sciexam.report.markdown import escape
 from sciexam.report.record import Figure
+from sciexam.report.standings.leaderboard import Leaderboard, Row
 from sciexam.stats import Estimate, Undefined
 
 

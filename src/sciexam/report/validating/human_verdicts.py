@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from sciexam.battles import cluster
+from sciexam.report.agreeing.votes import ItemKey, Votes, matrix, side_of_score
 from sciexam.report.evidence import Evidence
 from sciexam.report.scores import distinct
-from sciexam.report.votes import ItemKey, Votes, matrix, side_of_score
 from sciexam.stats import majority_vote
 
 NOT_JUDGED = "the judge has no usable verdict on a comparison that a human judged"

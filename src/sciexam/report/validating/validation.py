@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from sciexam.battles import in_drawn_order
-from sciexam.report.against_humans import LONGER, Against, against_humans
-from sciexam.report.calibrated import Calibrated, calibrated
-from sciexam.report.corrected_rates import Rates, rates_of
+from sciexam.report.agreeing.votes import ItemKey, Votes, votes_of
 from sciexam.report.evidence import Bench, Evidence
-from sciexam.report.human_verdicts import HumanVerdicts
-from sciexam.report.judge_biases import Biases, biases_of
 from sciexam.report.record import Calls, plain
-from sciexam.report.replacing import Replacing, replacing
-from sciexam.report.votes import ItemKey, Votes, votes_of
+from sciexam.report.validating.against_humans import LONGER, Against, against_humans
+from sciexam.report.validating.calibrated import Calibrated, calibrated
+from sciexam.report.validating.corrected_rates import Rates, rates_of
+from sciexam.report.validating.human_verdicts import HumanVerdicts
+from sciexam.report.validating.judge_biases import Biases, biases_of
+from sciexam.report.validating.replacing import Replacing, replacing
 from sciexam.stats import Estimate, Undefined
 from sciexam.types import Prompt
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sciexam.models.spending import dollars
-from sciexam.report.leaderboard import IS_BASELINE, Leaderboard, Row, Standings
 from sciexam.report.record import Figure
+from sciexam.report.standings.leaderboard import IS_BASELINE, Leaderboard, Row, Standings
 from sciexam.report.tables import Table, methods_table
 from sciexam.stats import Estimate, Undefined
 

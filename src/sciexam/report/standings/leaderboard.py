@@ -137,6 +137,6 @@ class Leaderboard:
 
     def tables(self) -> list[Table]:
         """What the console and Markdown print."""
-        from sciexam.report.leaderboard_text import tables_of
+        from sciexam.report.standings.leaderboard_text import tables_of
 
         return tables_of(self)

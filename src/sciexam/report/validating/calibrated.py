@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sciexam.report.agreeing.votes import ItemKey
 from sciexam.report.evidence import Bench
-from sciexam.report.human_verdicts import HumanVerdicts
 from sciexam.report.record import Figure
-from sciexam.report.votes import ItemKey
+from sciexam.report.validating.human_verdicts import HumanVerdicts
 from sciexam.stats import Undefined
 from sciexam.stats.calibration import (
     BINS,

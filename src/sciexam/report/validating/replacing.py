@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sciexam.report.human_verdicts import NOT_JUDGED, HumanVerdicts, Sides
+from sciexam.report.agreeing.votes import matrix
 from sciexam.report.record import Figure
-from sciexam.report.votes import matrix
+from sciexam.report.validating.human_verdicts import NOT_JUDGED, HumanVerdicts, Sides
 from sciexam.stats import AltTest, Undefined, alt_test, benjamini_yekutieli
 
 

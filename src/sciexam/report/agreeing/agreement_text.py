@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sciexam.report.agreement import Agreed, Agreement, Majority
+from sciexam.report.agreeing.agreement import Agreed, Agreement, Majority
 from sciexam.report.record import Figure
 from sciexam.report.tables import Table, methods_table, reasons
 from sciexam.stats import Estimate

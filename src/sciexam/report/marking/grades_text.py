@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sciexam.report.grades import CriterionRow, Difference, Grades, Row
+from sciexam.report.marking.grades import CriterionRow, Difference, Grades, Row
 from sciexam.report.record import Figure
 from sciexam.report.tables import Table, methods_table
 from sciexam.report.wording import p_value, value

@@ -1,0 +1,1 @@
+"""What `agree` finds: how far raters agree."""

@@ -1,0 +1,1 @@
+"""What `grade` and `reward` find: answers that were marked one by one."""

@@ -1,0 +1,1 @@
+"""What `plan` says of an exam that is still to be sat."""

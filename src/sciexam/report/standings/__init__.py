@@ -1,0 +1,1 @@
+"""What `leaderboard` finds: the contestants in their order."""

@@ -1,0 +1,1 @@
+"""What `validate` finds: a judge held against people."""
