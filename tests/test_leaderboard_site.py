@@ -89,7 +89,8 @@ def test_markdown_prints_the_table_for_a_readme_and_nothing_else(sciexam: Cli, t
     nobody = {"PATH": "/nonexistent", "BROWSER": "", "DISPLAY": "", "WAYLAND_DISPLAY": ""}
     done = sciexam(*options, "--open", cwd=tmp_path, env=nobody)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.endswith("there is no browser to open; the site is public/index.html\n")
+    page = tmp_path / "public" / "index.html"
+    assert done.stderr.endswith(f"no browser could be opened here; the page is {page}\n")
     board = sx.leaderboard(sx.load_suite(exam), judge="measures", results=tmp_path / "results")
     assert done.stdout == readme_table(board)
     assert done.stdout.startswith("| rank | contestant | rating | win rate against base |")

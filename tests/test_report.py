@@ -86,7 +86,7 @@ def test_where_no_browser_can_be_opened_the_path_is_said(tmp_path: Path, sciexam
     nothing = {"BROWSER": "", "DISPLAY": "", "WAYLAND_DISPLAY": "", "PATH": str(tmp_path)}
     done = sciexam("report", "--open", "--quiet", env=nothing)
     assert done.returncode == 0
-    assert f"sciexam: no browser could be opened here; the report is {page_of(tmp_path)}" in done.stderr
+    assert f"sciexam: no browser could be opened here; the page is {page_of(tmp_path)}" in done.stderr
 
 
 # ---------------------------------------------------------------- a comparison that is still running

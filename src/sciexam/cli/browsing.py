@@ -1,4 +1,4 @@
-"""Opening a report in the browser of whoever asked for it."""
+"""Opening a page in the browser of whoever asked for it."""
 
 from __future__ import annotations
 
@@ -14,4 +14,4 @@ def open_in_browser(page: Path) -> None:
     except (webbrowser.Error, OSError):
         shown = False
     if not shown:
-        print(f"sciexam: no browser could be opened here; the report is {page.absolute()}", file=sys.stderr)
+        print(f"sciexam: no browser could be opened here; the page is {page.absolute()}", file=sys.stderr)

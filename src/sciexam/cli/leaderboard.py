@@ -159,16 +159,9 @@ def leaderboard(
         console.print(text_for(console, f"Leaderboard: {folder}/leaderboard.md, .csv, .json"), soft_wrap=True)
         console.print(text_for(console, f"Site: {exam.site_folder(site, results)}/index.html"), soft_wrap=True)
     if open_site:
-        _open(exam.site_folder(site, results) / "index.html")
+        from sciexam.cli.browsing import open_in_browser
+
+        open_in_browser(exam.site_folder(site, results) / "index.html")
     draw_figures(found, figures, figure_format)
     if found.incomplete:
         refuse_incomplete(bool(found.failed), found.calls.unasked)
-
-
-def _open(page: Path) -> None:
-    """Show a page in a browser; where there is none, say on stderr where it lies."""
-    import sys
-    import webbrowser
-
-    if not webbrowser.open(page.absolute().as_uri()):
-        print(f"sciexam: there is no browser to open; the site is {page}", file=sys.stderr)
