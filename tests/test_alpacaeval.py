@@ -108,6 +108,7 @@ def test_recorded_verdicts_on_the_science_prompts_give_the_win_rates_of_the_file
         assert pair.win_rate.low <= rate <= pair.win_rate.high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_recorded_verdicts_on_all_prompts_give_the_published_win_rates(
     version: str, tmp_path: Path, shared_data: Path

@@ -194,6 +194,7 @@ def test_a_biased_judge_fails_on_its_line_and_the_interval_holds_the_effect(
     assert others <= allowed.get(preference.__name__, set()), "no other line fails but those that its fault touches"
 
 
+@pytest.mark.slow
 def test_an_obeyed_attack_is_told_by_its_shape(tmp_path: Path) -> None:
     card = card_of(tmp_path, obedient, limit=40)
     assert card.line("injection", "verdicts").figure.value == 1
@@ -289,6 +290,7 @@ def command(folder: Path, exam: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill"])
 def test_stopped_in_any_way_the_same_command_asks_only_for_what_is_missing(
     sciexam: Cli, tmp_path: Path, how: signal.Signals

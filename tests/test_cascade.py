@@ -218,6 +218,7 @@ def test_the_policy_asks_for_nothing_else(tmp_path: Path) -> None:
         assert endpoint.requests == requests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.3, 0.8, 1.2], ids=["cheap", "calibration", "escalation"])
 def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path, share: float) -> None:
     with Endpoint(judging()) as endpoint:
@@ -267,6 +268,7 @@ def test_what_a_stopped_run_knows_is_told_as_unfinished(tmp_path: Path) -> None:
     assert any("run the same command again" in caveat for caveat in report.caveats)
 
 
+@pytest.mark.slow
 def test_a_killed_command_pays_for_nothing_twice(tmp_path: Path) -> None:
     with Endpoint(judging(), latency=0.01) as endpoint:
         suite(tmp_path, endpoint.url)
@@ -318,6 +320,7 @@ def test_what_the_dear_judge_is_spared_is_known_once_the_calibration_is(tmp_path
 # ---------------------------------------------------------------- what is promised
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("accuracy", "passes"), [(0.84, 0), (0.95, 100)])
 def test_what_is_trusted_agrees_as_often_as_promised(tmp_path: Path, accuracy: float, passes: int) -> None:
     """Two hundred draws of verdicts and of calibration prompts; the large judge is right by definition."""

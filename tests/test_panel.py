@@ -122,6 +122,7 @@ def test_the_mean_of_a_panel_is_the_mean_of_its_members(tmp_path: Path) -> None:
     assert rate(inside(pair).agreement) < 0.6
 
 
+@pytest.mark.slow
 def test_the_panel_without_a_member_is_the_panel_of_the_others(tmp_path: Path) -> None:
     with Endpoint(judging(EVERYONE)) as endpoint:
         report = compare(tmp_path, suite(tmp_path, endpoint.url, PANELS), "panel", "two", "four", "weighed")
@@ -130,6 +131,7 @@ def test_the_panel_without_a_member_is_the_panel_of_the_others(tmp_path: Path) -
     assert member(of["four"], "spammer").without == of["weighed"].win_rate
 
 
+@pytest.mark.slow
 def test_a_spammer_gets_little_weight_and_is_missed_by_nobody(tmp_path: Path) -> None:
     with Endpoint(judging(EVERYONE)) as endpoint:
         report = compare(tmp_path, suite(tmp_path, endpoint.url, PANELS), "four", "plain")
@@ -152,6 +154,7 @@ def test_whether_a_conclusion_hangs_on_one_member_is_said(tmp_path: Path) -> Non
     assert {one.name: one.changes for one in inside(pair).members} == {"sharp": True, "weak": False, "spammer": False}
 
 
+@pytest.mark.slow
 def test_a_verdict_that_one_member_lacks_widens_the_bounds_and_not_the_others_share(tmp_path: Path) -> None:
     def faulty(body: Body) -> str:
         if body["model"] == "weak" and "thing 3 " in prompt_of(body):
@@ -166,6 +169,7 @@ def test_a_verdict_that_one_member_lacks_widens_the_bounds_and_not_the_others_sh
         assert pair.bounds[0] <= rate(pair.win_rate) <= pair.bounds[1]
 
 
+@pytest.mark.slow
 def test_a_panel_does_not_care_who_is_named_first(tmp_path: Path) -> None:
     with Endpoint(judging(EVERYONE)) as endpoint:
         suited = suite(tmp_path, endpoint.url, PANELS)
@@ -297,6 +301,7 @@ def test_a_member_beside_its_panel_is_asked_once(tmp_path: Path) -> None:
         assert endpoint.requests == 3 * 2 * 20
 
 
+@pytest.mark.slow
 def test_a_report_that_is_counted_again_is_the_same(tmp_path: Path) -> None:
     with Endpoint(judging(EVERYONE)) as endpoint:
         first = compare(tmp_path, suite(tmp_path, endpoint.url, PANELS), "panel", "four")

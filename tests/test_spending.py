@@ -101,6 +101,7 @@ def test_a_budget_is_an_amount_above_zero(tmp_path: Path, sciexam: Cli, amount: 
         assert "must be an amount in USD above 0" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_other_commands_stop_at_a_budget_too(tmp_path: Path, sciexam: Cli) -> None:
     with Endpoint(judge_longer) as server:
         exam(tmp_path, server, generation={"max_tokens": 60})
@@ -112,6 +113,7 @@ def test_the_other_commands_stop_at_a_budget_too(tmp_path: Path, sciexam: Cli) -
             assert 0 < billed(server) - before <= 0.1
 
 
+@pytest.mark.slow
 def test_a_batch_gives_byte_for_byte_the_verdicts_of_direct_calls(tmp_path: Path, sciexam: Cli) -> None:
     """The two ledgers are given one secret, since nonces and fences are made of it."""
     found: list[Any] = []

@@ -313,6 +313,7 @@ WRITER = """
 """
 
 
+@pytest.mark.slow
 def test_kill_9_loses_no_acknowledged_fact_with_two_writers(tmp_path: Path) -> None:
     path, acknowledged = tmp_path / "l.sqlite", set()
     Store(path).close()

@@ -226,6 +226,7 @@ def test_a_margin_lets_it_stop_at_equivalence(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- the error rate
 
 
+@pytest.mark.slow
 def test_between_equals_a_decision_is_as_rare_as_the_level_says(tmp_path: Path) -> None:
     """300 exams of 60 prompts, whose verdicts come in an order that goes with the outcome. 23 or more errors would have
     a probability of 2 % were the rate .05 (binomial); what is bound by .05 is the chance to err at any look at all."""
@@ -276,6 +277,7 @@ def test_slow_verdicts_for_one_side_do_not_move_the_stop(tmp_path: Path) -> None
 # ---------------------------------------------------------------- what may happen on the way
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_stop(tmp_path: Path) -> None:
     with Endpoint(Judging({"judge-0": 0.70}), latency=0.02) as endpoint:
         exam(tmp_path, endpoint.url)
@@ -339,6 +341,7 @@ def test_a_group_is_one_unit_and_counts_when_all_of_it_is_there(tmp_path: Path) 
     assert "over groups" in found.win_rate.method
 
 
+@pytest.mark.slow
 def test_pairs_and_judges_are_corrected_for_and_each_is_asked_until_it_is_decided(tmp_path: Path) -> None:
     """Three contestants by two judges, one of which hardly sees a difference: k = 6."""
     with Endpoint(Judging({"judge-0": 0.95, "judge-1": 0.55})) as endpoint:

@@ -81,6 +81,7 @@ def published(folder: Path, labels: Mapping[str, Said], judge: Said, invalid: Se
     return suite(folder, 1 + max(i for said in labels.values() for i in said))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("judge", ["gpt-3.5-turbo", "PandaLM-7B"])
 def test_pandalms_published_accuracy_follows_from_its_labels(
     sciexam: Cli, tmp_path: Path, shared_data: Path, judge: str

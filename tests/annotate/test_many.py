@@ -62,6 +62,7 @@ class Clicker(threading.Thread):
                 time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_fifty_annotators_at_once_lose_nothing_and_double_nothing(study: Serve) -> None:
     served = study("--annotators", "50", "--overlap", "50", prompts=6)
     clickers = [Clicker(served.links[f"annotator-{n}"], n) for n in range(1, 51)]

@@ -201,6 +201,7 @@ def test_preferences_are_pairs_that_a_reward_model_and_dpo_learn_from(folder: Pa
         assert line["margin"] == pytest.approx(abs(sum(each)) / 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"])
 def test_verdicts_go_out_and_come_in_to_another_ledger(folder: Path, sciexam: Cli, suffix: str) -> None:
     assert sciexam("annotate", "export", "verdicts", "--out", f"v.{suffix}", "--with-names").returncode == 0

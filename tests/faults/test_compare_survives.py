@@ -78,6 +78,7 @@ def start(folder: Path, suite: Path, *more: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_kill_9_at_any_moment_loses_no_verdict_and_pays_only_for_what_was_in_flight(tmp_path: Path) -> None:
     draw = random.Random(1)
     prompts, kills = 100, 0
@@ -127,6 +128,7 @@ def test_two_processes_on_one_store_ask_for_each_key_once(tmp_path: Path) -> Non
         assert "locked" not in "".join(err for _, err in outs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_signal_waits_for_calls_in_flight_and_the_same_command_goes_on(
     tmp_path: Path, number: signal.Signals
@@ -235,6 +237,7 @@ def test_a_judge_that_always_prefers_the_first_is_seen_through(tmp_path: Path, s
         assert any("favours the answer shown first" in caveat for caveat in json.loads(done.stdout)["caveats"])
 
 
+@pytest.mark.slow
 def test_failed_calls_are_asked_again_by_the_next_run_and_keep_their_attempts(tmp_path: Path, sciexam: Cli) -> None:
     with server("--reply", "judge-longer", "--fault", "html=0.2", "--seed", "5") as url:
         suite = exam(tmp_path, url)

@@ -97,6 +97,7 @@ def without_anchors(caveats: list[str]) -> list[str]:
     return [caveat for caveat in caveats if "anchors" not in caveat]
 
 
+@pytest.mark.slow
 def test_killed_in_every_phase_a_command_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     known, calls = whole(tmp_path / "whole")
     with Endpoint(reply, latency=0.01) as endpoint:
@@ -141,6 +142,7 @@ def test_interrupted_in_any_phase_a_command_says_so_soon_and_nothing_is_asked_tw
     assert found["pairs"] == known["pairs"]
 
 
+@pytest.mark.slow
 def test_killed_between_rounds_a_run_until_it_is_decided_stops_at_the_same_prompt(tmp_path: Path) -> None:
     """With references, which are written round by round: of 40 prompts far fewer are asked for."""
     options = ("--until-decided", "--judge", "cheap", "--judge", "dear")

@@ -212,6 +212,7 @@ GARBAGE = mutated(VALID["nonce"]).filter(lambda text: nonce_says(text) is None)
 MARK = "Garble"
 
 
+@pytest.mark.slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(garbage=st.lists(GARBAGE, min_size=2, max_size=2), good=st.sampled_from(list(FIVE)))
 def test_a_prompt_with_a_garbled_verdict_is_invalid_in_the_report_and_nothing_else(

@@ -914,6 +914,7 @@ def test_an_interrupt_ends_the_run_in_the_way_its_handler_says(way: str) -> None
         assert b"ended" not in out
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_conversations() -> None:
     def held(count: int) -> int:
         with Server(lambda _: "x" * 20_000) as server:
