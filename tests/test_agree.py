@@ -135,7 +135,7 @@ def test_one_rater_alone_is_a_sentence_and_nobody_is_an_error(sciexam: Cli, tmp_
     assert "ann is the only rater; agreement needs two." in done.stdout
     empty = sciexam("agree", "-s", exam, "--store", "other.sqlite", cwd=tmp_path)
     assert empty.returncode == 2
-    assert "other.sqlite: no ledger there; name it with --store or --results" in empty.stderr
+    assert "other.sqlite: no ledger there; run `sciexam compare` first" in empty.stderr
     assert not (tmp_path / "other.sqlite").exists(), "asking who agrees makes no ledger"
     assert (
         sciexam("compare", "base", "sft", "--store", "other.sqlite", cwd=tmp_path).returncode == 0

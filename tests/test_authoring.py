@@ -152,7 +152,7 @@ def test_the_default_suite_is_found_from_anywhere(sciexam: Cli) -> None:
         (["init"], "(see `sciexam init --help`)"),
         (["compar"], "No such command 'compar'"),
         (["check", "--suit", "x"], "No such option: --suit"),
-        (["compare", "base"], "a comparison needs two contestants: sciexam compare A B"),
+        (["compare", "base"], "a comparison needs two contestants, and only 'base' is named"),
         (["compare", "base", "base"], "a contestant is named twice"),
         (["compare", "base", "stf"], "'stf' is not a model of suite 'science'; did you mean 'sft'?"),
         (["compare", "base", "sft", "--suite", "scince"], "did you mean 'science'?"),
@@ -167,7 +167,7 @@ def test_the_default_suite_is_found_from_anywhere(sciexam: Cli) -> None:
         (["compare", "base", "sft", "--margin", "0.9"], "--margin: a difference of win rates between 0 and 0.5"),
         (["compare", "base", "sft", "--by", "nosuch"], "no prompt has this field; known: category, group, level"),
         (["compare", "old.jsonl", "new.jsonl"], "old.jsonl: no such file of answers"),
-        (["report", "nosuch"], "results/ledger.sqlite: no ledger there; name it with --store or --results"),
+        (["report", "nosuch"], "results/ledger.sqlite: no ledger there; run `sciexam compare` first, go to the folder"),
     ],
 )
 def test_bad_input_is_refused_with_exit_2_and_what_to_type_instead(

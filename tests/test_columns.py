@@ -181,6 +181,10 @@ def test_a_few_keys_are_looked_up_and_many_are_read_in_one_pass(tmp_path: Path) 
         for some in (keys[:2], keys, keys[5:30]):
             wanted = Wanted(np.frombuffer(bytes.fromhex("".join(some)), dtype=np.uint8).reshape(-1, 32))
             assert store.columns.models(wanted) == store.echoed(some)
+            by_key = store.columns.models_by_key(wanted)
+            for place, key in enumerate(wanted):
+                own = {name: int(counts[place]) for name, counts in by_key.items() if counts[place]}
+                assert own == store.echoed([key.hex()])
             rest = {name: count for name, count in store.echoed(some).items() if name != "m-1"}
             assert store.columns.models(wanted, but=["m-1"]) == rest
         assert sorted(store.columns.model_names()) == ["m-1", "m-2"]

@@ -371,7 +371,7 @@ def test_a_report_counted_again_from_the_ledger_is_the_same_but_for_the_calls(tm
         assert replace(again, calls=made.calls) == made
         assert again.calls == Calls()
     assert made.pairs["base", "sft", "v"].reasons == {"skipped: no recorded verdict": 3, "invalid: refused": 1}
-    with pytest.raises(UsageError, match=r"'xyz' is not a run in .*ledger\.sqlite; `sciexam compare` prints the run's"):
+    with pytest.raises(UsageError, match=r"'xyz' is not a run in .*ledger\.sqlite; the latest comparisons are"):
         exam.report("xyz", results=tmp_path / "results")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import re
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 
 from sciexam import folders
 from sciexam.errors import UsageError
-from sciexam.folders import LARGEST, LIST, replace_folder
+from sciexam.folders import LARGEST, LIST, check_folder, replace_folder
 
 Files = list[tuple[str, str]]
 Writer = Callable[[Path, Files], None]
@@ -223,3 +225,112 @@ def test_two_processes_replace_one_folder_one_after_the_other(tmp_path: Path) ->
     assert [child.exitcode for child in children] == [0] * 6
     assert is_whole(tmp_path / "site")
     assert os.listdir(tmp_path) == ["site"]
+
+
+@pytest.mark.parametrize("place", [".site.new", ".site.old"])
+@pytest.mark.parametrize("there", [True, False], ids=["beside the site", "without a site"])
+def test_a_neighbour_of_somebody_else_is_neither_removed_nor_put_in_place(
+    tmp_path: Path, place: str, there: bool
+) -> None:
+    folder, foreign = tmp_path / "site", tmp_path / place
+    if there:
+        replace_folder(folder, OLD)
+    foreign.mkdir()
+    (foreign / "thesis.txt").write_text("mine")
+    for refused in (check_folder, lambda folder: replace_folder(folder, NEW)):
+        with pytest.raises(UsageError, match=rf"{re.escape(place)} was not written by sciexam, and its name is needed"):
+            refused(folder)
+    assert (foreign / "thesis.txt").read_text() == "mine"
+    assert folder.exists() == there
+    assert not there or held(folder) == dict(OLD)
+
+
+def test_what_a_kill_leaves_of_a_folder_that_held_somebody_elses_file_alone_is_known_as_ours(tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "CNAME").write_text("board.example\n")
+    put_in_place = folders._put_in_place
+
+    def killed_after(new: Path, folder: Path, aside: Path) -> None:
+        put_in_place(new, folder, aside)
+        os._exit(9)
+
+    def write() -> None:
+        folders._put_in_place = killed_after
+        replace_folder(folder, OLD)
+
+    child = multiprocessing.get_context("fork").Process(target=write)
+    child.start()
+    child.join()
+    assert sorted(os.listdir(tmp_path)) == [".site.new", "site"]
+    replace_folder(folder, NEW)
+    assert held(folder) == dict(NEW) | {"CNAME": "board.example\n"}
+    assert os.listdir(tmp_path) == ["site"]
+
+
+def test_the_list_of_a_folder_is_the_last_that_is_removed_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, unlink = tmp_path / ".site.new", Path.unlink
+    replace_folder(left, OLD)
+
+    def seen(path: Path, missing_ok: bool = False) -> None:
+        assert path.name == LIST or (left / LIST).exists()
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", seen)
+    replace_folder(tmp_path / "site", OLD)
+    assert os.listdir(tmp_path) == ["site"]
+
+
+def test_a_folder_in_the_place_of_a_page_is_somebody_elses(tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    replace_folder(folder, OLD)
+    (folder / "index.html").unlink()
+    (folder / "index.html").mkdir()
+    (folder / "index.html" / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"site holds index\.html, which sciexam did not write"):
+        replace_folder(folder, NEW)
+    assert (folder / "index.html" / "notes.txt").read_text() == "mine"
+
+
+def test_a_file_in_the_place_of_a_folder_of_pages_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "pairs").write_text("my pairs")
+    with pytest.raises(UsageError, match="site holds pairs, which sciexam did not write"):
+        check_folder(folder, dict(NEW).keys())
+    with pytest.raises(UsageError, match="site holds pairs, which sciexam did not write"):
+        replace_folder(folder, NEW)
+    assert held(folder) == {"pairs": "my pairs"}
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o750, 0o2775])
+@pytest.mark.parametrize("write", [replace_folder, by_two_renames])
+def test_a_folder_keeps_its_mode_and_its_owner(tmp_path: Path, mode: int, write: Writer) -> None:
+    folder = tmp_path / "site"
+    replace_folder(folder, OLD)
+    if os.geteuid() == 0:
+        os.chown(folder, 65534, 65534)
+    folder.chmod(mode)
+    before = folder.stat()
+    write(folder, NEW)
+    after = folder.stat()
+    assert stat.S_IMODE(after.st_mode) == mode
+    assert (after.st_uid, after.st_gid) == (before.st_uid, before.st_gid)
+    if mode & stat.S_ISGID:
+        assert (folder / "pairs").stat().st_gid == before.st_gid
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a mount where nobody may write, as on Linux")
+def test_what_can_never_be_replaced_is_refused_beforehand(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="/proc is where a disk is mounted, and cannot be replaced; name a folder in"):
+        check_folder(Path("/proc"))
+    with pytest.raises(UsageError, match=r"cannot be replaced: /proc: .*; name another folder"):
+        check_folder(Path("/proc/board/site"))
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    for refused in (check_folder, lambda folder: replace_folder(folder, NEW)):
+        with pytest.raises(UsageError, match=r"circle leads nowhere: .*; name another folder"):
+            refused(tmp_path / "circle")
+    check_folder(tmp_path / "public" / "board")
+    assert os.listdir(tmp_path) == ["circle"], "nothing is left of the trial"

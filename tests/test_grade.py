@@ -109,6 +109,10 @@ def test_the_pages_are_written_and_say_how_the_total_is_made(sciexam: Cli, tmp_p
     (folder,) = (tmp_path / "results" / "exam").iterdir()
     markdown = (folder / "grade.md").read_text()
     assert markdown.startswith("# Grades of base, sft\n")
+    sentence = "By llm the mean grades of sft and base are not told apart: on the same prompts, sft less base is 0.00 ["
+    assert markdown.splitlines()[2].startswith(sentence)
+    assert " ".join(done.stdout.split()).startswith(sentence)
+    assert sentence in (folder / "grade.html").read_text()
     assert (
         "Total: the weighted mean over the criteria of (points - lowest) / (highest - lowest), from 0 to 1." in markdown
     )

@@ -248,6 +248,20 @@ def test_what_the_ledger_spares_is_counted_and_the_bill_knows_what_replies_cost(
         assert (again.calls.made, again.calls.reused, told.pop().calls) == (0, endpoint.requests, 0)
 
 
+def test_the_number_of_samples_is_that_of_the_whole_board_whatever_is_owed(tmp_path: Path) -> None:
+    with Endpoint("judge-longer") as endpoint:
+        models: dict[str, Any] = {"base": {"responses": answers(tmp_path, "base", [f"base {i}" for i in range(6)])}}
+        for name in ("sft", "rlhf"):
+            own = {"backend": "openai", "model": name, "base_url": endpoint.url, "api_key_env": None}
+            models[name] = own | {"generation": {"samples": 4, "temperature": 1.0}}
+        exam, judge = sx.load_suite(str(write_suite(tmp_path, 6, models, baseline="base"))), Moody()
+        sx.leaderboard(exam, judge=judge, pairs="baseline", results=tmp_path)
+        assert endpoint.requests == 12, "one answer of each to each prompt, as many as base gives"
+        sx.leaderboard(exam, judge=judge, results=tmp_path)
+        assert endpoint.requests == 12
+        assert sum(judge.seen.values()) == 6 * (2 + 3)  # in one order; the null contestant meets base alone
+
+
 # ---------------------------------------------------------------- rewards and costs
 
 
@@ -316,13 +330,20 @@ def test_a_reward_model_that_is_none_is_refused_before_anybody_is_asked(sciexam:
     assert json.loads(done.stdout)["reward_model"] == "rm"
 
 
-def test_rewards_that_cannot_be_read_leave_the_board_as_it_is(tmp_path: Path) -> None:
-    exam = exam_of(
-        tmp_path, judges={"measures": {"backend": "measures"}, "rm": {"backend": "rewards", "rewards": "x.jsonl"}}
-    )
-    found = sx.leaderboard(exam, judge="measures", results=tmp_path)
-    assert found.reward_model is None
-    assert any(caveat.startswith("No rewards stand in the rows: ") and "x.jsonl" in caveat for caveat in found.caveats)
+def test_rewards_that_cannot_be_read_leave_the_board_as_it_is_and_their_file_private(
+    sciexam: Cli, tmp_path: Path
+) -> None:
+    exam_of(tmp_path, judges={"measures": {"backend": "measures"}, "rm": {"backend": "rewards", "rewards": "x.jsonl"}})
+    write_jsonl(tmp_path / "x.jsonl", [{"prompt": "q0", "model": "base", "reward": "a secret"}])
+    done = sciexam("leaderboard", "-s", "exam.yaml", "-j", "measures", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["reward_model"] is None
+    assert "No rewards of rm stand in the rows; `sciexam reward` says why." in found["caveats"]
+    assert "x.jsonl:1: reward: input should be a valid number, not 'a secret'" in done.stderr
+    (run,) = (tmp_path / "results" / "exam").iterdir()
+    for path in [*(tmp_path / "results" / "leaderboard").rglob("*.*"), *run.glob("leaderboard.*")]:
+        assert not any(kept in path.read_text() for kept in ("x.jsonl", "a secret", str(tmp_path))), path
 
 
 def test_a_row_says_what_a_thousand_answers_cost(tmp_path: Path) -> None:

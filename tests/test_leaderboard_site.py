@@ -6,9 +6,12 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 import sciexam as sx
 from conftest import Cli
 from endpoint import Endpoint
+from sciexam.errors import UsageError
 from sciexam.exam.standings import NULL_TEXT
 from sciexam.report.standings.readme_table import readme_table
 from test_leaderboard import Longer, suite
@@ -81,6 +84,52 @@ def test_a_folder_with_somebody_elses_work_is_refused_before_anybody_is_asked(sc
         assert "page holds .git, which sciexam did not write" in done.stderr
         assert "name a folder that holds nothing else" in done.stderr
         assert endpoint.requests == 0
+
+
+def test_a_page_of_ones_own_where_one_of_the_site_belongs_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
+    exam, site = sx.load_suite(suite(tmp_path)), tmp_path / "docs"
+    asked: list[object] = []
+    for name in ("index.html", "pairs", "contestants", "judges", "leaderboard.csv"):
+        site.mkdir()
+        (site / name).write_text("my own")
+        with pytest.raises(UsageError, match=f"docs holds {name}, which sciexam did not write"):
+            sx.leaderboard(exam, judge=Longer(), results=tmp_path / "r", site=site, preflight=asked.append)
+        assert texts(site) == "my own"
+        (site / name).unlink()
+        site.rmdir()
+    sx.leaderboard(exam, "base", "sft", judge=Longer(), results=tmp_path / "r", site=site)
+    (site / "contestants" / "rlhf.html").write_text("my own")
+    with pytest.raises(UsageError, match=r"docs holds contestants/rlhf\.html, which sciexam did not write"):
+        sx.leaderboard(exam, judge=Longer(), results=tmp_path / "r", site=site, preflight=asked.append)
+    assert not asked
+
+
+def test_a_site_where_the_runs_or_the_ledger_lie_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
+    exam = sx.load_suite(suite(tmp_path))
+    called = exam.model_copy(update={"name": "leaderboard"})
+    runs = r"the runs of suite 'leaderboard' lie in .*/r/leaderboard, and the folder .* name another with --site"
+    with pytest.raises(UsageError, match=runs):
+        sx.leaderboard(called, judge=Longer(), results=tmp_path / "r")
+    ledger = r"the ledger lies in .*/docs/ledger\.sqlite, and the folder of the site is replaced as a whole"
+    with pytest.raises(UsageError, match=ledger):
+        sx.leaderboard(
+            exam, judge=Longer(), results=tmp_path / "r", site=tmp_path / "docs", store=tmp_path / "docs/ledger.sqlite"
+        )
+    assert not (tmp_path / "r").exists()
+    sx.leaderboard(called, judge=Longer(), results=tmp_path / "r", site=tmp_path / "docs")
+    assert (tmp_path / "docs" / "index.html").exists()
+
+
+def test_a_judge_that_lies_on_a_disk_is_called_by_its_last_folder_in_all_that_is_published(tmp_path: Path) -> None:
+    with Endpoint("judge-longer") as endpoint:
+        model = "/home/alice/acme/judge-8b"
+        judge = {"backend": "openai", "model": model, "base_url": endpoint.url, "api_key_env": None}
+        board = sx.leaderboard(sx.load_suite(suite(tmp_path, judges={"gpt": judge})), results=tmp_path / "r")
+    assert board.judge_is == "the LLM judge-8b, not validated"
+    held = texts(tmp_path / "r" / "leaderboard")
+    assert "judge-8b" in held
+    assert "/home/alice" not in held
+    assert "acme" not in held
 
 
 def test_markdown_prints_the_table_for_a_readme_and_nothing_else(sciexam: Cli, tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+import sciexam as sx
 from conftest import COMMAND, answers, clean_environment, write_suite
 from endpoint import Endpoint
 from sciexam.cli.progress import duration, line_of, per_second, progress
-from sciexam.exam.tally import Progress
+from sciexam.exam.tally import Progress, Tally
 
 
 class Clock:
@@ -86,6 +87,34 @@ def test_the_time_left_is_said_in_the_unit_that_one_plans_by(seconds: float, sai
 @pytest.mark.parametrize(("rate", "said"), [(250, "250/s"), (3.25, "3.2/s"), (0.05, "3.0/min")])
 def test_a_rate_has_the_digits_that_it_deserves(rate: float, said: str) -> None:
     assert per_second(rate) == said
+
+
+def test_the_whole_plan_is_the_total_as_long_as_more_is_to_come(tmp_path: Path) -> None:
+    """Answers come one by one: what the judge was not handed yet is counted all the same."""
+    seen: list[Progress] = []
+    with Endpoint("judge-longer") as judging, Endpoint("echo", latency=0.02) as answering:
+        one = {"backend": "openai", "model": "m", "api_key_env": None, "concurrency": 1}
+        models = {
+            "a": one | {"base_url": answering.url},
+            "b": {"responses": answers(tmp_path, "b", [f"Because of {i}." for i in range(40)])},
+        }
+        llm = one | {"base_url": judging.url}
+        path = write_suite(tmp_path, 40, models, judges={"llm": llm}, judge="llm")
+        sx.compare(str(path), results=tmp_path / "results", preflight=lambda _: None, progress=seen.append)
+    early = [one for one in seen if one.responses < 80]
+    assert early, "the judge waits for answers"
+    assert {one.verdicts_planned for one in seen} == {80}
+    assert seen[-1].verdicts == 80
+
+
+def test_verdicts_that_are_stored_or_free_are_counted_besides_the_announced_ones() -> None:
+    tally = Tally({}, None, announced=10)
+    tally.expect(verdicts=9, of_them_stored=5, of_them_announced=4)
+    assert (tally.progress.verdicts, tally.progress.verdicts_planned) == (5, 15)
+    tally.expect(verdicts=3)
+    assert tally.progress.verdicts_planned == 18
+    tally.expect(verdicts=8, of_them_announced=8)
+    assert tally.progress.verdicts_planned == 20, "two more than were announced"
 
 
 def test_silent_is_silent(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:

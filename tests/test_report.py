@@ -18,8 +18,11 @@ import sciexam as sx
 from conftest import COMMAND, Cli, answers, clean_environment, write_suite
 from endpoint import Endpoint
 from sciexam import exam
+from sciexam.errors import Interrupted
 from sciexam.exam.reporting import Look
+from sciexam.exam.tally import Progress
 from sciexam.report.record import Report
+from sciexam.report.wording import so_far
 
 PROMPTS = 20
 REFRESH = re.compile(r'http-equiv="refresh" content="(\d+)"')
@@ -57,6 +60,17 @@ def test_without_a_run_the_latest_comparison_is_counted_again(tmp_path: Path, sc
     assert again["pairs"] == last["pairs"]
     assert "missing" not in again
     assert page_of(tmp_path).is_file()
+
+
+def test_a_run_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path, sciexam: Cli) -> None:
+    first, last = compared(tmp_path, "old", "new"), compared(tmp_path, "new", "old", limit=12)
+    done = sciexam("report", "nonsense")
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert lines[0] == "sciexam: 'nonsense' is not a run in results/ledger.sqlite; the latest comparisons are:"
+    day = r"\d{4}-\d\d-\d\d \d\d:\d\d"
+    assert re.fullmatch(rf"sciexam:   {last.run}  {day}  new, old", lines[1])
+    assert re.fullmatch(rf"sciexam:   {first.run}  {day}  old, new", lines[2])
 
 
 def test_a_ledger_without_a_comparison_says_so(tmp_path: Path, sciexam: Cli) -> None:
@@ -116,8 +130,8 @@ def test_a_running_comparison_is_followed_until_nothing_is_missing(tmp_path: Pat
     for look, page in followed:
         assert look.workers == 1
         assert REFRESH.findall(page) == ["1"]
-        assert f"So far.</strong> {look.missing} verdicts are still missing." in page
         assert look.report is not None
+        assert f"So far.</strong> {so_far(look.report)}" in page
         assert look.report.next_steps[0].command.endswith("compare old new --suite " + str(tmp_path / "exam.yaml"))
     assert report.missing == 0
     assert report.pairs["old", "new"].used == PROMPTS
@@ -160,6 +174,26 @@ def wait_for(soon: Any) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("it never came to that")
+
+
+def test_a_report_of_an_interrupted_run_says_what_was_not_asked_yet_and_ends_with_3(
+    tmp_path: Path, sciexam: Cli
+) -> None:
+    stop = threading.Event()
+
+    def told(now: Progress) -> None:
+        if now.verdicts >= 8:
+            stop.set()
+
+    with Endpoint("judge-longer", latency=0.02) as endpoint:
+        exam_of = suite(tmp_path, endpoint.url)
+        with pytest.raises(Interrupted):
+            sx.compare(exam_of, results=tmp_path / "results", stop=stop, progress=told)
+    done = sciexam("report", "-q")
+    assert done.returncode == 3
+    assert re.search(r"sciexam: \d+ of 20 prompts used; \d+ not asked yet$", done.stderr, re.MULTILINE)
+    assert re.search(r"sciexam: \d+ verdicts are still missing\. The same `sciexam compare` asks", done.stderr)
+    assert "skipped" not in sciexam("report").stdout
 
 
 @pytest.mark.slow

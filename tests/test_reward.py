@@ -266,6 +266,7 @@ def test_the_tables_say_what_they_hold_and_what_a_maximum_is_worth(sciexam: Cli,
     done = sciexam("reward", "-s", suite(tmp_path, prompts=8), "-m", "rm.jsonl", cwd=tmp_path, env={"COLUMNS": "140"})
     assert done.returncode == 0, done.stderr
     for words in (
+        "By rm the mean reward of sft is higher than that of base: on the same prompts, sft less base is",
         "Rewards by rm (recorded rewards, not validated)",
         "both Holm-corrected over 1 comparison.",
         "n/a for accuracy: the ledger holds no human verdict on these pairs of answers.",

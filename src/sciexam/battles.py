@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from sciexam.documents import digest
+from sciexam.stats.sides import side_of
 from sciexam.types import Comparison, Order, Presentation, Prompt, Response, Status, Submission, Verdict
 
 Policy = Literal["mean", "conservative"]
 Slot = tuple[str, str, int]  # contestant, prompt id, sample
 
-ROUNDING = 1e-9  # an average that misses one half by less is one half
 STRENGTH = {"slight": 1.0, "clear": 2.0, "strong": 3.0}
 
 
@@ -173,6 +173,5 @@ def _preference_for_b(verdict: Verdict, order: Order) -> float | None:
 def _combine(scores: Sequence[float], policy: Policy) -> float:
     if policy == "mean":
         return sum(scores) / len(scores)
-    if all(score > 0.5 + ROUNDING for score in scores):
-        return 1.0
-    return 0.0 if all(score < 0.5 - ROUNDING for score in scores) else 0.5
+    sides = set(map(side_of, scores))
+    return 1.0 if sides == {1} else 0.0 if sides == {-1} else 0.5

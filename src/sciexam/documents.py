@@ -28,6 +28,7 @@ R = TypeVar("R", bound=BaseModel)
 MAX_YAML_BYTES = 4_000_000
 MAX_LINE_BYTES = 16_000_000
 MAX_DEPTH = 60
+MOST_KEYS = 12  # of a line, that a fault names
 SCALARS = frozenset((str, int, float, bool, type(None)))
 _encoded = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
@@ -253,12 +254,27 @@ def parse_line(model: type[R], value: Mapping[str, Any], path: Path, number: int
 def parse_lines(
     model: type[R], lines: Iterable[tuple[int, Mapping[str, Any]]], path: Path, faults: list[str]
 ) -> Iterator[tuple[int, R]]:
-    """Yield (line number, record) for each valid line; what is wrong with the others is put into `faults`."""
+    """Yield (line number, record) for each valid line; what is wrong with the others is put into `faults`.
+
+    A fault that every line has is told once, with the keys that were found.
+    """
+    before, valid = len(faults), 0
+    faulty: dict[int, tuple[list[str], Mapping[str, Any]]] = {}  # by line: what is wrong, and the line
     for number, value in lines:
         try:
-            yield number, parse_line(model, value, path, number)
+            record = parse_line(model, value, path, number)
         except DocumentError as error:
             faults += error.faults
+            faulty[number] = [fault.removeprefix(f"{path}:{number}: ") for fault in error.faults], value
+            continue
+        valid += 1
+        yield number, record
+    kinds = {tuple(what) for what, _ in faulty.values()}
+    if len(faulty) > 1 and not valid and len(kinds) == 1:
+        number, (what, value) = next(iter(faulty.items()))
+        keys = ", ".join(key[:40] for key in list(value)[:MOST_KEYS])
+        where = f"in each of the {len(faulty):,} lines; the first one has the keys {keys}"
+        faults[before:] = [f"{path}:{number}: {one}, {where}" for one in what]
 
 
 def write_atomically(path: Path, content: str | bytes, mode: int = 0o644) -> None:

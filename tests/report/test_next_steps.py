@@ -83,6 +83,36 @@ def test_a_judge_that_nobody_held_against_people_is_validated_and_audited() -> N
         assert [command.split()[1] for command in named] == verbs
 
 
+def test_recorded_verdicts_that_cannot_be_used_are_mended_in_their_file_and_never_drawn_again() -> None:
+    typed = [*TYPED, "--judge", "v.jsonl"]
+    recorded = quiet(recorded=("v.jsonl",), verdicts={"ok": 40, "invalid": 7, "failed": 0})
+    (step,) = next_steps(replace(recorded, pairs=Pairs(recorded.pairs * 2)), typed)
+    assert step.why == "14 verdicts in v.jsonl cannot be used; mend its lines, which are read again by"
+    assert step.command == "sciexam compare base sft --judge v.jsonl"
+
+
+def test_where_people_have_judged_already_their_verdicts_are_offered_and_no_queue() -> None:
+    doubtful = quiet(judge_is="the LLM x, not validated")
+    told = next_steps(doubtful, [*TYPED, "--judge", "judge"], ("judge",), judged=True)
+    assert told[0].why == "People have judged these answers, too; what they say"
+    assert told[0].command == "sciexam compare base sft --judge judge --judge humans"
+    assert not any("annotate" in step.command for step in told)
+
+
+def test_a_judge_that_was_held_against_people_is_audited_and_not_validated_again() -> None:
+    held = quiet(judge_is="the LLM x, held against 3 annotators")
+    (step,) = next_steps(held, TYPED, ("judge",))
+    assert step.command == "sciexam audit judge base sft"
+
+
+def test_the_plan_of_one_pair_of_files_names_the_files() -> None:
+    report = quiet(conclusion="undecided", power=Power("", (), takes=((0.6, 80),)))
+    report = replace(report, contestants=("base", "other", "sft"))
+    (step,) = next_steps(report, ["sciexam", "compare", "d/base.jsonl", "other.jsonl", "d/sft.jsonl"])
+    assert step.command == "sciexam plan d/base.jsonl d/sft.jsonl --effect 0.6"
+    assert "takes about 56 more prompts" in step.why
+
+
 def test_a_report_that_was_made_in_python_names_its_suite() -> None:
     report = replace(quiet(verdicts={"ok": 1, "invalid": 0, "failed": 1}), suite="my exam")
     (step,) = next_steps(report, ["/usr/lib/jupyter", "compare"])

@@ -146,7 +146,7 @@ def filled(page: Any, word: str) -> None:
 
 
 def text_of(item: Item) -> str:
-    spoken = [item.text, *(one.text for one in item.answers), *(one.reason for one in item.opinions)]
+    spoken = [item.prompt, item.text, *(one.text for one in item.answers), *(one.reason for one in item.opinions)]
     return "\n".join(spoken).lower()
 
 
@@ -412,9 +412,10 @@ def test_tab_goes_through_the_controls_in_the_order_in_which_they_stand_and_one_
     assert order == ["search", "category", "pair", "judge", "outcome", "orders", "raters", "clear", "show-keys"]
 
 
-def test_motion_is_left_out_for_those_who_want_none(visit: Callable[..., Any]) -> None:
-    page = visit(reduced_motion="reduce")
+def test_nothing_on_the_page_moves_by_itself(visit: Callable[..., Any]) -> None:
+    page = visit()
     assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
+    assert page.evaluate("document.getAnimations().length") == 0
 
 
 def test_paper_gets_answers_and_verdicts_and_no_controls(visit: Callable[..., Any]) -> None:

@@ -10,6 +10,7 @@ import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from sciexam.report import packing, pages, wording
+from sciexam.report.caveats import _of_opposites
 from sciexam.report.console import print_report
 from sciexam.report.html import to_html
 from sciexam.report.markdown import escape, to_markdown
@@ -211,6 +213,10 @@ def printed(report: Report, width: int = 80, path: Path | None = None, **options
     return console.file.getvalue()
 
 
+# What backticks in an answer may make of the page: elements without any attribute that the text could choose.
+CODE_PASSAGES = [("code", {"class": kind, "dir": "ltr"}) for kind in ("code", "block")]
+
+
 class Page(HTMLParser):
     """The tags of a page with their attributes, its text, and the text inside `style`."""
 
@@ -229,8 +235,9 @@ class Page(HTMLParser):
 
     @property
     def shape(self) -> list[tuple[str, dict[str, str | None]]]:
-        """Every tag with every attribute but the one that holds a sentence for a screen reader."""
-        return [(tag, {k: v if k != "aria-label" else "" for k, v in attrs.items()}) for tag, attrs in self.tags]
+        """Every tag with every attribute but the one that holds a sentence for a screen reader; no passages of code."""
+        tags = [one for one in self.tags if one not in CODE_PASSAGES]
+        return [(tag, {k: v if k != "aria-label" else "" for k, v in attrs.items()}) for tag, attrs in tags]
 
 
 # ---------------------------------------------------------------- nothing that anyone wrote is markup
@@ -257,7 +264,7 @@ def test_no_text_brings_another_element_into_a_figure(monkeypatch: pytest.Monkey
     drawn = FIGURES.findall(to_html(made("".join(PAYLOADS))))
     assert len(drawn) == 2, "one by category, one for what more prompts would find"
     tags = {tag for tag, _ in Page("".join(drawn)).tags}
-    assert tags <= {*SVG, "figure", "figcaption", "h3"}
+    assert tags <= {*SVG, "figure", "figcaption", "h3", "div", "details", "summary", "ul", "li"}
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
@@ -408,6 +415,15 @@ def test_plain_text_is_text_that_can_be_written_and_stays_as_it_is_when_made_pla
     plain.encode("utf-8")
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", plain)
     assert plain_text(plain) == plain
+
+
+def test_plain_text_holds_nothing_that_xml_forbids() -> None:
+    allowed = (*map(range, (0x20, 0xE000, 0x10000), (0xD800, 0xFFFE, 0x110000)), (0x9, 0xA, 0xD))  # XML 1.0, 2.2: Char
+    forbidden = sorted(set(range(0x110000)).difference(*allowed))
+    assert len(forbidden) == 29 + 0x800 + 2
+    shown = "".join(plain_text(chr(code)) for code in forbidden)
+    assert ElementTree.fromstring(f"<t>{shown}</t>").text == shown
+    assert plain_text("a\ufffe\uffff") == "a[U+FFFE][U+FFFF]"
 
 
 def test_plain_text_shows_controls_as_symbols_and_bidi_controls_by_their_number() -> None:
@@ -671,3 +687,61 @@ def test_a_hundred_prompts_with_three_contestants_stay_under_two_megabytes() -> 
     assert source.count("<article") == 100
     assert "text/plain" not in source, "a hundred prompts stand in the page as they are"
     assert len(source.encode()) < 2_000_000
+
+
+# ---------------------------------------------------------------- many comparisons, and commands
+
+
+def test_a_command_to_type_is_printed_whole_however_narrow_the_terminal() -> None:
+    command = "sciexam compare " + " ".join(f"a-long-name-{i}.jsonl" for i in range(9)) + " --judge the-last-word.jsonl"
+    assert f"\n    {command}\n" in printed(made(next_steps=(Step("to go on", command),)))
+
+
+def many(**conclusions: str) -> Report:
+    """Three contestants, all of whose pairs are judged by several; `conclusions`: by judge, of b against a, a letter
+    for each pair: better, worse, undecided."""
+    words, names = {"b": "better", "w": "worse", "u": "undecided"}, ("base", "sft", "dpo")
+    contests = [(names[i], names[j]) for i in range(3) for j in range(i + 1, 3)]
+    pairs = [
+        replace(made().pairs[0], a=a, b=b, judge=judge, conclusion=words[said[place]])
+        for judge, said in conclusions.items()
+        for place, (a, b) in enumerate(contests)
+    ]
+    return replace(made(), contestants=names, pairs=Pairs(pairs))
+
+
+def test_many_comparisons_are_told_as_a_table_a_headline_and_what_differs() -> None:
+    report = many(jury="bbu", measures="wwu", people="uuu")
+    few = replace(report.pairs[0], used=9, wins=3, ties=3, losses=3)
+    report = replace(report, pairs=Pairs([few, *report.pairs[1:]]))
+    told = " ".join(printed(report).split())
+    assert told.count("prompts used") == 1, "the pair of which fewer prompts count"
+    assert "- sft against base by jury: 9 of 31 prompts used" in told
+    assert "That is no evidence that they are equal" not in told
+    assert "Each comparison in words, by category and with every figure, is on the page." in told
+    assert "Caveats" in told
+    assert " ".join(printed(many(jury="bbu")).split()).count("prompts used") == 3, "a few are told one by one"
+
+
+def test_the_headline_of_many_comparisons_says_who_is_best_by_each_judge() -> None:
+    found = wording.overview(many(jury="ubb", measures="wwu", people="uuu", panel="uub", ring="bwb"))
+    assert found == (
+        "Of 15 comparisons 8 show which contestant is better and 7 are undecided. By jury dpo is better than the other "
+        "two; by measures base is better than the other two; by people no contestant is shown to be better than "
+        "another; by panel dpo leads: worse than none, and better than 1 of the other two; by ring each contestant is "
+        "worse than another one, in a circle."
+    )
+
+
+def test_judges_that_decide_a_pair_in_opposite_directions_are_named() -> None:
+    report = many(jury="ubb", measures="wwu", people="ubu")
+    (caveat,) = (one for one in _of_opposites(report.pairs))
+    assert caveat == "dpo against base is decided in opposite directions: better by jury and people, worse by measures."
+    names = [replace(made().pairs[0], a=f"a{i}", conclusion=word) for i in range(5) for word in ("better", "worse")]
+    *_, last = _of_opposites(names)
+    assert last == "2 more pairs are decided in opposite directions."
+
+
+def test_what_was_not_asked_yet_is_not_called_skipped() -> None:
+    (pair,) = with_pair(made(), skipped=5, reasons={"not asked yet": 3, "skipped: sft: no recorded answer": 2}).pairs
+    assert wording.used(pair) == "24 of 31 prompts used; 3 invalid, 2 failed, 2 skipped, 3 not asked yet"

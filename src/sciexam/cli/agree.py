@@ -69,10 +69,12 @@ def agree(
     if as_json:
         print(json.dumps(found.to_json(), indent=1, allow_nan=False))
         return
-    from sciexam.report.agreeing.agreement_text import tables_of
+    from sciexam.report.agreeing.agreement_text import sentence_of, tables_of
     from sciexam.report.tables import print_list, print_tables, text_for
 
     console = terminal()
+    console.print(text_for(console, sentence_of(found), "bold"))
+    console.print()
     print_tables(tables_of(found), console)
     print_list("Caveats", found.caveats, console)
     print_list("Notes", [f"{name}: {note}" for name, note in found.notes.items()], console)

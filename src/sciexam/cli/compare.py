@@ -120,9 +120,17 @@ def compare(
 
 
 def check_complete(report: Report) -> None:
-    """Exit 3 where a call failed, or was not made."""
-    if report.incomplete:
-        refuse_incomplete(any(pair.verdicts["failed"] for pair in report.pairs), report.calls.unasked)
+    """Exit 3 where a call failed, or was not made, or all verdicts on a pair are invalid."""
+    from sciexam.report.wording import so_far
+
+    if not report.incomplete:
+        return
+    why = report.calls.unasked
+    if report.missing:
+        why = f"{so_far(report)} The same `sciexam compare` asks for them"
+    elif files := sorted({file for pair in report.pairs if pair.invalid and not pair.used for file in pair.recorded}):
+        why = why or f"no verdict in {' and '.join(files)} can be used; mend its lines, which are read again"
+    refuse_incomplete(any(pair.verdicts["failed"] for pair in report.pairs), why)
 
 
 def show(report: Report, results: Path, as_json: bool, quiet: bool, open_page: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -104,6 +105,7 @@ def _chosen(
         bare = next((prompt.id for prompt in chosen.prompts if not prompt.text.strip().count(" ")), None)
         if bare and any(one.startswith("openai:") for one in judges):
             raise UsageError(f"{bare!r} is no question that a judge could read; give the questions with --prompts FILE")
+        _warn_of_ids(chosen)
         return chosen, list(chosen.contestants)
     if prompts is not None:
         raise UsageError("--prompts goes with files of answers alone; a suite names its own prompts")
@@ -114,3 +116,12 @@ def _chosen(
     if clash := sorted({n for n, _ in named.values()} & set(chosen.models)):
         raise UsageError(f"{clash[0]!r} is a model of the suite and the name of a file; rename the file")
     return chosen.with_models(dict(named.values())), [named[one][0] if one in named else one for one in given]
+
+
+def _warn_of_ids(suite: Suite) -> None:
+    """Say on stderr, besides the caveat of the result, that ids stand in the place of questions."""
+    from sciexam.exam.cautions import ids_for_questions
+    from sciexam.report.plain_text import one_line
+
+    if told := ids_for_questions(suite.prompts):
+        print(f"sciexam: {one_line(told)}", file=sys.stderr)

@@ -77,11 +77,13 @@ def reward(
     if as_json:
         print(json.dumps(found.to_json(), indent=1, allow_nan=False))
     else:
-        from sciexam.report.marking.rewards_text import tables_of
+        from sciexam.report.marking.rewards_text import sentence_of, tables_of
         from sciexam.report.tables import print_list, print_tables, text_for
         from sciexam.report.wording import calls
 
         console = terminal()
+        console.print(text_for(console, sentence_of(found), "bold"))
+        console.print()
         print_tables(tables_of(found), console)
         print_list("Caveats", found.caveats, console)
         print_list("Notes", [f"{name}: {note}" for name, note in found.notes.items()], console)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,8 +14,9 @@ from sciexam.battles import Policy
 from sciexam.errors import SciexamError, UsageError
 from sciexam.exam.echoes import check_echoes
 from sciexam.exam.facts import read_facts
-from sciexam.exam.plan import make_plan
-from sciexam.exam.preflight import Owed, bill_of
+from sciexam.exam.people import held_against_people
+from sciexam.exam.plan import Plan, make_plan
+from sciexam.exam.preflight import Owed, bill_of, tell
 from sciexam.exam.reporting import count, report, watch, write
 from sciexam.exam.runs import (
     check_all_ready,
@@ -29,7 +31,7 @@ from sciexam.exam.runs import (
 from sciexam.exam.sitting import Sitting
 from sciexam.exam.standings import NULL, make_board_plan
 from sciexam.exam.tally import Progress
-from sciexam.folders import check_folder
+from sciexam.folders import check_folder, resolved
 from sciexam.judges import compares_by_grades, open_grader, open_judge
 from sciexam.judges.settings import CascadeJudge, PanelJudge
 from sciexam.models.terms import USUAL
@@ -92,13 +94,13 @@ def compare(
     )
     with opened(store, results, terms) as ledger:
         check_all_ready(plan, models, ledger, retry_invalid)
-        if preflight is not None:
-            preflight(bill_of(plan, ledger, retry_invalid))
+        announced = tell(preflight, partial(bill_of, plan, ledger, retry_invalid))
+        stop = stop or threading.Event()
         sitting = Sitting(
-            plan, ledger, stop or threading.Event(), progress, retry_invalid, strict_model=strict_model, terms=terms
+            plan, ledger, stop, progress, retry_invalid, strict_model=strict_model, terms=terms, announced=announced
         )
         manifest = hold(sitting, plan, models, ledger)
-        found = count(plan, ledger, manifest, sitting.calls, sitting.skipped, sitting.notes)
+        found = count(plan, ledger, manifest, sitting.calls, sitting.skipped, sitting.notes, results=results)
         write(found, manifest, Path(results))
         if strict_model:
             check_echoes(plan, ledger, report_folder(found, results))
@@ -193,10 +195,10 @@ def leaderboard(
     from sciexam.exam.board import check_models, read_board, sit
     from sciexam.report.standings.board import build_leaderboard
 
-    check_folder(site_folder(site, results))
     suite = load_suite(suite) if isinstance(suite, str) else suite
     terms = terms_of(suite, max_wait, budget, batch)
     plan, models = make_board_plan(suite, contestants, judge, pairs, orders, policy, by, limit, terms)
+    _check_site(plan, site_folder(site, results), store, results)
     if reward is not None:
         reward_model(plan, reward)  # a wrong name ends here, before anything is paid
     with opened(store, results, terms) as ledger:
@@ -204,6 +206,8 @@ def leaderboard(
             plan, models, ledger, terms, stop or threading.Event(), preflight, progress, retry_invalid, strict_model
         )
         evidence, outcomes = read_board(sat, ledger)
+        evidence = held_against_people(plan, evidence, Path(results))
+        outcomes = replace(outcomes, description=evidence.benches[0].description)
         besides = besides_of(plan, ledger, reward)
         found = build_leaderboard(evidence, outcomes, plan.contestants[0], NULL, besides)
         _write_leaderboard(found, sat.manifest, Path(results), site_folder(site, results))
@@ -244,6 +248,22 @@ def site_folder(site: str | Path | None = None, results: str | Path = "results")
     return Path(results) / "leaderboard" if site is None else Path(site)
 
 
+def _check_site(plan: Plan, site: Path, store: str | Path | None, results: str | Path) -> None:
+    """Refuse a site that could not be written in the end, before anybody is asked and paid."""
+    from sciexam.report.site.names import site_names
+
+    runs, ledger = Path(results) / plan.suite.name, location_of(store, results)
+    kept = {f"the runs of suite {plan.suite.name!r} lie": runs}
+    if "://" not in ledger:
+        kept["the ledger lies"] = Path(ledger)
+    for what, path in kept.items():
+        if path.resolve().is_relative_to(resolved(site)):
+            raise UsageError(
+                f"{what} in {path}, and the folder of the site is replaced as a whole: name another with --site"
+            )
+    check_folder(site, site_names(plan.contestants, plan.pairs, *plan.benches))
+
+
 def _notes(found: Agreement) -> list[str]:
     return [f"{name}: {note}" for name, note in found.notes.items()]
 
@@ -253,24 +273,26 @@ def _dumped(value: Mapping[str, Any]) -> str:
 
 
 def _write_agreement(found: Agreement, manifest: Mapping[str, Any], results: Path) -> None:
-    from sciexam.report.agreeing.agreement_text import tables_of
+    write_run(report_folder(found, results), manifest, _agreement_files(found, manifest))
+
+
+def _agreement_files(found: Agreement, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    from sciexam.report.agreeing.agreement_text import sentence_of, tables_of
     from sciexam.report.page import to_page
-    from sciexam.report.tables import to_markdown
+    from sciexam.report.tables import Table, to_markdown
 
     title, tables = f"Agreement on {', '.join(found.contestants)}", list(tables_of(found))
-    files = {
-        "agreement.json": _dumped(found.to_json()),
-        "agreement.md": to_markdown(title, tables, caveats=found.caveats, notes=_notes(found)),
-        "agreement.html": to_page(
-            "Agreement", title, found, tables, manifest, caveats=found.caveats, remarks=_notes(found)
-        ),
-    }
-    write_run(report_folder(found, results), manifest, files)
+    sentence = sentence_of(found)
+    said = [Table(title, (), (), (sentence,)), *tables]
+    yield "agreement.json", _dumped(found.to_json())
+    yield "agreement.md", to_markdown(title, said, caveats=found.caveats, notes=_notes(found))
+    told: dict[str, Any] = {"sentence": sentence, "caveats": found.caveats, "remarks": _notes(found)}
+    yield "agreement.html", to_page("Agreement", title, found, tables, manifest, **told)
 
 
 def _write_leaderboard(found: Leaderboard, manifest: Mapping[str, Any], results: Path, site: Path) -> None:
     from sciexam.report.site import write_site
     from sciexam.report.site.downloads import downloads
 
-    write_run(report_folder(found, results), manifest, downloads(found))
+    write_run(report_folder(found, results), manifest, downloads(found).items())
     write_site(found, manifest, site, results)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +21,8 @@ from sciexam.report.record import Calls
 from sciexam.report.standings.board import Besides
 from sciexam.store import Fact, Store
 
+_log = logging.getLogger(__name__)
+
 
 def besides_of(plan: Plan, store: Store, reward: str | None, files_are_read: bool = True) -> Besides:
     """The rewards and the prices. `reward` names the reward model; None: the first one among the suite's judges.
@@ -36,7 +39,9 @@ def besides_of(plan: Plan, store: Store, reward: str | None, files_are_read: boo
         try:
             return Besides(_marks_of(plan, next(_opened(plan, name)), store, files_are_read), prices)
         except SciexamError as error:  # nobody asked for rewards
-            return Besides(None, prices, (f"No rewards stand in the rows: {error}",))
+            # What is wrong may be said in the words of somebody's file: it is not for the board, which is published.
+            _log.warning("no rewards of %s stand in the leaderboard: %s", name, error)
+            return Besides(None, prices, (f"No rewards of {name} stand in the rows; `sciexam reward` says why.",))
     return Besides(None, prices)
 
 

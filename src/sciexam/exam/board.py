@@ -16,7 +16,7 @@ from sciexam.exam.asking import owes
 from sciexam.exam.echoes import check_echoes, is_another, of_contestants, of_references, refuse_echoes, strange
 from sciexam.exam.facts import check_compared, check_judged, evidence_of, read_facts
 from sciexam.exam.plan import Plan
-from sciexam.exam.preflight import Owed, bill_of
+from sciexam.exam.preflight import Owed, bill_of, tell
 from sciexam.exam.runs import check_all_ready, hold
 from sciexam.exam.sitting import Sitting
 from sciexam.exam.stored import Stored, experience, part_owed, reused, stored_of
@@ -57,9 +57,11 @@ def sit(
     part = plan if stored is None else part_owed(stored, models, store, retry_invalid)
     asked = {name: model for name, model in models.items() if name in part.contestants}
     check_all_ready(part, asked, store, retry_invalid)
-    if preflight is not None:
-        preflight(bill_of(part, store, retry_invalid, experience=experience(stored) if stored else None))
-    sitting = Sitting(part, store, stop, progress, retry_invalid, strict_model=strict_model, terms=terms)
+    known = experience(stored) if stored and preflight else None
+    announced = tell(preflight, partial(bill_of, part, store, retry_invalid, experience=known))
+    sitting = Sitting(
+        part, store, stop, progress, retry_invalid, strict_model=strict_model, terms=terms, announced=announced
+    )
     manifest = hold(sitting, plan, asked, store)
     calls = sitting.calls
     if stored is not None:

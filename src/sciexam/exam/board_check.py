@@ -2,104 +2,55 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from sciexam.battles import pair
 from sciexam.errors import GateNotMet, Incomplete, UsageError
 from sciexam.exam.board import Sat, read_board
+from sciexam.exam.board_gaps import AGAIN, Fault, asked_of, gaps
 from sciexam.exam.drift import drift_of
 from sciexam.exam.echoes import is_another, strange
 from sciexam.exam.other_rubrics import verdicts_under_other_rubrics
 from sciexam.exam.plan import Plan, conversations_of, shown_of
-from sciexam.exam.recordings import recording_of
+from sciexam.exam.raters import Rater
 from sciexam.exam.references import with_references
-from sciexam.exam.stored import stored_of
-from sciexam.models.recorded import RecordedModel
+from sciexam.exam.stored import Stored, stored_of
 from sciexam.models.settings import Endpoint
 from sciexam.report.evidence import Evidence
-from sciexam.report.standings.outcomes import STATUSES, Outcomes
 from sciexam.store import Store
 from sciexam.suite import HUMANS
-from sciexam.types import Comparison
 
-AGAIN = "run the command without --check, which asks for what is missing"
-RETRY = "run the command with --retry-invalid instead of --check"
 PIN = "write a dated name as its `model:` in the suite; what is asked under that name is a fact of its own"
-LACKS = {"skipped": "no answer of", "failed": "a failed answer of", "invalid": "an unusable answer of"}
+THEIRS = "serve a queue under the suite's rubric, or make the board with theirs: --rubric"
+NAMED = 4  # rows or pairs that have one and the same fault
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with a row, and what to do about it."""
+class _Board:
+    """What is checked. `plan` has the references; `stored` is None where it takes records to know what was said."""
 
-    row: str
-    what: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.row}: {self.what}; {self.remedy}."
+    plan: Plan
+    evidence: Evidence
+    stored: Stored | None
+    store: Store
 
 
-def faults_of(plan: Plan, evidence: Evidence, outcomes: Outcomes, store: Store) -> Iterator[Fault]:
-    """All faults of all rows. `plan` is that of the evidence, with the references."""
-    yield from _incomplete(plan, evidence, outcomes)
+def _alike(board: _Board) -> Iterator[Fault]:
+    """What makes rows differ: other models, a judge that changed, another rubric."""
+    plan, store = board.plan, board.store
     yield from _other_models(plan, store)
-    yield from _other_judges(plan, evidence, store)
-    yield from _changed_judges(plan, store)
+    for rater in plan.raters:
+        if rater.model:
+            yield from _other_judges(rater, _echoed(board, rater))
+        found = drift_of(rater, store) if rater.anchors else None
+        if found is not None and found.drifted:
+            yield Fault("every row", found.sentence.rstrip("."), PIN)
     if list(plan.benches) == [HUMANS] and not plan.raters:
-        yield from _other_rubrics(plan, evidence, store)
-
-
-# ---------------------------------------------------------------- complete
-
-
-def _incomplete(plan: Plan, evidence: Evidence, outcomes: Outcomes) -> Iterator[Fault]:
-    baseline = plan.contestants[0]
-    files = {n: file for n in plan.contestants if (file := recording_of(plan.suite, n)) is not None}
-    for place, (a, b) in enumerate(evidence.pairs):
-        if a != baseline:
-            continue
-        own, theirs = (set(_answered(evidence, name)) for name in (b, a))
-        if own and theirs and not own & theirs:
-            what = f"its {len(own)} answers are to other prompts than the {len(theirs)} of {a}"
-            yield Fault(b, what, "give both answers to the same prompts")
-            continue
-        bare = [q for q, status in enumerate(outcomes.status[place].tolist()) if STATUSES[status] != "ok"]
-        reasons = Counter(_reason(files, evidence, outcomes, place, q) for q in bare)
-        for (why, remedy), count in reasons.items():
-            what = f"{count} of {len(evidence.prompts)} prompts without a score against {a}"
-            yield Fault(b, f"{what}: {'each has ' if count > 1 else 'it has '}{why}", remedy)
-
-
-def _answered(evidence: Evidence, name: str) -> Iterator[str]:
-    return (prompt for (who, prompt, _), r in evidence.responses.items() if who == name and r.reply.status == "ok")
-
-
-def _reason(
-    files: Mapping[str, RecordedModel], evidence: Evidence, outcomes: Outcomes, place: int, q: int
-) -> tuple[str, str]:
-    """Why a prompt has no score for a pair, and what to type."""
-    prompt = evidence.prompts[q]
-    slots = [(name, prompt.id, sample) for name in evidence.pairs[place] for sample in range(evidence.samples)]
-    lacking = {s[0]: word for s in slots if (word := evidence.responses[s].reply.status) != "ok"}
-    # Nobody is asked where a file holds no answer to compare with.
-    if never := {n: file.path for n, file in files.items() if n in lacking and not file.answers(prompt)}:
-        why = " and ".join(f"no answer of {name}" for name in never)
-        return why, f"add what is missing to {' and '.join(map(str, never.values()))}"
-    if lacking:
-        why = " and ".join(f"{LACKS[word]} {name}" for name, word in lacking.items())
-        return why, RETRY if "invalid" in lacking.values() else AGAIN
-    match STATUSES[outcomes.status[place, q]]:
-        case "invalid":
-            return "an unusable verdict", RETRY
-        case "failed":
-            return "a verdict whose call failed", AGAIN
-    return "no verdict", AGAIN
-
-
-# ---------------------------------------------------------------- alike
+        yield from _other_rubrics(board)
 
 
 def _other_models(plan: Plan, store: Store) -> Iterator[Fault]:
@@ -111,48 +62,62 @@ def _other_models(plan: Plan, store: Store) -> Iterator[Fault]:
                 yield Fault(name, told.removeprefix(f"{name}: ").rstrip("."), PIN)
 
 
-def _other_judges(plan: Plan, evidence: Evidence, store: Store) -> Iterator[Fault]:
-    """Rows whose verdicts came from another model than was asked for, or than those of most rows."""
-    for rater in plan.raters:
-        if not rater.model:
-            continue
-        said: dict[str, Mapping[str, int]] = {}
-        for name, comparisons in _by_row(plan, evidence):
-            said[name] = store.echoed({seen.key for c in comparisons for seen in shown_of(plan, rater, c, store)})
-        counts: Counter[str] = Counter()
-        for one in said.values():
-            counts.update(one)
-        ours = [other for other, _ in counts.most_common() if not is_another(rater.model, other)]
-        for name, one in said.items():
-            for other, count in one.items():
-                if other not in ours:
-                    what = f"{count} of its verdicts by {rater.name} came from {other!r}, not from {rater.model!r}"
-                    yield Fault(name, what, PIN)
-                elif other != ours[0]:
-                    what = f"{count} of its verdicts by {rater.name} came from {other!r}, others of the board's"
-                    yield Fault(name, f"{what} from {ours[0]!r}, which may be another model", PIN)
+def _other_judges(rater: Rater, said: Mapping[str, Mapping[str, int]]) -> Iterator[Fault]:
+    """Rows whose verdicts came from another model than was asked for, or than those of most rows.
+
+    `said`: for each row, how many of its verdicts came from the model of each name.
+    """
+    counts: Counter[str] = Counter()
+    for one in said.values():
+        counts.update(one)
+    ours = [other for other, _ in counts.most_common() if not is_another(rater.model or "", other)]
+    for name, one in said.items():
+        for other, count in one.items():
+            what = f"{count} of its verdicts by {rater.name} came from {other!r}"
+            if other not in ours:
+                yield Fault(name, f"{what}, not from {rater.model!r}", PIN)
+            elif other != ours[0]:
+                yield Fault(name, f"{what}, others of the board's from {ours[0]!r}, which may be another model", PIN)
 
 
-def _by_row(plan: Plan, evidence: Evidence) -> Iterator[tuple[str, list[Comparison]]]:
-    """The comparisons of each row with the baseline."""
-    for a, b in plan.pairs:
-        if a == plan.contestants[0]:
-            yield b, list(pair(plan.prompts, [(a, b)], plan.samples, evidence.responses))
+def _echoed(board: _Board, rater: Rater) -> dict[str, dict[str, int]]:
+    """For each row, how many of the verdicts of all its pairs the model of each name gave."""
+    plan, store, stored = board.plan, board.store, board.stored
+    if stored is not None:
+        return _echoed_by_arrays(stored, store)
+    keys: dict[str, set[str]] = defaultdict(set)
+    for contest, comparisons in asked_of(plan, rater, board.evidence, store).items():
+        shown = {seen.key for one in comparisons for seen in shown_of(plan, rater, one, store)}
+        for name in contest:
+            keys[name] |= shown
+    return {name: store.echoed(keys[name]) for name in plan.contestants}
 
 
-def _changed_judges(plan: Plan, store: Store) -> Iterator[Fault]:
-    for rater in plan.raters:
-        found = drift_of(rater, store) if rater.anchors else None
-        if found is not None and found.drifted:
-            yield Fault("every row", found.sentence.rstrip("."), PIN)
+def _echoed_by_arrays(stored: Stored, store: Store) -> dict[str, dict[str, int]]:
+    """`_echoed` by one pass over the ledger, and the keys that are there already."""
+    plan, looks = stored.plan, stored.looks
+    place = {name: i for i, name in enumerate(plan.contestants)}
+    rows = np.array([[place[name] for name in contest] for contest in plan.pairs], dtype=np.intp).reshape(-1, 2)
+    # Each key once for each row that it stands in: two pairs may show the same texts.
+    row = rows[looks.pair[looks.comparison]].ravel()
+    places = np.unique(row * stored.keys.count + np.repeat(stored.keys.of_key, 2))
+    row, key = np.divmod(places, stored.keys.count) if stored.keys.count else (places, places)
+    found: dict[str, dict[str, int]] = {name: {} for name in plan.contestants}
+    for model, counts in store.columns.models_by_key(stored.keys).items():
+        for i, count in enumerate(np.bincount(row, counts[key], len(place)).astype(int).tolist()):
+            if count:
+                found[plan.contestants[i]][model] = count
+    return found
 
 
-def _other_rubrics(plan: Plan, evidence: Evidence, store: Store) -> Iterator[Fault]:
-    """Rows on which annotators were asked under another rubric than the suite's."""
-    for name, comparisons in _by_row(plan, evidence):
-        for rubric, count in verdicts_under_other_rubrics(plan.suite.rubric, comparisons, store).items():
+def _other_rubrics(board: _Board) -> Iterator[Fault]:
+    """Pairs on which annotators were asked under another rubric than the suite's."""
+    plan = board.plan
+    comparisons = list(pair(plan.prompts, plan.pairs, plan.samples, board.evidence.responses))
+    for (a, b), counts in verdicts_under_other_rubrics(plan.suite.rubric, comparisons, board.store).items():
+        for rubric, count in counts.items():
             what = f"{count} human verdicts were given under another rubric ({rubric})"
-            yield Fault(name, what, "serve a queue under the suite's rubric, or make the board with theirs: --rubric")
+            yield Fault(f"{b} against {a}", what, THEIRS)
 
 
 # ---------------------------------------------------------------- the command
@@ -160,20 +125,30 @@ def _other_rubrics(plan: Plan, evidence: Evidence, store: Store) -> Iterator[Fau
 
 def check_board(plan: Plan, store: Store) -> str:
     """One sentence that says that every row is complete and alike. Raises GateNotMet with all faults where not."""
-    sat = Sat(plan, stored_of(plan, store))
+    stored = stored_of(plan, store)
     try:
-        evidence, outcomes = read_board(sat, store)
+        evidence, outcomes = read_board(Sat(plan, stored), store)
     except (UsageError, Incomplete) as error:
         raise GateNotMet(f"--check: {error}; {AGAIN}") from None
-    plan = with_references(plan, store)
-    faults = list(faults_of(plan, evidence, outcomes, store))
-    if faults:
-        rows = len({fault.row for fault in faults})
-        counted = f"{len(faults)} faults" if len(faults) > 1 else "1 fault"
-        raise GateNotMet(
-            "\n".join([f"--check: {counted} of {rows} of {len(plan.contestants)} rows", *map(str, faults)])
-        )
+    board = _Board(with_references(plan, store), evidence, stored, store)
+    if told := _told([*gaps(board.plan, evidence, outcomes, stored, store), *_alike(board)]):
+        raise GateNotMet("\n".join([f"--check: {len(told)} fault{'s' if len(told) > 1 else ''}", *told]))
     return (
         f"The leaderboard of {plan.suite.name} by {outcomes.name} is complete and alike: {len(plan.contestants)} rows, "
         f"{len(plan.prompts)} prompts each."
     )
+
+
+def _told(faults: Iterable[Fault]) -> list[str]:
+    """Each fault in a line. Where many pairs have the same one, it is told once."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for fault in faults:
+        places.setdefault((fault.what, fault.remedy), []).append(fault.where)
+    told = []
+    for (what, remedy), where in places.items():
+        if len(where) <= NAMED:
+            told += [f"{one}: {what}; {remedy}." for one in where]
+        else:
+            named = f"{', '.join(where[: NAMED - 1])} and {len(where) - NAMED + 1:,} more"
+            told.append(f"{named}, each: {what}; {remedy}.")
+    return told

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import fsum
 
-from sciexam.battles import ROUNDING, Battle, cluster, name_of
+from sciexam.battles import Battle, cluster, name_of
 from sciexam.documents import digest
 from sciexam.exam.plan import Plan, shown_of
 from sciexam.exam.raters import Rater
@@ -20,6 +20,7 @@ from sciexam.judges.settings import CascadeJudge
 from sciexam.report.escalation import Escalation
 from sciexam.stats import Undefined
 from sciexam.stats.cascade import DIGITS, Threshold, choose_threshold
+from sciexam.stats.sides import side_of
 from sciexam.store import Store
 from sciexam.types import Comparison, Presentation, Prompt, Verdict
 
@@ -208,12 +209,7 @@ def _confidence_of(listed: Sequence[Judged]) -> float | None:
 
 
 def _same_side(cheap: Judged, dear: Battle) -> bool:
-    return dear.score is not None and _side(cheap.battle) == _side(dear)
-
-
-def _side(battle: Battle) -> int:
-    ahead = _mean(battle) - 0.5
-    return 0 if abs(ahead) <= ROUNDING else 1 if ahead > 0 else -1
+    return dear.score is not None and side_of(_mean(cheap.battle)) == side_of(_mean(dear))
 
 
 def _mean(battle: Battle) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
@@ -11,11 +12,13 @@ from sciexam.exam.raters import Rater
 from sciexam.judges import judge_generation
 from sciexam.judges.recorded import RecordedJudge as RecordedVerdicts
 from sciexam.judges.settings import CascadeJudge, EndpointJudge
+from sciexam.models.public_name import public_name
 from sciexam.models.recorded import RecordedModel
 from sciexam.models.settings import Endpoint
 from sciexam.suite import Suite
 from sciexam.types import Model, Prompt
 
+ID = re.compile(r"[\w.:/#-]+", re.ASCII)  # one word, and no sentence in any language
 LARGEST = 64_000_000  # bytes of a training file that is read through before every comparison
 
 
@@ -23,6 +26,8 @@ def caveats_of(
     suite: Suite, names: Sequence[str], prompts: Sequence[Prompt], models: Mapping[str, Model], judges: Sequence[str]
 ) -> Iterator[str]:
     """What a reader must know of answers and judges before anyone is asked."""
+    if told := ids_for_questions(prompts):
+        yield f"{told}."
     for name in names:
         model = models[name]
         if isinstance(model, RecordedModel) and (unmatched := model.unmatched(suite.prompts)):
@@ -37,7 +42,7 @@ def caveats_of(
         for name in names:
             contestant = suite.models[name]
             if isinstance(contestant, Endpoint) and contestant.model == asked:
-                yield f"{judge} judges its own answers: contestant {name} is the same model ({asked})."
+                yield f"{judge} judges its own answers: contestant {name} is the same model ({public_name(asked)})."
         if isinstance(spec, EndpointJudge):
             yield from _of_settings(judge, spec, names)
     for judge in judges:
@@ -47,6 +52,16 @@ def caveats_of(
                 f"{judge} saves nothing: its calibration takes {spec.calibration} prompts of {len(prompts)} in all; "
                 "write a smaller `calibration:`, or ask its second judge alone."
             )
+
+
+def ids_for_questions(prompts: Sequence[Prompt]) -> str:
+    """That the prompts are nothing but their ids, as in files of answers without their questions; or an empty text."""
+    if not prompts or not all(prompt.text == prompt.id and ID.fullmatch(prompt.id) for prompt in prompts):
+        return ""
+    return (
+        f"The prompts are ids, such as {prompts[0].id[:40]!r}: judges are shown these in the place of questions, and "
+        "nothing that rests on the question can be relied on; give the questions with --prompts FILE"
+    )
 
 
 def _of_settings(judge: str, spec: EndpointJudge, names: Sequence[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from sciexam.battles import Slot, pair
 from sciexam.errors import GateNotMet
 from sciexam.exam.plan import Plan, conversations_of, shown_of
 from sciexam.exam.references import referring, wanted_of, with_references
+from sciexam.models.public_name import public_name
 from sciexam.models.settings import Endpoint
 from sciexam.store import Store
 from sciexam.types import Comparison, Response
@@ -49,11 +50,12 @@ def strange(name: str, model: str, echoed: Mapping[str, int]) -> Iterator[str]:
     """What is strange in the names under which `model` answered, with how many replies came under each."""
     for other, count in echoed.items():
         if not _means(model, other):
-            yield f"{name}: {model!r} was asked for, but {count} replies came from {other!r}."
+            asked, came = public_name(model), public_name(other)
+            yield f"{name}: {asked!r} was asked for, but {count} replies came from {came!r}."
     ours = [other for other in echoed if _means(model, other)]
     if len(ours) > 1:
-        said = ", ".join(f"{other!r} ({echoed[other]})" for other in ours)
-        yield f"{name}: {model!r} answered under several names: {said}; these may be different models."
+        said = ", ".join(f"{public_name(other)!r} ({echoed[other]})" for other in ours)
+        yield f"{name}: {public_name(model)!r} answered under several names: {said}; these may be different models."
 
 
 def check_echoes(plan: Plan, store: Store, report: Path) -> None:

@@ -14,11 +14,12 @@ from sciexam.exam.cascade import Cascade, Judged, calibration_asks, cascades_of,
 from sciexam.exam.drift import drift_of
 from sciexam.exam.echoes import echoes
 from sciexam.exam.plan import Plan, conversations_of, presentations_of, shown_of
-from sciexam.exam.raters import Rater
+from sciexam.exam.raters import Rater, recordings_of
+from sciexam.exam.recordings import is_recorded
 from sciexam.exam.references import with_references
 from sciexam.judges.settings import PanelJudge
 from sciexam.lineage import descents
-from sciexam.report.evidence import Bench, Evidence
+from sciexam.report.evidence import NOT_ASKED, Bench, Evidence
 from sciexam.report.record import Calls
 from sciexam.report.reliability import reliability_of
 from sciexam.stats import Undefined
@@ -130,15 +131,19 @@ def _nobody_judged(plan: Plan, store: Store) -> str:
 
 def responses_of(plan: Plan, store: Store, skipped: Mapping[str, Fact]) -> dict[Slot, Response]:
     """What every contestant answered, as the ledger has it, or why there is nothing."""
+    conversations = {name: dict(conversations_of(plan, name)) for name in plan.contestants}
+    found = {name: store.replies({c.key: None for c in asked.values()}) for name, asked in conversations.items()}
     responses = {}
-    for contestant in plan.contestants:
-        conversations = dict(conversations_of(plan, contestant))
-        found = store.replies({c.key: None for c in conversations.values()})
-        recorded = getattr(plan.suite.models[contestant], "responses", None)
-        why = "no recorded answer" if recorded else "not asked, for nobody else has an answer"
-        for slot, conversation in conversations.items():
-            missing = Reply(conversation.key, status="skipped", failure=why)
-            reply = found.get(conversation.key) or missing
+    for contestant, asked in conversations.items():
+        others = [name for name in plan.contestants if name != contestant]
+        asks = any(not is_recorded(plan.suite, name) for name in others)
+        for slot, conversation in asked.items():
+            reply = found[contestant].get(conversation.key)
+            if reply is None:
+                met = asks or any(conversations[name][name, *slot[1:]].key in found[name] for name in others)
+                why = NOT_ASKED if met else "not asked, for nobody else has an answer"
+                why = "no recorded answer" if is_recorded(plan.suite, contestant) else why
+                reply = Reply(conversation.key, status="skipped", failure=why)
             responses[slot] = Response(contestant, slot[1], slot[2], reply)
     return responses
 
@@ -162,6 +167,7 @@ def _bench(
         battles=[one.battle for one in judged],
         verdicts=[verdict for one in judged for verdict in one.shown],
         weights=spec.weights if isinstance(spec, PanelJudge) else None,
+        recorded=recordings_of(raters),
         by_criterion=_by_criterion([one.name for one in plan.suite.rubric.criteria], plan.policy, judged),
     )
 
@@ -236,6 +242,7 @@ def _cascade(
         description=plan.benches[name],
         raters=(name,),
         sees_order=cascade.cheap.sees_order or cascade.dear.sees_order,
+        recorded=recordings_of((cascade.cheap, cascade.dear)),
         battles=[one.battle for one, _ in settled],
         verdicts=[verdict for one, _ in settled for verdict in one.shown],
         escalations={
@@ -274,7 +281,7 @@ def spared_by(
 def _verdict(rater: Rater, presentation: Presentation, stored: Any) -> Verdict:
     """The stored verdict under the names of this comparison; a fact is about texts, and names may have changed."""
     if stored is None:
-        why = "no recorded verdict" if rater.by_name else "not judged"
+        why = "no recorded verdict" if rater.by_name else NOT_ASKED
         return presentation.verdict(rater.name, kind=rater.kind, status="skipped", failure=why)
     verdict: Verdict = replace(
         stored,

@@ -17,6 +17,7 @@ from sciexam.judges.grading import LLMGrader
 from sciexam.judges.measured import MeasuredMarks
 from sciexam.judges.rewards import LARGEST, TOO_LARGE, RecordedRewards
 from sciexam.judges.settings import RewardJudge
+from sciexam.models.public_name import public_name
 from sciexam.report.marking.marks import Marking, Marks, Scale
 from sciexam.report.record import Calls
 from sciexam.store import Fact, Store
@@ -107,7 +108,7 @@ def _what(plan: Plan, rater: Rater) -> str:
     """What a rater is, as the tables say it."""
     spec = plan.suite.judges.get(rater.bench)
     if isinstance(spec, RewardJudge):
-        return f"the reward model {spec.model}, not validated"
+        return f"the reward model {public_name(spec.model)}, not validated"
     return "recorded rewards, not validated" if isinstance(rater.judge, RecordedRewards) else plan.benches[rater.bench]
 
 

@@ -6,13 +6,14 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sciexam.errors import UsageError
 from sciexam.exam.marked import marking_of, people_of
 from sciexam.exam.plan import Plan, make_plan
-from sciexam.exam.preflight import Owed, bill_of
+from sciexam.exam.preflight import Owed, bill_of, tell
 from sciexam.exam.runs import check_all_ready, hold, opened, terms_of, write_run
 from sciexam.exam.sitting import Sitting
 from sciexam.exam.tally import Progress
@@ -51,9 +52,6 @@ def grade(
     in `compare`.
     """
     from sciexam.report.marking.grades import build_grades
-    from sciexam.report.marking.grades_text import tables_of
-    from sciexam.report.page import to_page
-    from sciexam.report.tables import to_markdown
 
     suite = load_suite(suite) if isinstance(suite, str) else suite
     judges = [judges] if isinstance(judges, str) else judges
@@ -62,17 +60,22 @@ def grade(
     with opened(store, results, terms) as ledger:
         marking, manifest = _hold(plan, models, ledger, stop, preflight, progress, retry_invalid, terms)
         found = build_grades(marking)
-        title, tables = f"Grades of {', '.join(found.contestants)}", list(tables_of(found))
-        notes = [f"{name}: {note}" for name, note in found.notes.items()]
-        files = {
-            "grade.json": _dumped(found.to_json()),
-            "grade.md": to_markdown(title, tables, caveats=found.caveats, notes=notes),
-            "grade.html": to_page(
-                "Grades by the rubric", title, found, tables, manifest, caveats=found.caveats, remarks=notes
-            ),
-        }
-        write_run(marks_folder(found, results), manifest, files)
+        write_run(marks_folder(found, results), manifest, _grade_files(found, manifest))
     return found
+
+
+def _grade_files(found: Grades, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    from sciexam.report.marking.grades_text import sentence_of, tables_of
+    from sciexam.report.page import to_page
+    from sciexam.report.tables import Table, to_markdown
+
+    title, tables = f"Grades of {', '.join(found.contestants)}", list(tables_of(found))
+    sentence = sentence_of(found)
+    said = [Table(title, (), (), (sentence,)), *tables]
+    yield "grade.json", _dumped(found.to_json())
+    yield "grade.md", to_markdown(title, said, caveats=found.caveats, notes=_notes(found))
+    told: dict[str, Any] = {"sentence": sentence, "caveats": found.caveats, "remarks": _notes(found)}
+    yield "grade.html", to_page("Grades by the rubric", title, found, tables, manifest, **told)
 
 
 def reward(
@@ -97,9 +100,6 @@ def reward(
     `grade`.
     """
     from sciexam.report.marking.rewards import build_rewards
-    from sciexam.report.marking.rewards_text import tables_of
-    from sciexam.report.page import to_page
-    from sciexam.report.tables import to_markdown
 
     suite = load_suite(suite) if isinstance(suite, str) else suite
     suite, judge = _with_rewards(suite, model)
@@ -108,16 +108,27 @@ def reward(
     with opened(store, results, terms) as ledger:
         marking, manifest = _hold(plan, models, ledger, stop, preflight, progress, retry_invalid, terms)
         found = build_rewards(replace(marking, people=people_of(plan, ledger)))
-        title, tables = f"Rewards of {', '.join(found.contestants)}", list(tables_of(found))
-        notes = [f"{name}: {note}" for name, note in found.notes.items()]
-        files = {
-            "rewards.json": _dumped(found.to_json()),
-            "rewards.csv": found.to_csv(),
-            "rewards.md": to_markdown(title, tables, caveats=found.caveats, notes=notes),
-            "rewards.html": to_page("Rewards", title, found, tables, manifest, caveats=found.caveats, remarks=notes),
-        }
-        write_run(marks_folder(found, results), manifest, files)
+        write_run(marks_folder(found, results), manifest, _reward_files(found, manifest))
     return found
+
+
+def _reward_files(found: Rewards, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    from sciexam.report.marking.rewards_text import sentence_of, tables_of
+    from sciexam.report.page import to_page
+    from sciexam.report.tables import Table, to_markdown
+
+    title, tables = f"Rewards of {', '.join(found.contestants)}", list(tables_of(found))
+    sentence = sentence_of(found)
+    said = [Table(title, (), (), (sentence,)), *tables]
+    yield "rewards.json", _dumped(found.to_json())
+    yield "rewards.csv", found.to_csv()
+    yield "rewards.md", to_markdown(title, said, caveats=found.caveats, notes=_notes(found))
+    told: dict[str, Any] = {"sentence": sentence, "caveats": found.caveats, "remarks": _notes(found)}
+    yield "rewards.html", to_page("Rewards", title, found, tables, manifest, **told)
+
+
+def _notes(found: Grades | Rewards) -> list[str]:
+    return [f"{name}: {note}" for name, note in found.notes.items()]
 
 
 def marks_folder(found: Grades | Rewards, results: str | Path = "results") -> Path:
@@ -182,9 +193,9 @@ def _hold(
 ) -> tuple[Marking, dict[str, Any]]:
     """Ask for all that is owed, and read everything the plan covers back from the ledger."""
     check_all_ready(plan, models, ledger, retry_invalid)
-    if preflight is not None:
-        preflight(bill_of(plan, ledger, retry_invalid))
-    sitting = Sitting(plan, ledger, stop or threading.Event(), progress, retry_invalid, terms=terms)
+    announced = tell(preflight, partial(bill_of, plan, ledger, retry_invalid))
+    stop = stop or threading.Event()
+    sitting = Sitting(plan, ledger, stop, progress, retry_invalid, terms=terms, announced=announced)
     manifest = hold(sitting, plan, models, ledger)
     return marking_of(plan, ledger, sitting.calls, sitting.skipped, sitting.notes), manifest
 

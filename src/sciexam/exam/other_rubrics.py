@@ -16,28 +16,32 @@ from sciexam.store.annotations import standing
 from sciexam.types import Comparison, Order
 
 ORDERS: tuple[Order, ...] = ("ab", "ba")
+Contest = tuple[str, str]
 
 
-def verdicts_under_other_rubrics(rubric: Rubric, comparisons: Sequence[Comparison], store: Store) -> Counter[str]:
-    """How many human verdicts on these comparisons came from a queue with another rubric, by its name and version.
+def verdicts_under_other_rubrics(
+    rubric: Rubric, comparisons: Sequence[Comparison], store: Store
+) -> dict[Contest, Counter[str]]:
+    """How many human verdicts on these comparisons came from a queue with another rubric: by pair of contestants, and
+    by the rubric's name and version.
 
-    Nothing is known of the rubric of a verdict that was read from a file.
+    Nothing is known of the rubric of a verdict that was read from a file. Every queue is read once.
     """
     subjects = {present(one, order).subject for one in comparisons for order in ORDERS}
     said = {one.key for one in store.human_verdicts(subjects) if one.status != "skipped"}
-    counts: Counter[str] = Counter()
+    counts: dict[Contest, Counter[str]] = defaultdict(Counter)
     for body in store.annotations.queues().values():
         queue = json.loads(body)
         theirs = Rubric.model_validate(queue["rubric"])
         if theirs.digest != rubric.digest:
-            keys = set(_keys(queue, theirs, comparisons, store))
-            if found := len(said & keys):
-                counts[f"{theirs.rubric}, version {theirs.version}"] += found
+            found = dict.fromkeys(one for one in _keys(queue, theirs, comparisons, store) if one[1] in said)
+            for contest, _ in found:
+                counts[contest][f"{theirs.rubric}, version {theirs.version}"] += 1
     return counts
 
 
-def _keys(queue: Any, rubric: Rubric, comparisons: Sequence[Comparison], store: Store) -> Iterator[str]:
-    """The keys of the verdicts that were given in a queue on these comparisons."""
+def _keys(queue: Any, rubric: Rubric, comparisons: Sequence[Comparison], store: Store) -> Iterator[tuple[Contest, str]]:
+    """The keys of the verdicts that were given in a queue on these comparisons, each with its pair."""
     judged: dict[str, set[int]] = defaultdict(set)
     for one in standing(store.annotations.judgements(queue["id"])):
         judged[one.item].add(one.annotator)
@@ -47,8 +51,9 @@ def _keys(queue: Any, rubric: Rubric, comparisons: Sequence[Comparison], store: 
             items[text].append(item)
     people = {one.id: one.pseudonym for one in store.annotators.all()}
     for comparison in comparisons:
+        contest = comparison.a.contestant, comparison.b.contestant
         for item in set(items.get(comparison.a.text, ())) & set(items.get(comparison.b.text, ())):
             for annotator in judged[item]:
                 by = annotator_digest(people[annotator], rubric.digest, queue["scale"], item)
                 for order in ORDERS:
-                    yield verdict_key(by, present(comparison, order))
+                    yield contest, verdict_key(by, present(comparison, order))

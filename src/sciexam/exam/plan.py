@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from typing import Any, Literal
@@ -52,6 +52,7 @@ class Plan:
     orders: Literal["both", "one"]
     margin: float | None
     by: str
+    samples: int  # that every contestant gives, also where the plan is cut down; sample i is compared with sample i
     purpose: Purpose = "compare"
     caveats: tuple[str, ...] = ()
     # model, prompt's id -> its answer, or None where it has failed to give one
@@ -80,11 +81,6 @@ class Plan:
     def alone(self) -> bool:
         """Whether answers are marked one by one, and nothing is compared."""
         return self.purpose in ALONE
-
-    @property
-    def samples(self) -> int:
-        """Samples that every contestant gives; sample i is compared with sample i."""
-        return min(self.suite.generation_of(name).samples for name in self.contestants)
 
     @property
     def run(self) -> str:
@@ -131,7 +127,8 @@ def make_plan(
     alone = purpose in ALONE
     names = tuple(contestants) or baseline_first(suite)
     if len(names) < 2 and not alone:
-        raise UsageError("a comparison needs two contestants: sciexam compare A B")
+        there = f"only {names[0]!r} is named" if names else "none is named"
+        raise UsageError(f"a comparison needs two contestants, and {there}")
     if len(set(names)) < len(names):
         raise UsageError("a contestant is named twice")
     if margin is not None and not 0 < margin < 0.5:
@@ -169,6 +166,7 @@ def make_plan(
         orders=orders or "both",
         margin=margin,
         by=by,
+        samples=samples_of(suite, names),
         purpose=purpose,
         caveats=(
             *caveats_of(suite, names, prompts, models, [str(judge) for judge in judges or (suite.judge,)]),
@@ -201,6 +199,11 @@ def _check_answers(suite: Suite, prompts: Sequence[Prompt], models: Mapping[str,
                 f"{name}: no prompt of suite {suite.name!r} has an answer in {model.path}; "
                 f"the suite names its prompts like {prompts[0].id!r}, the file like {theirs[:60]!r}"
             )
+
+
+def samples_of(suite: Suite, contestants: Iterable[str]) -> int:
+    """How many samples all of these contestants give: as many as the one that gives the fewest."""
+    return min(suite.generation_of(name).samples for name in contestants)
 
 
 def baseline_first(suite: Suite) -> tuple[str, ...]:
@@ -333,6 +336,7 @@ def from_manifest(value: Mapping[str, Any]) -> Plan:
         orders=value["orders"],
         margin=value["margin"],
         by=value["by"],
+        samples=samples_of(suite, value["contestants"]),
         purpose=value.get("purpose", "compare"),
         caveats=tuple(value["caveats"]),
         until_decided=value.get("until_decided", False),

@@ -14,7 +14,7 @@ from sciexam.exam.designs import LEVEL, Exam, choose, find, spend, table
 from sciexam.exam.grounds import choices_of, ground_of, markers_of
 from sciexam.exam.labels import label
 from sciexam.exam.pilot import read_pilot
-from sciexam.exam.plan import Plan, baseline_first, make_plan
+from sciexam.exam.plan import Plan, baseline_first, make_plan, samples_of
 from sciexam.exam.recordings import recording_of
 from sciexam.models import check_ready, open_model
 from sciexam.models.settings import Rule, Scripted
@@ -129,7 +129,7 @@ def _look(
         grounds=tuple(ground_of(marker, pilot, absent, location) for marker in markers),
         parties=tuple(parties_of(suite, names, markers, pilot)),
         orders=choices_of(markers, orders),
-        samples=samples or min(suite.generation_of(name).samples for name in names),
+        samples=samples or samples_of(suite, names),
         power=power,
         pilot=pilot,
         answered=_answered(suite, names),

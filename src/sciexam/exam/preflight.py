@@ -159,6 +159,14 @@ def bill_of(
     return replace(owed, bill=_bill(plan, store, count)) if owed.calls else owed
 
 
+def tell(preflight: Callable[[Owed], None] | None, bill: Callable[[], Owed]) -> int:
+    """Tell `preflight` of the bill, and return how many verdicts that announces; none where nobody is told."""
+    if preflight is None:
+        return 0
+    preflight(owed := bill())
+    return owed.verdicts
+
+
 def bill_of_verdicts(plan: Plan, store: Store, rater: Rater, owed: int, comparisons: Sequence[Comparison]) -> Owed:
     """The bill of `owed` verdicts of one rater on texts of the length of these comparisons."""
     if not owed or rater.model in (None, SCRIPTED):

@@ -23,6 +23,7 @@ from sciexam.judges.settings import (
     ScriptedJudge,
 )
 from sciexam.models import open_model
+from sciexam.models.public_name import public_name
 from sciexam.models.terms import Terms
 from sciexam.suite import HUMANS, Suite
 from sciexam.types import Grader, Judge, Kind
@@ -47,6 +48,7 @@ class Rater:
     reference: str | None = None  # the model that writes a reference answer where a prompt brings none
     reference_digest: str | None = None
     anchors: int = 0  # verdicts that are asked for again each day
+    recorded: str | None = None  # the name of the file that it reads, where nobody is asked
     judge: Any = field(default=None, repr=False, compare=False)  # a Judge, or a Grader where it grades
     reference_model: Any = field(default=None, repr=False, compare=False)  # a Model
 
@@ -101,6 +103,7 @@ def raters_of(
                 grades=marks,
                 tie_within=getattr(spec, "tie_within", 0.0),
                 anchors=settings.anchors,
+                recorded=_file_of(spec),
                 judge=one,
                 **_reference(str(judge), settings.reference, suite, terms),
             ),
@@ -170,11 +173,27 @@ def _model_of(spec: JudgeSpec | None) -> str | None:
     return "scripted" if isinstance(spec, ScriptedJudge) else getattr(spec, "model", None)
 
 
+def recordings_of(raters: Sequence[Rater]) -> tuple[str, ...]:
+    """The files behind these raters, by name; none where one of them can be asked."""
+    files = [rater.recorded for rater in raters]
+    return () if None in files else tuple(dict.fromkeys(file for file in files if file))
+
+
+def _file_of(spec: JudgeSpec | None) -> str | None:
+    """The name of the file that a judge is; None for one that can be asked."""
+    match spec:
+        case RecordedJudge():
+            return Path(spec.verdicts).name
+        case RewardsJudge():
+            return Path(spec.rewards).name
+    return None
+
+
 def _describe(spec: JudgeSpec | None, kind: Kind, humans: int) -> str:
     """What a judge is, as the report says it. Nothing here was held against humans, so nothing is called validated."""
     match spec:
         case EndpointJudge():
-            return f"the LLM {spec.model}, not validated"
+            return f"the LLM {public_name(spec.model)}, not validated"
         case MeasuresJudge():
             return "a text measure, not validated"
         case ScriptedJudge():
@@ -182,7 +201,7 @@ def _describe(spec: JudgeSpec | None, kind: Kind, humans: int) -> str:
         case RewardsJudge():
             return "recorded rewards, not validated"
         case RewardJudge():
-            return f"the reward model {spec.model}, not validated"
+            return f"the reward model {public_name(spec.model)}, not validated"
         case RecordedJudge() if kind == "human":
             return f"{humans} annotator{'s' if humans != 1 else ''}, recorded"
         case RecordedJudge():

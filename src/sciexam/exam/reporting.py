@@ -11,6 +11,7 @@ from typing import Any
 
 from sciexam.errors import Incomplete, SciexamError, UsageError
 from sciexam.exam.facts import read_facts
+from sciexam.exam.people import are_judged_by_people, held_against_people
 from sciexam.exam.plan import Plan, from_manifest
 from sciexam.exam.preflight import missing_of
 from sciexam.exam.runs import check_there, location_of, report_folder, write_run
@@ -21,6 +22,7 @@ from sciexam.report.record import Calls, Report
 from sciexam.report.stopping import build_stopped
 from sciexam.store import Fact, Store
 
+MOST_RUNS = 5  # that are named where a name is wrong
 LOOK_SECONDS = 5  # between two looks at the ledger of a comparison that is followed
 
 
@@ -32,31 +34,34 @@ def count(
     skipped: Mapping[str, Fact],
     notes: Sequence[str] = (),
     missing: int = 0,
+    results: str | Path = "results",
 ) -> Report:
     """The report of what the ledger holds of a plan, with what to do next in the words of the command of `manifest`.
 
-    `missing`: verdicts that are still to come.
+    `missing`: verdicts that are still to come. `results`: where validations of its judges lie.
     """
-    evidence = read_facts(plan, ledger, calls, skipped, notes)
+    evidence = held_against_people(plan, read_facts(plan, ledger, calls, skipped, notes), Path(results))
     if plan.until_decided:
         found = build_stopped(evidence, replayed(plan, ledger, skipped).outcomes())
     else:
         found = build(evidence)
     found = replace(found, missing=missing)
-    return replace(found, next_steps=next_steps(found, manifest.get("argv", ()), plan.suite.judges))
+    judged = are_judged_by_people(plan, evidence, ledger)
+    return replace(found, next_steps=next_steps(found, manifest.get("argv", ()), plan.suite.judges, judged))
 
 
 def write(report: Report, manifest: Mapping[str, Any], results: Path, refresh: int | None = None) -> None:
     """Put a report into its folder. `refresh`: the seconds after which its page loads itself again."""
+    write_run(report_folder(report, results), manifest, _files(report, manifest, refresh))
+
+
+def _files(report: Report, manifest: Mapping[str, Any], refresh: int | None) -> Iterator[tuple[str, str]]:
     from sciexam.report.html import to_html
     from sciexam.report.markdown import to_markdown
 
-    files = {
-        "report.json": json.dumps(report.to_json(items=True), indent=1, allow_nan=False) + "\n",
-        "report.md": to_markdown(report),
-        "report.html": to_html(report, manifest, refresh),
-    }
-    write_run(report_folder(report, results), manifest, files)
+    yield "report.json", json.dumps(report.to_json(items=True), indent=1, allow_nan=False) + "\n"
+    yield "report.md", to_markdown(report)
+    yield "report.html", to_html(report, manifest, refresh)
 
 
 def report(run: str | None = None, store: str | Path | None = None, results: str | Path = "results") -> Report:
@@ -66,7 +71,7 @@ def report(run: str | None = None, store: str | Path | None = None, results: str
     """
     with _ledger(store, results) as ledger:
         manifest, plan = _found(ledger, run)
-        counted = count(plan, ledger, manifest, Calls(), {}, missing=_missing(plan, ledger))
+        counted = count(plan, ledger, manifest, Calls(), {}, missing=_missing(plan, ledger), results=results)
         write(counted, manifest, Path(results))
     return counted
 
@@ -100,7 +105,7 @@ def watch(
     with _ledger(store, results) as ledger:
         manifest, plan = _found(ledger, run)
         last: Look | None = None
-        for look in _looks(plan, ledger, manifest, stop, every):
+        for look in _looks(plan, ledger, manifest, results, stop, every):
             if look != last:
                 if look.report is not None and (last is None or look.report != last.report):
                     write(look.report, manifest, Path(results), refresh=max(1, round(every)))
@@ -113,7 +118,12 @@ def watch(
 
 
 def _looks(
-    plan: Plan, ledger: Store, manifest: Mapping[str, Any], stop: threading.Event, every: float
+    plan: Plan,
+    ledger: Store,
+    manifest: Mapping[str, Any],
+    results: str | Path,
+    stop: threading.Event,
+    every: float,
 ) -> Iterator[Look]:
     """A look as soon as facts have arrived, or whoever worked is gone, until nothing is missing."""
     seen = None
@@ -124,7 +134,7 @@ def _looks(
             seen = now
             missing = _missing(plan, ledger)
             try:
-                counted = count(plan, ledger, manifest, Calls(), {}, missing=missing)
+                counted = count(plan, ledger, manifest, Calls(), {}, missing=missing, results=results)
                 look = Look(counted, missing, now[1])
             except (Incomplete, UsageError):  # nobody has answered, or judged, so far
                 look = Look(None, missing, now[1])
@@ -149,12 +159,28 @@ def _found(ledger: Store, run: str | None) -> tuple[dict[str, Any], Plan]:
         return manifest, from_manifest(manifest["plan"])
     text = ledger.manifest(run)
     if text is None:
-        raise UsageError(f"{run!r} is not a run in {ledger.location}; `sciexam compare` prints the run's id")
+        raise UsageError(f"{run!r} is not a run in {ledger.location}; {_latest(ledger)}")
     manifest = json.loads(text)
     plan = from_manifest(manifest["plan"])
     if plan.purpose != "compare":
         raise UsageError(f"run {run} is no comparison; the `sciexam {plan.purpose}` that made it counts it anew")
     return manifest, plan
+
+
+def _latest(ledger: Store) -> str:
+    """The comparisons that were started last, each once, a line each."""
+    found: dict[str, dict[str, Any]] = {}
+    for text in ledger.manifests():
+        manifest = json.loads(text)
+        if manifest["plan"].get("purpose", "compare") == "compare":
+            found.setdefault(manifest["run"], manifest)
+        if len(found) == MOST_RUNS:
+            break
+    lines = [
+        f"  {run}  {str(one.get('started', ''))[:16].replace('T', ' ')}  {', '.join(one['plan']['contestants'])}"
+        for run, one in found.items()
+    ]
+    return "\n".join(["the latest comparisons are:", *lines]) if lines else "it holds no comparison yet"
 
 
 def _missing(plan: Plan, ledger: Store) -> int:

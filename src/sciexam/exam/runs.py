@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,10 @@ def opened(store: str | Path | None, results: str | Path, terms: Terms) -> Itera
 def check_there(location: str) -> None:
     """Raises UsageError where there is no ledger to read."""
     if "://" not in location and not Path(location).is_file():
-        raise UsageError(f"{location}: no ledger there; name it with --store or --results")
+        raise UsageError(
+            f"{location}: no ledger there; run `sciexam compare` first, go to the folder in which it was run, or name "
+            "the ledger with --store or --results"
+        )
 
 
 def check_all_ready(plan: Plan, models: Mapping[str, Model], ledger: Store, retry_invalid: bool = False) -> None:
@@ -78,8 +81,11 @@ def report_folder(found: Any, results: str | Path = "results") -> Path:
     return folder
 
 
-def write_run(folder: Path, manifest: Mapping[str, Any], files: Mapping[str, str]) -> None:
-    """Put the manifest (run.json) and `files`, by name, into the folder of a run; each is replaced whole."""
+def write_run(folder: Path, manifest: Mapping[str, Any], files: Iterable[tuple[str, str]]) -> None:
+    """Put the manifest (run.json) and `files`, each a name and a text, into the folder of a run.
+
+    Each is replaced whole, and written before the next one is made: where a page cannot be drawn, the record is there.
+    """
     write_atomically(folder / "run.json", json.dumps(manifest, indent=1, allow_nan=False) + "\n")
-    for name, text in files.items():
+    for name, text in files:
         write_atomically(folder / name, text)

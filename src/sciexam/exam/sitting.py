@@ -13,6 +13,7 @@ from sciexam.battles import Slot, in_drawn_order, name_of, pair
 from sciexam.errors import GateNotMet, Incomplete, Interrupted
 from sciexam.exam.asking import Asking, attempts, owes
 from sciexam.exam.cascade import Cascade, calibration_asks, cascades_of, escalation_asks, rule
+from sciexam.exam.cost import SCRIPTED
 from sciexam.exam.drift import Candidates
 from sciexam.exam.echoes import is_another
 from sciexam.exam.facts import judged_by
@@ -50,7 +51,7 @@ class Sitting:
     """One command at work: contestants answer and judges mark at the same time, each in a thread of its own.
 
     `recorded_only`: files of answers and verdicts are read, and nobody is asked. `judges_only`: no contestant is asked;
-    what the ledger and the files have of their answers is judged.
+    what the ledger and the files have of their answers is judged. `announced`: the most verdicts that endpoints owe.
     """
 
     def __init__(
@@ -64,10 +65,11 @@ class Sitting:
         judges_only: bool = False,
         strict_model: bool = False,
         terms: Terms = USUAL,
+        announced: int = 0,
     ):
         self._plan, self._store, self._stop, self._terms = plan, store, stop, terms
         self._failed = threading.Event()
-        self._tally = Tally(plan.suite.prices, progress, terms.budget)
+        self._tally = Tally(plan.suite.prices, progress, terms.budget, announced)
         self._retry_invalid = retry_invalid
         self._recorded_only, self._judges_only = recorded_only, judges_only
         self._prompts = {prompt.id: prompt for prompt in plan.prompts}
@@ -353,7 +355,8 @@ class Sitting:
             for presentation in shown.values()
             if owes(stored.get(presentation.key), self._retry_invalid) and (rater.by_name or not self._recorded_only)
         ]
-        self._tally.expect(verdicts=len(shown), of_them_stored=len(shown) - len(owed))
+        paid = len(owed) if rater.model not in (None, SCRIPTED) else 0
+        self._tally.expect(verdicts=len(shown), of_them_stored=len(shown) - len(owed), of_them_announced=paid)
         for key in (shown.keys() & stored.keys()) - {p.key for p in owed}:
             self._take(rater, stored[key], new=False)
         self._candidates.note(rater, shown.values(), bool(owed))

@@ -9,7 +9,7 @@ from typing import Literal
 
 from sciexam.battles import Policy
 from sciexam.errors import UsageError
-from sciexam.exam.plan import Plan, baseline_first, make_plan
+from sciexam.exam.plan import Plan, baseline_first, make_plan, samples_of
 from sciexam.models import open_model
 from sciexam.models.settings import Rule, Scripted
 from sciexam.models.terms import Terms
@@ -41,6 +41,12 @@ def make_board_plan(
     model called "null" brings its own.
     """
     names = _names(suite, contestants)
+    if len(names) == 1:
+        which = "the baseline" if names[0] == suite.baseline else "the only one that is named"
+        raise UsageError(
+            f"a leaderboard needs two contestants, and {names[0]!r} is {which}: sciexam leaderboard A B, or "
+            "`sciexam leaderboard` alone for all of the suite"
+        )
     judges = [judge] if judge is not None else []
     plan, models = make_plan(suite, names, judges, orders, policy, None, by, limit, terms)
     if len(plan.benches) > 1:
@@ -64,7 +70,9 @@ def _with_null(plan: Plan, models: Mapping[str, Model]) -> tuple[Plan, dict[str,
     names = (*plan.contestants, NULL)
     digests = {**plan.models, NULL: model.digest}
     met = tuple(combinations(names, 2))
-    return replace(plan, suite=suite, contestants=names, pairs=met, models=digests), {**models, NULL: model}
+    samples = samples_of(suite, names)
+    plan = replace(plan, suite=suite, contestants=names, pairs=met, models=digests, samples=samples)
+    return plan, {**models, NULL: model}
 
 
 def _names(suite: Suite, contestants: Sequence[str]) -> tuple[str, ...]:

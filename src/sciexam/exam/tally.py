@@ -30,15 +30,23 @@ class Progress:
 
 
 class Tally:
-    """Counts what every thread of a sitting does. `prices`: by the endpoint's name of the model."""
+    """Counts what every thread of a sitting does. `prices`: by the endpoint's name of the model.
+
+    `announced`: the verdicts that are to come at most, so that the whole is known before judges are handed all of it.
+    """
 
     def __init__(
-        self, prices: Mapping[str, Price], progress: Callable[[Progress], None] | None, budget: Budget | None = None
+        self,
+        prices: Mapping[str, Price],
+        progress: Callable[[Progress], None] | None,
+        budget: Budget | None = None,
+        announced: int = 0,
     ):
         self._prices, self._tell = prices, progress
         self._lock = threading.Lock()
-        self.progress = Progress(0, 0, 0, 0, budget=budget.usd if budget else None)
+        self.progress = Progress(0, 0, 0, verdicts_planned=announced, budget=budget.usd if budget else None)
         self.calls = Calls()
+        self._to_come = announced  # of the planned verdicts, those that no judge was handed yet
 
     def account(self, model: str | None, reply: Reply | None, new: bool) -> None:
         """Count a call by its price; the cost is unknown as soon as one call's is."""
@@ -59,16 +67,20 @@ class Tally:
                     usd=None if cost is None or c.usd is None else c.usd + cost,
                 )
 
-    def expect(self, responses: int = 0, verdicts: int = 0, of_them_stored: int = 0) -> None:
-        """So many facts are planned besides; those of them that are stored are done."""
+    def expect(
+        self, responses: int = 0, verdicts: int = 0, of_them_stored: int = 0, of_them_announced: int = 0
+    ) -> None:
+        """So many facts are planned besides; those that are stored are done, the announced ones are counted already."""
         with self._lock:
+            counted = min(of_them_announced, self._to_come)
+            self._to_come -= counted
             c = self.progress
             self.progress = replace(
                 c,
                 responses=c.responses + (of_them_stored if responses else 0),
                 responses_planned=c.responses_planned + responses,
                 verdicts=c.verdicts + (of_them_stored if verdicts else 0),
-                verdicts_planned=c.verdicts_planned + verdicts,
+                verdicts_planned=c.verdicts_planned + verdicts - counted,
             )
 
     def durable(self, facts: Sequence[Fact]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -260,21 +260,22 @@ def _check_and_announce(owed: Owed, judge: Rater, preflight: Callable[[Owed], No
 
 
 def _write(found: Validation, manifest: dict[str, Any], results: Path) -> None:
+    write_run(folder_of(found, results), manifest, _files(found, manifest))
+
+
+def _files(found: Validation, manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
     from sciexam.report.page import to_page
     from sciexam.report.tables import Table, to_markdown
     from sciexam.report.validating.validation_text import tables_of
 
     title = f"{found.judge} against humans on {', '.join(found.contestants)}"
     tables = list(tables_of(found))
-    files = {
-        "validation.json": json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n",
-        "validation.md": to_markdown(
-            title,
-            [Table(title, (), (), (found.sentence,)), *tables],
-            caveats=found.caveats,
-            notes=found.remarks,
-        ),
-        "validation.html": to_page(
+    yield "validation.json", json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n"
+    said = [Table(title, (), (), (found.sentence,)), *tables]
+    yield "validation.md", to_markdown(title, said, caveats=found.caveats, notes=found.remarks)
+    yield (
+        "validation.html",
+        to_page(
             "A judge against people",
             title,
             found,
@@ -284,5 +285,4 @@ def _write(found: Validation, manifest: dict[str, Any], results: Path) -> None:
             caveats=found.caveats,
             remarks=found.remarks,
         ),
-    }
-    write_run(folder_of(found, results), manifest, files)
+    )

@@ -12,6 +12,16 @@ from sciexam.stats import Estimate
 
 SCHEMA = "sciexam/audit/1"
 
+# The words of docs/auditing.md, in short.
+NOT_PROVED = (
+    "Not that the judge is right: it can pass every line and prefer the worse of two real answers. Only labels by "
+    "people tell (`sciexam validate`).",
+    "Not that it cannot be attacked: the attacks here are public, few and not adapted to this judge.",
+    "Nothing about prompts, languages or answers of another kind than those that were shown.",
+    "Nothing about faults that no line looks for: a taste for its own model's answers, for a language, for a name.",
+    "A line that is unclear has not passed.",
+)
+
 Outcome = Literal["pass", "fail", "unclear", "informative", "not applicable"]
 SAID: Mapping[Outcome, str] = {
     "pass": "pass",
@@ -118,6 +128,7 @@ class Card:
         if missing := [_missing(line) for line in self.lines if line.used < line.planned]:
             yield Table("Without a usable verdict", (), (), tuple(missing))
         yield Table("What the figures are", (), (), tuple(self._measures()))
+        yield Table("What passing does not prove", (), (), NOT_PROVED)
         yield methods_table([line.figure for line in self.lines], self.level)
 
     def _inapplicable(self) -> Iterator[str]:

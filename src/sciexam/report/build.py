@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from sciexam.battles import ROUNDING
 from sciexam.report.caveats import caveats_of
-from sciexam.report.evidence import Bench, Evidence
+from sciexam.report.evidence import NOT_ASKED, Bench, Evidence
 from sciexam.report.gains import Gain, gains_of
 from sciexam.report.lengths import Words, bins_of, control_lengths, words_of
 from sciexam.report.panel import panels_of
@@ -32,6 +31,7 @@ from sciexam.stats import (
     sign_flip,
     win_rate,
 )
+from sciexam.stats.sides import side_of
 from sciexam.types import Presentation, Prompt, Response, Verdict
 
 LEVEL = 0.95
@@ -52,7 +52,7 @@ def build(evidence: Evidence) -> Report:
         _pair(evidence, bench, tallies[bench.name], a, b, scores, p, p_holm, lengths[a, b, bench.name])
         for ((a, b, _), (scores, bench)), p, p_holm in zip(scored.items(), p_values, corrected, strict=True)
     )
-    pairs = _with_members(evidence, by_bench, pairs)
+    pairs = _with_outlook(evidence, by_bench, _with_members(evidence, by_bench, pairs))
     return Report(
         suite=evidence.suite,
         run=evidence.run,
@@ -83,6 +83,17 @@ def _with_members(
     """The pairs with what the members of a panel or a cascade did to each."""
     inside = {b.name: b.escalations or panels_of(evidence, b, by_bench[b.name], LEVEL) for b in evidence.benches}
     return Pairs(replace(pair, by_members=inside[pair.judge].get((pair.a, pair.b))) for pair in pairs)
+
+
+def _with_outlook(
+    evidence: Evidence, by_bench: Mapping[str, Mapping[tuple[str, str], Sequence[Score]]], pairs: Pairs
+) -> Pairs:
+    """Of more than MOST_OUTLOOKS comparisons the first undecided one says what it takes; none has a curve."""
+    first = next((pair for pair in pairs if pair.conclusion == "undecided" and pair.used), None)
+    if first is None or len(pairs) <= MOST_OUTLOOKS:
+        return pairs
+    power = _power(used_of(by_bench[first.judge][first.a, first.b]), len(pairs), curve=False)
+    return Pairs(replace(pair, power=power) if pair is first else pair for pair in pairs)
 
 
 # ---------------------------------------------------------------- one pair
@@ -122,9 +133,9 @@ def _pair(
     p_holm: float | None,
     length: Length | None,
 ) -> Pair:
-    used = used_of(scores)
+    used, comparisons = used_of(scores), len(evidence.pairs) * len(evidence.benches)
     values, clusters = values_of(used), distinct(s.cluster for s in used)
-    rate = _rate(used, "no prompt has a usable verdict")
+    rate, sides = _rate(used, "no prompt has a usable verdict"), Counter(map(side_of, values))
     counts = {status: sum(s.status == status for s in scores) for status in ("invalid", "failed", "skipped")}
     within = equivalent(values, evidence.margin, clusters, 1 - LEVEL) if evidence.margin is not None and used else None
     return Pair(
@@ -137,16 +148,16 @@ def _pair(
         conclusion=conclude(rate, p_holm, within),
         win_rate=rate,
         bounds=_bounds(used, counts["invalid"] + counts["failed"]) if used else None,
-        wins=sum(value > 0.5 + 1e-9 for value in values),
-        ties=sum(abs(value - 0.5) <= 1e-9 for value in values),
-        losses=sum(value < 0.5 - 1e-9 for value in values),
+        wins=sides[1],
+        ties=sides[0],
+        losses=sides[-1],
         p_value=p,
         p_holm=p_holm,
         preference=_preference(tally, used),
         order_consistency=consistency_of(bench, used, LEVEL),
         position_bias=bias_of(bench, used),
         length=length,
-        power=_power(evidence, used),
+        power=_power(used, comparisons) if comparisons <= MOST_OUTLOOKS else None,
         planned=len(scores),
         used=len(used),
         invalid=counts["invalid"],
@@ -158,6 +169,7 @@ def _pair(
         criteria=tuple(_criteria(evidence, bench, a, b)),
         strengths=strengths_of(tally.said.get(frozenset((a, b)), ()), b, used, LEVEL),
         shown=shown_of(bench, used, LEVEL),
+        recorded=bench.recorded,
     )
 
 
@@ -237,17 +249,14 @@ def _length(words: Words, a: str, b: str, used: Sequence[Score], controlled: Fig
     )
 
 
-def _power(evidence: Evidence, used: Sequence[Score]) -> Power | None:
-    """None where there are too many comparisons to read one by one; `sciexam plan` has it for all."""
-    comparisons = len(evidence.pairs) * len(evidence.benches)
-    if comparisons > MOST_OUTLOOKS:
-        return None
+def _power(used: Sequence[Score], comparisons: int, curve: bool = True) -> Power | None:
+    """What prompts like these find, where so many comparisons are made; None where that cannot be told."""
     values, clusters = values_of(used), distinct(s.cluster for s in used)
     sentence = outlook_sentence(values, clusters, comparisons=comparisons, level=LEVEL)
     if not sentence:
         return None
-    curve = curve_of(values, clusters, comparisons=comparisons, level=LEVEL)
-    return Power(sentence, curve, takes_of(values, clusters, comparisons=comparisons, level=LEVEL))
+    points = curve_of(values, clusters, comparisons=comparisons, level=LEVEL) if curve else ()
+    return Power(sentence, points, takes_of(values, clusters, comparisons=comparisons, level=LEVEL))
 
 
 def _categories(by: str, scores: Sequence[Score]) -> Iterable[Category]:
@@ -279,6 +288,8 @@ def reasons_of(scores: Sequence[Score]) -> dict[str, int]:
     for s in scores:
         if s.score is None:
             reason = f"{s.status}: {s.failure}" if s.failure else s.status
+            if s.status == "skipped" and s.failure.endswith(NOT_ASKED):
+                reason = NOT_ASKED  # whoever it is that was not asked
             counts[reason] = counts.get(reason, 0) + 1
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
@@ -319,8 +330,8 @@ def _outcome(bench: str, a: str, b: str, score: Score) -> Outcome:
     by_rater: dict[str, list[float]] = defaultdict(list)
     for battle in score.battles:
         by_rater[battle.rater].append(battle.score or 0.0)
-    sides = {_side(_mean_of(values)) for values in by_rater.values()}
-    twice = [len(set(map(_side, x.by_order.values()))) == 1 for x in score.battles if len(x.by_order) == 2]
+    sides = {side_of(_mean_of(values)) for values in by_rater.values()}
+    twice = [len(set(map(side_of, x.by_order.values()))) == 1 for x in score.battles if len(x.by_order) == 2]
     return Outcome(
         judge=bench,
         a=a,
@@ -330,11 +341,6 @@ def _outcome(bench: str, a: str, b: str, score: Score) -> Outcome:
         orders_agree=all(twice) if twice else None,
         raters_agree=len(sides) == 1 if len(by_rater) > 1 else None,
     )
-
-
-def _side(score: float) -> int:
-    """Who is named by a score: 1 for its contestant, -1 for the other, 0 for a tie."""
-    return (score > 0.5 + ROUNDING) - (score < 0.5 - ROUNDING)
 
 
 def _answer(response: Response) -> Answer:

@@ -11,6 +11,7 @@ from sciexam.report.record import Pair
 from sciexam.stats import Undefined
 
 FEW_PROMPTS = 30
+NOT_VALIDATED = "not validated"  # how the description of a judge ends that nobody is known to have held against people
 STEADY = 0.8  # of the prompts on which a judge keeps its verdict when the order is swapped
 MANY_ALIKE = 3  # pairs with one doubt that are told one by one
 MANY_INVALID = 0.05
@@ -22,6 +23,7 @@ def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
         if bench.silent:
             yield f"{bench.name} has no verdict on these prompts."
     yield from _of_trust(evidence.benches)
+    yield from _of_opposites(pairs)
     for contestant in evidence.contestants:
         answers = [r.reply for (name, _, _), r in evidence.responses.items() if name == contestant]
         cut = sum(reply.finish_reason == "length" for reply in answers)
@@ -38,13 +40,27 @@ def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
 
 
 def _of_trust(benches: Sequence[Bench]) -> Iterable[str]:
-    """Whose verdicts are not known to be what people would say."""
-    doubtful = [bench.name for bench in benches if bench.description.endswith("not validated") and not bench.silent]
+    """Whose verdicts are not known to be what people would say, and what a validation found of the others."""
+    doubtful = [bench.name for bench in benches if bench.description.endswith(NOT_VALIDATED) and not bench.silent]
     if len(doubtful) == 1:
         yield f"{doubtful[0]} was not held against people: what it prefers need not be what they would."
     elif doubtful:
         names = f"{', '.join(doubtful[:-1])} and {doubtful[-1]}"
         yield f"{names} were not held against people: what they prefer need not be what people would."
+    yield from (bench.held for bench in benches if bench.held and not bench.silent)
+
+
+def _of_opposites(pairs: Sequence[Pair]) -> Iterable[str]:
+    """The pairs that some decide in one direction and others in the opposite one, by name as far as they are few."""
+    ahead: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for pair in pairs:
+        ahead[pair.a, pair.b][pair.conclusion].append(pair.judge)
+    opposed = {contest: by for contest, by in ahead.items() if by["better"] and by["worse"]}
+    for a, b in list(opposed)[:MANY_ALIKE]:
+        better, worse = (" and ".join(opposed[a, b][word]) for word in ("better", "worse"))
+        yield f"{b} against {a} is decided in opposite directions: better by {better}, worse by {worse}."
+    if (more := len(opposed) - MANY_ALIKE) > 0:
+        yield f"{more} more pair{'s are' if more > 1 else ' is'} decided in opposite directions."
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from sciexam.stats import Estimate
 
 NARROW = 72  # columns below which the table is left out: the sentences say the same
 WIDE = 110  # columns from which an interval stands beside its value, and not below it
+MOST_PAIRS = 6  # comparisons that are told one by one; of more the page has the details
 MOST_CATEGORIES = 3  # pairs whose categories are printed; more of them are left to the report
 
 
@@ -28,19 +29,10 @@ def print_report(report: Report, console: Console, html: Path | None) -> None:
         for figure, why in _undefined(report):
             console.print(text_for(console, f"n/a for {figure}: {why}", "dim"))
         console.print()
-    for pair in report.pairs:
-        console.print(text_for(console, pair.sentence, "bold"))
-        console.print(Padding(text_for(console, wording.conclusion(report, pair)), (0, 0, 0, 2)))
-        for line in (wording.used(pair), *wording.reasons(pair), wording.bounds(pair), *wording.members(pair)):
-            if line:
-                console.print(Padding(text_for(console, line), (0, 0, 0, 2)))
-    _print_categories(report, console)
-    for pair in report.pairs[:MOST_CATEGORIES]:
-        if pair.criteria:
-            console.print()
-            heading = f"Win rate of {wording.contest(pair)} by criterion, judge {pair.judge}"
-            console.print(text_for(console, heading, "bold"))
-            console.print(_slices(pair.criteria, console))
+    if len(report.pairs) > MOST_PAIRS:
+        _print_what_differs(report, console)
+    else:
+        _print_pairs(report, console)
     notes = [f"{contestant}: {note}" for contestant, note in report.notes.items()]
     for heading, lines in (("Caveats", report.caveats), ("Notes", notes)):
         if lines:
@@ -54,7 +46,7 @@ def print_report(report: Report, console: Console, html: Path | None) -> None:
         for step in report.next_steps:
             console.print(Padding(text_for(console, f"- {step.why}:"), (0, 0, 0, 2)))
             # On one line however long it is: a command that is broken in two cannot be copied.
-            console.print(Padding(text_for(console, step.command), (0, 0, 0, 4)), soft_wrap=True)
+            console.print(Text("    ").append_text(text_for(console, step.command)), soft_wrap=True)
     console.print()
     if report.missing:
         console.print(text_for(console, f"So far: {wording.so_far(report)}", "bold"))
@@ -63,6 +55,31 @@ def print_report(report: Report, console: Console, html: Path | None) -> None:
     if html is not None:
         # On one line however long it is: a path that is broken in two cannot be clicked or copied.
         console.print(text_for(console, f"Report: {html}"), soft_wrap=True)
+
+
+def _print_pairs(report: Report, console: Console) -> None:
+    """Each pair by each judge in words, and its win rates by category and criterion."""
+    for pair in report.pairs:
+        console.print(text_for(console, pair.sentence, "bold"))
+        console.print(Padding(text_for(console, wording.conclusion(report, pair)), (0, 0, 0, 2)))
+        for line in (wording.used(pair), *wording.reasons(pair), wording.bounds(pair), *wording.members(pair)):
+            if line:
+                console.print(Padding(text_for(console, line), (0, 0, 0, 2)))
+    _print_categories(report, console)
+    for pair in report.pairs[:MOST_CATEGORIES]:
+        if pair.criteria:
+            console.print()
+            heading = f"Win rate of {wording.contest(pair)} by criterion, judge {pair.judge}"
+            console.print(text_for(console, heading, "bold"))
+            console.print(_slices(pair.criteria, console))
+
+
+def _print_what_differs(report: Report, console: Console) -> None:
+    """What many comparisons come to, and those of which more is to be said than the table does."""
+    console.print(text_for(console, wording.overview(report), "bold"))
+    for line in wording.unlike_the_rest(report):
+        console.print(Padding(text_for(console, f"- {line}"), (0, 0, 0, 2)))
+    console.print("Each comparison in words, by category and with every figure, is on the page.")
 
 
 def _results(report: Report, console: Console) -> Table:

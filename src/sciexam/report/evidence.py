@@ -12,6 +12,8 @@ from sciexam.report.escalation import Escalation
 from sciexam.report.record import Calls
 from sciexam.types import Presentation, Prompt, Response, Verdict
 
+NOT_ASKED = "not asked yet"  # why there is no answer, or no verdict, that is still to come
+
 
 @dataclass(frozen=True, slots=True)
 class Bench:
@@ -33,6 +35,8 @@ class Bench:
     by_criterion: Mapping[str, Sequence[Battle]] = field(default_factory=dict)  # where it says something of each
     escalations: Mapping[tuple[str, str], Escalation] | None = None
     adjudicated: Sequence[Battle] = ()
+    recorded: tuple[str, ...] = ()  # the names of the files that its verdicts or marks come from, where nobody is asked
+    held: str = ""  # in a sentence, how it agreed with people by a validation; its description then says so, too
     spoke: bool | None = None  # whether it has a verdict; None: its `verdicts` tell
 
     @property

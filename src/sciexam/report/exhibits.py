@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sciexam.battles import ROUNDING
 from sciexam.report.record import Answer, Item, Opinion, Outcome, Report
+from sciexam.stats.sides import ROUNDING, side_of
 
 WON, LOST, TIED, NO_RESULT = "b", "a", "t", "-"  # what a prompt says of a pair, as the page's script reads it
 
@@ -99,9 +99,7 @@ def _exhibit(report: Report, number: int, item: Item, categories: dict[str, int]
 def _letter(outcome: Outcome | None) -> str:
     if outcome is None or outcome.score is None:
         return NO_RESULT
-    if abs(outcome.score - 0.5) <= ROUNDING:
-        return TIED
-    return WON if outcome.score > 0.5 else LOST
+    return {1: WON, 0: TIED, -1: LOST}[side_of(outcome.score)]
 
 
 def _benches(report: Report, item: Item, outcomes: Sequence[Outcome | None]) -> Iterator[Bench]:

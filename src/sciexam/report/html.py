@@ -13,6 +13,7 @@ from sciexam.report.exhibits import Exhibit, categories_of, exhibits_of
 from sciexam.report.making import making_of
 from sciexam.report.packing import open_count, packed
 from sciexam.report.pages import drawn, page_environment
+from sciexam.report.passages import passages_of
 from sciexam.report.plain_text import one_line
 from sciexam.report.record import Figure, Pair, Report
 from sciexam.stats import Estimate
@@ -40,6 +41,7 @@ def to_html(report: Report, manifest: Mapping[str, Any] | None = None, refresh: 
         "is_estimate": lambda figure: isinstance(figure, Estimate),
         "samples": max((answer.sample for item in report.items for answer in item.answers), default=0) + 1,
         "few_opinions": FEW_OPINIONS,
+        "passages_of": passages_of,
     }
     numbers = {exhibit.number for exhibit in shown}
     drawings = drawn(report, report.prompts, without=("win-rates",))  # the top of the page shows them

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sciexam.report.evidence import Evidence
 from sciexam.report.record import LengthBin
@@ -10,6 +10,7 @@ from sciexam.report.scores import Score, distinct, values_of
 from sciexam.stats import LengthControl, length_controlled, win_rate
 
 Words = Mapping[tuple[str, str], float]
+Measured = tuple[float, Score]  # a difference in words, and the score of its prompt
 
 MOST_BINS = 6
 FEWEST_IN_BIN = 8  # prompts; fewer have an interval that says nothing
@@ -45,15 +46,15 @@ def control_lengths(used: Mapping[tuple[str, str], Sequence[Score]], words: Word
 def bins_of(used: Sequence[Score], differences: Sequence[float], level: float) -> tuple[LengthBin, ...]:
     """The win rate of b by how many words more its answers have, in bins of about equally many prompts.
 
-    `differences` are b's words less a's, one for each of `used`. Prompts of equal difference stay together. Empty where
-    there are not two bins of FEWEST_IN_BIN prompts, or all differences are equal.
+    `differences` are b's words less a's, one for each of `used`. Prompts of equal difference stay together, and a bin
+    of fewer than FEWEST_IN_BIN prompts is joined to its neighbour. Empty where there are not two bins by then.
     """
     ordered = sorted(zip(differences, used, strict=True), key=lambda one: one[0])
-    bins = list(_cut(ordered, min(MOST_BINS, len(ordered) // FEWEST_IN_BIN)))
+    bins = _joined(_cut(ordered, min(MOST_BINS, len(ordered) // FEWEST_IN_BIN)))
     return tuple(_bin(one, level) for one in bins) if len(bins) > 1 else ()
 
 
-def _cut(ordered: Sequence[tuple[float, Score]], bins: int) -> Iterator[Sequence[tuple[float, Score]]]:
+def _cut(ordered: Sequence[Measured], bins: int) -> Iterator[Sequence[Measured]]:
     begin = 0
     for place in range(1, bins + 1):
         end = max(begin, round(place * len(ordered) / bins))
@@ -64,7 +65,17 @@ def _cut(ordered: Sequence[tuple[float, Score]], bins: int) -> Iterator[Sequence
         begin = end
 
 
-def _bin(inside: Sequence[tuple[float, Score]], level: float) -> LengthBin:
+def _joined(bins: Iterable[Sequence[Measured]]) -> list[Sequence[Measured]]:
+    kept: list[Sequence[Measured]] = []
+    for one in bins:
+        if kept and min(len(kept[-1]), len(one)) < FEWEST_IN_BIN:
+            kept[-1] = [*kept[-1], *one]
+        else:
+            kept.append(one)
+    return kept
+
+
+def _bin(inside: Sequence[Measured], level: float) -> LengthBin:
     scores = [s for _, s in inside]
     return LengthBin(
         low=inside[0][0],

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sciexam.report.caveats import NOT_VALIDATED
 from sciexam.report.record import Pair, Report, Step
 from sciexam.stats import Estimate
 
@@ -25,7 +27,7 @@ CANNOT_BE_ASKED = (*SEVERAL, "recorded")
 class Command:
     """What was typed: the contestants or files, which exam they sat, and the whole line without its output options.
 
-    No contestants are those of the suite.
+    No contestants are those of the suite. `typed`: how those of the report are named on a command line.
 
     `judges`: how the judges of the report are named on a command line, by their names in the report.
     """
@@ -34,6 +36,7 @@ class Command:
     exam: Mapping[str, str]
     again: tuple[str, ...]
     judges: Mapping[str, str] = field(default_factory=dict)
+    typed: Mapping[str, str] = field(default_factory=dict)
 
     def line(self, *words: str, without: Collection[str] = ()) -> str:
         """A command on the same exam; it does not take the options in `without`."""
@@ -69,6 +72,7 @@ def command_of(report: Report, argv: Sequence[str], judges: Collection[str]) -> 
         exam={said[0]: said[1] for said in options if said[0] in KEPT},
         again=(*contestants, *(word for said in options if said[0] not in ONCE for word in said)),
         judges=known | files,
+        typed=dict(zip(report.contestants, contestants, strict=False)),
     )
 
 
@@ -77,18 +81,22 @@ def _is_general(judge: str) -> bool:
     return judge == "measures" or judge.startswith("openai:")
 
 
-def next_steps(report: Report, argv: Sequence[str] = (), judges: Collection[str] = ()) -> tuple[Step, ...]:
+def next_steps(
+    report: Report, argv: Sequence[str] = (), judges: Collection[str] = (), judged: bool = False
+) -> tuple[Step, ...]:
     """At most MOST steps, what is amiss with this result first.
 
-    `argv` is the command line that made it, `judges` are the names of the suite's judges.
+    `argv` is the command line that made it, `judges` are the names of the suite's judges. `judged`: people have judged
+    these answers, here or elsewhere in the ledger.
     """
     command = command_of(report, argv, judges)
-    found = (*_missing(report, command), *_truncated(report), *_undecided(report, command), *_judges(report, command))
-    return found[:MOST]
+    amiss = (*_missing(report, command), *_truncated(report))
+    return (*amiss, *_undecided(report, command), *_judges(report, command, judged))[:MOST]
 
 
 def _missing(report: Report, command: Command) -> Iterator[Step]:
-    counts = {status: sum(pair.verdicts[status] for pair in report.pairs) for status in ("failed", "invalid")}
+    asked = [pair for pair in report.pairs if not pair.recorded]
+    counts = {status: sum(pair.verdicts[status] for pair in asked) for status in ("failed", "invalid")}
     if report.calls.unasked:
         yield Step("Not everything was asked for; the same command with more room goes on", command.repeated())
     elif report.missing:
@@ -99,6 +107,17 @@ def _missing(report: Report, command: Command) -> Iterator[Step]:
     if counts["invalid"]:
         why = f"{_verdicts(counts['invalid'])} missing, as replies could not be used; to draw once more"
         yield Step(why, command.repeated("--retry-invalid"))
+    for file, count in _unusable(report.pairs).items():
+        lines = f"{count:,} verdict{'s' if count != 1 else ''}"
+        yield Step(f"{lines} in {file} cannot be used; mend its lines, which are read again by", command.repeated())
+
+
+def _unusable(pairs: Sequence[Pair]) -> Counter[str]:
+    """How many recorded verdicts cannot be used, by file."""
+    counts: Counter[str] = Counter()
+    for pair in pairs:
+        counts[" and ".join(pair.recorded)] += pair.verdicts["invalid"] + pair.verdicts["failed"]
+    return Counter({file: count for file, count in counts.items() if file and count})
 
 
 def _verdicts(count: int) -> str:
@@ -122,33 +141,41 @@ def _undecided(report: Report, command: Command) -> Iterator[Step]:
     pair = next((one for one in report.pairs if one.conclusion == "undecided" and one.used), None)
     if pair is None or pair.stop is not None:
         return
-    effect, more = 0.6, ""
+    effect, more = 0.6, "more"
     if pair.power is not None:
         beyond = [(rate, takes) for rate, takes in pair.power.takes if takes > pair.used]
         if not beyond:
             return
         effect, takes = beyond[0]
-        more = f" about {takes - pair.used:,} more prompts,"
-    contestants = command.contestants if len(report.contestants) == 2 else (pair.a, pair.b)
-    why = f"To find a win rate of {effect:g} takes{more or ' more prompts,'} if they are like these; what that costs"
+        more = f"about {takes - pair.used:,} more"
+    contestants = [command.typed.get(name, name) for name in (pair.a, pair.b)]
+    why = f"To find a win rate of {effect:g} takes {more} prompts, if they are like these; what that costs"
     yield Step(why, command.line("plan", *contestants, "--effect", f"{effect:g}"))
 
 
-def _judges(report: Report, command: Command) -> Iterator[Step]:
+def _judges(report: Report, command: Command, judged: bool) -> Iterator[Step]:
     """What tells whether the judges can be relied on: people, then their verdicts, then a perturbed answer."""
-    doubtful = {pair.judge: pair for pair in report.pairs if pair.judge_is.endswith("not validated") and pair.used}
-    people = any("annotator" in pair.judge_is or pair.judge == "humans" for pair in report.pairs)
-    if doubtful and not people:
+    machines = {pair.judge: pair for pair in report.pairs if _is_machine(pair) and pair.used}
+    doubtful = any(pair.judge_is.endswith(NOT_VALIDATED) for pair in machines.values())
+    people = any(pair.judge == "humans" or re.match(r"\d+ annotator", pair.judge_is) for pair in report.pairs)
+    if doubtful and not people and judged:
+        yield Step("People have judged these answers, too; what they say", command.repeated("--judge", "humans"))
+    elif doubtful and not people:
         why = "No person has judged these answers; to let people compare them, blind"
         yield Step(why, command.line("annotate", "serve", *command.contestants))
-    alone = {command.judges[name]: pair for name, pair in doubtful.items() if name in command.judges}
+    alone = {command.judges[name]: pair for name, pair in machines.items() if name in command.judges}
     for judge, pair in alone.items():
-        if not pair.judge_is.startswith(SEVERAL):
+        if pair.judge_is.endswith(NOT_VALIDATED) and not pair.judge_is.startswith(SEVERAL):
             why = f"To hold {pair.judge} against what people say"
             yield Step(why, command.line("validate", judge, *command.contestants))
     for judge, pair in alone.items():
         if not pair.judge_is.startswith(CANNOT_BE_ASKED):
             yield Step(_suspicion(pair), command.line("audit", judge, *command.contestants, without=("--samples",)))
+
+
+def _is_machine(pair: Pair) -> bool:
+    """Whether a judge that may be unlike people has judged a pair; a scripted fake is none."""
+    return pair.judge_is.endswith(NOT_VALIDATED) or "held against" in pair.judge_is
 
 
 def _suspicion(pair: Pair) -> str:

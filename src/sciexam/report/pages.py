@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,19 +11,28 @@ from sciexam.report.plain_text import one_line, plain_text
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from sciexam.report.figures.drawing import Drawing
+
 TALL = 2.5  # times as high as wide
 FEWEST = 10  # prompts of which figures are drawn
+HEADING, LINE, LETTERS = 50.0, 15.0, 65  # points of a title with its margins and of a line below a figure; its letters
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A figure in a page: `svg` is markup of ours. One that is `tall` is folded, or it would part what follows it."""
+    """A figure in a page (templates/drawing.html.j2): `svg` is markup of ours, `words` are its numbers in sentences.
+
+    One that is `tall` is folded, or it would part what follows it. `room`: how many points it takes, about, as long as
+    nothing is unfolded.
+    """
 
     name: str
     title: str
     caption: str
+    words: tuple[str, ...]
     svg: str
     tall: bool
+    room: float
 
 
 def drawn(found: Any, prompts: int, without: tuple[str, ...] = ()) -> tuple[Shown, ...]:
@@ -35,15 +45,32 @@ def drawn(found: Any, prompts: int, without: tuple[str, ...] = ()) -> tuple[Show
     from sciexam.report.figures import figures_of
     from sciexam.report.figures.drawing import WIDTH, to_svg
 
-    drawings = (one for one in figures_of(found) if not one.name.startswith(without))
-    return tuple(Shown(one.name, one.title, one.caption, to_svg(one), one.height > TALL * WIDTH) for one in drawings)
+    def shown(one: Drawing) -> Shown:
+        tall = one.height > TALL * WIDTH
+        room = HEADING + LINE * (2 + len(one.caption) / LETTERS) + (LINE if tall else one.height)
+        return Shown(one.name, one.title, one.caption, one.words, to_svg(one), tall, room)
+
+    return tuple(shown(one) for one in figures_of(found) if not one.name.startswith(without))
+
+
+def columns(drawings: Sequence[Shown]) -> tuple[Sequence[Shown], ...]:
+    """The figures in two columns about as high, each read from top to bottom; in one if there is one figure.
+
+    What is unfolded in a column pushes only what is below it, and leaves no hole in the other.
+    """
+
+    def higher(first: int) -> float:
+        return max(sum(one.room for one in drawings[:first]), sum(one.room for one in drawings[first:]))
+
+    first = min(range(1, len(drawings)), key=higher, default=len(drawings))
+    return tuple(filter(None, (drawings[:first], drawings[first:])))
 
 
 def page_environment(package: str) -> Environment:
     """The environment of the templates in `package`/templates: nothing undefined, everything escaped.
 
     What it does not have is taken from report/templates, such as the look that all pages share (look.css.j2,
-    head.html.j2). The filter `line` makes one line of a text.
+    head.html.j2). The filter `line` makes one line of a text, `columns` parts figures.
     """
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
@@ -56,6 +83,7 @@ def page_environment(package: str) -> Environment:
         finalize=_shown,
     )
     environment.filters["line"] = one_line
+    environment.filters["columns"] = columns
     return environment
 
 

@@ -1,21 +1,22 @@
-"""Text from models, judges and files made safe to show: no control character, no hidden direction, no half one."""
+"""Text from models, judges and files made safe to show: no control, no hidden direction, no half character."""
 
 from __future__ import annotations
 
 import re
 
 # A terminal obeys C0, DEL and C1; a bidi control makes text read as something other than it says (Boucher & Anderson,
-# "Trojan Source", 2021); a lone surrogate is no character, and UTF-8 refuses it.
+# "Trojan Source", 2021); a lone surrogate is no character, and UTF-8 refuses it; XML 1.0 (2.2) lacks U+FFFE and U+FFFF.
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_UNSAFE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_BIDI}\ud800-\udfff]")
+_UNSAFE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_BIDI}\ud800-\udfff\ufffe\uffff]")
 _LINE_ENDS = re.compile("\r\n|[\u2028\u2029]")
 
 
 def plain_text(text: str) -> str:
     """`text` with its line breaks and tabs, and with everything invisible that acts made visible.
 
-    C0 controls and DEL become their Unicode symbols (ESC is ␛), bidi controls their code point in brackets ([U+202E]),
-    C1 controls and lone surrogates U+FFFD. CR LF and the Unicode separators become a line feed. Any str is taken.
+    C0 controls and DEL become their Unicode symbols (ESC is ␛), bidi controls, U+FFFE and U+FFFF their code point in
+    brackets ([U+202E]), C1 controls and lone surrogates U+FFFD. CR LF and the Unicode separators become a line feed.
+    Any str is taken.
     """
     return _UNSAFE.sub(_visible, _LINE_ENDS.sub("\n", text))
 

@@ -169,6 +169,7 @@ class Pair:
     criteria: tuple[Category, ...] = ()  # of a judge that says which answer is better on each criterion
     strengths: tuple[StrengthCount, ...] = ()  # from -3 to 3; of a judge that gives strengths
     shown: Shown | None = None  # of a judge that sees the order
+    recorded: tuple[str, ...] = ()  # the names of the files that the verdicts come from, where nobody can be asked
 
     @property
     def sentence(self) -> str:
@@ -301,9 +302,9 @@ class Report:
 
     @property
     def incomplete(self) -> bool:
-        """Whether any call failed, or was not made for the budget, or all verdicts on a pair are invalid."""
+        """Whether any call failed, or was not made (for the budget, or yet), or all verdicts on a pair are invalid."""
         missing = (pair.verdicts["failed"] or (pair.invalid and not pair.used) for pair in self.pairs)
-        return bool(self.calls.unasked) or any(missing)
+        return bool(self.calls.unasked or self.missing) or any(missing)
 
     def to_json(self, items: bool = False) -> dict[str, Any]:
         """Plain values for strict JSON: no NaN, no infinity. `items` adds the answers and verdicts."""
@@ -315,7 +316,7 @@ class Report:
             row["win_rate"] = {"of": pair.b, **row["win_rate"]}
             row["bounds"] = None if pair.bounds is None else {"low": pair.bounds[0], "high": pair.bounds[1]}
             row["sentence"] = pair.sentence
-            for key in ("stop", "by_members", "criteria", "strengths", "shown"):
+            for key in ("stop", "by_members", "criteria", "strengths", "shown", "recorded"):
                 if not getattr(pair, key):
                     del row[key]
             if pair.length is not None and not pair.length.bins:

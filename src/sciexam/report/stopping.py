@@ -18,6 +18,7 @@ from sciexam.report.record import Figure, Length, Look, Pair, Pairs, Report, Sho
 from sciexam.report.scores import Score, consistency_of, lost_samples, scores_of, used_of, values_of
 from sciexam.report.sides import shown_of
 from sciexam.stats import Conclusion, Estimate, Undefined
+from sciexam.stats.sides import side_of
 
 WHY = "the number of prompts followed the outcome, and its interval would need a fixed one"
 LEFT_OUT = (
@@ -96,7 +97,7 @@ def _pair(
     outcome = outcomes[a, b, bench.name]
     read = scores[: outcome.prompts]
     used = used_of(read)
-    values = values_of(used)
+    sides = Counter(map(side_of, values_of(used)))
     counts = Counter(s.status for s in read)
     return Pair(
         a=a,
@@ -108,9 +109,9 @@ def _pair(
         conclusion=outcome.conclusion,
         win_rate=outcome.rate,
         bounds=None,
-        wins=sum(value > 0.5 + 1e-9 for value in values),
-        ties=sum(abs(value - 0.5) <= 1e-9 for value in values),
-        losses=sum(value < 0.5 - 1e-9 for value in values),
+        wins=sides[1],
+        ties=sides[0],
+        losses=sides[-1],
         p_value=outcome.p,
         p_holm=None if outcome.p is None else min(1.0, len(outcomes) * outcome.p),
         preference=Undefined(WHY),
@@ -128,6 +129,7 @@ def _pair(
         categories=(),
         stop=Stop(outcome.prompts, outcome.finished, thinned(outcome.path)),
         shown=_shown(bench, used),
+        recorded=bench.recorded,
     )
 
 

@@ -58,14 +58,16 @@ def reasons(named: Mapping[str, Iterable[object]]) -> Iterator[str]:
 def print_tables(tables: Iterable[Table], console: Console) -> None:
     """Print tables to `console`; their texts are never read as rich markup, and carry no control code.
 
-    Nothing is cut: where the columns have no room, each row becomes a few lines that name its cells.
+    Nothing is cut: where the columns have no room, those go in which no cell has a value, then intervals go below their
+    values, then the intervals of the last columns are left out, which a note says; where even that does not do, each
+    row becomes a few lines that name its cells.
     """
     from rich.padding import Padding
 
     for table in tables:
         console.print(text_for(console, table.title, "bold"))
         if table.rows:
-            grid, width = _grid(table, console)
+            table, grid, width = _fitted(table, console)
             if width <= console.width:
                 console.print(grid)
             else:
@@ -78,12 +80,48 @@ def print_tables(tables: Iterable[Table], console: Console) -> None:
         console.print()
 
 
-def _grid(table: Table, console: Console) -> tuple[Grid, int]:
-    """The table for a terminal, and the columns that it takes at least. Rich itself would cut what has no room."""
+def _fitted(table: Table, console: Console) -> tuple[Table, Grid, int]:
+    """The most of a table that has room, and the columns that it takes; all of the table where none has room."""
+    whole = (table, *_grid(table, console))
+    for one, beside in _shorter(table):
+        if whole[2] <= console.width:
+            break
+        if (found := _grid(one, console, beside))[1] <= console.width:
+            return one, *found
+    return whole
+
+
+def _shorter(table: Table) -> Iterator[tuple[Table, bool]]:
+    """A table, always shorter, and whether its intervals stand beside their values. The first interval stays."""
+    yield table, False
+    table = _without_empty(table)
+    yield table, True
+    yield table, False
+    estimated = [i for i in range(len(table.head)) if any(_ESTIMATE.fullmatch(row[i]) for row in table.rows)]
+    for first in reversed(estimated[1:]):
+        bare = [i for i in estimated if i >= first]
+        rows = [tuple(cell.split(" [")[0] if i in bare else cell for i, cell in enumerate(row)) for row in table.rows]
+        note = f"No room here for the intervals of {', '.join(table.head[i] for i in bare)}."
+        yield Table(table.title, table.head, rows, (*table.notes, note)), False
+
+
+def _without_empty(table: Table) -> Table:
+    """The table without the columns in which no row has a value; its notes say why there is none."""
+    kept = [i for i in range(len(table.head)) if any(row[i] not in ("n/a", "") for row in table.rows)]
+    rows = [tuple(row[i] for i in kept) for row in table.rows]
+    return Table(table.title, tuple(table.head[i] for i in kept), rows, table.notes)
+
+
+def _grid(table: Table, console: Console, beside: bool = True) -> tuple[Grid, int]:
+    """The table for a terminal, and the columns that it takes at least. Rich itself would cut what has no room.
+
+    `beside`: intervals stand beside their values where the terminal is wide, and not below.
+    """
     from rich import box
     from rich.table import Table as Grid
 
-    shown = [[_estimate(cell, console) or text_for(console, cell) for cell in row] for row in table.rows]
+    beside = beside and console.width >= WIDE
+    shown = [[_estimate(cell, beside) or text_for(console, cell) for cell in row] for row in table.rows]
     columns = [
         [text_for(console, name), *cells] for name, cells in zip(table.head, zip(*shown, strict=True), strict=True)
     ]
@@ -150,15 +188,15 @@ def text_for(console: Console, text: str, style: str = "") -> Text:
     return Text(one_line(text).encode(encoding, "replace").decode(encoding), style)
 
 
-def _estimate(cell: str, console: Console) -> Text | None:
-    """An estimate with its interval beside it, or below it and without leading zeros where the terminal is narrow."""
+def _estimate(cell: str, beside: bool) -> Text | None:
+    """An estimate with its interval beside it, or below it and without leading zeros."""
     from rich.text import Text
 
     if not _ESTIMATE.fullmatch(cell):
         return None
     value, interval = cell.split(" ", 1)
     below = re.sub(r"(?<!\d)0\.", ".", interval)
-    return Text(cell if console.width >= WIDE else f"{value}\n{below}", no_wrap=True)
+    return Text(cell if beside else f"{value}\n{below}", no_wrap=True)
 
 
 def _unbroken(text: Text) -> list[str]:

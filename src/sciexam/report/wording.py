@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from statistics import median
 
 from sciexam.report.escalation import Escalation
+from sciexam.report.evidence import NOT_ASKED
 from sciexam.report.panel import Member
 from sciexam.report.record import Calls, Figure, Pair, Report, Stop
 from sciexam.stats import Estimate, Undefined
+
+UNUSUAL = 0.9  # of the share of prompts that usually counts
+NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 
 
 def title(report: Report) -> str:
@@ -26,14 +31,64 @@ def overview(report: Report) -> str:
     say = {"decided": "show which contestant is better", "equivalent": "are equivalent", "undecided": "are undecided"}
     says["decided"] += say["decided"].removeprefix("show")
     parts = [f"{counts[key]} {say[key] if counts[key] != 1 else says[key]}" for key in say if counts[key]]
-    judges = " and ".join(dict.fromkeys(pair.judge for pair in report.pairs))
     all_of = parts[0].replace(str(len(report.pairs)), f"All {len(report.pairs)} comparisons", 1)
     said = all_of if len(parts) == 1 else f"Of {len(report.pairs)} comparisons {_listed(parts)}"
-    return f"{said}, by {judges}."
+    judges = dict.fromkeys(pair.judge for pair in report.pairs)
+    if len(report.contestants) == 2:
+        return f"{said}, by {' and '.join(judges)}."
+    leads = "; ".join(f"by {judge} {_lead([p for p in report.pairs if p.judge == judge])}" for judge in judges)
+    return f"{said}. {leads[0].upper()}{leads[1:]}."
+
+
+def _lead(pairs: Sequence[Pair]) -> str:
+    """Who is better than all others by one judge, or how far its pairs go to say so."""
+    beaten: dict[str, set[str]] = {name: set() for pair in pairs for name in (pair.a, pair.b)}
+    for pair in pairs:
+        if pair.conclusion in ("better", "worse"):
+            better, worse = (pair.b, pair.a) if pair.conclusion == "better" else (pair.a, pair.b)
+            beaten[better].add(worse)
+    if not any(beaten.values()):
+        return "no contestant is shown to be better than another"
+    others = len(beaten) - 1
+    ahead = [name for name in beaten if not any(name in theirs for theirs in beaten.values())]
+    if not ahead:
+        return "each contestant is worse than another one, in a circle"
+    if len(ahead) > 1:
+        ahead = [name for name in ahead if beaten[name]]
+    if len(ahead) != 1:
+        return f"{_listed(ahead)} lead, and are not told apart"
+    count = len(beaten[ahead[0]])
+    if count == others:
+        return f"{ahead[0]} is better than the other {NUMBERS.get(others, others)}"
+    return f"{ahead[0]} leads: worse than none, and better than {count} of the other {NUMBERS.get(others, others)}"
 
 
 def _listed(parts: Sequence[str]) -> str:
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def unlike_the_rest(report: Report, most: int = 8) -> list[str]:
+    """Of many comparisons those that need more words than a row: without a win rate, with an interval on one side of
+    one half that decides nothing, equivalent, or with fewer prompts than the others of their judge.
+    """
+    usual = {judge: _usual(report, judge) for judge in {pair.judge for pair in report.pairs}}
+    told = [line for pair in report.pairs for line in _unlike(report, pair, usual[pair.judge])]
+    return told[:most] + ([f"and {len(told) - most} more, on the page"] if len(told) > most else [])
+
+
+def _usual(report: Report, judge: str) -> float:
+    """The median of the shares of prompts that count in the comparisons of a judge."""
+    return median(pair.used / pair.planned for pair in report.pairs if pair.judge == judge and pair.planned)
+
+
+def _unlike(report: Report, pair: Pair, usual: float) -> Iterator[str]:
+    who, rate = f"{contest(pair)} by {pair.judge}", pair.win_rate
+    if isinstance(rate, Undefined) or pair.conclusion == "equivalent":
+        yield f"{who}: {conclusion(report, pair)}"
+    elif pair.conclusion == "undecided" and pair.stop is None and not rate.low <= 0.5 <= rate.high:
+        yield f"{who}: {rate}, undecided for the number of comparisons alone: p (Holm) is {p_value(pair.p_holm)}"
+    if pair.stop is None and pair.used < UNUSUAL * usual * pair.planned:
+        yield f"{who}: {used(pair)}"
 
 
 def so_far(report: Report) -> str:
@@ -169,7 +224,8 @@ def bounds(pair: Pair) -> str:
 
 def used(pair: Pair) -> str:
     """How many prompts count, and what became of the others."""
-    others = {"invalid": pair.invalid, "failed": pair.failed, "skipped": pair.skipped}
+    to_come = pair.reasons.get(NOT_ASKED, 0)
+    others = {"invalid": pair.invalid, "failed": pair.failed, "skipped": pair.skipped - to_come, NOT_ASKED: to_come}
     lost = ", ".join(f"{count} {status}" for status, count in others.items() if count)
     lost = "; " + lost if lost else ""
     if pair.stop is None:

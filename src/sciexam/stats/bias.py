@@ -7,9 +7,10 @@ from collections.abc import Hashable, Iterable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sciexam.stats.clusters import Floats, codes_of, finite_vector
+from sciexam.stats.clusters import codes_of, finite_vector
 from sciexam.stats.estimate import Estimate, Undefined
 from sciexam.stats.mean import mean
+from sciexam.stats.sides import sides_of
 from sciexam.stats.win_rate import unit_scores
 
 
@@ -26,7 +27,7 @@ def order_consistency(
         raise ValueError(f"{len(in_ab)} scores with a first but {len(in_ba)} with b first")
     if len(in_ab) == 0:
         return Undefined("no prompt was judged in both orders")
-    return mean(_side(in_ab) == _side(in_ba), clusters, level, low=0.0, high=1.0)
+    return mean(sides_of(in_ab) == sides_of(in_ba), clusters, level, low=0.0, high=1.0)
 
 
 def position_bias(
@@ -88,7 +89,7 @@ def longer_wins(
     difference = finite_vector(length_difference, "length_difference")
     if len(scores) != len(difference):
         raise ValueError(f"{len(scores)} scores but {len(difference)} differences in length")
-    side = _side(scores)
+    side = sides_of(scores)
     decided = (side != 0) & (difference != 0)
     if not decided.any():
         return Undefined("no prompt has both a winner and a difference in length")
@@ -131,8 +132,3 @@ def self_preference(
     if len(own) != len(others):
         raise ValueError(f"{len(own)} scores by the judge but {len(others)} by the reference raters")
     return mean(own - others, clusters, level, low=-1.0, high=1.0)
-
-
-def _side(scores: Floats) -> Floats:
-    """1 where a won, -1 where it lost, 0 for a tie: an average that misses one half by rounding alone is a tie."""
-    return np.where(np.abs(scores - 0.5) < 1e-9, 0.0, np.sign(scores - 0.5))

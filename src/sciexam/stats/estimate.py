@@ -22,7 +22,7 @@ class Estimate:
     method: str
 
     def __str__(self) -> str:
-        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+        return f"{self.value:z.2f} [{self.low:z.2f}, {self.high:z.2f}]"
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values; `why` is null, so that both outcomes have the same keys."""

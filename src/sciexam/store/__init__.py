@@ -24,6 +24,7 @@ from sciexam.store.batches import Batches
 from sciexam.store.claims import Claims
 from sciexam.store.database import Database
 from sciexam.store.tables import (
+    KINDS,
     Fact,
     anchors,
     chunks,
@@ -194,6 +195,12 @@ class Store:
                 latest.pop(verdict.key, None)  # a mind that was changed comes later than what others said meanwhile
                 latest[verdict.key] = verdict
         return list(latest.values())
+
+    def has_human_verdicts(self) -> bool:
+        """Whether any person's verdict is in the ledger, on whatever."""
+        some = sa.select(verdicts.c.seq).where(verdicts.c.kind == KINDS.index("human")).limit(1)
+        with self.database.reading() as connection:
+            return connection.execute(some).first() is not None
 
     def manifest(self, run: str) -> str | None:
         """The manifest with which `run` (an id, or the unique beginning of one) was last started."""

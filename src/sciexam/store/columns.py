@@ -80,6 +80,16 @@ class Columns:
             counts.update(model.tolist())
         return {name: counts[code] for code, name in self._names(counts).items()}
 
+    def models_by_key(self, wanted: Wanted) -> dict[str, NDArray[np.int64]]:
+        """How many attempts each server-side model name answered under each of the keys (as they are sorted)."""
+        counts: dict[int, NDArray[np.int64]] = {}
+        where = replies.c.model.is_not(None)
+        for place, (model,) in self._rows(replies, wanted, (replies.c.model,), where):
+            for code in np.unique(model).tolist():
+                own = counts.setdefault(code, np.zeros(wanted.count, dtype=np.int64))
+                np.add.at(own, place[model == code], 1)
+        return {name: counts[code] for code, name in self._names(counts).items()}
+
     def model_names(self) -> list[str]:
         """All server-side model names that answered anything in this ledger."""
         with self._database.reading() as connection:

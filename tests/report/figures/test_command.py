@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import worlds
 
 from conftest import Cli, answers, write_suite
 from sciexam.cli.figures import check_figures
 from sciexam.cli.options import FigureFormat
 from sciexam.errors import UsageError
+from sciexam.exam.reporting import write
 
 
 def suite(folder: Path) -> str:
@@ -57,6 +60,19 @@ def test_it_is_refused_before_anything_is_asked(tmp_path: Path, sciexam: Cli) ->
     assert done.returncode == 2
     assert "sciexam: --figures exam.yaml: exam.yaml is a file; name a folder" in done.stderr
     assert not (tmp_path / "results").exists()
+
+
+def test_a_fault_in_drawing_costs_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> str:
+        raise RuntimeError("cannot draw")
+
+    monkeypatch.setattr("sciexam.report.figures.drawing.to_svg", broken)
+    found = worlds.report(prompts=12)
+    with pytest.raises(RuntimeError, match="cannot draw"):
+        write(found, {"run": found.run}, tmp_path)
+    folder = tmp_path / found.suite / found.run
+    assert sorted(path.name for path in folder.iterdir()) == ["report.json", "report.md", "run.json"]
+    assert json.loads((folder / "report.json").read_text("utf-8")) == found.to_json(items=True)
 
 
 def test_where_there_is_no_estimate_there_is_nothing_to_draw(tmp_path: Path, sciexam: Cli) -> None:

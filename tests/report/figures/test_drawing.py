@@ -18,8 +18,8 @@ import worlds
 from numpy.typing import NDArray
 
 from sciexam.report.figures import figures_of
-from sciexam.report.figures.drawing import Drawing, Format, to_svg, write_figures
-from sciexam.report.figures.frame import name_of
+from sciexam.report.figures.drawing import Drawing, Format, figure_of, to_svg, write_figures
+from sciexam.report.figures.frame import SMALL, name_of, width_of
 from sciexam.report.figures.palette import DARK, LIGHT, PAGE, Palette
 from sciexam.report.plain_text import one_line
 
@@ -28,7 +28,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = (
     "$\\frac{1}{2}$ and $x^2$",
     "</svg><script>alert(1)</script>",
-    "\u202egnp.exe\x1b[31m\ud800",
+    "\u202egnp.exe\x1b[31m\ud800\ufffe\uffff",
     "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd",
     "y" * 300,
     "\U0001f600 & <b>bold</b> %s {0} #fe0101",
@@ -62,11 +62,14 @@ def test_a_page_gets_an_element_that_scales_and_says_its_numbers(every: Sequence
     for one, text in zip(every, svgs, strict=True):
         root = ElementTree.fromstring(text)
         assert (root.tag, root.get("role")) == (f"{SVG}svg", "img")
-        assert root.get("aria-label") == one_line(f"{one.title}. {one.alt}")
+        assert root.get("aria-label") == one.label
+        assert len(one.label) < len(one.title) + 300
         assert [child.text for child in root if child.tag == f"{SVG}title"] == [one_line(one.title)]
         assert root.get("viewBox") == f"0 0 360 {one.height:g}"
         assert "width:100%" in root.get("style", "")
-        assert "max-width:33.75rem" in root.get("style", "")
+        least, most = (float(re.search(f"{edge}-width:([\\d.]+)rem", text)[1]) for edge in ("min", "max"))  # type: ignore[index]
+        assert most == 33.75
+        assert 16 * least * SMALL / 360 >= 11, "pixels that the smallest letters are high on a telephone"
         assert text.startswith("<svg ")
         assert one.caption.endswith(".")
 
@@ -116,11 +119,46 @@ def test_names_stay_text_and_short(svgs: Sequence[str]) -> None:
     shown = " ".join(svgs)
     assert "$\\frac{1}{2}$ an" in shown, "no formula is made of it"
     assert name_of("y" * 300) in shown
-    assert len(name_of("y" * 300)) == 22
+    assert "[U+FFFE][U+FFFF]" in shown
     assert "[U+202E]" in shown
     assert "\u05e9\u05dc\u05d5\u05dd" in shown
     assert "&lt;script&gt;" in shown
     assert "<script" not in shown
+
+
+def test_a_figure_of_many_numbers_is_called_by_its_title_and_the_first_of_them() -> None:
+    drawn = Drawing("x", "Win rates", "", ("a beats b.", *("c beats d." for _ in range(400))), 100, lambda *_: None)
+    assert drawn.label.startswith("Win rates. a beats b. c beats d.")
+    assert drawn.label.endswith("c beats d. 377 more sentences follow below it.")
+    assert len(drawn.alt) > 4000
+    assert Drawing("x", "One", "", ("All of it.",), 100, lambda *_: None).label == "One. All of it."
+
+
+@pytest.mark.parametrize("room", [5.0, 30.0, 88.0, 142.0])
+@pytest.mark.parametrize(
+    "name", ["y" * 300, "W" * 40, "\u6a21\u578b" * 20, "SFT-70B" * 9, "e\u0301\u200d" * 99, "a b " * 30]
+)
+def test_a_name_takes_no_more_than_its_room(name: str, room: float) -> None:
+    for bold in (False, True):
+        shown = name_of(name, room, SMALL, bold=bold)
+        assert width_of(shown, SMALL, bold=bold) <= max(room, width_of("…", SMALL, bold=bold))
+        assert name_of(shown, room, SMALL, bold=bold) == shown
+        assert len(shown) < 200
+
+
+def test_widths_are_those_that_are_drawn() -> None:
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    for text, bold in itertools.product(
+        ("gpt-4.1-mini", "MODEL-LLAMA-70B", "W\u0429\u05e9 \u2190 \u25cf"), (False, True)
+    ):
+        drawing = Drawing("x", "", "", (), 100, lambda *_: None)
+        with figure_of(drawing, LIGHT) as figure:
+            FigureCanvasSVG(figure)
+            written = figure.text(0, 0.5, text, size=10.5, weight="bold" if bold else "normal")
+            assert width_of(text, bold=bold) == pytest.approx(
+                written.get_window_extent().width * 72 / figure.dpi, abs=3
+            )
 
 
 def test_names_that_differ_at_the_end_still_differ_when_they_are_shortened() -> None:
@@ -157,6 +195,7 @@ def test_a_figure_of_its_own_has_its_colours_its_size_and_its_background(tmp_pat
         assert used <= {palette.ink, palette.quiet, palette.line, palette.card, *palette.contestants}
         assert palette.card in used
         assert "var(" not in raw.decode()
+        assert [child.text for child in root if child.tag == f"{SVG}desc"] == [found[0].alt], "all its numbers in words"
     (raw,) = written(tmp_path, "png", found).values()
     width = int.from_bytes(raw[16:20], "big")
     assert width == pytest.approx(300 * (5 + 0.12), abs=1)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from math import isclose
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,8 @@ from sciexam.report.figures.distributions import density_of
 from sciexam.report.figures.drawing import Drawing, figure_of
 from sciexam.report.figures.palette import LIGHT
 from sciexam.report.record import Pairs, Report
+from sciexam.report.site.pages import site_files
+from sciexam.report.standings.readme_table import readme_table
 from sciexam.stats import Distribution, Ecdf, Estimate, Undefined
 
 MAKERS: dict[str, Callable[[], Drawn]] = {
@@ -165,6 +169,45 @@ def test_power_has_every_point_of_the_curve() -> None:
         assert all(f"{rate:.3f} with {n:,}" in drawings("report of two")["power"].alt for n, rate in pair.power.curve)
 
 
+def test_curves_of_power_are_told_apart_by_colour_and_by_dashes() -> None:
+    for report in (worlds.report(judges=("a", "b", "c")), worlds.report(worlds.names_of(4), prompts=24)):
+        (power,) = (one for one in figures_of(report) if one.name == "power")
+        with figure_of(power, LIGHT) as figure:
+            lines = [line for axes in figure.axes for line in axes.lines if line.get_linewidth() == 1.8]
+            lines = [line for line in lines if len(line.get_xdata()) > 1]
+            looks = [(line.get_color(), repr(line._dash_pattern)) for line in lines]  # type: ignore[attr-defined]
+        count = len(report.pairs)
+        assert len(lines) == 2 * count, "each curve, and each beside its name"
+        for one in zip(*looks, strict=True):
+            assert len(set(one)) == count
+
+
+def test_strengths_come_after_categories() -> None:
+    names = list(drawings("report of two"))
+    assert names.index("by-category") < names.index("preference-strength")
+
+
+@pytest.mark.parametrize("name", ["win-rates", "pairwise", "gains"])
+def test_a_caption_says_whether_several_intervals_are_corrected(name: str) -> None:
+    several = "not corrected for looking at several"
+    assert several in drawings("report of four")[name].caption
+    assert several in drawings("board")[name].caption
+    watched = drawings("watched")[name].caption
+    assert several not in watched
+    assert "the level is corrected for the number of comparisons" in watched
+    assert "98.33" in watched, "a third of .05"
+    if name != "pairwise":
+        assert several not in drawings("report of two")[name].caption
+
+
+def test_the_caption_of_position_bias_names_the_policy() -> None:
+    report = made("report of two")
+    assert "the policy of this report, mean," in drawings("report of two")["position-bias"].caption
+    pairs = Pairs(replace(pair, policy="conservative") for pair in report.pairs)
+    (other,) = (one for one in figures_of(replace(report, pairs=pairs)) if one.name == "position-bias")
+    assert "conservative, a prompt whose orders disagree is a tie, so that a win rate need not lie" in other.caption
+
+
 @pytest.mark.parametrize("kind", ["report of two", "report of four", "board"])
 def test_gains_are_those_of_the_lineage(kind: str) -> None:
     assert made(kind).lineage
@@ -197,6 +240,27 @@ def test_a_board_shows_ratings_rates_and_rewards() -> None:
     met = [row for row in rated if isinstance(row.win_rate, Estimate)]
     both("board", "win-rates", [one for row in met for one in (row.win_rate, row.length_controlled)])
     both("board", "reward-by-stage", [one for row in met for one in (row.reward, row.win_rate)])
+
+
+def test_a_baseline_without_a_rating_is_not_said_to_stand_at_1000() -> None:
+    board = made("board")
+    assert "At 1000 (dashed) stands base, which has no interval of its own." in drawings("board")["ratings"].caption
+    lost = Undefined("it lost every battle")
+    rows = tuple(replace(row, rating=lost) if row.contestant == "base" else row for row in board.rows)
+    board = replace(board, standings=(replace(board.standings[0], rows=rows), *board.standings[1:]))
+    anchor = "the mean of the rated (base, the baseline, has no rating)"
+    assert board.anchor == anchor
+    (ratings,) = (one for one in figures_of(board) if one.name == "ratings")
+    assert f"At 1000 (dashed) stands {anchor}." in ratings.caption
+    with figure_of(ratings, LIGHT) as figure:
+        dashed = [line for axes in figure.axes for line in axes.collections if line.get_linestyle()[0][1]]
+        assert [line.get_segments()[0][0][0] for line in dashed] == [1000]
+    assert f"Rating: {anchor} stands at 1000" in " ".join(board.tables()[0].notes)
+    assert f"Rating: {anchor} stands at 1000" in readme_table(board)
+    pages = dict(site_files(board, {}, Path("none")))
+    for page in ("index.html", "methods.html"):
+        assert f"<bdi>{anchor}</bdi>" in pages[page]
+        assert not re.search(r"<bdi>base</bdi> (stands )?at 1000", pages[page])
 
 
 def test_arrows_lead_from_each_parent_to_what_was_trained_from_it() -> None:
@@ -233,6 +297,18 @@ def test_violins_have_their_quantiles_and_the_whole_of_their_mass() -> None:
         assert steps.sum() == pytest.approx(1.0)
         middle = float(np.average(x, weights=density))
         assert middle == pytest.approx(one.mean.value, abs=0.1 * one.sd)
+
+
+def test_violins_have_equal_areas() -> None:
+    with figure_of(drawings("rewards")["rewards"], LIGHT) as figure:
+        paths = [lines.get_paths()[0].vertices for axes in figure.axes for lines in axes.collections]
+        areas = []
+        for path in paths:
+            x, y = path[:, 0], path[:, 1]
+            areas.append(abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2)
+            assert np.ptp(y) <= 0.84 + 1e-9, "no violin leaves its row"
+    assert len(areas) == 3
+    assert areas == pytest.approx([areas[0]] * 3)
 
 
 def test_distribution_functions_are_drawn_point_by_point() -> None:
@@ -272,6 +348,10 @@ def test_a_plan_shows_what_each_design_finds() -> None:
     assert len(found) >= 7
     assert all(np.isclose(heights, rate).any() for rate in [*found, 0.6])
     assert all(f"{rate:.3f}" in power.alt for rate in found)
+    twice = (replace(one, samples=samples) for one in outlook.designs for samples in (1, 2))
+    (more,) = figures_of(replace(outlook, designs=tuple(twice)))
+    names = [words.partition(":")[0] for words in more.words]
+    assert len(set(names)) == len(names) == 2 * len(power.words), "each design of samples has its name"
 
 
 # ---------------------------------------------------------------- the record behind them

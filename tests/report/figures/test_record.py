@@ -9,11 +9,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import worlds
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sciexam.report.build import build
+from sciexam.report.lengths import FEWEST_IN_BIN, bins_of
 from sciexam.report.record import Look
+from sciexam.report.scores import scores_of
 from sciexam.report.stopping import MOST_LOOKS, thinned
 from sciexam.stats import Ecdf, Estimate, Undefined, confidence_sequence, ecdf, mean
+
+EVIDENCE = worlds.evidence(worlds.names_of(2), prompts=40)
+WORLD = scores_of(EVIDENCE, EVIDENCE.benches[0])  # the scores of its one pair
 
 
 def test_the_counts_by_strength_are_those_of_the_verdicts_and_their_shares_are_one() -> None:
@@ -65,6 +72,22 @@ def test_too_few_prompts_are_not_sorted_into_bins() -> None:
     assert pair.length is not None
     assert pair.length.bins == ()
     assert "bins" not in worlds.report(prompts=15).to_json()["pairs"][0]["length"]
+
+
+@given(st.lists(st.sampled_from((-30.0, 0.0, 0.0, 0.0, 5.0, 8.0, 40.0)), min_size=1, max_size=40))
+def test_no_bin_of_length_has_fewer_than_eight_prompts(differences: list[float]) -> None:
+    (scores,) = WORLD.values()
+    bins = bins_of(scores[: len(differences)], differences, 0.95)
+    assert all(one.prompts >= FEWEST_IN_BIN for one in bins)
+    assert len(bins) != 1
+    assert not bins or sum(one.prompts for one in bins) == len(differences)
+
+
+def test_a_bin_of_one_prompt_is_joined_to_its_neighbour() -> None:
+    (scores,) = WORLD.values()
+    assert bins_of(scores[:16], [0.0] * 15 + [40.0], 0.95) == ()
+    few = bins_of(scores[:24], [-9.0] * 3 + [0.0] * 11 + [40.0] * 10, 0.95)
+    assert [(one.low, one.high, one.prompts) for one in few] == [(-9, 0, 14), (40, 40, 10)]
 
 
 def test_the_path_of_a_watched_pair_is_its_confidence_sequence() -> None:

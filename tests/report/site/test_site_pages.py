@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
 import os
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -19,12 +21,15 @@ import pytest
 from markdown_it import MarkdownIt
 
 from sciexam.folders import replace_folder
+from sciexam.models.public_name import public_name
 from sciexam.report import audit
 from sciexam.report.gains import Gain
 from sciexam.report.plain_text import plain_text
 from sciexam.report.record import Calls
 from sciexam.report.site.lineage_tree import lineage_tree
+from sciexam.report.site.names import site_names
 from sciexam.report.site.pages import site_files
+from sciexam.report.site.provenance import command_of, compare_command
 from sciexam.report.standings.leaderboard import Leaderboard, Row, Standings
 from sciexam.report.standings.readme_table import readme_table
 from sciexam.report.validating import validation
@@ -306,6 +311,56 @@ def test_the_judge_shows_its_settings_and_no_secret() -> None:
         assert kept not in page.text
     assert "sciexam validate gpt --suite exam" in page.text
     assert "sciexam audit gpt --suite exam" in page.text
+
+
+def test_the_names_of_all_files_are_known_before_they_are_written() -> None:
+    board = boards.made(NAMES, ("physics",))
+    pairs = [(one.a, one.b) for one in board.meetings]
+    assert site_names(board.contestants, pairs, board.judge) == pages(board).keys()
+
+
+def made_by(*words: str) -> str:
+    manifest = boards.MANIFEST | {"argv": ["/opt/bin/sciexam", "leaderboard", *words]}
+    return command_of(boards.made(NAMES), manifest)
+
+
+def test_the_command_names_the_home_folder_as_a_shell_reads_it_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "al"
+    monkeypatch.setenv("HOME", str(home))
+    command = made_by("--store", f"{home}/my led.sqlite", "--suite", f"{home}ice/exam.yaml", f"--reward={home}/x.jsonl")
+    assert command == f"sciexam leaderboard --store ~/'my led.sqlite' --suite {home}ice/exam.yaml --reward ~/x.jsonl"
+    assert made_by("--site", f"/disk{home}", "-j", "a; b~") == f"sciexam leaderboard --site /disk{home} -j 'a; b~'"
+    assert made_by("--results", str(home)) == "sciexam leaderboard --results ~"
+    again = compare_command(boards.made(NAMES), command, "base", "sft")
+    kept = f"--suite {home}ice/exam.yaml --store ~/'my led.sqlite'"
+    assert again == f"sciexam compare base sft {kept} --judge gpt"
+    script = f"printf '%s\n' {command}"
+    read = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert f"{home}/my led.sqlite" in read
+    assert f"{home}/x.jsonl" in read
+
+
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [
+        ("meta-llama/Llama-3.1-70B-Instruct", "meta-llama/Llama-3.1-70B-Instruct"),
+        ("/home/alice/acme/judge-8b/", "judge-8b"),
+        ("~/acme/judge-8b", "judge-8b"),
+        ("./acme/judge-8b", "judge-8b"),
+        ("..\\acme\\judge-8b", "judge-8b"),
+        ("C:\\acme\\judge-8b", "judge-8b"),
+        ("file:///acme/judge-8b", "judge-8b"),
+    ],
+)
+def test_a_model_has_its_whole_name_and_a_path_its_last_part(model: str, shown: str) -> None:
+    assert public_name(model) == shown
+    manifest = copy.deepcopy(boards.MANIFEST)
+    manifest["plan"]["suite"]["judges"]["gpt"]["model"] = model
+    page = Page(pages(boards.made(NAMES), manifest)["judges/gpt.html"])
+    assert shown in page.text
+    assert model == shown or "acme" not in page.text
 
 
 # ---------------------------------------------------------------- validations and audits

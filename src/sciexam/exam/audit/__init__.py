@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -213,13 +213,18 @@ def _inapplicable(plan: Plan, own: Rater, unread: str, kinds: set[str]) -> dict[
 
 
 def _write(card: Card, manifest: Mapping[str, Any], results: Path) -> None:
+    write_run(card_folder(card, results), manifest, _files(card, manifest))
+
+
+def _files(card: Card, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     from sciexam.report.page import to_page
     from sciexam.report.tables import to_markdown
 
-    files = {
-        "audit.json": json.dumps(card.to_json(), indent=1, allow_nan=False) + "\n",
-        "audit.md": to_markdown(card.title, card.tables(), caveats=card.caveats),
-        "audit.html": to_page(
+    yield "audit.json", json.dumps(card.to_json(), indent=1, allow_nan=False) + "\n"
+    yield "audit.md", to_markdown(card.title, card.tables(), caveats=card.caveats)
+    yield (
+        "audit.html",
+        to_page(
             "What moves a judge",
             card.title,
             card,
@@ -229,5 +234,4 @@ def _write(card: Card, manifest: Mapping[str, Any], results: Path) -> None:
             caveats=card.caveats,
             has_figures=False,
         ),
-    }
-    write_run(card_folder(card, results), manifest, files)
+    )

@@ -1,4 +1,4 @@
-"""Agreement as tables: what the console and Markdown print."""
+"""Agreement as a sentence and tables: what the console and Markdown print."""
 
 from __future__ import annotations
 
@@ -10,6 +10,24 @@ from sciexam.report.tables import Table, methods_table, reasons
 from sciexam.stats import Estimate
 
 SCALES = {"preference": "the preference with its strength", "side": "the sides in their order (a, tie, b)"}
+
+
+def sentence_of(found: Agreement) -> str:
+    """How often any two raters name the same side, and what of that is more than chance."""
+    whole = [agreed for agreed in found.groups if agreed.category is None and agreed.items]
+    whole = whole or [agreed for agreed in found.pairs if agreed.category is None and agreed.items]
+    if not whole:
+        return "How far raters agree cannot be said: no comparison was judged by two of them."
+    return " ".join(map(_agreement, whole))
+
+
+def _agreement(agreed: Agreed) -> str:
+    who = _who(agreed) if len(agreed.raters) == 2 else f"Any two of the {len(agreed.raters)} raters ({agreed.group})"
+    if not isinstance(agreed.percent, Estimate):
+        return f"How far {_who(agreed)} agree cannot be said: {agreed.percent.why}."
+    beyond = f" Beyond chance, alpha is {agreed.alpha}." if isinstance(agreed.alpha, Estimate) else ""
+    rate = f"at a rate of {agreed.percent}, on {agreed.items} comparison{'s' if agreed.items != 1 else ''}"
+    return f"{who} name the same side, or both a tie, {rate}.{beyond}"
 
 
 def tables_of(found: Agreement) -> Iterator[Table]:
@@ -95,7 +113,7 @@ def _short(figure: Figure) -> str:
 
 
 def _share(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.2f}"
+    return "n/a" if value is None else f"{value:z.2f}"
 
 
 def _why(rows: Sequence[Agreed]) -> Iterator[str]:

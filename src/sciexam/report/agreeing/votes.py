@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sciexam.battles import ROUNDING, Battle
+from sciexam.battles import Battle
 from sciexam.report.evidence import Bench
+from sciexam.stats.sides import side_of
 from sciexam.types import Kind
 
 ItemKey = tuple[str, str, str, int]  # a, b, prompt, sample
@@ -84,7 +85,7 @@ def _vote(rater: str, kind: Kind, battles: Mapping[ItemKey, Battle], scaled: boo
 
 def side_of_score(score: float) -> float:
     """-1 below one half, 0 at it, 1 above it."""
-    return 0.0 if abs(score - 0.5) < ROUNDING else math.copysign(1.0, score - 0.5)
+    return float(side_of(score))
 
 
 def matrix(votes: Sequence[Mapping[ItemKey, float]], items: Sequence[ItemKey]) -> list[list[float]]:

@@ -46,6 +46,7 @@ def figures_of(found: Drawn) -> tuple[Drawing, ...]:
 
 def _of_report(report: Report) -> Iterator[Drawing]:
     from sciexam.report.figures import pairwise, power
+    from sciexam.report.figures.contests import known_at
     from sciexam.report.figures.gains import gains
     from sciexam.report.figures.lengths import lengths
     from sciexam.report.figures.positions import positions
@@ -60,10 +61,10 @@ def _of_report(report: Report) -> Iterator[Drawing]:
     yield from first
     yield from then
     yield from sequences(report)
-    yield from gains(report.lineage, report.contestants, report.level, report.margin)
-    yield from strengths(report)
+    yield from gains(report.lineage, report.contestants, known_at(report), report.margin)
     yield from by_category(report)
     yield from by_criterion(report)
+    yield from strengths(report)
     yield from positions(report)
     yield from lengths(report)
     yield from power.of_report(report)
@@ -71,6 +72,7 @@ def _of_report(report: Report) -> Iterator[Drawing]:
 
 def _of_board(board: Leaderboard) -> Iterator[Drawing]:
     from sciexam.report.figures import pairwise
+    from sciexam.report.figures.contests import uncorrected
     from sciexam.report.figures.gains import gains
     from sciexam.report.figures.ratings import against_baseline, ratings
     from sciexam.report.figures.reward_by_stage import reward_by_stage
@@ -78,7 +80,7 @@ def _of_board(board: Leaderboard) -> Iterator[Drawing]:
     yield from ratings(board)
     yield from against_baseline(board)
     yield from pairwise.of_board(board)
-    yield from gains(board.lineage, board.contestants, board.level)
+    yield from gains(board.lineage, board.contestants, (board.level, uncorrected(len(board.lineage))))
     yield from reward_by_stage(board)
 
 

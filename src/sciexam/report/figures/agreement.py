@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from sciexam.report.agreeing.agreement import EVERYONE, Agreed, Agreement
 from sciexam.report.figures.contests import percent
 from sciexam.report.figures.drawing import Drawing
-from sciexam.report.figures.frame import name_of
+from sciexam.report.figures.frame import ROOM, SMALL, name_of, width_of
 from sciexam.report.figures.matrix import Matrix, draw_matrix, matrix_height
 from sciexam.report.figures.rows import Row, draw_rows, free_scale, height_of
 from sciexam.report.figures.words import said, sentences
@@ -39,9 +39,10 @@ def _forest(found: Agreement, shown: Sequence[Agreed]) -> Drawing:
         title="Agreement on which answer is better",
         caption=(
             "Krippendorff's alpha of the side that raters took (either answer, or a tie), with its "
-            f"{percent(found.level)} interval: 1 is full agreement, 0 (dashed) is what chance would give."
+            f"{percent(found.level)} interval, on n comparisons: 1 is full agreement, 0 (dashed) is what chance would "
+            "give."
         ),
-        alt=sentences(
+        words=sentences(
             f"{_who(one)}: alpha {said(one.alpha)}, on {one.items} comparisons; same side {said(one.percent)}"
             for one in shown
         ),
@@ -52,9 +53,11 @@ def _forest(found: Agreement, shown: Sequence[Agreed]) -> Drawing:
 
 def _row(one: Agreed) -> Row:
     if len(one.raters) > 2:
-        return Row(_who(one), one.alpha, detail=f"{len(one.raters)} raters, {one.items} comparisons")
-    first, second = (name_of(name) for name in one.raters)
-    return Row(first, one.alpha, detail=f"and {second}, {one.items} comparisons")
+        return Row(_who(one), one.alpha, detail=f"{len(one.raters)} raters, n = {one.items}")
+    first, second = one.raters
+    counted = f", n = {one.items}"
+    room = ROOM - width_of(f"and {counted}", SMALL)
+    return Row(name_of(first), one.alpha, detail=f"and {name_of(second, room, SMALL)}{counted}")
 
 
 def _who(one: Agreed) -> str:
@@ -85,7 +88,7 @@ def _matrix(found: Agreement, raters: Sequence[str], pairs: Sequence[Agreed]) ->
             "Below the diagonal Krippendorff's alpha of every two raters (1 full agreement, 0 what chance would give, "
             "orange less than that); above it the share of comparisons on which they took the same side."
         ),
-        alt=sentences(
+        words=sentences(
             f"{' and '.join(one.raters)}: alpha {said(one.alpha)}; same side {said(one.percent)}; on {one.items} "
             "comparisons"
             for one in pairs

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HEIGHT = 170.0
+NAME = 88.0  # points
 APART = 11.0  # points between the names at the ends of curves
 
 
@@ -42,7 +43,7 @@ def _drawing(found: Rewards, judge: str, curves: Sequence[BestOf], name: str) ->
             f"with its {percent(found.level)} interval over prompts. The reward model that chooses is the one that is "
             "shown, so a rise need not be a better answer."
         ),
-        alt=sentences(
+        words=sentences(
             f"{one.contestant}, over {one.prompts} prompts: "
             + "; ".join(f"best of {point.n} {said(point.value)}" for point in one.curve)
             for one in curves
@@ -63,7 +64,7 @@ def _draw(axes: Axes, palette: Palette, found: Rewards, curves: Sequence[BestOf]
         [edge for mine in points.values() for _, rate in mine for edge in (rate.low, rate.high)]
     )
     most = max(n for mine in points.values() for n, _ in mine)
-    room = max(width_of(name_of(name, 16), SMALL) for name in points) / 318
+    room = max(width_of(name_of(name, NAME, SMALL), SMALL) for name in points) / 318
     axes.set_xlim(-0.1, log2(most) * (1 + room / (1 - room)) + 0.15)
     axes.set_ylim(*limits)
     for name, mine in points.items():
@@ -84,4 +85,4 @@ def _names(axes: Axes, palette: Palette, ends: dict[str, float], right: float) -
     for name, value in sorted(ends.items(), key=lambda one: one[1]):
         before = max(value, before + step)
         how: dict[str, Any] = {"textcoords": "offset points", "va": "center", "color": palette.ink, "size": SMALL}
-        axes.annotate(name_of(name, 16), (right, before), (7, 0), **how)
+        axes.annotate(name_of(name, NAME, SMALL), (right, before), (7, 0), **how)

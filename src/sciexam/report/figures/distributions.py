@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sciexam.report.figures.contests import percent, places
 from sciexam.report.figures.drawing import WIDTH, Drawing
-from sciexam.report.figures.frame import SMALL, axes_at, name_of, scale, ticks_for, width_of, write
+from sciexam.report.figures.frame import ROOM, SMALL, axes_at, name_of, scale, ticks_for, width_of, write
 from sciexam.report.figures.palette import Palette
 from sciexam.report.figures.words import said, sentences
 from sciexam.report.marking.rewards import Rewards
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+    Shape = tuple[NDArray[np.float64], NDArray[np.float64]]  # where, and how dense
 
 ROW = 40.0
 TOP, BOTTOM, GAP = 5.0, 36.0, 10.0
@@ -47,10 +49,11 @@ def _violins(found: Rewards, judge: str, drawn: Drawn, name: str) -> Drawing:
         name=name,
         title=f"Rewards by {judge}",
         caption=(
-            "Each shape is as wide as rewards are frequent. The thick bar holds the middle half of the prompts, the "
-            f"thin one 90 %; the point is the median. Beside it the mean with its {percent(found.level)} interval."
+            "Each shape is as wide as rewards are frequent, and all have the same area. The thick bar holds the middle "
+            "half of the prompts, the thin one 90 %; the point is the median. Beside it the mean with its "
+            f"{percent(found.level)} interval."
         ),
-        alt=sentences(f"{row.contestant}: {_in_words(one)}" for row, one, _ in drawn),
+        words=sentences(f"{row.contestant}: {_in_words(one)}" for row, one, _ in drawn),
         height=TOP + ROW * len(drawn) + BOTTOM,
         draw=lambda figure, palette: _draw_violins(figure, palette, found, drawn),
     )
@@ -72,7 +75,7 @@ def _cumulative(found: Rewards, judge: str, drawn: Sequence[tuple[Rewarded, Ecdf
             "The share of prompts with at most so much reward; the further right a curve lies, the higher are the "
             f"rewards. The bands are {percent(found.level)} intervals, point by point."
         ),
-        alt=sentences(f"{row.contestant}: {_shares(below)}" for row, below in drawn),
+        words=sentences(f"{row.contestant}: {_shares(below)}" for row, below in drawn),
         height=20 + HEIGHT + BOTTOM,
         draw=lambda figure, palette: _draw_cumulative(figure, palette, found, drawn),
     )
@@ -106,9 +109,9 @@ def _shares(below: Ecdf) -> str:
 
 def _draw_violins(figure: Figure, palette: Palette, found: Rewards, drawn: Drawn) -> None:
     place = places(found.contestants)
-    labels = [name_of(row.contestant) for row, _, _ in drawn]
+    labels = [name_of(row.contestant, MOST_LABEL) for row, _, _ in drawn]
     means = [str(one.mean) if hasattr(one.mean, "low") else "" for _, one, _ in drawn]
-    left = min(MOST_LABEL, max(map(width_of, labels))) + GAP
+    left = max(map(width_of, labels)) + GAP
     right = max(width_of(text, SMALL) for text in means) + GAP
     axes = axes_at(figure, left, TOP, WIDTH - left - right, ROW * len(drawn))
     limits, ticks, names = ticks_for([edge for _, one, _ in drawn for edge in (one.min, one.max)])
@@ -117,11 +120,13 @@ def _draw_violins(figure: Figure, palette: Palette, found: Rewards, drawn: Drawn
     scale(axes, palette, ticks, names)
     for tick in ticks:
         axes.axvline(tick, color=palette.line, lw=0.5, zorder=0)
-    for y, (row, one, below) in enumerate(drawn):
+    shapes = [density_of(one, below) for _, one, below in drawn]
+    most = max((float(density.max()) for _, density in shapes if len(density)), default=1.0)
+    for y, ((row, one, _), shape) in enumerate(zip(drawn, shapes, strict=True)):
         middle = TOP + (y + 0.5) * ROW
         write(figure, 0, middle, labels[y], palette.ink)
         write(figure, WIDTH, middle, means[y], palette.ink, size=SMALL, ha="right")
-        _violin(axes, palette, palette.of(place.get(row.contestant, 0)), y, one, below)
+        _violin(axes, palette.of(place.get(row.contestant, 0)), palette.card, y, one, shape, most)
     write(
         figure,
         (left + WIDTH - right) / 2,
@@ -133,22 +138,24 @@ def _draw_violins(figure: Figure, palette: Palette, found: Rewards, drawn: Drawn
     )
 
 
-def _violin(axes: Axes, palette: Palette, colour: str, y: float, one: Distribution, below: Ecdf) -> None:
-    x, density = density_of(one, below)
+def _violin(axes: Axes, colour: str, card: str, y: float, one: Distribution, shape: Shape, most: float) -> None:
+    """`most`: the density that is as wide as a row."""
+    x, density = shape
     if len(x):
-        half = 0.42 * density / density.max()
+        half = 0.42 * density / most
         axes.fill_between(x, y - half, y + half, facecolor=colour, alpha=0.35, lw=0, zorder=2)
     axes.plot([one.q05, one.q95], [y, y], color=colour, lw=1.2, zorder=3)
     axes.plot([one.q25, one.q75], [y, y], color=colour, lw=4.5, solid_capstyle="round", zorder=4)
     middle = getattr(one.median, "value", None)
     if middle is not None:
-        axes.plot([middle], [y], "o", ms=5.5, mfc=palette.card, mec=colour, mew=1.4, zorder=5)
+        axes.plot([middle], [y], "o", ms=5.5, mfc=card, mec=colour, mew=1.4, zorder=5)
 
 
-def density_of(one: Distribution, below: Ecdf) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def density_of(one: Distribution, below: Ecdf) -> Shape:
     """Where, and how dense: a Gaussian kernel over the points of the distribution function, within what was found.
 
-    The bandwidth is Silverman's (1986, equation 3.31), .9 min(sd, IQR / 1.34) n^(-1/5). Empty where nothing spreads.
+    The area below it is one. The bandwidth is Silverman's (1986, equation 3.31), .9 min(sd, IQR / 1.34) n^(-1/5).
+    Empty where nothing spreads.
     """
     import numpy as np
 
@@ -160,7 +167,8 @@ def density_of(one: Distribution, below: Ecdf) -> tuple[NDArray[np.float64], NDA
     width = 0.9 * spread * one.n**-0.2
     x = np.linspace(values[0], values[-1], GRID)
     kernel = np.exp(-0.5 * ((x[:, None] - values[None, :]) / width) ** 2)
-    return x, kernel @ np.diff(share, prepend=0.0)
+    density = kernel @ np.diff(share, prepend=0.0)
+    return x, density / np.trapezoid(density, x)
 
 
 # ---------------------------------------------------------------- distribution functions
@@ -191,7 +199,7 @@ def _name(axes: Axes, palette: Palette, name: str, colour: str, below: Ecdf, hei
     low, high = axes.get_xlim()
     left = at > (low + high) / 2
     axes.annotate(
-        name_of(name),
+        name_of(name, ROOM, SMALL),
         (at, height),
         (-8 if left else 8, 0),
         textcoords="offset points",
@@ -199,6 +207,7 @@ def _name(axes: Axes, palette: Palette, name: str, colour: str, below: Ecdf, hei
         va="center",
         color=palette.ink,
         size=SMALL,
+        bbox={"facecolor": palette.card, "alpha": 0.75, "lw": 0, "pad": 0.5},  # it may lie over another curve
         arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.8, "shrinkA": 0, "shrinkB": 0},
         zorder=6,
     )

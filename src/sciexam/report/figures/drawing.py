@@ -7,11 +7,13 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sciexam.documents import write_atomically
 from sciexam.report.figures.palette import DARK, LIGHT, PAGE, Palette
+from sciexam.report.plain_text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,6 +24,7 @@ WIDTH = 360.0  # points, as every size here: 5 inches, which a column of a paper
 DPI = 300
 EDGE = 0.06  # inches of paper around what is drawn
 POINTS = 72  # an inch
+BREATH = 240  # letters
 _LOCK = threading.Lock()  # matplotlib's settings are the process's
 _SETTINGS: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],  # it comes with matplotlib, so a figure is the same everywhere
@@ -34,7 +37,7 @@ _SETTINGS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """One figure. `name`: its file's stem. `caption`: how to read it. `alt`: its numbers in words, instead of it.
+    """One figure. `name`: its file's stem. `caption`: how to read it. `words`: its numbers in sentences, instead of it.
 
     `draw` draws it into an empty Figure of WIDTH x `height` points, in the colours of a palette.
     """
@@ -42,16 +45,31 @@ class Drawing:
     name: str
     title: str
     caption: str
-    alt: str
+    words: tuple[str, ...]
     height: float
     draw: Callable[[Figure, Palette], None]
+
+    @property
+    def alt(self) -> str:
+        """All its numbers in words."""
+        return " ".join(self.words)
+
+    @property
+    def label(self) -> str:
+        """What it is, and as many of its numbers as are heard in one breath."""
+        lengths = accumulate(len(sentence) for sentence in self.words)
+        said = sum(1 for _ in takewhile(lambda length: length <= BREATH, lengths))
+        rest = len(self.words) - said
+        more = (f"{rest} {'more ' if said else ''}{'sentence' if rest == 1 else 'sentences'} follow below it.",)
+        return one_line(" ".join((f"{self.title}.", *self.words[:said], *(more if rest else ()))))
 
 
 def to_svg(drawing: Drawing) -> str:
     """The figure as an SVG element for a page that has the palette's custom properties (templates/look.css.j2).
 
-    It is drawn in the page's colours, by day and by night, and in its fonts; it fits the width that it is given; it
-    holds no script, loads nothing, and its ids begin with the drawing's name.
+    It is drawn in the page's colours, by day and by night, and in its fonts; it fits the width that it is given, down
+    to the one at which its letters can be read; it holds no script, loads nothing, and its ids begin with the drawing's
+    name. It is called by `label`; the page has to say all of `words` beside it.
     """
     from sciexam.report.figures.svg import for_page
 

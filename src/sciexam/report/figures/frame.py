@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
+from functools import cache, lru_cache
+from itertools import accumulate, takewhile
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 
@@ -13,38 +14,62 @@ from sciexam.report.plain_text import one_line
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ft2font import FT2Font
 
     from sciexam.report.figures.palette import Palette
 
 TEXT = 10.5
 SMALL = 9.0
-LONGEST = 22  # characters of a name
-# How wide letters are in matplotlib's own font, as shares of its size; the fonts of pages are rather narrower.
-NARROW, NORMAL, CAPITAL, BROAD, SQUARE = 0.36, 0.61, 0.7, 0.95, 1.1
+ROOM = 142.0  # points that a name may take where nothing needs them more
+ELLIPSIS = "…"
+STAND_IN = 1.15  # how wide, as a share of the size, a letter is that matplotlib's own font lacks
+LEAST = 0.1  # that a letter counts, so that no name of invisible ones is endless
+EM = 1000  # points at which widths are measured
 
 
-def name_of(text: str, longest: int = LONGEST) -> str:
-    """A name on one line with nothing invisible in it; a long one without its middle, as names differ at their ends."""
+def name_of(text: str, room: float = ROOM, size: float = TEXT, *, bold: bool = False) -> str:
+    """A name on one line with nothing invisible in it, at most `room` points wide.
+
+    One that is wider loses its middle, as names differ at their ends; where there is no room, an ellipsis is left.
+    """
     line = one_line(text)
-    if len(line) <= longest:
+    if width_of(line, size, bold=bold) <= room:
         return line
-    end = longest // 3
-    return f"{line[: longest - end - 1].rstrip()}…{line[-end:].lstrip()}"
+    room -= width_of(ELLIPSIS, size, bold=bold)
+    end = _fitting(line[::-1], room / 3, size, bold)[::-1].lstrip()
+    return f"{_fitting(line, room - width_of(end, size, bold=bold), size, bold).rstrip()}{ELLIPSIS}{end}"
 
 
-def width_of(text: str, size: float = TEXT) -> float:
-    """About how wide a text is, in points; rather too much than too little."""
-    return size * sum(map(_width, text))
+def _fitting(line: str, room: float, size: float, bold: bool) -> str:
+    """As many letters from the beginning as have room."""
+    taken = accumulate(size * _width(letter, bold) for letter in line)
+    return line[: sum(1 for _ in takewhile(lambda width: width <= room, taken))]
 
 
-def _width(letter: str) -> float:
-    if letter in "iljtfrI.,:;|'`!()[]/ -":
-        return NARROW
-    if letter in "mwMW@%…→←●○–":
-        return BROAD
-    if unicodedata.east_asian_width(letter) in "WF":
-        return SQUARE
-    return CAPITAL if letter.isupper() else NORMAL
+def width_of(text: str, size: float = TEXT, *, bold: bool = False) -> float:
+    """How wide a text is in points in matplotlib's own font; the fonts of pages are rather narrower."""
+    return size * sum(_width(letter, bold) for letter in text)
+
+
+@lru_cache(4096)
+def _width(letter: str, bold: bool) -> float:
+    from matplotlib.ft2font import LoadFlags
+
+    font = _font(bold)
+    if not font.get_char_index(ord(letter)):
+        return STAND_IN
+    advance = font.load_char(ord(letter), LoadFlags.NO_HINTING).linearHoriAdvance / 2**16  # it is in 16.16 fixed point
+    return max(LEAST, advance / EM)
+
+
+@cache
+def _font(bold: bool) -> FT2Font:
+    from matplotlib import get_data_path
+    from matplotlib.ft2font import FT2Font
+
+    font = FT2Font(f"{get_data_path()}/fonts/ttf/DejaVuSans{'-Bold' if bold else ''}.ttf")
+    font.set_size(EM, POINTS)
+    return font
 
 
 def axes_at(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sciexam.report.figures.contests import percent, places
+from sciexam.report.figures.contests import TWO, percent, places
 from sciexam.report.figures.drawing import Drawing
-from sciexam.report.figures.frame import name_of
+from sciexam.report.figures.frame import ROOM, SMALL, name_of
 from sciexam.report.figures.rows import Row, draw_rows, height_of, rate_scale
 from sciexam.report.figures.words import said, sentences
 from sciexam.report.gains import Gain
 
 
 def gains(
-    lineage: Sequence[Gain], contestants: Sequence[str], level: float, margin: float | None = None
+    lineage: Sequence[Gain], contestants: Sequence[str], known: tuple[float, str], margin: float | None = None
 ) -> Iterator[Drawing]:
-    """Nothing where no contestant has an ancestor among them."""
+    """Nothing where no contestant has an ancestor among them. `known`: the level, and whether it is corrected."""
     if not lineage:
         return
+    level, corrected = known
     rows = list(_rows(lineage, places(contestants)))
     measured = rate_scale(rows, "win rate against its parent", margin, ("lost", "gained"))
     yield Drawing(
@@ -25,9 +26,9 @@ def gains(
         title="What each stage of training gained",
         caption=(
             "The win rate of each contestant against the one that it was trained from, with its "
-            f"{percent(level)} interval; to the right of one half (dashed) the training gained."
+            f"{percent(level)} interval; to the right of one half (dashed) the training gained.{corrected}"
         ),
-        alt=sentences(
+        words=sentences(
             f"{one.contestant}, trained from {one.parent}{_by(one)}, judged by {one.judge}: {said(one.win_rate)}"
             for one in lineage
         ),
@@ -43,11 +44,12 @@ def _rows(lineage: Sequence[Gain], place: Mapping[str, int]) -> Iterator[Row]:
     for one in lineage:
         name, colour = name_of(one.contestant), place.get(one.contestant)
         if not several:
-            yield Row(name, one.win_rate, colour, detail=name_of(f"from {one.parent}{_by(one)}", 28))
+            yield Row(name, one.win_rate, colour, detail=name_of(f"from {one.parent}{_by(one)}", ROOM, SMALL))
             continue
         if one.contestant != before:
             before = one.contestant
-            yield Row(f"{name} from {name_of(one.parent)}", None)
+            parent = name_of(one.parent, TWO, bold=True)
+            yield Row(f"{name_of(one.contestant, TWO, bold=True)} from {parent}", None)
         yield Row(name_of(one.judge), one.win_rate, colour, inside=True)
 
 

@@ -35,7 +35,7 @@ def _totals(found: Grades, judge: str, marked: Sequence[Marked], name: str) -> D
         name=name,
         title=f"Grades by {judge}",
         caption=f"The mean grade in total over prompts, with its {percent(found.level)} interval.",
-        alt=sentences(f"{row.contestant}: {said(row.total)}, over {row.used} prompts" for row in marked),
+        words=sentences(f"{row.contestant}: {said(row.total)}, over {row.used} prompts" for row in marked),
         height=height_of(rows, measured),
         draw=lambda figure, palette: draw_rows(figure, palette, rows, measured),
     )
@@ -61,7 +61,7 @@ def _criteria(found: Grades, judge: str, marked: Sequence[Marked], name: str) ->
         name=name,
         title=f"Points on each criterion by {judge}",
         caption=f"The mean points on each criterion over prompts, with their {percent(found.level)} intervals.",
-        alt=sentences(
+        words=sentences(
             f"{criterion}, {contestant}: {said(one.points)}, over {one.used} prompts"
             for (contestant, criterion), one in of.items()
         ),

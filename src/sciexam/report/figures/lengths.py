@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sciexam.report.figures.contests import MOST, first_of, heading, in_full, percent, places
 from sciexam.report.figures.drawing import Drawing
-from sciexam.report.figures.frame import name_of, rate_limits, rate_ticks, scale, ticks_for
+from sciexam.report.figures.frame import SMALL, name_of, rate_limits, rate_ticks, scale, ticks_for
 from sciexam.report.figures.palette import Palette
 from sciexam.report.figures.panels import Panel, draw_panels, height_of
 from sciexam.report.figures.words import said, sentences
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HEIGHT = 120.0
+END = 66.0  # points of the name at either end of the scale
 
 
 def lengths(report: Report) -> Iterator[Drawing]:
@@ -36,7 +37,7 @@ def lengths(report: Report) -> Iterator[Drawing]:
             "right says that the longer answer wins. The diamond is the win rate at equal length, by the fit over all "
             f"prompts.{first_of(len(shown), len(sorted_in))}"
         ),
-        alt=sentences(f"{in_full(pair)}: {_in_words(pair, length)}" for pair, length in shown),
+        words=sentences(f"{in_full(pair)}: {_in_words(pair, length)}" for pair, length in shown),
         height=height_of(panels, HEIGHT),
         draw=lambda figure, palette: draw_panels(figure, palette, panels, HEIGHT),
     )
@@ -75,5 +76,5 @@ def _panel(report: Report, pair: Pair, length: Length) -> Panel:
         scale(axes, palette, ticks, labels)
         scale(axes, palette, *rate_ticks(limits), side="left")
 
-    ends = (f"{name_of(pair.a, 14)} is longer", f"{name_of(pair.b, 14)} is longer")
+    ends = (f"{name_of(pair.a, END, SMALL)} is longer", f"{name_of(pair.b, END, SMALL)} is longer")
     return Panel(heading(report, pair), draw, "words more", ends, f"win rate of {name_of(pair.b)}")

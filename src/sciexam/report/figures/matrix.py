@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sciexam.report.figures.drawing import WIDTH
-from sciexam.report.figures.frame import SMALL, TEXT, width_of, write
+from sciexam.report.figures.frame import SMALL, TEXT, name_of, width_of, write
 from sciexam.report.figures.palette import Palette
 from sciexam.report.record import Figure as Known
 from sciexam.stats import Estimate
@@ -23,6 +23,8 @@ CELL = 20.0  # how high
 LEAST_CELL = 13.0  # in which a number can be read
 STRONGEST = 0.5  # how opaque a colour may be under a number, so that the number can be read
 COLUMN_LABELS = 62.0  # points, where the columns have names of their own
+COLUMN = 80.0  # that such a name may take along its slope
+TURNED = 56.0  # to the right of the last column, above which its name ends
 
 
 def share(one: Estimate) -> str:
@@ -67,18 +69,18 @@ def draw_matrix(figure: Figure, palette: Palette, shown: Matrix) -> None:
     indent = 0.0 if shown.columns else NUMBER
     left = indent + min(MOST_LABEL, max(map(width_of, shown.rows))) + 8
     columns = len(shown.columns or shown.rows)
-    cell = min(MOST_CELL, (WIDTH - left - (30 if shown.columns else 0)) / columns)
+    cell = min(MOST_CELL, (WIDTH - left - (TURNED if shown.columns else 0)) / columns)
     top = TOP + _head(shown)
     for place in range(columns):
         middle = left + (place + 0.5) * cell
         if shown.columns:
             turned = {"rotation": 40, "rotation_mode": "anchor", "va": "bottom", "size": SMALL}
-            write(figure, middle - 3, top - 4, shown.columns[place], palette.quiet, **turned)
+            write(figure, middle - 3, top - 4, name_of(shown.columns[place], COLUMN, SMALL), palette.quiet, **turned)
         else:
             write(figure, middle, top - 8, str(place + 1), palette.quiet, size=SMALL, ha="center")
     for y, (label, row) in enumerate(zip(shown.rows, shown.cells, strict=True)):
         middle = top + (y + 0.5) * CELL
-        write(figure, indent, middle, label, palette.ink, size=TEXT)
+        write(figure, indent, middle, name_of(label, MOST_LABEL), palette.ink, size=TEXT)
         if not shown.columns:
             write(figure, indent - 5, middle, str(y + 1), palette.quiet, size=SMALL, ha="right")
         for x, one in enumerate(row):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sciexam.report.figures.contests import judges_of, percent
+from sciexam.report.figures.contests import judges_of, known_at, percent, uncorrected
 from sciexam.report.figures.drawing import Drawing
 from sciexam.report.figures.frame import name_of
 from sciexam.report.figures.matrix import Matrix, draw_matrix, matrix_height
@@ -24,7 +24,7 @@ def of_report(report: Report) -> Iterator[Drawing]:
     for number, judge in enumerate(judges, 1):
         rates = {(p.a, p.b): p.win_rate for p in report.pairs if p.judge == judge}
         name = "pairwise" if len(judges) == 1 else f"pairwise-{number}"
-        if drawn := _matrix(report.contestants, rates, judge, name, report.level):
+        if drawn := _matrix(report.contestants, rates, judge, name, known_at(report)):
             yield drawn
 
 
@@ -32,13 +32,19 @@ def of_board(board: Leaderboard) -> Iterator[Drawing]:
     """The contestants as they are ranked."""
     rates = {(one.a, one.b): one.win_rate for one in board.meetings}
     ranked = [row.contestant for row in board.rows if any(row.contestant in pair for pair in rates)]
-    if drawn := _matrix(ranked, rates, board.judge, "pairwise", board.level):
+    known = board.level, uncorrected(len(rates))
+    if drawn := _matrix(ranked, rates, board.judge, "pairwise", known):
         yield drawn
 
 
 def _matrix(
-    contestants: Sequence[str], rates: Mapping[tuple[str, str], Figure], judge: str, name: str, level: float
+    contestants: Sequence[str],
+    rates: Mapping[tuple[str, str], Figure],
+    judge: str,
+    name: str,
+    known: tuple[float, str],
 ) -> Drawing | None:
+    level, corrected = known
     if not FEWEST <= len(contestants) <= MOST:
         return None
     shown = Matrix(
@@ -51,9 +57,9 @@ def _matrix(
         title=f"Pairwise win rates by {judge}",
         caption=(
             "The win rate of the contestant of the row against that of the column, ties half: blue above one half, "
-            f"orange below, bold where the {percent(level)} interval leaves it out."
+            f"orange below, bold where the {percent(level)} interval leaves it out.{corrected}"
         ),
-        alt=sentences(f"{b} against {a}: {said(rate)}" for (a, b), rate in rates.items()),
+        words=sentences(f"{b} against {a}: {said(rate)}" for (a, b), rate in rates.items()),
         height=matrix_height(shown),
         draw=lambda figure, palette: draw_matrix(figure, palette, shown),
     )

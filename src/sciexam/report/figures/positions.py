@@ -11,6 +11,13 @@ from sciexam.report.figures.win_rates import pair_rows, split
 from sciexam.report.figures.words import said, sentences
 from sciexam.report.record import Figure, Pair, Report
 
+POLICY = {
+    "mean": "By the policy of this report, mean, a prompt's score is the average of both orders.",
+    "conservative": (
+        "By the policy of this report, conservative, a prompt whose orders disagree is a tie, so that a win rate need "
+        "not lie between the two."
+    ),
+}
 Both = tuple[Pair, Figure, Figure]  # the win rates shown first and shown second
 
 
@@ -26,6 +33,7 @@ def _forest(report: Report, shown: Sequence[Both], name: str) -> Drawing:
     rows = list(pair_rows(report, shown))
     measured = rate_scale(rows, "win rate when shown first ●, second ○")
     judges = judges_of(pair for pair, _, _ in shown)
+    pair = shown[0][0]
     return Drawing(
         name=name,
         title="Position bias" + (f" of {judges[0]}" if len(judges) == 1 else ""),
@@ -33,9 +41,9 @@ def _forest(report: Report, shown: Sequence[Both], name: str) -> Drawing:
             "The win rate of the contestant named first over the prompts on which its answer was shown first (filled) "
             f"and over those on which it was shown second (hollow), each with its {percent(report.level)} interval. "
             "Without a bias the two lie together; filled to the right of hollow says that the judge favours what it "
-            "sees first."
+            f"sees first. {POLICY[pair.policy]}"
         ),
-        alt=sentences(
+        words=sentences(
             f"{in_full(pair)}: shown first {said(first)}; shown second {said(second)}; position bias "
             f"{said(pair.position_bias)}"
             for pair, first, second in shown

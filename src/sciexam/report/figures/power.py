@@ -1,4 +1,4 @@
-"""Which win rate so many prompts find: by a finished comparison, and by a plan."""
+"""The win rate that so many prompts detect: by a finished comparison, and by a plan."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import log10
 from typing import TYPE_CHECKING, Any
 
-from sciexam.report.figures.contests import MOST, judges_of, percent, places
+from sciexam.report.figures.contests import MOST, judges_of, percent
 from sciexam.report.figures.drawing import WIDTH, Drawing
 from sciexam.report.figures.frame import SMALL, axes_at, name_of, scale, write
 from sciexam.report.figures.palette import Palette
@@ -23,25 +23,31 @@ HEIGHT = 210.0
 LEFT, TOP, RIGHT, BOTTOM = 30.0, 20.0, 14.0, 36.0
 TICKS = (10, 25, 50, 100, 200, 500, 1000, 2000, 5000)
 POWER = 0.8  # of the curves of a report
+NAME = 46.0  # points of each name of a curve
+DASHES: tuple[Any, ...] = (
+    "-",
+    (0, (5, 2)),
+    (0, (1, 1.5)),
+    (0, (7, 2, 1.5, 2)),
+    (0, (10, 4)),
+    (0, (3, 1.5, 1, 1.5, 1, 1.5)),
+)
 ORDERS: dict[Orders, str] = {"both": "in both orders", "one": "in one order", "own": ""}
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points (prompts, win rate that so many find), in the colour of a place; `here`: the prompts there were."""
+    """Points (prompts, win rate that so many find); `here`: the prompts there were."""
 
     name: str
     points: Sequence[tuple[int, float]]
-    colour: int | None
     here: int | None = None
-    dashed: bool = False
 
 
 def of_report(report: Report) -> Iterator[Drawing]:
     """The curves of the comparisons that have one, each with a point at the prompts that were used."""
-    place = places(report.contestants)
     curves = [
-        Curve(_name(report, pair), pair.power.curve, place.get(pair.b), pair.used)
+        Curve(_name(report, pair), pair.power.curve, pair.used)
         for pair in report.pairs
         if pair.power is not None and len(pair.power.curve) > 1
     ][:MOST]
@@ -53,10 +59,10 @@ def of_report(report: Report) -> Iterator[Drawing]:
 def _name(report: Report, pair: Pair) -> str:
     """What tells a comparison from the others: the pair, the judge, or both."""
     pairs, judges = len({(one.a, one.b) for one in report.pairs}), len(judges_of(report.pairs))
-    who = f"{name_of(pair.b, 9)} vs {name_of(pair.a, 9)}"
-    if judges == 1:
-        return who
-    return name_of(pair.judge) if pairs == 1 else f"{who}, {name_of(pair.judge, 9)}"
+    if pairs == 1 < judges:
+        return name_of(pair.judge, 2 * NAME, SMALL)
+    who = f"{name_of(pair.b, NAME, SMALL)} vs {name_of(pair.a, NAME, SMALL)}"
+    return who if judges == 1 else f"{who}, {name_of(pair.judge, NAME, SMALL)}"
 
 
 def of_outlook(outlook: Outlook) -> Iterator[Drawing]:
@@ -65,11 +71,13 @@ def of_outlook(outlook: Outlook) -> Iterator[Drawing]:
     for design in outlook.designs:
         if isinstance(design.finds, float):
             by.setdefault((design.orders, design.samples), []).append((design.prompts, design.finds))
-    curves = [
-        Curve(ORDERS[orders] or "by every judge", sorted(points), None, dashed=orders == "one")
-        for (orders, _), points in by.items()
-        if len(points) > 1
-    ]
+    several = len({samples for _, samples in by}) > 1
+
+    def called(orders: Orders, samples: int) -> str:
+        sampled = f", {samples} {'sample' if samples == 1 else 'samples'}" if several else ""
+        return f"{ORDERS[orders] or 'by every judge'}{sampled}"
+
+    curves = [Curve(called(*design), sorted(points)) for design, points in by.items() if len(points) > 1][:MOST]
     if curves:
         yield _drawn(curves, outlook.power, outlook.effect.win_rate if outlook.effect else None, "")
 
@@ -84,12 +92,12 @@ def _drawn(curves: Sequence[Curve], power: float, effect: float | None, more: st
 
     return Drawing(
         name="power",
-        title="Which win rate so many prompts find",
+        title="Detectable win rate by number of prompts",
         caption=(
             "The smallest true win rate above one half that is shown to differ from it with a probability of "
             f"{percent(power)}, by the number of prompts, if their scores spread as these do. {more}"
         ).strip(),
-        alt=sentences(in_words(curve) for curve in curves),
+        words=sentences(in_words(curve) for curve in curves),
         height=HEIGHT,
         draw=lambda figure, palette: _draw(figure, palette, curves, effect),
     )
@@ -116,9 +124,9 @@ def _draw(figure: Figure, palette: Palette, curves: Sequence[Curve], effect: flo
 
 
 def _curve(axes: Axes, palette: Palette, curve: Curve, place: int, of: int) -> None:
-    colour = palette.ink if curve.colour is None else palette.of(curve.colour)
+    """In a colour and dashes of its own, as curves of one exam often lie on each other."""
+    colour, style = palette.of(place + 1), DASHES[place % len(DASHES)]
     x = [log10(n) for n, _ in curve.points]
-    style = "--" if curve.dashed else "-"
     axes.plot(x, [rate for _, rate in curve.points], color=colour, lw=1.8, ls=style, zorder=2)
     how: dict[str, Any] = {"textcoords": "offset points", "color": palette.ink, "size": SMALL}
     here = [(n, rate) for n, rate in curve.points if n == curve.here]
@@ -130,6 +138,6 @@ def _curve(axes: Axes, palette: Palette, curve: Curve, place: int, of: int) -> N
             axes.annotate(text, (log10(n), rate), (-6 if left else 7, 4), ha="right" if left else "left", **how)
     if of > 1:  # names stand one below the other at the top right, where no curve is
         y, note = 0.955 - 0.085 * place, next((f": {rate:.2f} with {n:,}" for n, rate in here), "")
-        axes.plot([0.955, 0.995], [y, y], color=colour, lw=1.8, ls=style, transform=axes.transAxes)
+        axes.plot([0.9, 0.995], [y, y], color=colour, lw=1.8, ls=style, transform=axes.transAxes)
         at: dict[str, Any] = {"transform": axes.transAxes, "color": palette.ink, "size": SMALL, "va": "center"}
-        axes.text(0.94, y, f"{curve.name}{note}", ha="right", **at)
+        axes.text(0.885, y, f"{curve.name}{note}", ha="right", **at)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sciexam.report.figures.contests import percent, places
+from sciexam.report.figures.contests import percent, places, uncorrected
 from sciexam.report.figures.drawing import Drawing
-from sciexam.report.figures.frame import name_of
-from sciexam.report.figures.rows import Row, draw_rows, free_scale, height_of, rate_scale
+from sciexam.report.figures.frame import name_of, width_of
+from sciexam.report.figures.rows import MOST_LABEL, Row, draw_rows, free_scale, height_of, rate_scale
 from sciexam.report.figures.words import said, sentences
 from sciexam.report.standings.leaderboard import Leaderboard
 from sciexam.report.standings.leaderboard import Row as Place
 from sciexam.stats import Estimate, Undefined
+from sciexam.stats.ratings import ANCHOR
 
 
 def ratings(board: Leaderboard) -> Iterator[Drawing]:
@@ -21,17 +22,17 @@ def ratings(board: Leaderboard) -> Iterator[Drawing]:
         return
     place = places(board.contestants)
     rows = [Row(_ranked(row), row.rating, place.get(row.contestant)) for row in rated]
-    known = {row.contestant: row.rating.value for row in rated if isinstance(row.rating, Estimate)}
-    measured = free_scale(rows, "rating", known.get(board.baseline), _points)
+    measured = free_scale(rows, "rating", ANCHOR, _points)
     yield Drawing(
         name="ratings",
         title=f"Ratings by {board.judge}",
         caption=(
             f"Bradley-Terry ratings with their {percent(board.level)} intervals, beside each the ranks that it may "
-            f"have. 400 points more are ten times the odds to win; the dashed line is the baseline, {board.baseline}, "
-            "which has no interval of its own."
+            f"have. 400 points more are ten times the odds to win. At 1000 (dashed) stands {board.anchor}"
+            f"{', which has no interval of its own' if board.anchor == board.baseline else ''}."
+            f"{uncorrected(len(rated))}"
         ),
-        alt=sentences(f"{row.contestant}: {_in_words(row)}" for row in rated),
+        words=sentences(f"{row.contestant}: {_in_words(row)}" for row in rated),
         height=height_of(rows, measured),
         draw=lambda figure, palette: draw_rows(figure, palette, rows, measured),
     )
@@ -54,8 +55,9 @@ def against_baseline(board: Leaderboard) -> Iterator[Drawing]:
         caption=(
             f"The win rate of each contestant against the baseline, {board.baseline}, ties half (filled), and what it "
             f"would be had the answers been equally long (hollow), each with its {percent(board.level)} interval."
+            f"{uncorrected(len(met))}"
         ),
-        alt=sentences(
+        words=sentences(
             f"{row.contestant}: {said(row.win_rate)}; at equal length {said(row.length_controlled)}" for row in met
         ),
         height=height_of(rows, measured),
@@ -65,7 +67,8 @@ def against_baseline(board: Leaderboard) -> Iterator[Drawing]:
 
 def _ranked(row: Place) -> str:
     ranks = _ranks(row)
-    return f"{ranks}  {name_of(row.contestant)}" if ranks else name_of(row.contestant)
+    before = f"{ranks}  " if ranks else ""
+    return before + name_of(row.contestant, MOST_LABEL - width_of(before))
 
 
 def _ranks(row: Place) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sciexam.report.figures.contests import percent, places
 from sciexam.report.figures.drawing import WIDTH, Drawing
-from sciexam.report.figures.frame import SMALL, name_of, scale, ticks_for, width_of
+from sciexam.report.figures.frame import ROOM, SMALL, name_of, scale, ticks_for, width_of
 from sciexam.report.figures.palette import Palette
 from sciexam.report.figures.panels import LEFT, RIGHT, Panel, draw_panels, height_of
 from sciexam.report.figures.words import said, sentences
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HEIGHT = 240.0
-LINE = 11.0  # points that a name is high
+LINE, NAME = 11.0, 88.0  # points that a name is high, and may be wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,12 @@ def reward_by_stage(board: Leaderboard) -> Iterator[Drawing]:
     if len(stages) < 2:
         return
     model = board.reward_model or "the reward model"
-    beside = f"win rate against {name_of(board.baseline)}, by {name_of(board.judge)}"
+    beside = f"win rate against {name_of(board.baseline, ROOM, SMALL)}, by {name_of(board.judge, 100, SMALL)}"
     panel = Panel(
-        "", lambda axes, palette: _draw(axes, palette, board, stages), f"mean reward by {name_of(model)}", beside=beside
+        "",
+        lambda axes, palette: _draw(axes, palette, board, stages),
+        f"mean reward by {name_of(model, ROOM, SMALL)}",
+        beside=beside,
     )
     yield Drawing(
         name="reward-by-stage",
@@ -57,7 +60,7 @@ def reward_by_stage(board: Leaderboard) -> Iterator[Drawing]:
             f"{board.judge}, with {percent(board.level)} intervals. An arrow goes from a contestant to what was "
             "trained from it: one to the right that does not rise shows a reward that grew without the judge's favour."
         ),
-        alt=sentences(f"{one.name}: reward {said(one.reward)}; {_rate(one)}" for one in stages),
+        words=sentences(f"{one.name}: reward {said(one.reward)}; {_rate(one)}" for one in stages),
         height=height_of([panel], HEIGHT),
         draw=lambda figure, palette: draw_panels(figure, palette, [panel], HEIGHT),
     )
@@ -103,7 +106,7 @@ def _names(axes: Axes, palette: Palette, stages: Sequence[Stage]) -> None:
     ]
     taken: list[Box] = [(x - 4, x + 4, y - 4, y + 4) for x, y in points]
     for one, (x, y) in zip(stages, points, strict=True):
-        name = name_of(one.name, 16)
+        name = name_of(one.name, NAME, SMALL)
         width = width_of(name, SMALL)
         choices = [
             (x + dx, y + dy, align)

@@ -11,6 +11,7 @@ from sciexam.report.figures.frame import (
     SMALL,
     TEXT,
     axes_at,
+    name_of,
     rate_limits,
     rate_ticks,
     scale,
@@ -105,7 +106,7 @@ def draw_rows(figure: Figure, palette: Palette, rows: Sequence[Row], measured: S
     axes = axes_at(figure, left, TOP, WIDTH - left - right, len(rows) * step)
     axes.set_xlim(*measured.limits)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    _background(axes, palette, measured)
+    _background(axes, palette, measured, rows)
     for place, row in enumerate(rows):
         middle = TOP + (place + 0.5) * step
         _label(figure, palette, row, middle)
@@ -138,32 +139,76 @@ def _label_width(row: Row) -> float:
 
 
 def _label(figure: Figure, palette: Palette, row: Row, middle: float) -> None:
-    weight, left = "bold" if row.estimate is None else "normal", INDENT if row.inside else 0.0
-    if not row.detail:
-        write(figure, left, middle, row.label, palette.ink, weight=weight)
+    """What a row is called: before its interval, or, as a heading, over the whole width."""
+    if row.estimate is None:
+        write(figure, 0, middle, name_of(row.label, WIDTH, bold=True), palette.ink, weight="bold")
         return
-    write(figure, left, middle - TEXT / 2 - 1, row.label, palette.ink, weight=weight)
-    write(figure, left, middle + SMALL / 2 + 2, row.detail, palette.quiet, size=SMALL)
+    left = INDENT if row.inside else 0.0
+    label = name_of(row.label, MOST_LABEL - left)
+    if not row.detail:
+        write(figure, left, middle, label, palette.ink)
+        return
+    write(figure, left, middle - TEXT / 2 - 1, label, palette.ink)
+    detail = name_of(row.detail, MOST_LABEL - left, SMALL)
+    write(figure, left, middle + SMALL / 2 + 2, detail, palette.quiet, size=SMALL)
 
 
-def _background(axes: Axes, palette: Palette, measured: Scale) -> None:
-    scale(axes, palette, measured.ticks, measured.labels)
-    for tick in measured.ticks:
-        axes.axvline(tick, color=palette.line, lw=0.5, zorder=1)
+def _background(axes: Axes, palette: Palette, measured: Scale, rows: Sequence[Row]) -> None:
+    """What is behind the intervals; headings are left free of it."""
+    from matplotlib.patches import Rectangle
+
+    ticks, labels = _readable(measured, axes.get_position().width * WIDTH)
+    scale(axes, palette, ticks, labels)
+    spans = [(place - 0.5, place + 0.5) for place, row in enumerate(rows) if row.estimate is not None]
+    tops, bottoms = zip(*_merged(spans), strict=True)
+    for tick in ticks:
+        axes.vlines([tick] * len(tops), tops, bottoms, color=palette.line, lw=0.5, zorder=1)
     if measured.middle is None:
         return
     if measured.margin is not None:
-        band = (measured.middle - measured.margin, measured.middle + measured.margin)
-        axes.axvspan(*band, facecolor=palette.tie, alpha=0.25, lw=0, zorder=0)
-    axes.axvline(measured.middle, color=palette.ink, lw=0.9, ls=(0, (3, 2.5)), zorder=2)
+        for top, bottom in zip(tops, bottoms, strict=True):
+            corner, width = (measured.middle - measured.margin, top), 2 * measured.margin
+            look: dict[str, Any] = {"facecolor": palette.tie, "alpha": 0.25, "lw": 0, "zorder": 0}
+            axes.add_patch(Rectangle(corner, width, bottom - top, **look))
+    middle = [measured.middle] * len(tops)
+    axes.vlines(middle, tops, bottoms, color=palette.ink, lw=0.9, ls=(0, (3, 2.5)), zorder=2)
+
+
+def _readable(measured: Scale, width: float) -> tuple[Sequence[float], Sequence[str]]:
+    """The ticks and what they are called: all, or every second one and so on, where `width` points are too few."""
+    ticks, labels = measured.ticks, measured.labels
+    low, high = measured.limits
+    while len(ticks) > 1:
+        apart = (ticks[1] - ticks[0]) / (high - low) * width
+        if apart >= max(width_of(label, SMALL) for label in labels) + 4:
+            break
+        ticks, labels = ticks[::2], labels[::2]
+    return ticks, labels
+
+
+def _merged(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Spans in their order, those that touch as one."""
+    found: list[tuple[float, float]] = []
+    for top, bottom in spans:
+        begin = found.pop()[0] if found and found[-1][1] == top else top
+        found.append((begin, bottom))
+    return found
 
 
 def _foot(figure: Figure, palette: Palette, measured: Scale, sides: tuple[float, float], top: float) -> None:
-    """Whom the ends of the scale favour, below its ticks, and what it is of."""
+    """Whom the ends of the scale favour, below its ticks, and what it is of.
+
+    An end that is too wide for its half of the scale goes on beyond it, towards the edge of the figure.
+    """
     left, right = sides
-    below = top + 27
+    below, middle = top + 27, (left + right) / 2
     if any(measured.ends):
-        write(figure, left, below, f"← {measured.ends[0]}", palette.quiet, size=SMALL)
-        write(figure, right, below, f"{measured.ends[1]} →", palette.quiet, size=SMALL, ha="right")
+        arrow = width_of("← ", SMALL)
+        low = name_of(measured.ends[0], middle - GAP / 2 - arrow, SMALL)
+        high = name_of(measured.ends[1], WIDTH - middle - GAP / 2 - arrow, SMALL)
+        begin = min(left, middle - GAP / 2 - arrow - width_of(low, SMALL))
+        end = max(right, middle + GAP / 2 + arrow + width_of(high, SMALL))
+        write(figure, begin, below, f"← {low}", palette.quiet, size=SMALL)
+        write(figure, end, below, f"{high} →", palette.quiet, size=SMALL, ha="right")
         below += LINE
-    write(figure, (left + right) / 2, below, measured.of, palette.quiet, size=SMALL, ha="center")
+    write(figure, middle, below, measured.of, palette.quiet, size=SMALL, ha="center")

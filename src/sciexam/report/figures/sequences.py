@@ -40,7 +40,7 @@ def sequences(report: Report) -> Iterator[Drawing]:
             f"one half{', or lies within the margin' if report.margin else ''}.{margin}"
             f"{first_of(len(shown), len(watched))}"
         ),
-        alt=sentences(f"{in_full(pair)}: {_in_words(pair, stop)}" for pair, stop in shown),
+        words=sentences(f"{in_full(pair)}: {_in_words(pair, stop)}" for pair, stop in shown),
         height=height_of(panels, HEIGHT),
         draw=lambda figure, palette: draw_panels(figure, palette, panels, HEIGHT),
     )

@@ -14,6 +14,7 @@ from sciexam.report.figures.words import said, sentences
 from sciexam.report.record import Category, Pair, Report
 
 MOST_COLUMNS = 12
+HALF = 54.0  # points of each of two names before a row of the table
 
 
 def by_category(report: Report) -> Iterator[Drawing]:
@@ -50,7 +51,7 @@ def _forest(
             f"{percent(report.level)} interval; last, over everything. The intervals are not corrected for looking at "
             "several."
         ),
-        alt=sentences(
+        words=sentences(
             [
                 *(f"{one.name}: {said(one.win_rate)}, over {one.used} prompts" for one in slices),
                 f"All: {said(pair.win_rate)}",
@@ -68,8 +69,8 @@ def _table(report: Report, pairs: Sequence[Pair], number: int) -> Drawing | None
         return None
     cells = [{one.name: one.win_rate for one in pair.categories} for pair in pairs]
     shown = Matrix(
-        rows=tuple(f"{name_of(pair.b, 11)} vs {name_of(pair.a, 11)}" for pair in pairs),
-        columns=tuple(name_of(name) for name in names),
+        rows=tuple(f"{name_of(pair.b, HALF)} vs {name_of(pair.a, HALF)}" for pair in pairs),
+        columns=names,
         cells=tuple(tuple(row.get(name) for name in names) for row in cells),
     )
     return Drawing(
@@ -79,7 +80,7 @@ def _table(report: Report, pairs: Sequence[Pair], number: int) -> Drawing | None
             f"The win rate of the contestant named first within each {report.by}: bold where the "
             f"{percent(report.level)} interval leaves out one half, which is not corrected for looking at several."
         ),
-        alt=sentences(
+        words=sentences(
             f"{in_full(pair)}: " + "; ".join(f"{one.name} {said(one.win_rate)}" for one in pair.categories)
             for pair in pairs
         ),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HEIGHT = 96.0
+END = 120.0  # points of the name at either end of the scale
 DEGREES = ("strong", "clear", "slight", "tie", "slight", "clear", "strong")
 
 
@@ -30,12 +31,12 @@ def strengths(report: Report) -> Iterator[Drawing]:
     panels = [_panel(report, pair) for pair in pairs]
     yield Drawing(
         name="preference-strength",
-        title="How strongly each side was preferred",
+        title="Strength of preference",
         caption=(
             "The share of verdicts by whom they prefer and how strongly, averaged over prompts, with its "
             f"{percent(report.level)} interval.{first_of(len(pairs), len(strong))}"
         ),
-        alt=sentences(f"{in_full(pair)}: {_in_words(pair)}" for pair in pairs),
+        words=sentences(f"{in_full(pair)}: {_in_words(pair)}" for pair in pairs),
         height=height_of(panels, HEIGHT),
         draw=lambda figure, palette: draw_panels(figure, palette, panels, HEIGHT),
     )
@@ -74,5 +75,5 @@ def _panel(report: Report, pair: Pair) -> Panel:
         ticks = ticks if len(ticks) < 6 else ticks[::2]
         scale(axes, palette, ticks, [f"{tick:g}" for tick in ticks], "left")
 
-    ends = (f"for {name_of(pair.a, 16)}", f"for {name_of(pair.b, 16)}")
+    ends = (f"for {name_of(pair.a, END, SMALL)}", f"for {name_of(pair.b, END, SMALL)}")
     return Panel(heading(report, pair), draw, "", ends, "share of verdicts; above it their number")

@@ -17,6 +17,7 @@ Element = ElementTree.Element
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 GROWS = 1.5  # times the drawn size that a figure may have on a page
+READABLE = 1.25  # times that it has at least: letters of 9 are then 11 pixels high
 REM = 16.0
 FONTS = "'DejaVu Sans', Verdana, sans-serif"  # of a file of its own; a page has its fonts
 _FRACTION = re.compile(r"(\d+\.\d\d)\d+")
@@ -30,8 +31,9 @@ def for_page(drawing: Drawing, made: bytes) -> str:
     """The element for a page's HTML, in the page's colours."""
     root = _clean(drawing, made)
     width = float(root.attrib["viewBox"].split()[2])
-    most = f"{GROWS * width / REM:g}rem"
-    root.set("style", f"display:block;width:100%;max-width:{most};height:auto;stroke-linejoin:round")
+    least, most = (f"{times * width / REM:g}rem" for times in (READABLE, GROWS))
+    root.set("style", f"display:block;width:100%;min-width:{least};max-width:{most};height:auto;stroke-linejoin:round")
+    root.set("aria-label", drawing.label)
     for element in root.iter():
         if style := element.get("style"):
             element.set("style", _COLOUR.sub(lambda found: PROPERTIES.get(found[0], found[0]), style))
@@ -44,6 +46,9 @@ def for_paper(drawing: Drawing, made: bytes) -> str:
     width, height = root.attrib["viewBox"].split()[2:]
     root.attrib |= {"width": f"{width}pt", "height": f"{height}pt"}
     root.set("style", f"font-family:{FONTS};stroke-linejoin:round")
+    said = Element("desc")
+    said.text = one_line(drawing.alt)
+    root.insert(1, said)
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
@@ -59,13 +64,7 @@ def _clean(drawing: Drawing, made: bytes) -> Element:
     _remove(root, "metadata", "style")
     _rename(root, drawing.name)
     _flatten(root)
-    said = f"{drawing.title}. {drawing.alt}"
-    root.attrib = {
-        "xmlns": NAMESPACE,
-        "viewBox": root.attrib["viewBox"],
-        "role": "img",
-        "aria-label": one_line(said),
-    }
+    root.attrib = {"xmlns": NAMESPACE, "viewBox": root.attrib["viewBox"], "role": "img"}
     title = Element("title")
     title.text = one_line(drawing.title)
     root.insert(0, title)

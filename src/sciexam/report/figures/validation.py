@@ -26,7 +26,7 @@ def validation(found: Validation) -> Iterator[Drawing]:
     """Accuracy beside people and baselines; calibration where the judge gives probabilities."""
     shown = [one for one in found.against if isinstance(one.accuracy_decided, Estimate)]
     if shown:
-        rows = [Row(name_of(one.who, 26), one.accuracy_decided, 1 if one.kind == "judge" else None) for one in shown]
+        rows = [Row(name_of(one.who), one.accuracy_decided, 1 if one.kind == "judge" else None) for one in shown]
         measured = free_scale(rows, "agreement with people", 0.5)
         yield Drawing(
             name="against-people",
@@ -35,7 +35,7 @@ def validation(found: Validation) -> Iterator[Drawing]:
                 "The share of decided comparisons on which each takes the side of the annotators' majority (an "
                 f"annotator: that of the others), with its {percent(found.level)} interval. The dashed line is a coin."
             ),
-            alt=sentences(f"{one.who}: {said(one.accuracy_decided)}, on {one.decided} comparisons" for one in shown),
+            words=sentences(f"{one.who}: {said(one.accuracy_decided)}, on {one.decided} comparisons" for one in shown),
             height=height_of(rows, measured),
             draw=lambda figure, palette: draw_rows(figure, palette, rows, measured),
         )
@@ -57,7 +57,7 @@ def _calibration(found: Validation) -> Drawing:
             "How often people prefer an answer, by the probability that the judge gives it; each point holds about as "
             f"many comparisons and has its {percent(found.level)} interval. On the dashed line the two are the same."
         ),
-        alt=sentences(
+        words=sentences(
             [
                 *(
                     f"Said {one.predicted:.2f} ({one.low:.2f} to {one.high:.2f}): happened {said(one.observed)}, on "

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sciexam.report.figures.contests import in_full, judges_of, percent, places
+from sciexam.report.figures.contests import TWO, in_full, judges_of, known_at, percent, places
 from sciexam.report.figures.drawing import Drawing
-from sciexam.report.figures.frame import name_of
-from sciexam.report.figures.rows import Row, draw_rows, height_of, rate_scale
+from sciexam.report.figures.frame import SMALL, name_of, width_of
+from sciexam.report.figures.rows import MOST_LABEL, Row, draw_rows, height_of, rate_scale
 from sciexam.report.figures.words import said, sentences
 from sciexam.report.record import Figure, Pair, Report
 
 MOST_ROWS = 40  # of one figure; more are drawn judge by judge
-MOST_LETTERS = 20  # of two names on one line
 
 
 def win_rates(report: Report) -> Iterator[Drawing]:
@@ -34,13 +33,13 @@ def split(report: Report, name: str) -> Iterator[tuple[Sequence[Pair], str]]:
 def _forest(report: Report, pairs: Sequence[Pair], name: str, number: int) -> Drawing:
     rows = list(pair_rows(report, [(pair, pair.win_rate, None) for pair in pairs]))
     judges = judges_of(pairs)
-    ends = (name_of(pairs[0].a, 14), name_of(pairs[0].b, 14)) if len({(p.a, p.b) for p in pairs}) == 1 else ("", "")
+    ends = (name_of(pairs[0].a), name_of(pairs[0].b)) if len({(p.a, p.b) for p in pairs}) == 1 else ("", "")
     measured = rate_scale(rows, "win rate", report.margin, ends)
     return Drawing(
         name=name,
         title=f"Win rates by {judges[0]}" if len(judges) == 1 else "Win rates",
         caption=_caption(report),
-        alt=sentences(f"{in_full(pair)}: {said(pair.win_rate)}, {pair.conclusion}" for pair in pairs),
+        words=sentences(f"{in_full(pair)}: {said(pair.win_rate)}, {pair.conclusion}" for pair in pairs),
         height=height_of(rows, measured),
         draw=lambda figure, palette: draw_rows(figure, palette, rows, measured),
     )
@@ -48,10 +47,11 @@ def _forest(report: Report, pairs: Sequence[Pair], name: str, number: int) -> Dr
 
 def _caption(report: Report) -> str:
     margin = f" The band is the margin of {report.margin:g}." if report.margin is not None else ""
+    level, corrected = known_at(report)
     return (
         "The win rate of the contestant named first against the other, ties half, with its "
-        f"{percent(report.level)} interval over prompts. An interval that crosses the dashed line, one half, leaves "
-        f"open who is better.{margin}"
+        f"{percent(level)} interval over prompts. An interval that crosses the dashed line, one half, leaves open who "
+        f"is better.{margin}{corrected}"
     )
 
 
@@ -62,14 +62,15 @@ def pair_rows(report: Report, shown: Sequence[tuple[Pair, Figure, Figure | None]
     if len(shown) == 1:
         ((pair, estimate, other),) = shown
         a, b, colour = name_of(pair.a), name_of(pair.b), place.get(pair.b)
-        brief = len(a) + len(b) <= MOST_LETTERS
-        label, detail = (f"{b} vs {a}", "") if brief else (b, f"against {a}")
+        brief = f"{b} vs {a}"
+        label, detail = (brief, "") if width_of(brief) <= MOST_LABEL else (b, f"against {name_of(pair.a, 100, SMALL)}")
         yield Row(label, estimate, colour, detail, other)
         return
     before = ""
     for pair, estimate, other in sorted(shown, key=lambda one: (place.get(one[0].a, 0), place.get(one[0].b, 0))):
-        a, b, colour = name_of(pair.a), name_of(pair.b), place.get(pair.b)
-        heading = f"{b} against {a}" if several else f"against {a}"
+        b, colour = name_of(pair.b), place.get(pair.b)
+        a = name_of(pair.a, TWO, bold=True)
+        heading = f"{name_of(pair.b, TWO, bold=True)} against {a}" if several else f"against {a}"
         if heading != before:
             yield Row(heading, None)
             before = heading

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sciexam.report.plain_text import one_line
 from sciexam.stats import Estimate, Undefined
 
 
@@ -14,6 +15,6 @@ def said(figure: Estimate | Undefined) -> str:
     return f"{figure.value:.2f}, from {figure.low:.2f} to {figure.high:.2f}"
 
 
-def sentences(parts: Iterable[str]) -> str:
-    """One sentence a part."""
-    return " ".join(f"{part.rstrip('.')}." for part in parts)
+def sentences(parts: Iterable[str]) -> tuple[str, ...]:
+    """Each part as a sentence on one line."""
+    return tuple(f"{one_line(part).rstrip('.')}." for part in parts)

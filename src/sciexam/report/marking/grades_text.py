@@ -1,10 +1,11 @@
-"""Grades as tables: what the console and Markdown print."""
+"""Grades as a sentence and tables: what the console and Markdown print."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from sciexam.report.marking.grades import CriterionRow, Difference, Grades, Row
+from sciexam.report.marking.leading import Lead, leading
 from sciexam.report.record import Figure
 from sciexam.report.tables import Table, methods_table
 from sciexam.report.wording import p_value, value
@@ -14,6 +15,18 @@ WHAT_TOTAL_IS = (
     "Total: the weighted mean over the criteria of (points - lowest) / (highest - lowest), from 0 to 1. A judge of "
     "your own has its own score instead."
 )
+
+
+def sentence_of(found: Grades) -> str:
+    """Whose total is higher by each judge, and whether that is told apart."""
+    return " ".join(_leading(found, judge) for judge in dict.fromkeys(row.judge for row in found.rows))
+
+
+def _leading(found: Grades, judge: str) -> str:
+    means = {row.contestant: row.total for row in found.rows if row.judge == judge}
+    of_judge = [one for one in found.differences if one.judge == judge and one.criterion is None]
+    leads = [Lead(one.a, one.b, one.difference, one.p_holm) for one in of_judge]
+    return leading(judge, "grade", means, leads, found.level)
 
 
 def tables_of(found: Grades) -> Iterator[Table]:

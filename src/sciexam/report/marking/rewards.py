@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from itertools import combinations
 from typing import Any
 
-from sciexam.battles import ROUNDING, cluster
+from sciexam.battles import cluster
 from sciexam.report.marking.marks import (
     FEW_PROMPTS,
     Marking,
@@ -40,6 +40,7 @@ from sciexam.stats import (
     skewed_mean,
     win_rate,
 )
+from sciexam.stats.sides import ROUNDING
 
 SCHEMA = "sciexam/rewards/1"
 LEVEL = 0.95

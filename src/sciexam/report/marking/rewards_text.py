@@ -1,9 +1,10 @@
-"""Rewards as tables: what the console and Markdown print."""
+"""Rewards as a sentence and tables: what the console and Markdown print."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from sciexam.report.marking.leading import Lead, leading
 from sciexam.report.marking.rewards import Agreement, Pair, Rewards, Row, Selection
 from sciexam.report.record import Figure
 from sciexam.report.tables import Table, methods_table, reasons
@@ -14,6 +15,19 @@ FLATTERS = (
     "The maximum of noisy scores flatters itself: part of the gain is the luck of the draw, and part of it what the "
     "reward model likes too much. Have the selection judged by someone else before believing it."
 )
+
+
+def sentence_of(found: Rewards) -> str:
+    """Whose rewards are higher by each reward model, and whether that is told apart."""
+    return " ".join(_leading(found, judge) for judge in dict.fromkeys(row.judge for row in found.rows))
+
+
+def _leading(found: Rewards, judge: str) -> str:
+    rows = {row.contestant: row.distribution for row in found.rows if row.judge == judge}
+    means = {name: one if isinstance(one, Undefined) else one.mean for name, one in rows.items()}
+    of_judge = [pair for pair in found.pairs if pair.judge == judge]
+    leads = [Lead(one.a, one.b, one.compared.difference, one.permutation_holm) for one in of_judge]
+    return leading(judge, "reward", means, leads, found.level)
 
 
 def tables_of(found: Rewards) -> Iterator[Table]:
@@ -47,7 +61,7 @@ def _described(row: Row) -> tuple[str, ...]:
     if isinstance(one, Undefined):
         return ("0", *["n/a"] * 7)
     sd = "n/a" if isinstance(one.sd, Undefined) else f"{one.sd:.2f}"
-    quantiles = (f"{one.min:.2f}", f"{one.q25:.2f}", f"{one.q75:.2f}", f"{one.max:.2f}")
+    quantiles = (f"{one.min:z.2f}", f"{one.q25:z.2f}", f"{one.q75:z.2f}", f"{one.max:z.2f}")
     return (str(one.n), value(one.mean), sd, value(one.median), *quantiles)
 
 

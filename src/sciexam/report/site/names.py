@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable
 
 LONGEST = 48
 # Names that Windows keeps for devices, with or without an ending; and the page that a server shows for a folder.
@@ -22,7 +23,7 @@ def slug(name: str) -> str:
     if _is_plain(name):
         return name
     letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii").lower()
-    words = re.sub(r"[^a-z0-9.]+|\.{2,}", "-", letters).strip("-.")[:LONGEST].rstrip("-.")
+    words = re.sub(r"(?:[^a-z0-9.]|\.{2,})+", "-", letters).strip("-.")[:LONGEST].rstrip("-.")
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:10]
     return f"{'x' if not words or _RESERVED.fullmatch(words) else words}~{digest}"
 
@@ -30,6 +31,18 @@ def slug(name: str) -> str:
 def _is_plain(name: str) -> bool:
     short = len(name) <= LONGEST and "--" not in name and ".." not in name
     return short and bool(_PLAIN.fullmatch(name)) and not _RESERVED.fullmatch(name)
+
+
+FILES = (  # beside the pages of contestants, pairs and the judge
+    *(".nojekyll", "index.html", "methods.html", "site.css", "site.js"),
+    *("leaderboard.json", "leaderboard.csv", "leaderboard.md"),
+)
+
+
+def site_names(contestants: Iterable[str], pairs: Iterable[tuple[str, str]], judge: str) -> frozenset[str]:
+    """The names of all files of the site of these contestants, who meet in these pairs."""
+    pages = (*map(contestant_page, contestants), *(pair_page(a, b) for a, b in pairs), judge_page(judge))
+    return frozenset((*FILES, *pages))
 
 
 def contestant_page(name: str) -> str:

@@ -62,14 +62,12 @@ class _Site:
 
     def _index(self) -> str:
         board = self.board
-        rated = {row.contestant for row in board.rows if isinstance(row.rating, Estimate)}
         scored = max((row.prompts for row in board.rows), default=0)
         return self._render(
             "index.html.j2",
             "",
             prompts=scored if self._made.prompts is None else self._made.prompts,
             scored=scored,
-            anchor=board.baseline if board.baseline in rated else "the mean of the rated",
             tables=self._tables(),
             notes=_notes(board),
             figures=drawn(board, scored),

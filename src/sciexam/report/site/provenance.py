@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from sciexam.documents import digest
+from sciexam.models.public_name import public_name
 from sciexam.report.site.judge_files import moment
 from sciexam.report.standings.leaderboard import Leaderboard
 
@@ -71,26 +73,47 @@ def command_of(board: Leaderboard, manifest: Mapping[str, Any]) -> str:
     """The command line of the run; where it was made in Python, one that asks for the same board."""
     argv = [str(word) for word in manifest.get("argv", ())]
     if argv and Path(argv[0]).stem == "sciexam":
-        home = str(Path.home())
-        kept = [word for word in argv[1:] if word not in SHOWING]
-        return shlex.join(["sciexam", *(word.replace(home, "~") if home != "/" else word for word in kept)])
+        return _line(["sciexam", *(part for word in argv[1:] if word not in SHOWING for part in _at_home(word))])
     named = [name for name in board.contestants if name != "null"]
-    return shlex.join(["sciexam", "leaderboard", *named, "--suite", board.suite, "--judge", board.judge])
+    return _line(["sciexam", "leaderboard", *named, "--suite", board.suite, "--judge", board.judge])
 
 
 def compare_command(board: Leaderboard, command: str, a: str, b: str) -> str:
     """The command that shows the answers of two contestants side by side, from the same ledger."""
-    return shlex.join(["sciexam", "compare", a, b, *_where(board, command), "--judge", board.judge])
+    return _line(["sciexam", "compare", a, b, *_where(board, command), "--judge", board.judge])
 
 
 def judge_command(name: str, board: Leaderboard, command: str) -> str:
     """`sciexam validate` or `audit` of the judge, on the same suite and ledger."""
-    return shlex.join(["sciexam", name, board.judge, *_where(board, command)])
+    return _line(["sciexam", name, board.judge, *_where(board, command)])
 
 
 def agree_command(board: Leaderboard, command: str) -> str:
     """The command that says how far people agree, on the same suite and ledger."""
-    return shlex.join(["sciexam", "agree", *_where(board, command), "--judge", board.judge])
+    return _line(["sciexam", "agree", *_where(board, command), "--judge", board.judge])
+
+
+def _at_home(word: str) -> list[str]:
+    """A word of a command line with `~` for the home folder, where a path in it begins with that.
+
+    A shell expands `~` where a word begins, so an option that holds its path becomes two words.
+    """
+    home = str(Path.home())
+    if home == "/":
+        return [word]
+    said = re.sub(rf"(^|[=:,]){re.escape(home)}(?=/|$)", r"\1~", word)
+    option, _, value = said.partition("=")
+    return [option, value] if option.startswith("--") and value.startswith("~") else [said]
+
+
+def _line(words: Iterable[str]) -> str:
+    """A command line to paste; `~/` stands outside of the quotes, where a shell expands it."""
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    home, slash, rest = word.partition("/")
+    return f"~{slash}{shlex.quote(rest) if rest else ''}" if home == "~" else shlex.quote(word)
 
 
 def _where(board: Leaderboard, command: str) -> list[str]:
@@ -115,13 +138,15 @@ def _settings(plan: Mapping[str, Any], judge: str) -> Iterator[tuple[str, str]]:
     raters = [rater for rater in plan.get("raters", ()) if rater.get("bench") == judge]
     for key in SETTINGS:
         if (value := spec.get(key)) not in (None, False, 0, 0.0, ""):
-            yield key.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else _file_name(value)
+            shown = _file_name(value) if key == "template" else public_name(str(value))
+            yield key.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else shown
     for rater in raters:
         if rater.get("kind") == "human":  # a person, by name
             continue
         orders = "both orders" if rater.get("orders") == "both" else "one order"
         seen = orders if rater.get("sees_order", True) else "each answer by itself"
-        model = f"model {rater['model']}, " if rater.get("model") and "model" not in spec else ""
+        model = rater.get("model") if "model" not in spec else None
+        model = f"model {public_name(str(model))}, " if model else ""
         yield str(rater.get("name")), f"{model}{seen}, digest {str(rater.get('digest'))[:12]}"
 
 

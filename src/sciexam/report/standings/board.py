@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sciexam.battles import ROUNDING, cluster
+from sciexam.battles import cluster
 from sciexam.models.spending import Price
 from sciexam.report.build import field_of
 from sciexam.report.caveats import caveats_of
@@ -28,6 +28,7 @@ from sciexam.stats import Distribution, LengthControl, Undefined, bradley_terry,
 from sciexam.stats.clusters import codes_of
 from sciexam.stats.mean import means
 from sciexam.stats.ratings import Ratings, Standing
+from sciexam.stats.sides import sides_of
 
 HARMLESS = 0.05  # a null contestant whose win rate may exceed it has gamed the judge
 UNUSED = Undefined("no prompt has a usable verdict")
@@ -113,7 +114,7 @@ class _Board:
         self._words = np.full((len(place), len(which)), np.nan)
         for (name, prompt), words in words_of(evidence).items():
             self._words[place[name], which[prompt]] = words
-        self._agree = _sides(outcomes.swapped[:, 0]) == _sides(outcomes.swapped[:, 1])
+        self._agree = sides_of(outcomes.swapped[:, 0]) == sides_of(outcomes.swapped[:, 1])
 
     # ------------------------------------------------------------ standings
 
@@ -246,7 +247,8 @@ class _Board:
     def meetings(self, controlled: LengthControl) -> Iterator[Meeting]:
         """What every two contestants who met did to each other, over all prompts."""
         scores = self._outcomes.scores
-        counts = (scores > 0.5 + ROUNDING, np.abs(scores - 0.5) <= ROUNDING, scores < 0.5 - ROUNDING, ~np.isnan(scores))
+        known, sides = ~np.isnan(scores), sides_of(scores)
+        counts = (sides > 0, known & (sides == 0), sides < 0, known)
         counted = zip(*(which.sum(1).tolist() for which in counts), strict=True)
         rates, agreement = self._rates(np.arange(scores.shape[1])), self._consistency_of_pairs()
         for place, ((a, b), (wins, ties, losses, used)) in enumerate(zip(self._evidence.pairs, counted, strict=True)):
@@ -310,11 +312,6 @@ class _Board:
 
 def _coded(labels: Sequence[Hashable]) -> Codes:
     return codes_of(labels, len(labels))
-
-
-def _sides(scores: Floats) -> NDArray[np.int8]:
-    """1 where a won, -1 where it lost, 0 for a tie."""
-    return (scores > 0.5 + ROUNDING).astype(np.int8) - (scores < 0.5 - ROUNDING).astype(np.int8)
 
 
 def _not_judged(name: str) -> Row:

@@ -112,6 +112,12 @@ class Leaderboard:
         """The rows over all prompts."""
         return self.standings[0].rows
 
+    @property
+    def anchor(self) -> str:
+        """Who stands at 1000 points over all prompts: the baseline; where it has no rating, the mean of the rated."""
+        rated = any(row.contestant == self.baseline and isinstance(row.rating, Estimate) for row in self.rows)
+        return self.baseline if rated else f"the mean of the rated ({self.baseline}, the baseline, has no rating)"
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for strict JSON: no NaN, no infinity."""
         made: dict[str, Any] = plain(self)

@@ -102,9 +102,8 @@ def _short(figure: Figure) -> str:
 
 
 def _reading(board: Leaderboard, whole: Standings) -> Iterator[str]:
-    rated = {row.contestant for row in whole.rows if isinstance(row.rating, Estimate)}
-    anchor = board.baseline if board.baseline in rated else "the mean of the rated"
-    points = f" Rating: {anchor} stands at 1000, and 400 points more are ten wins for one loss." if rated else ""
+    rated = any(isinstance(row.rating, Estimate) for row in whole.rows)
+    points = f" Rating: {board.anchor} stands at 1000, and 400 points more are ten wins for one loss." if rated else ""
     level = f"{100 * board.level:g} %"
     yield f"Ranks that are possible at {level}.{points} Win rates are against {board.baseline}, ties half."
     if board.reward_model:

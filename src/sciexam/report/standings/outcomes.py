@@ -10,9 +10,10 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from sciexam.battles import ROUNDING, Policy
+from sciexam.battles import Policy
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.scores import Score, scores_of
+from sciexam.stats.sides import sides_of
 from sciexam.types import Status
 
 STATUSES: tuple[Status, ...] = get_args(Status)  # ok, then what is missing
@@ -125,8 +126,9 @@ def _combined(by_order: Floats, seen: NDArray[np.bool_], policy: Policy) -> Floa
     if policy == "mean":
         mean: Floats = np.where(seen, by_order, 0.0).sum(1) / np.maximum(seen.sum(1), 1)
         return mean
-    won = (seen & (by_order > 0.5 + ROUNDING)) | ~seen
-    lost = (seen & (by_order < 0.5 - ROUNDING)) | ~seen
+    sides = sides_of(by_order)
+    won = (seen & (sides > 0)) | ~seen
+    lost = (seen & (sides < 0)) | ~seen
     return np.where(won.all(1), 1.0, np.where(lost.all(1), 0.0, 0.5))
 
 

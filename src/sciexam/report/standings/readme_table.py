@@ -32,7 +32,8 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _rates(row: Row) -> Iterator[str]:
     for figure in (row.win_rate, row.length_controlled):
-        yield _shown(figure, 2)
+        own = isinstance(figure, Estimate) and figure.low != figure.high and figure.n != row.prompts
+        yield f"{_shown(figure, 2)}, n {figure.n:,}" if own else _shown(figure, 2)
 
 
 def _rank(row: Row) -> str:
@@ -49,12 +50,11 @@ def _shown(figure: Figure, digits: int) -> str:
 
 
 def _footnote(board: Leaderboard) -> str:
-    rated = {row.contestant for row in board.rows if isinstance(row.rating, Estimate)}
-    anchor = board.baseline if board.baseline in rated else "the mean of the rated"
     prompts = max((row.prompts for row in board.rows), default=0)
     return (
         f"By the judge {board.judge} ({board.judge_is}) with the rubric {board.rubric}, on up to {prompts:,} prompts "
         f"of {board.suite}. Ranks are those that are possible at {100 * board.level:g} %, and intervals are at that "
-        f"level. Rating: {anchor} stands at 1000, and 400 points more are ten wins for one loss. Win rates are against "
-        f"{board.baseline}, ties half; n counts prompts with a score. sciexam, run {board.run}."
+        f"level. Rating: {board.anchor} stands at 1000, and 400 points more are ten wins for one loss. Win rates are "
+        f"against {board.baseline}, ties half; n counts prompts with a score, or stands beside its figure. "
+        f"sciexam, run {board.run}."
     )

@@ -9,6 +9,7 @@
   const listed = [...document.querySelectorAll(".index > li")];
   const controls = Object.fromEntries([...tools.querySelectorAll("[name]")].map((one) => [one.name, one]));
   const status = document.getElementById("count");
+  const none = document.getElementById("none");
   const keys = document.getElementById("keys");
   const numbers = (text) => text.split(" ").map(Number);
   const contests = numbers(tools.dataset.contests); // of each pair of the report
@@ -52,7 +53,7 @@
     return text.replace(/[^]/gu, (one) => (one.toLowerCase().length === one.length ? one.toLowerCase() : one));
   };
   const terms = () => fold(controls.search.value).split(/\s+/).filter(Boolean);
-  const spoken = (article) => article.querySelectorAll(".question, .answer .text, .said");
+  const spoken = (article) => article.querySelectorAll(".id, .question, .answer .text, .said");
   const texts = new WeakMap();
   const textOf = (article) => {
     if (!texts.has(article)) texts.set(article, [...spoken(article)].map((one) => fold(one.textContent)).join("\n"));
@@ -116,6 +117,7 @@
       shown += fit;
     });
     const of = articles.length;
+    none.hidden = shown > 0;
     status.textContent = shown === of ? `All ${of} prompts are shown` : `${shown} of ${of} prompts ${shown === 1 ? "is" : "are"} shown`;
     redraw();
   };
@@ -124,16 +126,31 @@
 
   const CELLS = 4e6; // of the table of a longest common subsequence: two answers of 2,000 words
   const near = new Set();
-  const range = (node, start, end) =>
-    new StaticRange({ startContainer: node, startOffset: start, endContainer: node, endOffset: end });
+  // The text of an element in which code has elements of its own: its text nodes, each with the place where it begins.
+  const read = (element) => {
+    const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    const nodes = [];
+    let text = "";
+    while (walker.nextNode()) {
+      nodes.push({ node: walker.currentNode, start: text.length });
+      text += walker.currentNode.data;
+    }
+    return { text, nodes };
+  };
+  const range = (nodes, start, end) => {
+    const first = nodes.findLast((one) => one.start <= start);
+    const last = nodes.findLast((one) => one.start < end);
+    return new StaticRange({
+      startContainer: first.node, startOffset: start - first.start, endContainer: last.node, endOffset: end - last.start,
+    });
+  };
   const hits = function* (article, words) {
     for (const element of spoken(article)) {
-      const node = element.firstChild;
-      if (!node || node.nodeType !== 3) continue;
-      const text = fold(node.data);
+      const { text: written, nodes } = read(element);
+      const text = fold(written);
       for (const word of words) {
         for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + word.length)) {
-          yield range(node, at, at + word.length);
+          yield range(nodes, at, at + word.length);
         }
       }
     }
@@ -166,21 +183,21 @@
     while (j < m - start) theirs.push(start + j++);
     return [mine, theirs];
   };
-  const runs = function* (node, words, places) {
+  const runs = function* (nodes, words, places) {
     for (let at = 0; at < places.length; at++) {
       const first = at;
       while (places[at + 1] === places[at] + 1) at++;
-      yield range(node, words[places[first]].index, words[places[at]].index + words[places[at]][0].length);
+      yield range(nodes, words[places[first]].index, words[places[at]].index + words[places[at]][0].length);
     }
   };
   const differences = (article) => {
     const shown = [...article.querySelectorAll(".answer .text")].filter((one) => one.checkVisibility());
-    const nodes = shown.map((one) => one.firstChild);
-    if (nodes.length !== 2 || nodes.some((node) => !node || node.nodeType !== 3)) return null;
-    const words = nodes.map((node) => [...node.data.matchAll(/\S+/g)]);
+    if (shown.length !== 2) return null;
+    const answers = shown.map(read);
+    const words = answers.map(({ text }) => [...text.matchAll(/\S+/g)]);
     const found = differing(...words.map((list) => list.map((match) => match[0])));
     article.classList.toggle("too-long", !found);
-    return found && found.map((places, side) => [...runs(nodes[side], words[side], places)]);
+    return found && found.map((places, side) => [...runs(answers[side].nodes, words[side], places)]);
   };
 
   const differs = new WeakMap();
@@ -224,6 +241,46 @@
     redraw();
   }, { rootMargin: "1200px 0px" });
 
+  // ---------------------------------------------------------------- places
+
+  const reading = document.getElementById("reading");
+  const top = (element) => element.getBoundingClientRect().top;
+  const sticks = () => getComputedStyle(tools).position === "sticky";
+  const height = () => document.documentElement.style.setProperty("--tools", `${sticks() ? tools.offsetHeight : 0}px`);
+  const below = () => (sticks() ? Math.max(tools.getBoundingClientRect().bottom, 0) : 0); // where one begins to read
+
+  let brought = null;
+  const bring = (element) => {
+    brought = element;
+    let frames = 5;
+    const go = () => {
+      if (brought !== element || frames-- === 0) return;
+      height();
+      element.scrollIntoView({ behavior: "instant" });
+      requestAnimationFrame(go); // what was estimated above it has its real height only then
+    };
+    go();
+  };
+
+  const shownOnes = () => articles.filter((article) => !article.hidden);
+  const lookedAt = () => shownOnes().find((article) => article.getBoundingClientRect().bottom > below() + 40);
+
+  // After a change of what is shown, a reader among the prompts stays where they were, or comes to the nearest that is shown.
+  let seen = null;
+  const keepPlace = async (change) => {
+    const [first] = shownOnes();
+    const among = first ? top(first) < below() + 40 : top(none) < below() + 40;
+    if (first) seen = lookedAt() ?? shownOnes().at(-1);
+    const before = seen && top(seen);
+    await change();
+    const at = articles.indexOf(seen);
+    const nearest = articles.find((article, place) => place >= at && !article.hidden) ?? shownOnes().at(-1);
+    if (current && current.hidden) current = nearest ?? null;
+    if (!among) return;
+    if (nearest && nearest === seen && first) scrollBy({ top: top(seen) - before, behavior: "instant" });
+    else bring(nearest ?? none);
+  };
+
   // ---------------------------------------------------------------- the address
 
   let current = null;
@@ -237,10 +294,28 @@
     const parts = [current && current.id, said.toString()].filter(Boolean);
     history.replaceState(null, "", parts.length ? `#${parts.join("&")}` : location.pathname + location.search);
   };
-  const recall = async () => {
+  // A prompt by the number that its anchor has, or by its id, which is only ever compared: it may hold anything.
+  const called = (name) => {
+    const anchored = articles.find((article) => article.id === name);
+    if (anchored || document.getElementById(name)) return anchored;
+    return articles.find((article) => article.querySelector(".id").textContent === name);
+  };
+  const decoded = (text) => {
+    try {
+      return decodeURIComponent(text);
+    } catch {
+      return text;
+    }
+  };
+  const recall = async (go) => {
     const [first, ...others] = location.hash.slice(1).split("&");
-    const named = articles.find((article) => article.id === first);
-    if (!named && first && !first.includes("=")) return apply(); // another place of the page
+    const named = first && !first.includes("=") && called(decoded(first));
+    if (!named && first && !first.includes("=")) {
+      await apply();
+      const place = document.getElementById(decoded(first));
+      if (place && go) bring(place);
+      return;
+    }
     const said = new URLSearchParams(named ? others.join("&") : location.hash.slice(1));
     for (const [name, one] of Object.entries(controls)) {
       if (one.type === "checkbox") one.checked = said.has(name);
@@ -249,6 +324,7 @@
     }
     await apply();
     if (named) await show(named);
+    else if (first && go) bring(reading);
   };
 
   const clear = () => {
@@ -264,20 +340,17 @@
     }
     await unpack(article);
     current = article;
-    article.scrollIntoView({ behavior: "instant" });
+    bring(article);
     article.focus({ preventScroll: true });
     remember();
-    // What was estimated above it has its real height only now.
-    requestAnimationFrame(() => current === article && article.scrollIntoView({ behavior: "instant" }));
   };
 
   // ---------------------------------------------------------------- controls and keys
 
   let typing = 0;
-  const changed = () => {
-    current = null;
+  const changed = async () => {
+    await keepPlace(apply);
     remember();
-    apply();
   };
   for (const one of Object.values(controls)) {
     one.addEventListener(one.type === "search" ? "input" : "change", () => {
@@ -285,30 +358,32 @@
       typing = setTimeout(changed, one.type === "search" ? 150 : 0);
     });
   }
-  document.getElementById("clear").addEventListener("click", () => {
+  const showAll = () => {
     clear();
     changed();
-    controls.search.focus();
-  });
+    controls.search.focus({ preventScroll: true });
+  };
+  document.getElementById("clear").addEventListener("click", showAll);
+  none.querySelector("button").addEventListener("click", showAll);
   document.getElementById("show-keys").addEventListener("click", () => keys.showModal());
   document.getElementById("close-keys").addEventListener("click", () => keys.close());
   document.addEventListener("click", (event) => {
-    const link = event.target.closest && event.target.closest('a[href^="#p"]');
-    const article = link && articles.find((one) => `#${one.id}` === link.getAttribute("href"));
-    if (!article || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const link = event.target.closest && event.target.closest('a[href^="#"]');
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const place = document.getElementById(link.getAttribute("href").slice(1));
+    if (!articles.includes(place)) return bring(place);
     event.preventDefault();
-    show(article);
+    show(place);
   });
 
   const step = (by) => {
-    const shown = articles.filter((article) => !article.hidden);
+    const shown = shownOnes();
     if (!shown.length) return;
-    const top = tools.getBoundingClientRect().bottom;
     let at = shown.indexOf(current);
     if (at < 0) {
       // Nothing was opened yet: the prompt that one looks at, or the first one below.
-      at = shown.findIndex((article) => article.getBoundingClientRect().bottom > Math.max(top, 0) + 40);
-      at = (at < 0 ? shown.length - 1 : at) - (by > 0 ? 1 : 0);
+      const place = shown.indexOf(lookedAt());
+      at = (place < 0 ? shown.length - 1 : place) - (by > 0 ? 1 : 0);
     }
     show(shown[Math.min(Math.max(at + by, 0), shown.length - 1)]);
   };
@@ -338,14 +413,10 @@
     act();
     if (typed) typed.blur();
   });
-  window.addEventListener("hashchange", recall);
+  window.addEventListener("hashchange", () => recall(true));
 
   // ---------------------------------------------------------------- begin
 
-  const height = () => {
-    const sticks = getComputedStyle(tools).position === "sticky";
-    document.documentElement.style.setProperty("--tools", `${sticks ? tools.offsetHeight : 0}px`);
-  };
   tools.hidden = false;
   if (!window.Highlight && controls.differences) {
     controls.differences.closest("label").remove();
@@ -353,11 +424,9 @@
   }
   if (window.DecompressionStream) document.documentElement.classList.add("unpacks");
   else chunks.clear();
-  height();
-  window.addEventListener("resize", height);
   for (const article of articles) watcher.observe(article);
   // The page's own refresh only goes to the place of a fragment, where the address has one.
   const refresh = document.querySelector('meta[http-equiv="refresh"]');
   if (refresh) setTimeout(() => location.reload(), 1000 * Number(refresh.content));
-  recall();
+  recall(performance.getEntriesByType("navigation")[0]?.type !== "reload"); // which keeps its place by itself
 })();

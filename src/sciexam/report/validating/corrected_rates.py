@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sciexam.battles import ROUNDING
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Figure
 from sciexam.report.scores import distinct, scores_of, used_of
 from sciexam.report.validating.human_verdicts import HumanVerdicts
 from sciexam.stats import Undefined, prediction_powered_mean, rogan_gladen, win_rate
+from sciexam.stats.sides import side_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ def _rates(
         low=0.0,
         high=1.0,
     )
-    forced = [prompt for prompt in both if _side(labels[prompt]) and _side(judge[prompt])]
-    choices = [prompt for prompt in others if _side(judge[prompt])]
+    forced = [prompt for prompt in both if side_of(labels[prompt]) and side_of(judge[prompt])]
+    choices = [prompt for prompt in others if side_of(judge[prompt])]
     corrected = rogan_gladen(
         [float(labels[prompt] > 0.5) for prompt in forced],
         [float(judge[prompt] > 0.5) for prompt in forced],
@@ -120,7 +120,3 @@ def _clusters(
     """The units of both parts; None for both where every prompt of either is one of its own."""
     units = [humans.cluster_of(prompt) for prompt in (*labelled, *unlabelled)]
     return (units[: len(labelled)], units[len(labelled) :]) if distinct(units) else (None, None)
-
-
-def _side(score: float) -> int:
-    return 0 if abs(score - 0.5) < ROUNDING else 1 if score > 0.5 else -1

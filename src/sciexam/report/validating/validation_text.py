@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sciexam.report.record import Figure
 from sciexam.report.tables import Table, methods_table, reasons
@@ -128,13 +128,23 @@ def _rates(found: Validation) -> Table:
         (
             "With the judge: labelled prompts + prompts without a label.",
             found.drawn or RANDOM_SAMPLE,
-            *(f"{rate.b} against {rate.a}: {rate.bought}." for rate in found.rates if rate.bought),
+            *_bought(found.rates),
             "Rogan-Gladen is of the prompts without a label, and of forced choices; it takes the judge to err there as "
             "on the labelled ones, alike for both contestants.",
             *map(_errors, found.rates),
             *reasons(named),
         ),
     )
+
+
+def _bought(rates: Sequence[Rates]) -> Iterator[str]:
+    """Each note on what the judge was worth once, with the pairs that it is of; all of them are not named."""
+    told: dict[str, list[str]] = {}
+    for rate in rates:
+        if rate.bought:
+            told.setdefault(rate.bought, []).append(f"{rate.b} against {rate.a}")
+    for note, pairs in told.items():
+        yield f"{f'All {len(rates)} pairs' if len(pairs) == len(rates) > 1 else ', '.join(pairs)}: {note}."
 
 
 def _rate_rows(rate: Rates) -> Iterator[tuple[str, ...]]:

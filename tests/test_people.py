@@ -1,0 +1,88 @@
+"""What people have said of an exam is told beside its judges: their verdicts, and what a validation found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import sciexam as sx
+from conftest import Cli, answers, write_jsonl, write_suite
+from sciexam.report.record import Report
+
+PROMPTS = 12
+
+
+def verdicts(folder: Path, rater: str, kind: str, swapped: int) -> str:
+    """Verdicts of one rater that prefer `new`, but on the first `swapped` prompts; returns the file's name."""
+    lines = [
+        {"prompt": f"q{i}", "first": "old", "second": "new", "rater": rater, "kind": kind}
+        | {"preferred": "first" if i < swapped else "second"}
+        for i in range(PROMPTS)
+    ]
+    return write_jsonl(folder / f"{rater}.jsonl", lines).name
+
+
+def exam_of(folder: Path, swapped: int = 3) -> str:
+    models = {
+        name: {"responses": answers(folder, name, [f"{name} {i}, for a reason." for i in range(PROMPTS)])}
+        for name in ("old", "new")
+    }
+    jury = {"backend": "recorded", "verdicts": verdicts(folder, "jury", "judge", swapped)}
+    people = {"backend": "recorded", "verdicts": verdicts(folder, "ann", "human", 0)}
+    return str(write_suite(folder, PROMPTS, models, judges={"jury": jury, "people": people}, judge="jury"))
+
+
+def steps(report: Report) -> list[str]:
+    return [step.command for step in report.next_steps]
+
+
+def test_human_verdicts_in_the_ledger_are_offered_in_the_place_of_a_queue(tmp_path: Path) -> None:
+    exam, results = exam_of(tmp_path), tmp_path / "results"
+    assert any("annotate serve" in one for one in steps(sx.compare(exam, results=results)))
+    sx.compare(exam, judges=["people"], results=results)
+    told = steps(sx.compare(exam, results=results))
+    assert any(one.endswith("--judge humans") for one in told)
+    assert not any("annotate" in one for one in told)
+
+
+def test_a_judge_that_was_validated_is_described_by_what_that_found(tmp_path: Path, sciexam: Cli) -> None:
+    exam, results = exam_of(tmp_path), tmp_path / "results"
+    before = sx.compare(exam, results=results)
+    assert before.caveats[0].startswith("jury was not held against people")
+    done = sciexam("validate", "jury", "--suite", exam, "--humans", "people", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = sx.compare(exam, results=results)
+    assert found.caveats[0].startswith("jury agreed with 1 annotator on 0.75 [")
+    assert found.caveats[0].endswith("of 12 comparisons (`sciexam validate`).")
+    assert found.pairs[0].judge_is == "recorded verdicts, held against 1 annotator"
+    assert not any("validate" in one for one in steps(found))
+    board = sx.leaderboard(exam, results=results)
+    assert board.judge_is == "recorded verdicts, held against 1 annotator"
+    verdicts(tmp_path, "jury", "judge", 5)
+    other = sx.compare(exam, results=results)
+    assert other.pairs[0].judge_is == "recorded verdicts, not validated", "its file is another one than that time"
+
+
+def test_without_a_file_of_prompts_ids_in_the_place_of_questions_are_told_first(tmp_path: Path, sciexam: Cli) -> None:
+    exam_of(tmp_path)
+    done = sciexam("compare", "old.jsonl", "new.jsonl", "--json", cwd=tmp_path)
+    said = "The prompts are ids, such as 'q0': judges are shown these in the place of questions"
+    assert json.loads(done.stdout)["caveats"][0].startswith(said)
+    assert said in done.stderr
+    assert "--prompts FILE" in done.stderr
+    asked = sciexam("compare", "old.jsonl", "new.jsonl", "--prompts", "prompts.jsonl", "--json", cwd=tmp_path)
+    assert not any("ids" in one for one in json.loads(asked.stdout)["caveats"])
+    assert "ids" not in asked.stderr
+
+
+def test_a_key_that_every_line_lacks_is_told_once_with_the_keys_that_there_are(tmp_path: Path, sciexam: Cli) -> None:
+    exam = exam_of(tmp_path)
+    lines: list[dict[str, Any]] = [{"prompt": f"q{i}", "contestant": "old", "reward": i} for i in range(PROMPTS)]
+    write_jsonl(tmp_path / "rm.jsonl", lines)
+    done = sciexam("reward", "--suite", exam, "--model", "rm.jsonl", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"sciexam: {tmp_path}/rm.jsonl:1: model: this key is missing, in each of the 12 lines; "
+        "the first one has the keys prompt, contestant, reward\n"
+    )
