@@ -13,9 +13,9 @@ from typing import Any
 
 import boards
 import pytest
-from reading import FAINT
 
 import sciexam as sx
+from reading import FAINT
 from sciexam.report.site import write_site
 from test_alpacaeval import RATER, REFERENCE, objects, suite_file, verdict_lines, write_jsonl
 
