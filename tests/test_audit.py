@@ -247,6 +247,7 @@ def test_the_command_prints_a_card_and_keeps_the_suite_as_it_was(sciexam: Cli, t
     for words in ("Audit of llm", "padding", "<= 0.60", "FAIL", "prefers an answer", "- verdicts"):
         assert words in done.stdout, words
     assert "n/a for copied reference: no prompt has a reference." in " ".join(done.stdout.split())
+    assert "What passing does not prove Not that the judge is right" in " ".join(done.stdout.split())
     assert (told.returncode, told.stderr) == (0, "")
     card = json.loads(told.stdout, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
     assert card["schema"] == "sciexam/audit/1"
@@ -261,6 +262,8 @@ def test_the_command_prints_a_card_and_keeps_the_suite_as_it_was(sciexam: Cli, t
     (folder,) = (tmp_path / "results" / "exam").iterdir()
     assert {path.name for path in folder.iterdir()} == {"run.json", "audit.html", "audit.json", "audit.md"}
     assert json.loads((folder / "audit.json").read_text())["lines"] == card["lines"]
+    assert "<h2>What passing does not prove" in re.sub(r"<h2[^>]*>", "<h2>", (folder / "audit.html").read_text())
+    assert "## What passing does not prove" in (folder / "audit.md").read_text()
     (row,) = [line for line in (folder / "audit.md").read_text().splitlines() if line.startswith("| padding |")]
     assert row.endswith("| FAIL | prefers an answer that restates itself |")
     shown = sciexam("report", folder.name)

@@ -20,6 +20,8 @@ from sciexam.exam import board, preflight, sitting
 from sciexam.exam.marking import reward
 from sciexam.exam.standings import NULL_TEXT
 from sciexam.report.standings.leaderboard import Leaderboard, Row
+from sciexam.report.standings.readme_table import readme_table
+from sciexam.stats import Estimate
 from test_alpacaeval import ANSWERED, REFERENCE, science
 
 N = 24
@@ -149,6 +151,21 @@ def test_the_board_of_real_verdicts_has_the_figures_of_compare(tmp_path: Path, s
             pair = report.pairs[meeting.a, meeting.b]
             same_as(meeting, pair)
             alike(row_of(found, meeting.b).win_rate.to_json(), pair.win_rate.to_json())
+
+
+def test_a_win_rate_of_fewer_prompts_than_its_row_says_its_own_n(tmp_path: Path) -> None:
+    found = sx.leaderboard(exam_of(tmp_path), judge=Moody(), results=tmp_path / "results")
+    row = row_of(found, "sft")
+    assert isinstance(row.win_rate, Estimate)
+    assert row.win_rate.n < row.prompts, "sft met the baseline on fewer prompts than the others together"
+    (line,) = [one for one in readme_table(found).splitlines() if "| sft |" in one]
+    assert f"{row.win_rate}, n {row.win_rate.n} |" in line
+    assert line.endswith(f"| {row.prompts} |")
+
+
+def test_a_board_of_the_baseline_alone_is_refused_with_its_own_command(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'base' is the baseline: sciexam leaderboard A B"):
+        sx.leaderboard(exam_of(tmp_path), "base", results=tmp_path / "results")
 
 
 def test_who_wins_more_stands_higher(tmp_path: Path) -> None:

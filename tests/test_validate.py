@@ -548,3 +548,18 @@ def test_the_judge_of_a_validation_is_told_by_its_reply_alone() -> None:
     for texts, verdict in ((("It does.", "Because."), "B>A"), (("Because.", "It does."), "A>B")):
         body = {"messages": [{"content": "Why does thing 3 happen?\n" + fenced.format(*texts)}]}
         assert told(body).endswith(verdict)
+
+
+def test_what_the_judge_bought_is_told_once_for_all_pairs_of_which_it_is_so(sciexam: Cli, tmp_path: Path) -> None:
+    names = ("base", "sft", "dpo")
+    models = {n: {"responses": answers(tmp_path, n, [f"{n} {i} because of it" for i in range(20)])} for n in names}
+    exam = str(write_suite(tmp_path, 20, models))
+    pairs = (("base", "sft"), ("base", "dpo"), ("sft", "dpo"))
+    truth = drawn(1, range(20))
+    rows = [line for pair in pairs for who in ("ann", "bob") for line in lines(who, truth, pair=pair)]
+    write_jsonl(tmp_path / "votes.jsonl", rows)
+    done = sciexam("validate", "measures", "-s", exam, "--humans", "votes.jsonl", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert said.count("the judge bought nothing") == 1
+    assert "All 3 pairs: the judge bought nothing: there are no items without a label." in said

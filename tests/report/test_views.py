@@ -726,10 +726,11 @@ def test_many_comparisons_are_told_as_a_table_a_headline_and_what_differs() -> N
 def test_the_headline_of_many_comparisons_says_who_is_best_by_each_judge() -> None:
     found = wording.overview(many(jury="ubb", measures="wwu", people="uuu", panel="uub", ring="bwb"))
     assert found == (
-        "Of 15 comparisons 8 show which contestant is better and 7 are undecided. By jury dpo is better than the other "
-        "two; by measures base is better than the other two; by people no contestant is shown to be better than "
-        "another; by panel dpo leads: worse than none, and better than 1 of the other two; by ring each contestant is "
-        "worse than another one, in a circle."
+        "Of 15 comparisons 8 show which contestant is better and 7 are undecided. "
+        "By jury, dpo is better than the other two; by measures, base is better than the other two; "
+        "by people, no contestant is shown to be better than another; "
+        "by panel, dpo leads: worse than none, and better than 1 of the other two; "
+        "by ring, each contestant is worse than another one, in a circle."
     )
 
 

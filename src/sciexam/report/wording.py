@@ -36,7 +36,7 @@ def overview(report: Report) -> str:
     judges = dict.fromkeys(pair.judge for pair in report.pairs)
     if len(report.contestants) == 2:
         return f"{said}, by {' and '.join(judges)}."
-    leads = "; ".join(f"by {judge} {_lead([p for p in report.pairs if p.judge == judge])}" for judge in judges)
+    leads = "; ".join(f"by {judge}, {_lead([p for p in report.pairs if p.judge == judge])}" for judge in judges)
     return f"{said}. {leads[0].upper()}{leads[1:]}."
 
 
