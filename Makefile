@@ -15,7 +15,7 @@ demo: $(VENV)/.core  ## compare the two shipped contestants, offline
 	$(BIN)/sciexam compare base sft
 
 test: $(VENV)/.test  ## all tests but the slow ones, on all cores
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto
 
 test-slow: $(VENV)/.test  ## the slow tests
 	$(BIN)/python -m pytest -m slow --timeout=1200
