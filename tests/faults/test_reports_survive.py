@@ -47,7 +47,7 @@ def test_sixty_kills_leave_the_old_or_the_new_file_whole_each_time_and_the_next_
         if child == 0:  # puts the one and the other in place, until it is killed
             while True:
                 for manifest, files in written:
-                    write_run(folder, manifest, files)
+                    write_run(folder, manifest, files.items())
         time.sleep(rng.uniform(0.005, 0.05))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
