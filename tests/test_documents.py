@@ -22,17 +22,10 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from sciexam import documents
-from sciexam.documents import (
-    digest,
-    file_digest,
-    locate,
-    parse_line,
-    parse_yaml,
-    read_jsonl,
-    read_yaml,
-    write_atomically,
-)
+from sciexam.digests import digest, file_digest
+from sciexam.documents import locate, parse_line, parse_yaml, read_jsonl, read_yaml
 from sciexam.errors import MAX_FAULTS, DocumentError, UsageError
+from sciexam.files import write_atomically
 from sciexam.types import Record
 
 HERE = Path("x.yaml")
@@ -429,7 +422,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
 ENDLESS = """
 import sys
 from pathlib import Path
-from sciexam.documents import write_atomically
+from sciexam.files import write_atomically
 round = 0
 while True:
     write_atomically(Path(sys.argv[1]), (str(round % 10) * 400_000) + "END")
@@ -466,7 +459,7 @@ def test_what_a_kill_left_behind_is_swept_by_the_next_write(tmp_path: Path) -> N
 TWO_HUNDRED = """
 import sys
 from pathlib import Path
-from sciexam.documents import write_atomically
+from sciexam.files import write_atomically
 for _ in range(200):
     write_atomically(Path(sys.argv[1]), "x" * 2000)
 """

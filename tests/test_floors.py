@@ -18,7 +18,7 @@ FLOORS = {
     5: ("exam", "check", "validation", "audit"),
     4: ("suite", "judges", "contamination"),
     3: ("rubric", "lineage", "store", "report"),
-    2: ("documents", "battles", "models", "sandbox", "manifest", "folders"),
+    2: ("documents", "digests", "files", "battles", "models", "sandbox", "manifest", "folders"),
     1: ("types", "stats", "errors"),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

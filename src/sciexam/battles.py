@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.stats.sides import side_of
 from sciexam.types import Comparison, Order, Presentation, Prompt, Response, Status, Submission, Verdict
 

@@ -1,20 +1,14 @@
-"""Files in and out: YAML and JSON Lines read with file:line: key faults, canonical digests, atomic writes."""
+"""Documents that people write: YAML and JSON Lines, read with file:line: key faults."""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import glob
-import hashlib
 import json
 import math
-import os
 import re
-import tempfile
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 
@@ -29,48 +23,6 @@ MAX_YAML_BYTES = 4_000_000
 MAX_LINE_BYTES = 16_000_000
 MAX_DEPTH = 60
 MOST_KEYS = 12  # of a line, that a fault names
-SCALARS = frozenset((str, int, float, bool, type(None)))
-_encoded = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
-
-
-# ---------------------------------------------------------------- digests
-
-
-def digest(value: Any) -> str:
-    """SHA-256 in hex of the canonical JSON of `value` (records, mappings, sequences and plain values)."""
-    return hashlib.sha256(canonical(value)).hexdigest()
-
-
-def canonical(value: Any) -> bytes:
-    """The canonical JSON of `value`: sorted keys, no blanks, ASCII."""
-    return _encoded(_plain(value)).encode("ascii")
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 in hex of the bytes of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    kind = type(value)  # the usual kinds first: a digest is made of every call and answer
-    if kind in SCALARS:
-        return value
-    if kind is list or kind is tuple:
-        return [_plain(v) for v in value]
-    if kind is dict:
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, BaseModel):
-        return _plain(dict(value))
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, Path):
-        return str(value)
-    return value
 
 
 # ---------------------------------------------------------------- YAML
@@ -275,48 +227,6 @@ def parse_lines(
         keys = ", ".join(key[:40] for key in list(value)[:MOST_KEYS])
         where = f"in each of the {len(faulty):,} lines; the first one has the keys {keys}"
         faults[before:] = [f"{path}:{number}: {one}, {where}" for one in what]
-
-
-def write_atomically(path: Path, content: str | bytes, mode: int = 0o644) -> None:
-    """Replace `path` whole: a reader, or a kill at any moment, sees the old file or the new one. Text becomes UTF-8.
-
-    What a kill left half written is removed by the next write.
-    """
-    raw = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path)
-    with _draft(path) as file:
-        try:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-            os.chmod(file.name, mode)
-            os.replace(file.name, path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
-
-
-def _draft(path: Path) -> typing.BinaryIO:
-    """A new file beside `path`, locked for as long as it is open: so it is known to be somebody's."""
-    while True:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        os.close(handle)
-        with contextlib.suppress(FileNotFoundError):  # swept before it could be locked
-            file = open(name, "r+b")  # noqa: SIM115 - the caller closes it, when it is in its place
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if os.fstat(file.fileno()).st_nlink:
-                return file
-            file.close()
-
-
-def _sweep(path: Path) -> None:
-    """Remove what a kill left of earlier writes: drafts that nobody holds."""
-    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        # Its writer may still be at work, or done with it by now.
-        with contextlib.suppress(FileNotFoundError, BlockingIOError), draft.open("r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            draft.unlink()
 
 
 # ---------------------------------------------------------------- where shipped data lies

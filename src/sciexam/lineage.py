@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from sciexam.documents import digest, file_digest
+from sciexam.digests import digest, file_digest
 from sciexam.errors import did_you_mean
 from sciexam.models.settings import Custom, Endpoint, ModelSettings, Recorded, Scripted, Weights
 from sciexam.types import Record

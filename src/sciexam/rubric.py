@@ -8,7 +8,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sciexam.documents import digest, locate, read_yaml
+from sciexam.digests import digest
+from sciexam.documents import locate, read_yaml
 from sciexam.types import Record
 
 USUAL_SCALE = (1, 5)  # the points of a criterion that names none

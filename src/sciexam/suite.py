@@ -10,7 +10,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sciexam import lineage
-from sciexam.documents import Document, digest, locate, parse_lines, read_jsonl, read_yaml
+from sciexam.digests import digest
+from sciexam.documents import Document, locate, parse_lines, read_jsonl, read_yaml
 from sciexam.errors import DocumentError, UsageError, did_you_mean
 from sciexam.judges.settings import (
     CascadeJudge,

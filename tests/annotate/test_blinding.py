@@ -30,7 +30,7 @@ from sciexam.annotate.export import EXPORTS
 from sciexam.annotate.links import until
 from sciexam.annotate.queue import Item, Queue
 from sciexam.annotate.said import read_body
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.store import Store
 from sciexam.store.annotators import FORGOTTEN
 from sciexam.types import Message, Prompt

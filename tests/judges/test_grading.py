@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from endpoint import Body, Endpoint, prompt_of
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.errors import DocumentError, UsageError
 from sciexam.judges import compares_by_grades, open_grader
 from sciexam.judges.grading import GradingTemplate, LLMGrader

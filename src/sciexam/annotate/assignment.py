@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from sciexam.annotate.queue import Item, Queue
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.store.annotations import Assignment, Load, Slots
 
 APART = 4  # judgements at least between the first and the second showing of a pair

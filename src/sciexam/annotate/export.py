@@ -10,7 +10,7 @@ from sciexam.annotate.overview import Overview
 from sciexam.annotate.queue import Item, Queue
 from sciexam.annotate.said import RANKING, read_body, verdicts_of
 from sciexam.battles import name_of
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.report.agreeing.votes import side_of_score
 from sciexam.report.tables import to_csv
 from sciexam.report.validating.human_verdicts import majority_of

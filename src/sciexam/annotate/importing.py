@@ -14,7 +14,8 @@ from pydantic import Field, field_validator
 from sciexam.annotate.export import rater_id
 from sciexam.annotate.serving import check_name, is_pseudonym
 from sciexam.battles import present
-from sciexam.documents import digest, parse_lines, read_jsonl
+from sciexam.digests import digest
+from sciexam.documents import parse_lines, read_jsonl
 from sciexam.errors import DocumentError, UsageError
 from sciexam.exam.answering import Answers
 from sciexam.exam.plan import verdict_key

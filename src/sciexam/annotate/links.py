@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from itsdangerous import BadData, URLSafeSerializer
 
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.errors import UsageError
 from sciexam.store.annotators import OPEN, Annotator
 

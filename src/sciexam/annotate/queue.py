@@ -11,7 +11,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from sciexam.annotate.scale import ScaleName
-from sciexam.documents import digest, parse_lines, read_jsonl
+from sciexam.digests import digest
+from sciexam.documents import parse_lines, read_jsonl
 from sciexam.errors import DocumentError, UsageError
 from sciexam.exam.answering import Answers
 from sciexam.rubric import Rubric

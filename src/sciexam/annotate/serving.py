@@ -18,8 +18,8 @@ from sciexam.annotate.app import Pages
 from sciexam.annotate.desk import Desk, keep_queue
 from sciexam.annotate.links import Links, until
 from sciexam.annotate.queue import Queue
-from sciexam.documents import write_atomically
 from sciexam.errors import UsageError
+from sciexam.files import write_atomically
 from sciexam.report.tables import to_csv
 from sciexam.store import Store
 from sciexam.store.annotators import IMPORTED, OPEN, Annotator

@@ -267,8 +267,8 @@ def export(
 ) -> None:
     """Write verdicts, preference pairs (chosen, rejected, margin), rankings or demonstrations to a file."""
     from sciexam.annotate.export import DOWNLOADS, exported
-    from sciexam.documents import write_atomically
     from sciexam.errors import UsageError
+    from sciexam.files import write_atomically
 
     if out.suffix not in (".jsonl", ".csv"):
         raise UsageError(f"--out {out}: write to a .jsonl (every text exactly) or a .csv (for spreadsheets)")

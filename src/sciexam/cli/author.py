@@ -118,8 +118,8 @@ def _schema(kind: Kind) -> str:
 
 
 def _write_new(files: dict[Path, str]) -> None:
-    from sciexam.documents import write_atomically
     from sciexam.errors import UsageError
+    from sciexam.files import write_atomically
 
     for path in files:
         if path.exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -102,39 +102,31 @@ def leaderboard(
         raise UsageError("--json and --markdown: stdout holds one of them; name one")
     check_figures(figures, figure_format)
     chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [])
+    asked: dict[str, Any] = {
+        "judge": judge[0] if judge else None,
+        "pairs": pairs.value,
+        "orders": orders.value if orders else None,
+        "policy": policy.value,
+        "by": by,
+        "limit": limit,
+        "store": store,
+        "results": results,
+    }
     if check:
-        told = exam.check_leaderboard(
-            chosen,
-            *names,
-            judge=judge[0] if judge else None,
-            pairs=pairs.value,
-            orders=orders.value if orders else None,
-            policy=policy.value,
-            by=by,
-            limit=limit,
-            store=store,
-            results=results,
-        )
+        told = exam.check_leaderboard(chosen, *names, **asked)
         print(told)
         return
     with interruptible() as stop, progress(as_json or as_markdown) as shown:
         found = exam.leaderboard(
             chosen,
             *names,
-            judge=judge[0] if judge else None,
-            pairs=pairs.value,
-            orders=orders.value if orders else None,
-            policy=policy.value,
-            by=by,
-            limit=limit,
+            **asked,
             reward=reward,
             budget=budget,
             batch=batch,
             strict_model=strict_model,
             retry_invalid=retry_invalid,
             max_wait=max_wait,
-            store=store,
-            results=results,
             site=site,
             stop=stop,
             preflight=announce,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from math import fsum
 
 from sciexam.battles import Battle, cluster, name_of
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.exam.plan import Plan, shown_of
 from sciexam.exam.raters import Rater
 from sciexam.judges.settings import CascadeJudge

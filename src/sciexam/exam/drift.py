@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from sciexam.battles import cluster
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.exam.raters import Rater
 from sciexam.report.drift import Change, Drift, change_of
 from sciexam.store import Store

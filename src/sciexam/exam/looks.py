@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciexam.battles import Slot, orders_of
-from sciexam.documents import canonical
+from sciexam.digests import canonical
 from sciexam.exam.plan import FACT_SCHEMA, Plan
 from sciexam.exam.raters import Rater
 from sciexam.types import Comparison, Prompt, Response

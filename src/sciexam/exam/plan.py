@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any, Literal
 
 from sciexam.battles import Policy, Slot, in_drawn_order, orders_of, present, submit
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.errors import UsageError, did_you_mean
 from sciexam.exam.cautions import caveats_of, contaminations_of, strangers_of
 from sciexam.exam.raters import Rater, raters_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.errors import UsageError, did_you_mean
 from sciexam.judges import compares_by_grades, open_grader, open_judge, settings_of
 from sciexam.judges.foreign import digest_of

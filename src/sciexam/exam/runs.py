@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sciexam.documents import write_atomically
 from sciexam.errors import UsageError
 from sciexam.exam.plan import Plan, to_manifest
 from sciexam.exam.preflight import owed_by
 from sciexam.exam.sitting import Sitting
+from sciexam.files import write_atomically
 from sciexam.manifest import environment
 from sciexam.models import check_ready
 from sciexam.models.spending import Budget

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.errors import SciexamError, UsageError
 from sciexam.types import Grader, Judge
 

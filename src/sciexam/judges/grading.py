@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.errors import UsageError
 from sciexam.judges.by_model import ByModel
 from sciexam.judges.points import Points, parse_grades, total

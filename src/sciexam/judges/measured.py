@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.judges.measures import Measures
 from sciexam.types import Grade, Kind, Submission
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.errors import UsageError, did_you_mean
 from sciexam.judges.text import MEASURES, VERSION
 from sciexam.types import Kind, Presentation, Side, Strength, Verdict

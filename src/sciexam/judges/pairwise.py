@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.errors import EndpointRefused
 from sciexam.judges.by_model import ByModel
 from sciexam.judges.parsing import Parsed, parse_verdict, probability_second

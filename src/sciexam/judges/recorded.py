@@ -8,7 +8,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sciexam.documents import digest, file_digest, parse_lines, read_jsonl
+from sciexam.digests import digest, file_digest
+from sciexam.documents import parse_lines, read_jsonl
 from sciexam.errors import DocumentError
 from sciexam.types import Kind, Presentation, Side, Strength, Verdict, side_of
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.errors import UsageError
 from sciexam.judges.parsing import LETTERS, LEVELS, SIDES
 from sciexam.judges.settings import Pairwise, VerdictForm

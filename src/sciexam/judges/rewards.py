@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from sciexam.documents import MAX_LINE_BYTES, digest, file_digest, parse_lines
+from sciexam.digests import digest, file_digest
+from sciexam.documents import MAX_LINE_BYTES, parse_lines
 from sciexam.errors import DocumentError, UsageError
 from sciexam.judges.by_model import ByModel
 from sciexam.types import Grade, Kind, Message, Model, Submission

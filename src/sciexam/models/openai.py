@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.models.calls import GRACE, Run
 from sciexam.models.limiter import START
 from sciexam.models.settings import Endpoint

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from sciexam.documents import digest, file_digest, parse_lines, read_jsonl
+from sciexam.digests import digest, file_digest
+from sciexam.documents import parse_lines, read_jsonl
 from sciexam.errors import DocumentError, UsageError
 from sciexam.types import Conversation, Prompt, Reply
 

@@ -16,7 +16,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, Literal
 
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.errors import EndpointRefused
 from sciexam.models.openai import OpenAIModel, resolve
 from sciexam.models.replies import Fault, head, read_error

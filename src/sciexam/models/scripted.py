@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.errors import UsageError
 from sciexam.models.settings import Rule, Scripted
 from sciexam.types import Conversation, Reply

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.errors import UsageError
 from sciexam.exam.audit.cases import cases_of
 from sciexam.exam.audit.lines import lines_of

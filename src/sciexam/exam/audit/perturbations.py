@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import TypeVar
 
-from sciexam.documents import digest
+from sciexam.digests import digest
 
 T = TypeVar("T")
 

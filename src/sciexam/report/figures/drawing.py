@@ -11,7 +11,7 @@ from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sciexam.documents import write_atomically
+from sciexam.files import write_atomically
 from sciexam.report.figures.palette import DARK, LIGHT, PAGE, Palette
 from sciexam.report.plain_text import one_line
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sciexam.documents import digest
+from sciexam.digests import digest
 from sciexam.models.public_name import public_name
 from sciexam.report.site.judge_files import moment
 from sciexam.report.standings.leaderboard import Leaderboard

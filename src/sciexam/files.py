@@ -1,0 +1,53 @@
+"""A file replaced as a whole: whoever reads it, whenever a writer is killed, sees the old one or the new one."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import glob
+import os
+import tempfile
+import typing
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: str | bytes, mode: int = 0o644) -> None:
+    """Replace `path` whole: a reader, or a kill at any moment, sees the old file or the new one. Text becomes UTF-8.
+
+    What a kill left half written is removed by the next write.
+    """
+    raw = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
+    with _draft(path) as file:
+        try:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+            os.chmod(file.name, mode)
+            os.replace(file.name, path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def _draft(path: Path) -> typing.BinaryIO:
+    """A new file beside `path`, locked for as long as it is open: so it is known to be somebody's."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+        with contextlib.suppress(FileNotFoundError):  # swept before it could be locked
+            file = open(name, "r+b")  # noqa: SIM115 - the caller closes it, when it is in its place
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.fstat(file.fileno()).st_nlink:
+                return file
+            file.close()
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a kill left of earlier writes: drafts that nobody holds."""
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        # Its writer may still be at work, or done with it by now.
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), draft.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            draft.unlink()
