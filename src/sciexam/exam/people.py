@@ -9,7 +9,7 @@ from sciexam.battles import pair, present
 from sciexam.exam.plan import Plan
 from sciexam.report.caveats import NOT_VALIDATED
 from sciexam.report.evidence import Bench, Evidence
-from sciexam.report.site.judge_files import newest_validation
+from sciexam.report.judge_files import newest_validation
 from sciexam.stats import Undefined
 from sciexam.store import Store
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sciexam.report.audit import SAID
+from sciexam.report.judge_files import digests_of, newest_audit, newest_validation
 from sciexam.report.pages import drawn, page_environment
 from sciexam.report.site import bars, names, sentences, shown
 from sciexam.report.site.downloads import downloads
-from sciexam.report.site.judge_files import digests_of, newest_audit, newest_validation
 from sciexam.report.site.lineage_tree import descent_of, lineage_tree
 from sciexam.report.site.provenance import Provenance, agree_command, compare_command, judge_command, provenance_of
 from sciexam.report.site.tables import BoardTable, board_table, rounded

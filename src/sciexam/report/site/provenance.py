@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from sciexam.digests import digest
 from sciexam.models.public_name import public_name
-from sciexam.report.site.judge_files import moment
+from sciexam.report.judge_files import moment
 from sciexam.report.standings.leaderboard import Leaderboard
 
 VERSIONS = ("sciexam", "python", "numpy", "scipy")  # that stand in the footer
