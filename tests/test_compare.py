@@ -24,7 +24,7 @@ TOP = ("schema", "suite", "run", "rubric", "contestants", "notes", "prompts", "b
 PAIR = (
     *("a", "b", "judge", "judge_is", "raters", "policy", "conclusion", "win_rate", "bounds", "wins", "ties", "losses"),
     *("p_value", "p_holm", "preference", "order_consistency", "position_bias", "length", "planned", "used", "invalid"),
-    *("failed", "skipped", "reasons", "categories", "verdicts", "sentence", "power", "strengths"),
+    *("failed", "skipped", "reasons", "categories", "verdicts", "sentence", "power", "strengths", "trust"),
 )
 FIGURE = {"value", "low", "high", "level", "n", "method", "why"}
 

@@ -78,7 +78,7 @@ def evidence(
                 shown = [(p, verdict(p, rater)) for p in (present(one, "ab"), present(one, "ba"))]
                 battles.append(resolve(one, shown, rater, policy))
                 seen += shown
-        made.append(Bench(bench, "a test's judge", tuple(raters), True, battles, seen))
+        made.append(Bench(bench, "a test's judge", tuple(raters), True, battles, seen, trust="held"))
     return Evidence(
         *(
             "suite",

@@ -14,8 +14,9 @@ from test_views import made
 from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Endpoint
 from sciexam.report.next_steps import next_steps
+from sciexam.report.panel import Panel
 from sciexam.report.record import Answer, Pairs, Power, Report
-from sciexam.stats import Estimate
+from sciexam.stats import Estimate, Undefined
 
 TYPED = ["/usr/bin/sciexam", "compare", "base", "sft"]
 
@@ -26,7 +27,7 @@ def commands(report: Report, *argv: str, judges: tuple[str, ...] = ("judge",)) -
 
 def quiet(**changed: Any) -> Report:
     """A decided comparison by people, of which nothing is missing: there is nothing more to do."""
-    fine = {"conclusion": "better", "judge_is": "3 annotators", "verdicts": {"ok": 48, "invalid": 0, "failed": 0}}
+    fine = {"conclusion": "better", "trust": "people", "verdicts": {"ok": 48, "invalid": 0, "failed": 0}}
     report = made(items=())
     return replace(report, pairs=Pairs([replace(report.pairs[0], **fine | changed)]))
 
@@ -68,7 +69,7 @@ def test_answers_and_verdicts_that_were_cut_off_ask_for_more_tokens() -> None:
 
 
 def test_a_judge_that_nobody_held_against_people_is_validated_and_audited() -> None:
-    doubtful = quiet(judge_is="the LLM x, not validated", order_consistency=Estimate(0.5, 0.4, 0.6, 0.95, 24, "m"))
+    doubtful = quiet(trust="doubtful", order_consistency=Estimate(0.5, 0.4, 0.6, 0.95, 24, "m"))
     steps = next_steps(doubtful, [*TYPED, "-s", "exam.yaml", "--samples", "2"], ("judge",))
     assert [step.command for step in steps] == [
         "sciexam annotate serve base sft --suite exam.yaml --samples 2",
@@ -78,8 +79,9 @@ def test_a_judge_that_nobody_held_against_people_is_validated_and_audited() -> N
     assert steps[2].why == "judge may be moved by the order; to see how far"
     unknown = next_steps(doubtful, TYPED, ("another",))
     assert [step.command.split()[1] for step in unknown] == ["annotate"], "nobody could name this judge"
-    for kind, verbs in (("recorded verdicts", ["annotate", "validate"]), ("a panel of 3 judges", ["annotate"])):
-        named = commands(quiet(judge_is=f"{kind}, not validated"))
+    panel = Panel("mean", (), Undefined("no two of them judged"))
+    for kind, verbs in (({"recorded": ("v.jsonl",)}, ["annotate", "validate"]), ({"by_members": panel}, ["annotate"])):
+        named = commands(quiet(trust="doubtful", **kind))
         assert [command.split()[1] for command in named] == verbs
 
 
@@ -92,7 +94,7 @@ def test_recorded_verdicts_that_cannot_be_used_are_mended_in_their_file_and_neve
 
 
 def test_where_people_have_judged_already_their_verdicts_are_offered_and_no_queue() -> None:
-    doubtful = quiet(judge_is="the LLM x, not validated")
+    doubtful = quiet(trust="doubtful")
     told = next_steps(doubtful, [*TYPED, "--judge", "judge"], ("judge",), judged=True)
     assert told[0].why == "People have judged these answers, too; what they say"
     assert told[0].command == "sciexam compare base sft --judge judge --judge humans"
@@ -100,7 +102,7 @@ def test_where_people_have_judged_already_their_verdicts_are_offered_and_no_queu
 
 
 def test_a_judge_that_was_held_against_people_is_audited_and_not_validated_again() -> None:
-    held = quiet(judge_is="the LLM x, held against 3 annotators")
+    held = quiet(trust="held")
     (step,) = next_steps(held, TYPED, ("judge",))
     assert step.command == "sciexam audit judge base sft"
 

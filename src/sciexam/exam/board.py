@@ -17,6 +17,7 @@ from sciexam.exam.echoes import check_echoes, is_another, of_contestants, of_ref
 from sciexam.exam.facts import check_compared, check_judged, evidence_of, read_facts
 from sciexam.exam.plan import Plan
 from sciexam.exam.preflight import Owed, bill_of, tell
+from sciexam.exam.raters import trust_of
 from sciexam.exam.runs import check_all_ready, hold
 from sciexam.exam.sitting import Sitting
 from sciexam.exam.stored import Stored, experience, part_owed, reused, stored_of
@@ -80,7 +81,8 @@ def read_board(sat: Sat, store: Store) -> tuple[Evidence, Outcomes]:
     plan, rater = stored.plan, stored.rater
     check_compared(plan, stored.responses, len(stored.looks.pair) > 0, calls)
     spoke = bool((stored.verdicts.status >= 0).any() or not stored.looks.told.all())
-    bench = Bench(rater.bench, plan.benches[rater.bench], (rater.name,), rater.sees_order, (), (), spoke=spoke)
+    description, trust = plan.benches[rater.bench], trust_of([rater])
+    bench = Bench(rater.bench, description, (rater.name,), rater.sees_order, (), (), trust=trust, spoke=spoke)
     if len(stored.looks.pair):
         check_judged(plan, store, [bench], calls)
     caveats = (*notes, *dict.fromkeys(_echoes(stored, store)))

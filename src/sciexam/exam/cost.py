@@ -9,6 +9,7 @@ from typing import Literal
 from sciexam.battles import present, submit
 from sciexam.exam.grounds import Marker
 from sciexam.exam.pilot import PAID, Pilot
+from sciexam.exam.raters import SCRIPTED
 from sciexam.exam.recordings import is_recorded, recording_of
 from sciexam.judges import JUDGE_GENERATION, judge_generation
 from sciexam.judges.grading import GradingTemplate
@@ -22,7 +23,6 @@ from sciexam.types import Comparison, Reply, Response
 
 CHARACTERS = 4  # of English text that make about one token
 RENDERED = 20  # comparisons that a judge's prompt is measured on
-SCRIPTED = "scripted"  # the model of a script, which costs nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from sciexam.exam.cascade import Cascade, Judged, calibration_asks, cascades_of,
 from sciexam.exam.drift import drift_of
 from sciexam.exam.echoes import echoes
 from sciexam.exam.plan import Plan, conversations_of, presentations_of, shown_of
-from sciexam.exam.raters import Rater, recordings_of
+from sciexam.exam.raters import Rater, recordings_of, trust_of
 from sciexam.exam.recordings import is_recorded
 from sciexam.exam.references import with_references
 from sciexam.judges.settings import PanelJudge
@@ -168,6 +168,7 @@ def _bench(
         verdicts=[verdict for one in judged for verdict in one.shown],
         weights=spec.weights if isinstance(spec, PanelJudge) else None,
         recorded=recordings_of(raters),
+        trust=trust_of(raters),
         by_criterion=_by_criterion([one.name for one in plan.suite.rubric.criteria], plan.policy, judged),
     )
 
@@ -376,4 +377,5 @@ def _bench_of(
         changed=changed,
         by_criterion=_by_criterion(criteria, policy, everyone),
         adjudicated=adjudicated,
+        trust="people",
     )

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from sciexam.battles import pair, present
 from sciexam.exam.plan import Plan
-from sciexam.report.caveats import NOT_VALIDATED
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.judge_files import newest_validation
 from sciexam.stats import Undefined
 from sciexam.store import Store
+
+NOT_VALIDATED = "not validated"  # how a plan ends the description of a judge that was not held against people
 
 
 def are_judged_by_people(plan: Plan, evidence: Evidence, store: Store) -> bool:
@@ -32,7 +33,7 @@ def held_against_people(plan: Plan, evidence: Evidence, results: Path) -> Eviden
 
 
 def _held(plan: Plan, bench: Bench, runs: Path) -> Bench:
-    if not bench.description.endswith(NOT_VALIDATED):
+    if bench.trust != "doubtful":
         return bench
     raters = frozenset(rater.digest for rater in plan.raters if rater.bench == bench.name)
     found = newest_validation(runs, bench.name, plan.suite.rubric.rubric, raters)
@@ -42,6 +43,7 @@ def _held(plan: Plan, bench: Bench, runs: Path) -> Bench:
     people = f"{found.annotators} annotator{'s' if found.annotators != 1 else ''}"
     return replace(
         bench,
+        trust="held",
         description=f"{bench.description.removesuffix(NOT_VALIDATED)}held against {people}",
         held=f"{bench.name} agreed with {people} on {own.accuracy} of {own.items:,} comparisons (`sciexam validate`).",
     )

@@ -10,12 +10,12 @@ from typing import Any
 
 from sciexam.battles import Slot, name_of
 from sciexam.exam.asking import awaits, owes
-from sciexam.exam.cost import RENDERED, SCRIPTED, Party, parties_of
+from sciexam.exam.cost import RENDERED, Party, parties_of
 from sciexam.exam.facts import spared_by
 from sciexam.exam.grounds import Marker
 from sciexam.exam.pilot import Pilot
 from sciexam.exam.plan import Plan, conversations_of, shown_of, submissions_of
-from sciexam.exam.raters import Rater
+from sciexam.exam.raters import SCRIPTED, Rater
 from sciexam.exam.recordings import is_recorded, recording_of
 from sciexam.exam.references import judgeable, owed_of, referring, with_references
 from sciexam.exam.until import Until, opened

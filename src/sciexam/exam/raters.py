@@ -25,8 +25,11 @@ from sciexam.judges.settings import (
 from sciexam.models import open_model
 from sciexam.models.public_name import public_name
 from sciexam.models.terms import Terms
+from sciexam.report.record import Trust
 from sciexam.suite import HUMANS, Suite
 from sciexam.types import Grader, Judge, Kind
+
+SCRIPTED = "scripted"  # the model of a script, which costs nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +173,20 @@ def _check_method(one: object, method: str) -> None:
 
 def _model_of(spec: JudgeSpec | None) -> str | None:
     """The model that a judge calls, for prices; None for a judge that calls none."""
-    return "scripted" if isinstance(spec, ScriptedJudge) else getattr(spec, "model", None)
+    return SCRIPTED if isinstance(spec, ScriptedJudge) else getattr(spec, "model", None)
 
 
 def recordings_of(raters: Sequence[Rater]) -> tuple[str, ...]:
     """The files behind these raters, by name; none where one of them can be asked."""
     files = [rater.recorded for rater in raters]
     return () if None in files else tuple(dict.fromkeys(file for file in files if file))
+
+
+def trust_of(raters: Sequence[Rater]) -> Trust:
+    """Whose word it is that these raters give. What a validation found of them is not known here."""
+    if all(rater.kind == "human" for rater in raters):
+        return "people"
+    return "fake" if all(rater.model == SCRIPTED for rater in raters) else "doubtful"
 
 
 def _file_of(spec: JudgeSpec | None) -> str | None:

@@ -13,13 +13,12 @@ from sciexam.battles import Slot, in_drawn_order, name_of, pair
 from sciexam.errors import GateNotMet, Incomplete, Interrupted
 from sciexam.exam.asking import Asking, attempts, owes
 from sciexam.exam.cascade import Cascade, calibration_asks, cascades_of, escalation_asks, rule
-from sciexam.exam.cost import SCRIPTED
 from sciexam.exam.drift import Candidates
 from sciexam.exam.echoes import is_another
 from sciexam.exam.facts import judged_by
 from sciexam.exam.feed import GATHER_SECONDS, Feed
 from sciexam.exam.plan import Plan, conversations_of, shown_of, submissions_of
-from sciexam.exam.raters import Rater
+from sciexam.exam.raters import SCRIPTED, Rater
 from sciexam.exam.references import Written, judgeable, referring, with_references, write_references
 from sciexam.exam.tally import Progress, Tally
 from sciexam.exam.until import Until, opened

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from sciexam.battles import Slot
 from sciexam.exam.asking import owes
-from sciexam.exam.cost import SCRIPTED
 from sciexam.exam.facts import responses_of
 from sciexam.exam.looks import Looks, looks_of
 from sciexam.exam.plan import Plan
 from sciexam.exam.preflight import Experience
-from sciexam.exam.raters import Rater
+from sciexam.exam.raters import SCRIPTED, Rater
 from sciexam.exam.references import with_references
 from sciexam.models.recorded import RecordedModel
 from sciexam.models.scripted import ScriptedModel

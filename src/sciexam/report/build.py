@@ -170,6 +170,7 @@ def _pair(
         strengths=strengths_of(tally.said.get(frozenset((a, b)), ()), b, used, LEVEL),
         shown=shown_of(bench, used, LEVEL),
         recorded=bench.recorded,
+        trust=bench.trust,
     )
 
 

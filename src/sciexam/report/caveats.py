@@ -11,7 +11,6 @@ from sciexam.report.record import Pair
 from sciexam.stats import Undefined
 
 FEW_PROMPTS = 30
-NOT_VALIDATED = "not validated"  # how the description of a judge ends that nobody is known to have held against people
 STEADY = 0.8  # of the prompts on which a judge keeps its verdict when the order is swapped
 MANY_ALIKE = 3  # pairs with one doubt that are told one by one
 MANY_INVALID = 0.05
@@ -41,7 +40,7 @@ def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
 
 def _of_trust(benches: Sequence[Bench]) -> Iterable[str]:
     """Whose verdicts are not known to be what people would say, and what a validation found of the others."""
-    doubtful = [bench.name for bench in benches if bench.description.endswith(NOT_VALIDATED) and not bench.silent]
+    doubtful = [bench.name for bench in benches if bench.trust == "doubtful" and not bench.silent]
     if len(doubtful) == 1:
         yield f"{doubtful[0]} was not held against people: what it prefers need not be what they would."
     elif doubtful:

@@ -9,7 +9,7 @@ from typing import Literal
 from sciexam.battles import Battle, Policy, Slot
 from sciexam.lineage import Descent
 from sciexam.report.escalation import Escalation
-from sciexam.report.record import Calls
+from sciexam.report.record import Calls, Trust
 from sciexam.types import Presentation, Prompt, Response, Verdict
 
 NOT_ASKED = "not asked yet"  # why there is no answer, or no verdict, that is still to come
@@ -36,6 +36,7 @@ class Bench:
     escalations: Mapping[tuple[str, str], Escalation] | None = None
     adjudicated: Sequence[Battle] = ()
     recorded: tuple[str, ...] = ()  # the names of the files that its verdicts or marks come from, where nobody is asked
+    trust: Trust = "doubtful"
     held: str = ""  # in a sentence, how it agreed with people by a validation; its description then says so, too
     spoke: bool | None = None  # whether it has a verdict; None: its `verdicts` tell
 

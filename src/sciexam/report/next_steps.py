@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sciexam.report.caveats import NOT_VALIDATED
 from sciexam.report.record import Pair, Report, Step
 from sciexam.stats import Estimate
 
@@ -19,8 +18,6 @@ KEPT = ("--suite", "--rubric", "--prompts", "--samples", "--store", "--results")
 SHORT = {"-s": "--suite", "-j": "--judge", "-q": "--quiet"}
 FLAGS = ("--json", "--quiet", "--retry-invalid", "--until-decided", "--batch", "--strict-model", "--open")
 ONCE = ("--json", "--quiet", "--retry-invalid", "--open")  # what the same command need not say again
-SEVERAL = ("a panel", "a cascade")  # their members are validated and audited, each by itself
-CANNOT_BE_ASKED = (*SEVERAL, "recorded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,27 +152,27 @@ def _undecided(report: Report, command: Command) -> Iterator[Step]:
 
 def _judges(report: Report, command: Command, judged: bool) -> Iterator[Step]:
     """What tells whether the judges can be relied on: people, then their verdicts, then a perturbed answer."""
-    machines = {pair.judge: pair for pair in report.pairs if _is_machine(pair) and pair.used}
-    doubtful = any(pair.judge_is.endswith(NOT_VALIDATED) for pair in machines.values())
-    people = any(pair.judge == "humans" or re.match(r"\d+ annotator", pair.judge_is) for pair in report.pairs)
+    machines = {pair.judge: pair for pair in report.pairs if pair.trust in ("held", "doubtful") and pair.used}
+    doubtful = any(pair.trust == "doubtful" for pair in machines.values())
+    people = any(pair.trust == "people" for pair in report.pairs)
     if doubtful and not people and judged:
         yield Step("People have judged these answers, too; what they say", command.repeated("--judge", "humans"))
     elif doubtful and not people:
         why = "No person has judged these answers; to let people compare them, blind"
         yield Step(why, command.line("annotate", "serve", *command.contestants))
-    alone = {command.judges[name]: pair for name, pair in machines.items() if name in command.judges}
+    # The members of a panel or a cascade are validated and audited, each by itself.
+    alone = {
+        command.judges[name]: pair
+        for name, pair in machines.items()
+        if name in command.judges and pair.by_members is None
+    }
     for judge, pair in alone.items():
-        if pair.judge_is.endswith(NOT_VALIDATED) and not pair.judge_is.startswith(SEVERAL):
+        if pair.trust == "doubtful":
             why = f"To hold {pair.judge} against what people say"
             yield Step(why, command.line("validate", judge, *command.contestants))
     for judge, pair in alone.items():
-        if not pair.judge_is.startswith(CANNOT_BE_ASKED):
+        if not pair.recorded:
             yield Step(_suspicion(pair), command.line("audit", judge, *command.contestants, without=("--samples",)))
-
-
-def _is_machine(pair: Pair) -> bool:
-    """Whether a judge that may be unlike people has judged a pair; a scripted fake is none."""
-    return pair.judge_is.endswith(NOT_VALIDATED) or "held against" in pair.judge_is
 
 
 def _suspicion(pair: Pair) -> str:

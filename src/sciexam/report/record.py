@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sciexam.stats import Conclusion, Estimate, Undefined
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SCHEMA = "sciexam/report/1"
 
 Figure = Estimate | Undefined
+# Whose word it is: people's, that of a judge that a validation held against people, of one that none did, or a fake's.
+Trust = Literal["people", "held", "doubtful", "fake"]
 
 BLIND = "It kept its verdict in {kept:.0%} of the swaps: this judge may be unable to tell the two apart."
 
@@ -170,6 +172,7 @@ class Pair:
     strengths: tuple[StrengthCount, ...] = ()  # from -3 to 3; of a judge that gives strengths
     shown: Shown | None = None  # of a judge that sees the order
     recorded: tuple[str, ...] = ()  # the names of the files that the verdicts come from, where nobody can be asked
+    trust: Trust = "doubtful"
 
     @property
     def sentence(self) -> str:

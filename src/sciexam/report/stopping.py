@@ -130,6 +130,7 @@ def _pair(
         stop=Stop(outcome.prompts, outcome.finished, thinned(outcome.path)),
         shown=_shown(bench, used),
         recorded=bench.recorded,
+        trust=bench.trust,
     )
 
 
