@@ -85,23 +85,27 @@ def orders_of(comparison: Comparison, orders: Literal["both", "one"], seed: int)
 
 
 def present(comparison: Comparison, order: Order, repeat: int = 0) -> Presentation:
-    """The presentation in `order`, with the digest of what is seen: what is asked and both texts as they are shown."""
+    """The presentation in `order`, with the digests of what is seen: what is asked and both texts as they are shown."""
     shown = comparison.shown(order, repeat)
-    asked = [(m.role, m.content) for m in shown.prompt.messages]
-    return replace(shown, subject=digest([asked, shown.prompt.reference, shown.first, shown.second]))
+    seen = (asked_digest(shown.prompt), digest(shown.first), digest(shown.second))
+    return replace(shown, seen=seen, subject=digest(seen))
 
 
 def submit(prompt: Prompt, response: Response, repeat: int = 0) -> Submission:
     """One response to be marked by itself, with the digest of what is seen."""
-    asked = [(m.role, m.content) for m in prompt.messages]
     return Submission(
         prompt=prompt,
         text=response.text,
         sample=response.sample,
         repeat=repeat,
-        subject=digest([asked, prompt.reference, response.text]),
+        subject=digest([asked_digest(prompt), digest(response.text)]),
         by=response.contestant,
     )
+
+
+def asked_digest(prompt: Prompt) -> str:
+    """The digest of what is asked, and of its reference answer."""
+    return digest([[(m.role, m.content) for m in prompt.messages], prompt.reference])
 
 
 def resolve(

@@ -217,8 +217,9 @@ class Presentation:
     """What one rater sees: the prompt and two texts, blind.
 
     `first_by` and `second_by` ride along so that a verdict can be addressed; nothing that is rendered or shown reads
-    them. `subject` is the digest of what is seen, `key` names the fact (the subject and who judges it), `seal` is a
-    secret word derived from the key (fences and nonces are made of it).
+    them. `seen` holds the digests of what is asked and of both texts, `subject` is the digest of these, `key` names the
+    fact (what is seen and who judges it), `seal` is a secret word derived from the key (fences and nonces are made of
+    it).
     """
 
     prompt: Prompt
@@ -228,6 +229,7 @@ class Presentation:
     sample: int = 0
     repeat: int = 0
     attempt: int = 0  # how often this rater was asked before
+    seen: tuple[str, ...] = ()
     subject: str = ""
     key: str = ""
     seal: str = field(default="", repr=False)

@@ -51,7 +51,7 @@ def _root(
 
 def main() -> NoReturn:
     """Run a command. Whatever goes wrong ends here as one message on stderr and an exit code (see errors.py)."""
-
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for the small matrices here, threads wait more than they work
     gc.set_threshold(100_000, 20, 20)  # records refer to each other in no circles, and the usual search takes its time
     try:
         sys.exit(app(standalone_mode=False) or 0)

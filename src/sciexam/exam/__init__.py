@@ -292,7 +292,8 @@ def _agreement_files(found: Agreement, manifest: Mapping[str, Any]) -> Iterator[
 
 def _write_leaderboard(found: Leaderboard, manifest: Mapping[str, Any], results: Path, site: Path) -> None:
     from sciexam.report.site import write_site
-    from sciexam.report.site.downloads import downloads
+    from sciexam.report.site.downloads import downloads_of
 
-    write_run(report_folder(found, results), manifest, downloads(found).items())
-    write_site(found, manifest, site, results)
+    downloads = downloads_of(found)
+    write_run(report_folder(found, results), manifest, downloads.items())
+    write_site(found, downloads, manifest, site, results)

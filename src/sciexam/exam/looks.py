@@ -1,7 +1,7 @@
 """All that one judge is shown of a plan, as arrays: `plan.presentations_of` for every comparison at once.
 
 The keys are those of `presentations_of`, byte for byte, but no record is made of each, nor a seal, and a text is hashed
-once for all that it is shown before. A million of them take two seconds.
+once for all that it is shown before. A million of them take a second or two.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sciexam.battles import Slot, orders_of
-from sciexam.digests import canonical
+from sciexam.battles import Slot, asked_digest, orders_of
+from sciexam.digests import canonical, digest
 from sciexam.exam.plan import FACT_SCHEMA, Plan
 from sciexam.exam.raters import Rater
 from sciexam.types import Comparison, Prompt, Response
@@ -95,40 +95,29 @@ def _orders(plan: Plan, rater: Rater, prompt: Prompt, given: Given, met: Codes) 
 
 
 def _keys(rater: Rater, prompt: Prompt, sample: int, given: Given, shown: Sequence[tuple[str, str]]) -> Iterator[bytes]:
-    """The keys of the verdicts on these pairs, of which the first is shown first (`plan.verdict_key`)."""
-    subjects = _subjects(prompt, given, shown)
-    heads = [] if rater.by_name else [sha256(_head(rater, None, repeat)) for repeat in range(rater.repeats)]
-    for subject, (first, second) in zip(subjects, shown, strict=True):
-        if rater.by_name:
-            named = [prompt.id, first, second, sample]
-            heads = [sha256(_head(rater, named, repeat)) for repeat in range(rater.repeats)]
-        for head in heads:
-            key = head.copy()
-            key.update(subject)
+    """The keys of the verdicts on these pairs, of which the first is shown first (`plan.verdict_key`).
+
+    The JSON of a key ends with the digests of what is seen. Up to the second text it is one for all whom a text is
+    shown before.
+    """
+    asked = f'["{asked_digest(prompt)}","'.encode()
+    texts = {name: digest(response.text).encode() for name, response in given.items()}
+    ends = {name: b'","' + text + b'"]}' for name, text in texts.items()}
+    if rater.by_name:
+        for first, second in shown:
+            for head in _heads(rater, [prompt.id, first, second, sample]):
+                yield sha256(head + asked + texts[first] + ends[second]).digest()
+        return
+    begun = {name: [sha256(head + asked + text) for head in _heads(rater, None)] for name, text in texts.items()}
+    for first, second in shown:
+        for beginning in begun[first]:
+            key = beginning.copy()
+            key.update(ends[second])
             yield key.digest()
 
 
-def _subjects(prompt: Prompt, given: Given, shown: Sequence[tuple[str, str]]) -> list[bytes]:
-    """What is seen of each pair, as it ends the JSON of a key.
-
-    It is a digest of the question and both texts (`battles.present`), in which everything up to the first text is the
-    same for all whom that is shown before.
-    """
-    question = sha256(canonical([[(m.role, m.content) for m in prompt.messages], prompt.reference])[:-1])
-    begun, ends = {}, {}
-    for name, response in given.items():
-        text = canonical(response.text)
-        begun[name], ends[name] = question.copy(), text + b"]"
-        begun[name].update(b"," + text + b",")
-    found = []
-    for first, second in shown:
-        subject = begun[first].copy()
-        subject.update(ends[second])
-        found.append(f'"{subject.hexdigest()}"}}'.encode())
-    return found
-
-
-def _head(rater: Rater, named: Any, repeat: int) -> bytes:
-    """What a verdict's key is the digest of, up to its subject, which is the last by the alphabet."""
-    fact = {"fact": ["verdict", FACT_SCHEMA], "judge": rater.digest, "named": named, "repeat": repeat, "subject": ""}
-    return canonical(fact).removesuffix(b'""}')
+def _heads(rater: Rater, named: Any) -> list[bytes]:
+    """For each repeat, what the key of a verdict is the digest of, up to what is seen, which is the last by the
+    alphabet."""
+    fact = {"fact": ["verdict", FACT_SCHEMA], "judge": rater.digest, "named": named, "seen": ""}
+    return [canonical(fact | {"repeat": repeat}).removesuffix(b'""}') for repeat in range(rater.repeats)]

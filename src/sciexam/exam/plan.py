@@ -260,7 +260,7 @@ def presentations_of(plan: Plan, rater: Rater, comparison: Comparison, store: St
 def verdict_key(judge: str, shown: Presentation, named: Sequence[Any] | None = None) -> str:
     """The key of the verdict of the judge of this digest on what is `shown`; `named` is what else tells it apart."""
     fact = ["verdict", FACT_SCHEMA]
-    return digest({"fact": fact, "judge": judge, "subject": shown.subject, "repeat": shown.repeat, "named": named})
+    return digest({"fact": fact, "judge": judge, "named": named, "repeat": shown.repeat, "seen": shown.seen})
 
 
 def submissions_of(plan: Plan, rater: Rater, prompt: Prompt, response: Response, store: Store) -> Iterator[Submission]:

@@ -177,7 +177,7 @@ def _estimates(
     clusters = int(cluster.max()) + 1
     dependent = _dependent(x, pair)
     fit = None if dependent else logistic_fit(scores, x, pair, np.ones(len(scores)))
-    padded = None if fit is None else _padded(scores, x, pair, cluster)
+    padded = None if fit is None else _padded(scores, x, pair, cluster, fit)
     if fit is None or padded is None:
         none = Undefined(DEPENDENT if dependent else SEPARATED, clusters)
         return [none] * (int(pair.max()) + 1), [none] * x.shape[1]
@@ -210,7 +210,7 @@ def _dependent(x: Floats, pair: NDArray[np.intp]) -> bool:
 
 
 def _padded(
-    scores: Floats, x: Floats, pair: NDArray[np.intp], cluster: NDArray[np.intp]
+    scores: Floats, x: Floats, pair: NDArray[np.intp], cluster: NDArray[np.intp], start: LogisticFit
 ) -> tuple[LogisticFit, Jackknife] | None:
     """The fit and its jackknife with the pseudo-clusters, each as large as an average row's cluster in the pair."""
     pairs, clusters = int(pair.max()) + 1, int(cluster.max()) + 1
@@ -223,6 +223,7 @@ def _padded(
         np.concatenate([x, np.tile(corners, (pairs, 1))]),
         np.concatenate([pair, np.repeat(np.arange(pairs), extra)]),
         np.concatenate([np.ones(len(scores)), np.repeat(size * PSEUDO / extra, extra)]),
+        start=start,
     )
     if fit is None:
         return None

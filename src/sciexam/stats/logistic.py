@@ -34,12 +34,18 @@ class LogisticFit:
 
 
 def logistic_fit(
-    scores: Floats, x: Floats, groups: NDArray[np.intp], weights: Floats, anchored: tuple[int, ...] = ()
+    scores: Floats,
+    x: Floats,
+    groups: NDArray[np.intp],
+    weights: Floats,
+    anchored: tuple[int, ...] = (),
+    start: LogisticFit | None = None,
 ) -> LogisticFit | None:
     """The maximum of the weighted quasi-likelihood sum w (s log p + (1 - s) log(1 - p)), or None where it has none.
 
     `scores` s (n,) in [0, 1], which need not be 0 or 1 (Papke and Wooldridge 1996); `x` (n, F); `groups` (n,), codes
     0..G-1 that all occur; `weights` w (n,) above 0. A group named in `anchored` has its intercept fixed at 0.
+    `start`: a fit of the same groups and columns that the maximum lies near.
     None under perfect separation (Albert and Anderson 1984), where the log-odds run away; also where a column of `x`
     follows from the others and the groups.
 
@@ -49,6 +55,8 @@ def logistic_fit(
     """
     fixed = np.isin(np.arange(groups.max() + 1), anchored)
     intercepts, slopes = np.zeros(len(fixed)), np.zeros(x.shape[1])
+    if start is not None:
+        intercepts, slopes = start.intercepts, start.slopes
     for _ in range(STEPS):
         state = _state(intercepts, slopes, scores, x, groups, weights, fixed)
         try:

@@ -17,6 +17,7 @@ import pytest
 import sciexam as sx
 from reading import FAINT
 from sciexam.report.site import write_site
+from sciexam.report.site.downloads import downloads_of
 from test_alpacaeval import RATER, REFERENCE, objects, suite_file, verdict_lines, write_jsonl
 
 NAMES = (
@@ -54,7 +55,8 @@ class Site:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site") / "leaderboard"
-    write_site(boards.made(NAMES, CATEGORIES), boards.MANIFEST, folder, folder.parent)
+    board = boards.made(NAMES, CATEGORIES)
+    write_site(board, downloads_of(board), boards.MANIFEST, folder, folder.parent)
     return folder
 
 

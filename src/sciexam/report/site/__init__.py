@@ -11,14 +11,17 @@ from sciexam.folders import replace_folder
 from sciexam.report.standings.leaderboard import Leaderboard
 
 
-def write_site(board: Leaderboard, manifest: Mapping[str, Any], folder: Path, results: Path) -> Path:
+def write_site(
+    board: Leaderboard, downloads: Mapping[str, str], manifest: Mapping[str, Any], folder: Path, results: Path
+) -> Path:
     """Replace `folder` by the site of `board`, as a whole; returns its first page.
 
-    `manifest` is that of the board's run. What `results` holds of validations and audits of the judge stands on the
-    judge's page. Raises UsageError where the folder holds what sciexam did not write, or cannot be replaced.
+    `manifest` is that of the board's run, and `downloads` its files (`downloads_of`). What `results` holds of
+    validations and audits of the judge stands on the judge's page. Raises UsageError where the folder holds what
+    sciexam did not write, or cannot be replaced.
     """
     from sciexam.report.site.pages import site_files
 
     suite = board.suite if re.fullmatch(r"\w[\w.-]*", board.suite) else "no suite"  # its name is data, and no path
-    replace_folder(folder, site_files(board, manifest, results / suite))
+    replace_folder(folder, site_files(board, downloads, manifest, results / suite))
     return folder / "index.html"

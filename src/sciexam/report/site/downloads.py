@@ -8,7 +8,7 @@ from sciexam.report.standings.leaderboard import Leaderboard
 from sciexam.report.tables import to_markdown
 
 
-def downloads(board: Leaderboard) -> dict[str, str]:
+def downloads_of(board: Leaderboard) -> dict[str, str]:
     """The text of each by its name, for the folder of the run and for the site."""
     notes = [f"{name}: {note}" for name, note in board.notes.items()]
     return {

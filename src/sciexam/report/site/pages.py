@@ -12,7 +12,6 @@ from sciexam.report.audit import SAID
 from sciexam.report.judge_files import digests_of, newest_audit, newest_validation
 from sciexam.report.pages import drawn, page_environment
 from sciexam.report.site import bars, names, sentences, shown
-from sciexam.report.site.downloads import downloads
 from sciexam.report.site.lineage_tree import descent_of, lineage_tree
 from sciexam.report.site.provenance import Provenance, agree_command, compare_command, judge_command, provenance_of
 from sciexam.report.site.tables import BoardTable, board_table, rounded
@@ -26,9 +25,12 @@ if TYPE_CHECKING:
 PACKAGE = "sciexam.report.site"
 
 
-def site_files(board: Leaderboard, manifest: Mapping[str, Any], runs: Path) -> Iterator[tuple[str, str]]:
+def site_files(
+    board: Leaderboard, downloads: Mapping[str, str], manifest: Mapping[str, Any], runs: Path
+) -> Iterator[tuple[str, str]]:
     """Every file of the site as (path inside it, text). `runs` holds the runs of the board's suite."""
-    return _Site(board, manifest, runs).files()
+    yield from downloads.items()
+    yield from _Site(board, manifest, runs).files()
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,6 @@ class _Site:
         yield ".nojekyll", ""  # GitHub's pages would otherwise be read as templates
         yield "site.css", _environment().get_template("site.css.j2").render()
         yield "site.js", _script()
-        yield from downloads(board).items()
         yield "methods.html", self._render("methods.html.j2", "", methods=sentences.methods_used(board))
         yield names.judge_page(board.judge), self._judge()
         for row in board.rows:
