@@ -1,5 +1,7 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Both set up what they need, once.
 PYTHON ?= python3
+# What the tests need; with EXTRAS=test, those of local weights, PostgreSQL and Ray are skipped.
+EXTRAS ?= test,local,quant,postgres,ray
 VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := src tests benchmarks $(wildcard docs/*/*.py)
@@ -48,5 +50,5 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/.venv
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@ $(VENV)/.core

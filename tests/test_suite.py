@@ -34,7 +34,9 @@ judge: measures
 """
 
 
-BACKENDS = "openai, measures, recorded, reward, rewards, scripted, panel, cascade, or package.module:Class"
+BACKENDS = (
+    "openai, huggingface, vllm, measures, recorded, reward, rewards, scripted, panel, cascade, or package.module:Class"
+)
 
 
 def write(folder: Path, old: str = "", new: str = "") -> Path:
@@ -109,7 +111,8 @@ def test_the_first_judge_is_the_default_one(tmp_path: Path) -> None:
             "",
             [
                 "5: models.sft: name what it is by one of responses, weights, backend or stage: "
-                "openai, scripted, package.module:Class, sft, reward, best_of_n, dpo, ppo, self_rewarding"
+                "openai, huggingface, vllm, scripted, package.module:Class, sft, reward, best_of_n, dpo, ppo, "
+                "self_rewarding"
             ],
         ),
         (

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from sciexam.digests import digest, file_digest
 from sciexam.errors import did_you_mean
-from sciexam.models.settings import Custom, Endpoint, ModelSettings, Recorded, Scripted, Weights
+from sciexam.models.settings import Custom, Endpoint, ModelSettings, Recorded, Scripted, Vllm, Weights
 from sciexam.types import Record
 
 
@@ -93,7 +93,7 @@ def kind_of(value: Any) -> str | None:
         return str(get("stage"))
     if (backend := get("backend")) is not None:
         return "custom" if ":" in str(backend) else str(backend)
-    return "pretrained" if get("weights") is not None else "recorded"
+    return "huggingface" if get("weights") is not None else "recorded"
 
 
 ModelSpec = Annotated[
@@ -106,13 +106,14 @@ ModelSpec = Annotated[
     | Annotated[Endpoint, Tag("openai")]
     | Annotated[Scripted, Tag("scripted")]
     | Annotated[Custom, Tag("custom")]
-    | Annotated[Weights, Tag("pretrained")]
+    | Annotated[Weights, Tag("huggingface")]
+    | Annotated[Vllm, Tag("vllm")]
     | Annotated[Recorded, Tag("recorded")],
     Discriminator(
         kind_of,
         custom_error_type="unknown_model",
-        custom_error_message="name what it is by one of responses, weights, backend or stage: openai, scripted, "
-        f"package.module:Class, {', '.join(STAGES)}",
+        custom_error_message="name what it is by one of responses, weights, backend or stage: openai, huggingface, "
+        f"vllm, scripted, package.module:Class, {', '.join(STAGES)}",
     ),
 ]
 

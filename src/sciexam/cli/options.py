@@ -23,6 +23,11 @@ class Policy(StrEnum):
     conservative = "conservative"
 
 
+class EngineName(StrEnum):
+    local = "local"
+    ray = "ray"
+
+
 class FigureFormat(StrEnum):
     svg = "svg"
     pdf = "pdf"
@@ -61,6 +66,9 @@ BudgetOption = Annotated[
 ]
 BatchOption = Annotated[
     bool, typer.Option("--batch", help="Ask endpoints through their batch API: cheaper, and done within a day.")
+]
+EngineOption = Annotated[
+    EngineName, typer.Option("--engine", help="Ask local weights in this process, or on the nodes of a Ray cluster.")
 ]
 StrictModel = Annotated[
     bool, typer.Option("--strict-model", help="Exit 4 where an endpoint answers as another model than was asked for.")

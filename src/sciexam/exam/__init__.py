@@ -34,7 +34,7 @@ from sciexam.exam.tally import Progress
 from sciexam.folders import check_folder, resolved
 from sciexam.judges import compares_by_grades, open_grader, open_judge
 from sciexam.judges.settings import CascadeJudge, PanelJudge
-from sciexam.models.terms import USUAL
+from sciexam.models.terms import USUAL, Engine
 from sciexam.report.record import Report
 from sciexam.store import Store
 from sciexam.suite import HUMANS, Suite, load_suite
@@ -59,6 +59,7 @@ def compare(
     until_decided: bool = False,
     budget: float | None = None,
     batch: bool = False,
+    engine: Engine = "local",
     strict_model: bool = False,
     retry_invalid: bool = False,
     max_wait: float = 120.0,
@@ -79,8 +80,9 @@ def compare(
     decided by every judge: better, worse, or with a `margin` equivalent. `preflight` is told before the first call what
     is about to be asked, and what it costs. `budget` is the most that the command spends, in USD by the suite's prices:
     when it is reached everything that came back is kept, and the report says so. `batch` asks endpoints through their
-    batch API. `strict_model` raises GateNotMet as soon as an endpoint answers as another model than was
-    asked for, and at the end where one did before, or under several names.
+    batch API, `engine` local weights in this process or on the nodes of a Ray cluster. `strict_model` raises GateNotMet
+    as soon as an endpoint answers as another model than was asked for, and at the end where one did before, or under
+    several names.
 
     Setting `stop` ends the run early: calls in flight are waited for, and Interrupted is raised.
     """
@@ -88,7 +90,7 @@ def compare(
     judges = [judges] if isinstance(judges, str) else judges
     if batch and until_decided:
         raise UsageError("--batch: --until-decided looks at every round of answers, and a batch may take a day")
-    terms = terms_of(suite, max_wait, budget, batch)
+    terms = terms_of(suite, max_wait, budget, batch, engine)
     plan, models = make_plan(
         suite, contestants, judges, orders, policy, margin, by, limit, terms, until_decided=until_decided
     )
@@ -173,6 +175,7 @@ def leaderboard(
     reward: str | None = None,
     budget: float | None = None,
     batch: bool = False,
+    engine: Engine = "local",
     strict_model: bool = False,
     retry_invalid: bool = False,
     max_wait: float = 120.0,
@@ -196,7 +199,7 @@ def leaderboard(
     from sciexam.report.standings.board import build_leaderboard
 
     suite = load_suite(suite) if isinstance(suite, str) else suite
-    terms = terms_of(suite, max_wait, budget, batch)
+    terms = terms_of(suite, max_wait, budget, batch, engine)
     plan, models = make_board_plan(suite, contestants, judge, pairs, orders, policy, by, limit, terms)
     _check_site(plan, site_folder(site, results), store, results)
     if reward is not None:

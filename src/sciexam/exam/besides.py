@@ -12,7 +12,7 @@ from sciexam.exam.marked import marking_of
 from sciexam.exam.plan import Plan
 from sciexam.exam.raters import Rater, raters_of
 from sciexam.exam.sitting import Sitting
-from sciexam.judges.settings import RewardJudge, RewardsJudge
+from sciexam.judges.settings import RewardJudge, RewardsJudge, RewardWeightsJudge
 from sciexam.models import open_model
 from sciexam.models.settings import Endpoint
 from sciexam.models.terms import USUAL
@@ -63,7 +63,11 @@ def _taken_in(plan: Plan, store: Store) -> dict[str, Fact]:
 
 def _reward_models(plan: Plan) -> list[str]:
     """The suite's judges that are reward models."""
-    return [name for name, spec in plan.suite.judges.items() if isinstance(spec, (RewardJudge, RewardsJudge))]
+    return [
+        name
+        for name, spec in plan.suite.judges.items()
+        if isinstance(spec, (RewardJudge, RewardsJudge, RewardWeightsJudge))
+    ]
 
 
 def reward_model(plan: Plan, reward: str) -> tuple[Rater, str]:

@@ -14,7 +14,7 @@ from sciexam.exam.recordings import is_recorded, recording_of
 from sciexam.judges import JUDGE_GENERATION, judge_generation
 from sciexam.judges.grading import GradingTemplate
 from sciexam.judges.rendering import template_of
-from sciexam.judges.settings import EndpointJudge, JudgeSpec, RewardJudge, ScriptedJudge
+from sciexam.judges.settings import JudgeSpec, LLMJudge, RewardJudge, RewardWeightsJudge
 from sciexam.models.settings import Scripted
 from sciexam.models.spending import Price
 from sciexam.report.planning.outlook import Cost, Orders, Rate
@@ -98,8 +98,10 @@ def _judge(suite: Suite, marker: Marker, pilot: Pilot | None, pairs: int, known:
     most: int | None = None
     if measured is None:
         spec = suite.judge_spec(marker.named) if marker.named is not None else None
-        generation = judge_generation(spec) if isinstance(spec, EndpointJudge | ScriptedJudge) else JUDGE_GENERATION
-        limit = most = 0 if isinstance(spec, RewardJudge) else generation.max_tokens  # a reward model writes nothing
+        generation = judge_generation(spec) if isinstance(spec, LLMJudge) else JUDGE_GENERATION
+        limit = most = (
+            0 if isinstance(spec, RewardJudge | RewardWeightsJudge) else generation.max_tokens
+        )  # a reward model writes nothing
         answer = sum(known) / len(known) if known else suite.generation.max_tokens
         read = _rendered(suite, spec, pilot, answer, marker.grades)
         if getattr(spec, "reference", None):  # which is not written yet, and takes about as much as an answer
@@ -153,7 +155,7 @@ def _rendered(suite: Suite, spec: JudgeSpec | None, pilot: Pilot | None, answer:
     ]
     if grades:
         return _rendered_alone(suite, spec, comparisons)
-    if not isinstance(spec, EndpointJudge | ScriptedJudge):
+    if not isinstance(spec, LLMJudge):
         return sum(len(c.prompt.text) + len(c.a.text) + len(c.b.text) for c in comparisons) / len(comparisons)
     template = template_of(spec, suite.rubric)
     shown = [present(comparison, "ab") for comparison in comparisons]
@@ -163,7 +165,7 @@ def _rendered(suite: Suite, spec: JudgeSpec | None, pilot: Pilot | None, answer:
 def _rendered_alone(suite: Suite, spec: JudgeSpec | None, comparisons: Sequence[Comparison]) -> float:
     """The same for a judge that marks one answer at a time."""
     shown = [submit(c.prompt, response) for c in comparisons for response in (c.a, c.b)]
-    if not isinstance(spec, EndpointJudge | ScriptedJudge):
+    if not isinstance(spec, LLMJudge):
         return sum(len(one.prompt.text) + len(one.text) for one in shown) / len(shown)
     template = GradingTemplate(spec.grading, suite.rubric)
     return sum(len(template.render(one)) for one in shown) / len(shown)

@@ -19,7 +19,7 @@ from sciexam.exam.sitting import Sitting
 from sciexam.exam.tally import Progress
 from sciexam.judges.rewards import RecordedRewards
 from sciexam.judges.settings import RewardsJudge
-from sciexam.models.terms import Terms
+from sciexam.models.terms import Engine, Terms
 from sciexam.report.marking.marks import Marking
 from sciexam.store import Store
 from sciexam.suite import HUMANS, Suite, load_suite
@@ -37,6 +37,7 @@ def grade(
     limit: int | None = None,
     budget: float | None = None,
     batch: bool = False,
+    engine: Engine = "local",
     retry_invalid: bool = False,
     max_wait: float = 120.0,
     store: str | Path | None = None,
@@ -55,7 +56,7 @@ def grade(
 
     suite = load_suite(suite) if isinstance(suite, str) else suite
     judges = [judges] if isinstance(judges, str) else judges
-    terms = terms_of(suite, max_wait, budget, batch)
+    terms = terms_of(suite, max_wait, budget, batch, engine)
     plan, models = _plan(suite, contestants, judges, limit, terms, "grade")
     with opened(store, results, terms) as ledger:
         marking, manifest = _hold(plan, models, ledger, stop, preflight, progress, retry_invalid, terms)
@@ -85,6 +86,7 @@ def reward(
     limit: int | None = None,
     budget: float | None = None,
     batch: bool = False,
+    engine: Engine = "local",
     retry_invalid: bool = False,
     max_wait: float = 120.0,
     store: str | Path | None = None,
@@ -103,7 +105,7 @@ def reward(
 
     suite = load_suite(suite) if isinstance(suite, str) else suite
     suite, judge = _with_rewards(suite, model)
-    terms = terms_of(suite, max_wait, budget, batch)
+    terms = terms_of(suite, max_wait, budget, batch, engine)
     plan, models = _plan(suite, contestants, [judge], limit, terms, "reward")
     with opened(store, results, terms) as ledger:
         marking, manifest = _hold(plan, models, ledger, stop, preflight, progress, retry_invalid, terms)

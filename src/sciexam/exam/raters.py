@@ -20,7 +20,10 @@ from sciexam.judges.settings import (
     RecordedJudge,
     RewardJudge,
     RewardsJudge,
+    RewardWeightsJudge,
     ScriptedJudge,
+    VllmJudge,
+    WeightsJudge,
 )
 from sciexam.models import open_model
 from sciexam.models.public_name import public_name
@@ -210,8 +213,12 @@ def _describe(spec: JudgeSpec | None, kind: Kind, humans: int) -> str:
             return "a scripted fake, not a judge"
         case RewardsJudge():
             return "recorded rewards, not validated"
+        case WeightsJudge() | VllmJudge():
+            return f"the LLM {public_name(spec.weights)}, not validated"
         case RewardJudge():
             return f"the reward model {public_name(spec.model)}, not validated"
+        case RewardWeightsJudge():
+            return f"the reward model {public_name(spec.weights)}, not validated"
         case RecordedJudge() if kind == "human":
             return f"{humans} annotator{'s' if humans != 1 else ''}, recorded"
         case RecordedJudge():

@@ -16,7 +16,7 @@ from sciexam.files import write_atomically
 from sciexam.manifest import environment
 from sciexam.models import check_ready
 from sciexam.models.spending import Budget
-from sciexam.models.terms import Terms
+from sciexam.models.terms import Engine, Terms
 from sciexam.store import Store
 from sciexam.store.batches import Batches
 from sciexam.suite import Suite
@@ -28,13 +28,17 @@ def location_of(store: str | Path | None, results: str | Path) -> str:
     return str(store or Path(results) / "ledger.sqlite")
 
 
-def terms_of(suite: Suite, max_wait: float, budget: float | None = None, batch: bool = False) -> Terms:
-    """On what terms a command asks endpoints: at most `budget` USD in all, in the provider's batches or one by one."""
+def terms_of(
+    suite: Suite, max_wait: float, budget: float | None = None, batch: bool = False, engine: Engine = "local"
+) -> Terms:
+    """On what terms a command asks models: at most `budget` USD in all, in the provider's batches or one by one; local
+    weights in this process or on a Ray cluster."""
     return Terms(
         max_wait,
         suite.prices,
         budget=Budget(budget) if budget is not None else None,
         journal=Batches() if batch else None,
+        engine=engine,
     )
 
 

@@ -24,7 +24,7 @@ from sciexam.judges.measures import Measures
 from sciexam.judges.settings import MeasuresJudge, RecordedJudge
 from sciexam.models import check_ready
 from sciexam.models.settings import Endpoint
-from sciexam.models.terms import Terms
+from sciexam.models.terms import Engine, Terms
 from sciexam.report.agreeing.votes import ItemKey, votes_of
 from sciexam.report.record import Calls
 from sciexam.store import Store
@@ -48,6 +48,7 @@ def validate(
     limit: int | None = None,
     budget: float | None = None,
     batch: bool = False,
+    engine: Engine = "local",
     retry_invalid: bool = False,
     max_wait: float = 120.0,
     store: str | Path | None = None,
@@ -69,7 +70,7 @@ def validate(
     suite = load_suite(suite) if isinstance(suite, str) else suite
     if not 0 < epsilon < 1:
         raise UsageError(f"--epsilon: how much worse than a human a judge may be, between 0 and 1, not {epsilon}")
-    terms = terms_of(suite, max_wait, budget, batch)
+    terms = terms_of(suite, max_wait, budget, batch, engine)
     cast, plan, models = _cast(suite, judge, contestants, humans, orders, policy, limit, terms)
     plan = replace(plan, purpose="validate", margin=epsilon)
     stop = stop or threading.Event()

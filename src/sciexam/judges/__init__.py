@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,15 +12,19 @@ from sciexam.judges.settings import (
     CustomJudge,
     EndpointJudge,
     JudgeSpec,
+    LLMJudge,
     MeasuresJudge,
     Pairwise,
     PanelJudge,
     RecordedJudge,
     RewardJudge,
     RewardsJudge,
+    RewardWeightsJudge,
     ScriptedJudge,
+    VllmJudge,
+    WeightsJudge,
 )
-from sciexam.models import load_class, open_model
+from sciexam.models import load_class, open_model, placed
 from sciexam.models.settings import Endpoint
 from sciexam.models.terms import USUAL, Terms
 from sciexam.rubric import Rubric
@@ -39,7 +44,7 @@ def open_judge(name: str, spec: JudgeSpec, rubric: Rubric, terms: Terms = USUAL)
     opens.
     """
     match spec:
-        case EndpointJudge() | ScriptedJudge():
+        case EndpointJudge() | WeightsJudge() | VllmJudge() | ScriptedJudge():
             return [_pairwise(name, spec, rubric, terms)]
         case MeasuresJudge():
             return [_measures(name, rubric)]
@@ -47,7 +52,7 @@ def open_judge(name: str, spec: JudgeSpec, rubric: Rubric, terms: Terms = USUAL)
             from sciexam.judges.recorded import read_verdicts
 
             return list(read_verdicts(Path(spec.verdicts)))
-        case RewardsJudge() | RewardJudge():
+        case RewardsJudge() | RewardJudge() | RewardWeightsJudge():
             raise UsageError(f"judge {name!r} marks answers one by one: it has rewards, and no verdicts")
         case PanelJudge() | CascadeJudge():
             raise UsageError(_composed(name, spec))
@@ -59,7 +64,7 @@ def open_judge(name: str, spec: JudgeSpec, rubric: Rubric, terms: Terms = USUAL)
 def open_grader(name: str, spec: JudgeSpec, rubric: Rubric, terms: Terms = USUAL) -> list[Grader]:
     """Those behind `name` who mark answers one by one. Raises UsageError for a judge that can only compare."""
     match spec:
-        case EndpointJudge() | ScriptedJudge():
+        case EndpointJudge() | WeightsJudge() | VllmJudge() | ScriptedJudge():
             return [_grading(name, spec, rubric, terms)]
         case MeasuresJudge():
             from sciexam.judges.measured import MeasuredMarks
@@ -71,6 +76,11 @@ def open_grader(name: str, spec: JudgeSpec, rubric: Rubric, terms: Terms = USUAL
             return list(read_rewards(Path(spec.rewards)))
         case RewardJudge():
             return [_reward(name, spec, terms)]
+        case RewardWeightsJudge():
+            from sciexam.judges.rewards import RewardModelGrader
+            from sciexam.models.reward_weights import RewardWeights
+
+            return [RewardModelGrader(name, placed(partial(RewardWeights, name, spec), spec, terms))]
         case CustomJudge():
             grader: Grader = load_class(name, spec.backend, "grade")(**spec.settings)
             return [grader]
@@ -90,7 +100,9 @@ def compares_by_grades(spec: JudgeSpec | None) -> bool:
     """Whether a judge's verdicts are made of its marks for each answer."""
     if isinstance(spec, CustomJudge):
         return _only_grades(spec)
-    return isinstance(spec, (RewardsJudge, RewardJudge)) or getattr(spec, "compare_by", "verdicts") == "grades"
+    if isinstance(spec, (RewardsJudge, RewardJudge, RewardWeightsJudge)):
+        return True
+    return getattr(spec, "compare_by", "verdicts") == "grades"
 
 
 def _only_grades(spec: CustomJudge) -> bool:
@@ -101,7 +113,7 @@ def _only_grades(spec: CustomJudge) -> bool:
         return False
 
 
-def _pairwise(name: str, spec: EndpointJudge | ScriptedJudge, rubric: Rubric, terms: Terms) -> Judge:
+def _pairwise(name: str, spec: LLMJudge, rubric: Rubric, terms: Terms) -> Judge:
     from sciexam.judges.pairwise import PairwiseJudge
     from sciexam.judges.rendering import template_of
 
@@ -117,7 +129,7 @@ def _pairwise(name: str, spec: EndpointJudge | ScriptedJudge, rubric: Rubric, te
     return PairwiseJudge(name, model, template, generation.max_tokens, spec.probabilities)
 
 
-def _grading(name: str, spec: EndpointJudge | ScriptedJudge, rubric: Rubric, terms: Terms) -> Grader:
+def _grading(name: str, spec: LLMJudge, rubric: Rubric, terms: Terms) -> Grader:
     from sciexam.judges.grading import GradingTemplate, LLMGrader
 
     generation = judge_generation(spec)
@@ -133,7 +145,7 @@ def _reward(name: str, spec: RewardJudge, terms: Terms) -> Grader:
     return RewardModelGrader(name, RewardModel(name, Endpoint(backend="openai", **asked), spec.task, terms))
 
 
-def judge_generation(spec: EndpointJudge | ScriptedJudge) -> Generation:
+def judge_generation(spec: LLMJudge) -> Generation:
     """How an LLM is asked as a judge: with room to reason, field by field replaced by what its settings say."""
     return JUDGE_GENERATION.model_copy(update=spec.generation.model_dump(exclude_unset=True) if spec.generation else {})
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from sciexam.models.settings import Custom, Endpoint, Scripted, variable_name
+from sciexam.models.settings import Checkpoint, Custom, Endpoint, Scripted, Vllm, Weights, variable_name
 from sciexam.types import Record
 
 VerdictForm = Literal["nonce", "brackets", "letter", "json", "last-brackets", "output-ab"]
@@ -41,8 +41,22 @@ class EndpointJudge(Endpoint, Pairwise, Grading):
     """An LLM behind an endpoint."""
 
 
+class WeightsJudge(Weights, Pairwise, Grading):
+    """An LLM of local weights, asked in this process."""
+
+    backend: Literal["huggingface"]
+
+
+class VllmJudge(Vllm, Pairwise, Grading):
+    """An LLM of local weights that vLLM serves."""
+
+
 class ScriptedJudge(Scripted, Pairwise, Grading):
     """The shipped fake as a judge: its rules see the judge's prompt."""
+
+
+# An LLM, wherever it is asked: it can compare, and mark answers one by one.
+LLMJudge = EndpointJudge | WeightsJudge | VllmJudge | ScriptedJudge
 
 
 class MeasuresJudge(Record):
@@ -83,6 +97,15 @@ class RewardJudge(Record):
     task: Literal["classify", "token_classify"] = "classify"
     concurrency: int = Field(16, ge=1, le=4096)
     timeout: float = Field(120.0, gt=0)  # seconds a call may take
+    tie_within: float = Field(0.0, ge=0)
+
+
+class RewardWeightsJudge(Checkpoint):
+    """A reward model of local weights, with one number for a sequence. In a comparison the higher reward wins."""
+
+    backend: Literal["reward"]
+    device: str | None = None  # None: the first accelerator there is, or else the processor
+    batch_tokens: int = Field(16384, ge=1)  # of one batch, with its padding
     tie_within: float = Field(0.0, ge=0)
 
 
@@ -148,23 +171,29 @@ def _kind(value: Any) -> str | None:
     backend = value.get("backend") if isinstance(value, Mapping) else getattr(value, "backend", None)
     if backend is None:
         return None
+    weights = value.get("weights") if isinstance(value, Mapping) else getattr(value, "weights", None)
+    if backend == "reward" and weights is not None:
+        return "reward weights"
     return "custom" if ":" in str(backend) else str(backend)
 
 
 JudgeSpec = Annotated[
     Annotated[EndpointJudge, Tag("openai")]
+    | Annotated[WeightsJudge, Tag("huggingface")]
+    | Annotated[VllmJudge, Tag("vllm")]
     | Annotated[ScriptedJudge, Tag("scripted")]
     | Annotated[MeasuresJudge, Tag("measures")]
     | Annotated[RecordedJudge, Tag("recorded")]
     | Annotated[RewardsJudge, Tag("rewards")]
     | Annotated[RewardJudge, Tag("reward")]
+    | Annotated[RewardWeightsJudge, Tag("reward weights")]
     | Annotated[PanelJudge, Tag("panel")]
     | Annotated[CascadeJudge, Tag("cascade")]
     | Annotated[CustomJudge, Tag("custom")],
     Discriminator(
         _kind,
         custom_error_type="unknown_judge",
-        custom_error_message="a judge has a backend: openai, measures, recorded, reward, rewards, scripted, panel, "
-        "cascade, or package.module:Class",
+        custom_error_message="a judge has a backend: openai, huggingface, vllm, measures, recorded, reward, rewards, "
+        "scripted, panel, cascade, or package.module:Class",
     ),
 ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sciexam.errors import UsageError
-from sciexam.models.settings import Custom, Endpoint, Recorded, Scripted
+from sciexam.models.settings import Custom, Endpoint, Recorded, Scripted, Vllm, Weights
 from sciexam.models.terms import USUAL, Terms
 from sciexam.types import Generation, Model, Record
 
@@ -31,12 +33,22 @@ def open_model(name: str, settings: Record, generation: Generation, terms: Terms
             if not isinstance(getattr(model, "digest", None), str):
                 raise UsageError(f"model {name!r}: its class has no `digest`, a word that changes with what it says")
             return model
-    responses = getattr(settings, "responses", None)
-    if responses:
+    if responses := getattr(settings, "responses", None):
         return open_model(name, Recorded(responses=responses), generation)
+    match settings:
+        case Weights():
+            from sciexam.models.huggingface import HuggingFaceModel
+
+            opener = partial(HuggingFaceModel, name, settings, generation)
+            return placed(opener, settings, terms)
+        case Vllm():
+            from sciexam.models.vllm import open_vllm
+
+            own = terms if terms.engine == "local" else Terms(terms.max_wait)  # budgets and journals do not travel
+            return placed(partial(open_vllm, name, settings, generation, own), settings, terms)
     raise UsageError(
-        f"model {name!r} cannot be asked from here: it is local weights or a training stage. Serve it "
-        "(`vllm serve ...`) and name it with `backend: openai` and `base_url:`, or give `responses: FILE`"
+        f"model {name!r} is a training stage, and there is no artifact of it; name its weights with `weights: FOLDER`, "
+        "or its answers with `responses: FILE`"
     )
 
 
@@ -50,6 +62,18 @@ def _endpoint(name: str, settings: Endpoint, generation: Generation, terms: Term
     if terms.journal is not None:
         return BatchModel(settings, generation, journal=terms.journal, **asked)
     return OpenAIModel(settings, generation, **asked)
+
+
+def placed(opener: Callable[[], Model], settings: Record, terms: Terms) -> Model:
+    """The model that `opener` opens, where it is to be asked: in this process, or on the nodes of a Ray cluster.
+
+    One that runs somewhere already, at an address, stays there.
+    """
+    if terms.engine != "ray" or getattr(settings, "base_url", None):
+        return opener()
+    from sciexam.models.over_ray import RayModel
+
+    return RayModel(opener, settings)
 
 
 def check_ready(asked: object) -> None:

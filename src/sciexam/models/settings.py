@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 
 from sciexam.types import Generation, Record
 
@@ -66,10 +66,54 @@ class Custom(ModelSettings):
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
-class Weights(ModelSettings):
-    """Pretrained weights on disk or on a hub, where a lineage begins. `responses` are answers recorded from them."""
+class Checkpoint(ModelSettings):
+    """Which weights, and how they are loaded: a folder, or a hub's id at a revision, with LoRA adapters on top or not.
+
+    `dtype`: what is computed in; auto is the checkpoint's own. `chat_template` (Jinja2) replaces the checkpoint's own.
+    """
 
     weights: str
     revision: str | None = None
+    adapter: str | None = None
     quantization: Literal["nf4", "int8", "none"] = "none"
+    dtype: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
+    chat_template: str | None = None
+    system: str | None = None
+
+
+class Weights(Checkpoint):
+    """Weights that are asked in this process, where a lineage begins. `responses` are answers recorded from them.
+
+    `batch_tokens` is how many tokens, read and written, the answers of one batch may hold at once. What stands between
+    the two words of `thinking` is no part of an answer.
+    """
+
+    backend: Literal["huggingface"] = "huggingface"
+    device: str | None = None  # None: the first accelerator there is, or else the processor
+    batch_tokens: int = Field(16384, ge=1)
+    thinking: tuple[str, str] = ("<think>", "</think>")
     responses: str | None = None
+
+
+class Vllm(Checkpoint):
+    """Weights that vLLM serves: at `base_url`, or by servers that are started with `python`, or else in this process.
+
+    Several addresses are replicas of one model. `python` is an interpreter whose environment has vLLM.
+    """
+
+    backend: Literal["vllm"]
+    base_url: tuple[str, ...] = ()
+    python: str | None = None
+    api_key_env: Annotated[str, AfterValidator(variable_name)] | None = None
+    tensor_parallel: int = Field(1, ge=1)
+    gpu_memory: float = Field(0.9, gt=0, lt=1)  # the share of it that one server may take
+    max_model_len: int | None = Field(None, ge=1)
+    concurrency: int = Field(64, ge=1, le=4096)
+    timeout: float = Field(600.0, gt=0)  # seconds a call may take
+    thinking: tuple[str, str] = ("<think>", "</think>")
+    responses: str | None = None
+
+    @field_validator("base_url", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sciexam.errors import UsageError
 from sciexam.models.spending import Account, Budget, Price, dollars
@@ -12,19 +12,23 @@ from sciexam.models.spending import Account, Budget, Price, dollars
 if TYPE_CHECKING:
     from sciexam.models.journal import BatchJournal
 
+Engine = Literal["local", "ray"]
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """`max_wait`: seconds that an endpoint may ask a call to wait. `prices`: by the endpoint's name of a model.
 
     `budget` is what all models of the command may spend together; None: as much as they are asked. `journal`: where
-    batches are written down; with one, endpoints are asked through their batch API.
+    batches are written down; with one, endpoints are asked through their batch API. `engine`: where local weights are
+    asked, in this process or by the nodes of a Ray cluster.
     """
 
     max_wait: float = 120.0
     prices: Mapping[str, Price] = field(default_factory=dict)
     budget: Budget | None = None
     journal: BatchJournal | None = None
+    engine: Engine = "local"
 
     @property
     def over_budget(self) -> bool:

@@ -26,10 +26,10 @@ from sciexam.exam.sitting import Progress, Sitting
 from sciexam.judges import open_judge
 from sciexam.judges.foreign import digest_of
 from sciexam.judges.rendering import template_of
-from sciexam.judges.settings import EndpointJudge, ScriptedJudge
+from sciexam.judges.settings import LLMJudge
 from sciexam.manifest import environment
 from sciexam.models import check_ready
-from sciexam.models.terms import Terms
+from sciexam.models.terms import Engine, Terms
 from sciexam.report.audit import Card
 from sciexam.store import Store
 from sciexam.suite import HUMANS, Suite, load_suite
@@ -45,6 +45,7 @@ def audit(
     limit: int | None = None,
     budget: float | None = None,
     batch: bool = False,
+    engine: Engine = "local",
     seed: int | None = None,
     retry_invalid: bool = False,
     max_wait: float = 120.0,
@@ -70,7 +71,7 @@ def audit(
     """
     suite = load_suite(suite) if isinstance(suite, str) else suite
     seed = suite.seed if seed is None else seed
-    terms = terms_of(suite, max_wait, budget, batch)
+    terms = terms_of(suite, max_wait, budget, batch, engine)
     plan, models, own = _plan(suite, judge, contestants, limit, terms)
     other, unread = _rephrased(plan.suite, judge, own, terms)
     run = digest({"audit": VERSION, "plan": plan.run, "seed": seed})[:16]
@@ -168,7 +169,7 @@ def _rephrased(suite: Suite, judge: str | Judge, own: Rater, terms: Terms) -> tu
     if not isinstance(judge, str):
         return None, "a judge that is given as an object has its rubric to itself"
     spec = suite.judge_spec(judge)
-    if not isinstance(spec, (EndpointJudge, ScriptedJudge)):
+    if not isinstance(spec, LLMJudge):
         return None, "this judge does not read the words of the rubric"
     (opened,) = open_judge(judge, spec, paraphrased(suite.rubric), terms)
     if not _shows_a_difference(spec, suite, {"criteria": paraphrased(suite.rubric).criteria}):
@@ -179,12 +180,12 @@ def _rephrased(suite: Suite, judge: str | Judge, own: Rater, terms: Terms) -> tu
 def _may_tie(suite: Suite, judge: str | Judge) -> bool | None:
     """Whether the judge's prompt offers a tie; None where it has no prompt that could be looked at."""
     spec = suite.judge_spec(judge) if isinstance(judge, str) else None
-    if not isinstance(spec, (EndpointJudge, ScriptedJudge)):
+    if not isinstance(spec, LLMJudge):
         return None
     return suite.rubric.ties and _shows_a_difference(spec, suite, {"ties": False})
 
 
-def _shows_a_difference(spec: EndpointJudge | ScriptedJudge, suite: Suite, change: Mapping[str, Any]) -> bool:
+def _shows_a_difference(spec: LLMJudge, suite: Suite, change: Mapping[str, Any]) -> bool:
     """Whether what the judge reads is another text with the rubric changed like this."""
     blank = Prompt(id="blank", messages=(Message(role="user", content="?"),))
     shown = Presentation(blank, "", "", "ab", seal="0" * 32)

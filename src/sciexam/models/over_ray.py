@@ -1,0 +1,225 @@
+"""A model of local weights asked by many processes at once: one Ray actor for each accelerator of a cluster.
+
+Ray gets only what is owed, in batches, and gives every reply back as it is finished; what is a fact already is never
+sent. A lost node costs what its actors had not yet given back, which others are asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from sciexam.errors import Incomplete, SciexamError, UsageError
+from sciexam.models.settings import Checkpoint
+from sciexam.types import Conversation, Model, Record, Reply
+
+BATCH = 128  # conversations that one actor is handed at once
+AHEAD = 2  # batches that an actor has: one at work, one waiting, so that it is never idle
+TOGETHER = 16  # replies that may travel together
+LOSSES = 3  # actors that may be lost over one batch
+SECONDS = 0.5  # that a reply waits for others to travel with, and between two looks at whether it is time to stop
+
+_log = logging.getLogger(__name__)
+_starting = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What one actor takes of a node."""
+
+    gpus: int = 0
+    cpus: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.gpus} GPUs" if self.gpus else f"{self.cpus} CPUs"
+
+    def places(self, nodes: Sequence[Mapping[str, float]]) -> int:
+        """How many actors fit on these nodes, whoever else is there."""
+        name, each = ("GPU", self.gpus) if self.gpus else ("CPU", self.cpus)
+        return sum(int(node.get(name, 0)) // each for node in nodes)
+
+
+@dataclass(slots=True, eq=False)
+class _Task:
+    """A batch that an actor was handed: where its replies come from, and what of it is not there yet."""
+
+    replies: Any
+    waiting: dict[str, Conversation]
+    losses: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Actor:
+    handle: Any
+    tasks: list[_Task] = field(default_factory=list)
+
+
+class RayModel:
+    """The model that `opener` opens, asked by actors on the nodes of a Ray cluster.
+
+    It is opened here, too, for its digest and its notes, and not asked. The cluster is the one that
+    the environment variable RAY_ADDRESS names, or one that runs on this machine, or else one that is started here for
+    as long as this process lives. Every node must have the same sciexam and see the same weights. Raises UsageError in
+    `check_ready` where Ray is not installed or the cluster cannot be reached.
+    """
+
+    def __init__(self, opener: Callable[[], Model], settings: Record):
+        model = opener()
+        self.digest = model.digest
+        self.notes: tuple[str, ...] = tuple(getattr(model, "notes", ()))
+        self._opener, self._settings = opener, settings
+        self._stopped = threading.Event()
+
+    def check_ready(self) -> None:
+        """Raise UsageError where there is no cluster to ask, or no node that has room."""
+        needs = needs_of(self._settings, nodes := _nodes(_connected()))
+        if not needs.places(nodes):
+            raise UsageError(f"no node of the Ray cluster has the {needs} that one model takes; see `ray status`")
+
+    def stop(self, grace: float = 0.0) -> None:
+        """Ask nothing more. What is under way is given up within a second; it was not stored and is owed still."""
+        self._stopped.set()
+
+    def generate(self, conversations: Iterable[Conversation]) -> Iterator[Reply]:
+        """Ask everything in `conversations`, yield the replies as they finish.
+
+        Raises Incomplete where actors are lost again and again, and what an actor raises.
+        """
+        ray, source = _connected(), iter(conversations)
+        pool: list[_Actor] = []
+        again: deque[_Task] = deque()  # what lost actors owed
+        try:
+            while not self._stopped.is_set():
+                self._hand_out(ray, source, pool, again)
+                under_way = {task.replies: (actor, task) for actor in pool for task in actor.tasks}
+                if not under_way:
+                    return
+                ready, _ = ray.wait(list(under_way), num_returns=1, timeout=SECONDS)
+                for one in ready:
+                    yield from self._take(ray, *under_way[one], pool, again)
+        finally:
+            for actor in pool:
+                ray.kill(actor.handle)
+
+    def _hand_out(self, ray: Any, source: Iterator[Conversation], pool: list[_Actor], again: deque[_Task]) -> None:
+        """Give every actor its batches, and start further ones as long as there is room and work."""
+        while True:
+            free = min((actor for actor in pool if len(actor.tasks) < AHEAD), key=lambda a: len(a.tasks), default=None)
+            grows = (free is None or free.tasks) and len(pool) < self._places(ray)
+            if free is None and not grows:
+                return
+            if again:
+                owed, losses = (lost := again.popleft()).waiting, lost.losses
+            else:
+                owed, losses = {one.key: one for one in islice(source, BATCH)}, 0
+            if not owed:
+                return
+            if grows:
+                free = _Actor(self._actor(ray))
+                pool.append(free)
+            assert free is not None
+            replies = free.handle.ask.options(num_returns="streaming").remote(list(owed.values()))
+            free.tasks.append(_Task(replies, owed, losses))
+
+    def _take(self, ray: Any, actor: _Actor, task: _Task, pool: list[_Actor], again: deque[_Task]) -> Iterator[Reply]:
+        """What one batch has ready; an actor that is lost is replaced, and what it owed is asked of others."""
+        if actor not in pool:
+            return
+        try:
+            replies = ray.get(next(task.replies))
+        except StopIteration:
+            actor.tasks.remove(task)
+            return
+        except ray.exceptions.RayTaskError as error:
+            cause = error.cause
+            raise cause if isinstance(cause, SciexamError) else error from None
+        except ray.exceptions.RayError as error:
+            pool.remove(actor)
+            ray.kill(actor.handle)
+            self._pass_on(actor, again, error)
+            return
+        for reply in replies:
+            task.waiting.pop(reply.key, None)
+            yield reply
+
+    def _pass_on(self, actor: _Actor, again: deque[_Task], error: Exception) -> None:
+        owed = [task for task in actor.tasks if task.waiting]
+        why = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        _log.warning("a Ray actor was lost, and others are asked for what it owed: %s", why)
+        for number, task in enumerate(owed):
+            task.losses += number == 0  # the batch that was at work; the ones behind it are not to blame
+            if task.losses >= LOSSES:
+                raise Incomplete(f"{LOSSES} Ray actors were lost over the same batch, the last one with: {why}")
+            again.append(task)
+
+    def _places(self, ray: Any) -> int:
+        """How many actors fit on the nodes that are alive, whoever else is there."""
+        nodes = _nodes(ray)
+        return needs_of(self._settings, nodes).places(nodes)
+
+    def _actor(self, ray: Any) -> Any:
+        needs = needs_of(self._settings, _nodes(ray))
+        return ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus)(_Asker).remote(self._opener)
+
+
+class _Asker:
+    """What an actor does: open the model once, ask it for each batch, give replies back a few at a time."""
+
+    def __init__(self, opener: Callable[[], Model]):
+        self._model = opener()
+
+    def ask(self, conversations: list[Conversation]) -> Iterator[list[Reply]]:
+        some: list[Reply] = []
+        begun = time.monotonic()
+        for reply in self._model.generate(conversations):
+            some.append(reply)
+            if len(some) >= TOGETHER or time.monotonic() > begun + SECONDS:
+                yield some
+                some, begun = [], time.monotonic()
+        if some:
+            yield some
+
+
+def _connected() -> Any:
+    """Ray, connected to its cluster; started once for all models of the process."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError:
+        raise UsageError("--engine ray needs Ray: pip install 'sciexam[ray]'") from None
+    with _starting:
+        if not ray.is_initialized():
+            quiet = {"log_to_driver": False, "logging_level": "error", "configure_logging": False}
+            try:
+                ray.init(address=os.environ.get("RAY_ADDRESS") or _running(), include_dashboard=None, **quiet)
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                why = str(error).strip().splitlines()[0]
+                raise UsageError(f"the Ray cluster cannot be reached: {why}; is RAY_ADDRESS right?") from None
+    return ray
+
+
+def _running() -> str | None:
+    """`auto` where a cluster runs on this machine; None: one is to be started."""
+    from ray._private.services import find_gcs_addresses
+
+    return "auto" if find_gcs_addresses() else None
+
+
+def _nodes(ray: Any) -> list[dict[str, float]]:
+    """What each node that is alive has: GPUs, CPUs."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def needs_of(settings: Record, nodes: Sequence[Mapping[str, float]]) -> Needs:
+    """What one actor with this model takes of a node: GPUs where the cluster has any, and the model computes."""
+    on_cpu = str(getattr(settings, "device", None) or "").startswith("cpu")
+    if on_cpu or not isinstance(settings, Checkpoint) or not any(node.get("GPU") for node in nodes):
+        return Needs()
+    return Needs(gpus=getattr(settings, "tensor_parallel", 1))
