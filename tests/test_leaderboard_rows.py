@@ -238,7 +238,8 @@ def test_failed_calls_are_asked_for_again_and_nothing_else(tmp_path: Path, walke
     walked.clear()
     second = sx.leaderboard(exam, judge=judge, results=tmp_path)
     assert second.failed == 0
-    assert sum(count == 2 for count in judge.seen.values()) == first.failed
+    # Two comparisons with the same texts share a call, so that there are fewer of these than failed verdicts.
+    assert all(count == (2 if int(key[:8], 16) % 20 == 1 else 1) for key, count in judge.seen.items())
     assert 0 < len(walked) <= first.failed
 
 

@@ -257,7 +257,7 @@ def test_a_baseline_without_a_rating_is_not_said_to_stand_at_1000() -> None:
         assert [line.get_segments()[0][0][0] for line in dashed] == [1000]
     assert f"Rating: {anchor} stands at 1000" in " ".join(board.tables()[0].notes)
     assert f"Rating: {anchor} stands at 1000" in readme_table(board)
-    pages = dict(site_files(board, {}, Path("none")))
+    pages = dict(site_files(board, {}, {}, Path("none")))
     for page in ("index.html", "methods.html"):
         assert f"<bdi>{anchor}</bdi>" in pages[page]
         assert not re.search(r"<bdi>base</bdi> (stands )?at 1000", pages[page])

@@ -14,6 +14,7 @@ import boards
 import pytest
 
 from sciexam.folders import replace_folder
+from sciexam.report.site.downloads import downloads_of
 from sciexam.report.site.pages import site_files
 
 Files = list[tuple[str, str]]
@@ -25,7 +26,9 @@ NAMES = ("base", "sft", "dpo", "rlhf", "gpt", "x/y")
 def builds() -> tuple[Files, Files]:
     """Two sites of one board's contestants, of which one has more."""
     old, new = boards.made(NAMES[:5], seed=1), boards.made(NAMES, seed=2)
-    return tuple(list(site_files(board, boards.MANIFEST, Path("/nonexistent"))) for board in (old, new))  # type: ignore[return-value]
+    return tuple(
+        list(site_files(board, downloads_of(board), boards.MANIFEST, Path("/nonexistent"))) for board in (old, new)
+    )  # type: ignore[return-value]
 
 
 def write_forever(write: Callable[[Path, Files], None], folder: Path, builds: tuple[Files, Files]) -> None:

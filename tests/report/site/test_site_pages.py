@@ -26,6 +26,7 @@ from sciexam.report import audit
 from sciexam.report.gains import Gain
 from sciexam.report.plain_text import plain_text
 from sciexam.report.record import Calls
+from sciexam.report.site.downloads import downloads_of
 from sciexam.report.site.lineage_tree import lineage_tree
 from sciexam.report.site.names import site_names
 from sciexam.report.site.pages import site_files
@@ -47,7 +48,7 @@ MARKS = (
 
 
 def pages(board: Leaderboard, manifest: dict[str, Any] | None = None, runs: Path = NOWHERE) -> dict[str, str]:
-    files = list(site_files(board, boards.MANIFEST if manifest is None else manifest, runs))
+    files = list(site_files(board, downloads_of(board), boards.MANIFEST if manifest is None else manifest, runs))
     assert len(dict(files)) == len(files), "no file is written twice"
     return dict(files)
 
@@ -437,7 +438,7 @@ def keep(
 
 
 def judge_page(runs: Path) -> Page:
-    files = site_files(boards.made(NAMES), boards.MANIFEST, runs)
+    files = site_files(boards.made(NAMES), {}, boards.MANIFEST, runs)
     return Page(next(text for name, text in files if name == "judges/gpt.html"))
 
 
@@ -478,7 +479,7 @@ def test_a_judge_that_has_changed_since_is_told_on(tmp_path: Path) -> None:
 def test_a_judge_that_cannot_be_audited_is_not_told_to_be(rater: dict[str, Any], said: str, not_said: str) -> None:
     plan = boards.MANIFEST["plan"]
     raters = [{"name": "gpt", "bench": "gpt", "digest": "cd" * 32, **rater}]
-    files = site_files(boards.made(NAMES), {**boards.MANIFEST, "plan": {**plan, "raters": raters}}, NOWHERE)
+    files = site_files(boards.made(NAMES), {}, {**boards.MANIFEST, "plan": {**plan, "raters": raters}}, NOWHERE)
     page = Page(next(text for name, text in files if name == "judges/gpt.html"))
     assert said in page.text
     assert not_said not in page.text
