@@ -139,7 +139,9 @@ class Endpoint:
         batch_expires: int | None = None,
         batch_faults: Sequence[str | None] = (),
         told: Callable[[str], None] | None = None,
+        speaks: type[_Handler] | None = None,
     ):
+        self.speaks = speaks or _Handler
         self.reply = BEHAVIOURS[reply] if isinstance(reply, str) else reply
         self.capacity, self.latency, self.faults, self.seed = capacity, latency, faults, seed
         self.refuses, self.key, self.model, self.models = tuple(refuses), key, model, tuple(models)
@@ -156,7 +158,7 @@ class Endpoint:
         self.provider = Provider(self, batch_delay, batch_expires, batch_faults, told) if batches else None
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server = _Server(("127.0.0.1", port), self.speaks)
         self._server.endpoint = self
         self.port = int(self._server.server_address[1])
         self.url = f"http://127.0.0.1:{self.port}/v1"

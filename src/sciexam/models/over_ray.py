@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import socket
 import threading
 import time
 from collections import deque
@@ -23,6 +25,7 @@ from sciexam.types import Conversation, Model, Record, Reply
 BATCH = 128  # conversations that one actor is handed at once
 AHEAD = 2  # batches that an actor has: one at work, one waiting, so that it is never idle
 TOGETHER = 16  # replies that may travel together
+KNOCK_SECONDS = 5.0
 LOSSES = 3  # actors that may be lost over one batch
 SECONDS = 0.5  # that a reply waits for others to travel with, and between two looks at whether it is time to stop
 
@@ -197,11 +200,15 @@ def _connected() -> Any:
     with _starting:
         if not ray.is_initialized():
             quiet = {"log_to_driver": False, "logging_level": "error", "configure_logging": False}
+            address = os.environ.get("RAY_ADDRESS") or _running()
             try:
-                ray.init(address=os.environ.get("RAY_ADDRESS") or _running(), include_dashboard=None, **quiet)
-            except (ConnectionError, ValueError, RuntimeError) as error:
+                _knock(address)
+                ray.init(address=address, **quiet)
+            except (OSError, ValueError, RuntimeError) as error:
                 why = str(error).strip().splitlines()[0]
-                raise UsageError(f"the Ray cluster cannot be reached: {why}; is RAY_ADDRESS right?") from None
+                raise UsageError(
+                    f"the Ray cluster at {address} cannot be reached: {why}; is RAY_ADDRESS right?"
+                ) from None
     return ray
 
 
@@ -210,6 +217,13 @@ def _running() -> str | None:
     from ray._private.services import find_gcs_addresses
 
     return "auto" if find_gcs_addresses() else None
+
+
+def _knock(address: str | None) -> None:
+    """Raise OSError where nobody listens: Ray itself would try for a minute and more."""
+    if found := re.fullmatch(r"(?:ray://)?\[?([^/\]]+)\]?:(\d+)", address or ""):
+        with socket.create_connection((found[1], int(found[2])), KNOCK_SECONDS):
+            pass
 
 
 def _nodes(ray: Any) -> list[dict[str, float]]:

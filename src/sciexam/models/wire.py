@@ -70,10 +70,10 @@ class Wire:
             messages = (Message(role="system", content=self.settings.system), *messages)
         content: Any
         if self._template is None:
-            content = [{"role": m.role, "content": _sendable(m.content)} for m in messages]
+            content = [{"role": m.role, "content": sendable(m.content)} for m in messages]
         else:
             try:
-                content = _sendable(self._template.render(messages))
+                content = sendable(self._template.render(messages))
             except UsageError as error:
                 return Fault("final", self.redaction.error(str(error)))
         return Request(content, self._options(conversation))
@@ -86,7 +86,7 @@ class Wire:
             "top_p": asked.top_p,
             "stop": list(asked.stop) or None,
             "reasoning_effort": asked.effort,
-            "seed": _seed(conversation),
+            "seed": seed_of(conversation),
         }
         options |= self._asked_logprobs(conversation.top_logprobs)
         return {name: value for name, value in options.items() if value is not None}
@@ -106,6 +106,9 @@ class Wire:
         return replace(outcome, reason=redact.error(outcome.reason), raw=redact.error_raw(outcome.raw))
 
     async def _answer(self, client: AsyncOpenAI, request: Request) -> Reply | Fault:
+        return await self._asked(client, self.settings.model, request)
+
+    async def _asked(self, client: AsyncOpenAI, model: str, request: Request) -> Reply | Fault:
         import openai
 
         options = self.spoken(request.options)
@@ -118,7 +121,7 @@ class Wire:
         try:
             # A timeout of the transport starts again with every byte; this one holds for the whole request.
             async with asyncio.timeout(self.settings.timeout):
-                answer = (await create(model=self.settings.model, **said, extra_body=options)).http_response
+                answer = (await create(model=model, **said, extra_body=options)).http_response
         except TimeoutError:
             return Fault("again", late, timeout=True, outage=True)
         except openai.APIStatusError as error:
@@ -260,7 +263,7 @@ def _usable_key(settings: Endpoint, key: str | None, where: str, loopback: bool)
     return key
 
 
-def _seed(conversation: Conversation) -> int:
+def seed_of(conversation: Conversation) -> int:
     """A sampling seed that is the same for the same conversation, sample and attempt: 0 <= seed < 2**31.
 
     Another attempt is another draw: a reply that could not be used would come again.
@@ -269,6 +272,6 @@ def _seed(conversation: Conversation) -> int:
     return int.from_bytes(hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()[:4]) >> 1
 
 
-def _sendable(text: str) -> str:
+def sendable(text: str) -> str:
     """`text` with U+FFFD for half surrogates: JSON in UTF-8 cannot carry them."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
