@@ -93,13 +93,40 @@ def causal(
     return _saved(model, folder, chat_template)
 
 
+def taught(folder: Path, said: dict[str, str], **changed: Any) -> Path:
+    """A Llama that was trained until it says by heart what `said` has for each question, and nothing else."""
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    own, model = tokenizer(), AutoModelForCausalLM.from_config(config("llama", **changed))
+    rows, labels = [], []
+    for question, answer in said.items():
+        turn = [{"role": "user", "content": question}]
+        asked = own.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
+        prompt, reply = (own(text, add_special_tokens=False)["input_ids"] for text in (asked, f"{answer}<|im_end|>"))
+        rows.append(torch.tensor(prompt + reply))
+        labels.append(torch.tensor([-100] * len(prompt) + reply))
+    batch = {"input_ids": pad_sequence(rows, True), "labels": pad_sequence(labels, True, -100)}
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(200):
+        loss = model(**batch).loss
+        if loss < 0.02:
+            return _saved(model, folder, CHATML)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    raise AssertionError(f"it did not learn its lines: loss {loss:.3f}")
+
+
 def reward(folder: Path, family: str = "llama", seed: int = 0, **changed: Any) -> Path:
     """A reward model with drawn weights: one number for a sequence."""
     import torch
     from transformers import AutoModelForSequenceClassification
 
     torch.manual_seed(seed)
-    model = AutoModelForSequenceClassification.from_config(config(family, num_labels=1, **changed))
+    model = AutoModelForSequenceClassification.from_config(config(family, **{"num_labels": 1} | changed))
     return _saved(model, folder, CHATML)
 
 
@@ -110,10 +137,10 @@ def adapter(base: Path, folder: Path, seed: int = 1, task: str = "CAUSAL_LM") ->
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     kind = AutoModelForCausalLM if task == "CAUSAL_LM" else AutoModelForSequenceClassification
+    labels = {} if task == "CAUSAL_LM" else {"num_labels": 1}
     torch.manual_seed(seed)
-    wrapped = get_peft_model(
-        kind.from_pretrained(base), LoraConfig(r=4, lora_alpha=16, target_modules="all-linear", task_type=task)
-    )
+    lora = LoraConfig(r=4, lora_alpha=16, target_modules="all-linear", task_type=task)
+    wrapped = get_peft_model(kind.from_pretrained(base, **labels), lora)
     for name, values in wrapped.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(values, std=0.1)

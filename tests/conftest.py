@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["study"]
+pytest_plugins = ["study", "postgres", "served"]
 
 # How long an example takes is the machine's business, and never a verdict on the code.
 settings.register_profile("untimed", deadline=None)

@@ -77,7 +77,7 @@ def test_all_files_and_judges_are_looked_at_though_some_are_faulty(tmp_path: Pat
         "judge template: t.j2: {{ answr_a }} is not a variable of a judge template; did you mean 'answer_a'?",
         "judge incomplete: template reason.j2: must show {{ boundary }} to be read in the form 'nonce'",
         "judge recorded: v.jsonl:1: a verdict has 'preferred' or 'probability_second', or else 'failure'",
-        "judge stranger: stranger: backend 'no.such.module:Judge': No module named 'no'; "
+        "judge stranger: backend 'no.such.module:Judge': No module named 'no'; "
         "is it installed, or its folder in PYTHONPATH?",
         "sft.jsonl:1: the line ends in the middle of its JSON; was the file cut off?",
     ]
@@ -197,14 +197,24 @@ def test_the_last_line_claims_no_more_than_was_checked(tmp_path: Path, sciexam: 
     assert done.stdout.splitlines()[-1] == said
 
 
-@pytest.mark.parametrize("model", [{"weights": "w"}, {"from": "base", "stage": "sft", "data": "train.jsonl"}])
-def test_a_contestant_that_nothing_can_ask_is_a_fault(tmp_path: Path, model: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("model", "fault"),
+    [
+        (
+            {"weights": "w"},
+            "m: weights: w is not in the local cache; a command that asks it fetches it, as does: hf download w",
+        ),
+        (
+            {"from": "base", "stage": "sft", "data": "train.jsonl"},
+            "m: model 'm' is a training stage, and there is no artifact of it; name its weights with `weights: FOLDER`, "
+            "or its answers with `responses: FILE`",
+        ),
+    ],
+)
+def test_a_contestant_that_nothing_can_ask_is_a_fault(tmp_path: Path, model: dict[str, Any], fault: str) -> None:
     jsonl(tmp_path / "train.jsonl", {"text": "x"})
     _, faults = split(findings(tmp_path, {"m": model, "base": {"weights": "w"}}), tmp_path)
-    assert faults == [
-        "m: model 'm' cannot be asked from here: it is local weights or a training stage. Serve it (`vllm serve ...`) "
-        "and name it with `backend: openai` and `base_url:`, or give `responses: FILE`"
-    ]
+    assert faults == [fault]
 
 
 def test_a_contestant_behind_an_endpoint_is_ready_only_with_its_key_and_is_not_called(

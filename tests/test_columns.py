@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,10 +54,16 @@ def exam(tmp_path_factory: pytest.TempPathFactory) -> sx.Suite:
     return sx.load_suite(str(write_suite(folder, 3, models, generation={"samples": 2})))
 
 
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with Store(tmp_path_factory.mktemp("ledger") / "ledger.sqlite") as store:
-        yield store
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One ledger for all examples, on each of the two databases."""
+    if request.param == "sqlite":
+        location = str(tmp_path_factory.mktemp("ledger") / "ledger.sqlite")
+    else:
+        cluster = request.getfixturevalue("cluster")
+        location = cluster.url(cluster.create())
+    with Store(location) as made:
+        yield made
 
 
 @st.composite
@@ -94,13 +99,13 @@ def verdicts_for(draw: Any, plan: Plan, responses: Any, store: Store) -> Iterato
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_looks_are_the_presentations_with_the_same_keys(data: st.DataObject, exam: sx.Suite, ledger: Store) -> None:
+def test_looks_are_the_presentations_with_the_same_keys(data: st.DataObject, exam: sx.Suite, store: Store) -> None:
     plan, responses = data.draw(plans(exam))
     (rater,) = plan.raters
     expected = [
         (plan.pairs.index((c.a.contestant, c.b.contestant)), c.prompt.id, c.a.sample, p.order, p.key)
         for c in pair(plan.prompts, plan.pairs, plan.samples, responses)
-        for p in presentations_of(plan, rater, c, ledger)
+        for p in presentations_of(plan, rater, c, store)
     ]
     looks = looks_of(plan, rater, responses)
     found = [
@@ -114,18 +119,18 @@ def test_looks_are_the_presentations_with_the_same_keys(data: st.DataObject, exa
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_columns_hold_the_facts_battles_and_scores_of_the_records(
-    data: st.DataObject, exam: sx.Suite, ledger: Store
+    data: st.DataObject, exam: sx.Suite, store: Store
 ) -> None:
     plan, responses = data.draw(plans(exam))
     (rater,) = plan.raters
-    ledger.append(data.draw(st.permutations(list(verdicts_for(data.draw, plan, responses, ledger)))))
+    store.append(data.draw(st.permutations(list(verdicts_for(data.draw, plan, responses, store)))))
     looks = looks_of(plan, rater, responses)
     keys = Wanted(looks.keys)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(columns, "BATCH", data.draw(st.integers(1, 50)))  # attempts of one key come in several batches
-        stored = Stored(plan, responses, looks, keys, ledger.columns.verdicts(keys))
+        stored = Stored(plan, responses, looks, keys, store.columns.verdicts(keys))
     hexed = [bytes(key).hex() for key in looks.keys]
-    facts = ledger.verdicts(hexed)
+    facts = store.verdicts(hexed)
     for retry in (False, True):
         assert stored.owed(retry).tolist() == [owes(facts.get(key), retry) for key in hexed]
     for place, key in enumerate(hexed):
@@ -134,10 +139,10 @@ def test_columns_hold_the_facts_battles_and_scores_of_the_records(
         assert stored.verdicts.attempt[place] == (facts[key].attempt if key in facts else 0)
 
     comparisons = list(pair(plan.prompts, plan.pairs, plan.samples, responses))
-    judged = judged_by(plan, rater, ledger, comparisons, {})
+    judged = judged_by(plan, rater, store, comparisons, {})
     shown = [one for each in judged for one in each.shown]
     bench = Bench("judge", "a judge", ("judge",), rater.sees_order, [one.battle for one in judged], shown)
-    evidence = evidence_of(plan, ledger, responses, [bench], Calls(), ())
+    evidence = evidence_of(plan, store, responses, [bench], Calls(), ())
     by_records = outcomes_of(evidence, bench)
     by_columns = outcomes_of_judge(evidence, bench.name, bench.description, bench.sees_order, stored.said)
     same(by_columns, by_records)
@@ -160,10 +165,10 @@ def same(one: Outcomes, other: Outcomes) -> None:
 
 
 @pytest.mark.parametrize("others", [0, 60], ids=["in one pass", "looked up"])
-def test_keys_that_begin_alike_or_end_in_zeros_are_told_apart(tmp_path: Path, others: int) -> None:
+def test_keys_that_begin_alike_or_end_in_zeros_are_told_apart(ledger: str, others: int) -> None:
     ends = [b"\x00" * 24, b"\x01" + b"\x00" * 23, b"\x00" * 23 + b"\x01", b"\xff" * 24]
     known = [b"\x80" * 8 + end for end in ends] + [b"\x80" * 7 + b"\x81" + ends[0]]
-    with Store(tmp_path / "ledger.sqlite") as store:
+    with Store(ledger) as store:
         for place, key in enumerate([*known, *(bytes([7, i]) * 16 for i in range(others))]):
             store.append(
                 [Verdict(key.hex(), "q", "a", "b", "judge", subject="00" * 32, probability_second=place / 100)]
@@ -174,9 +179,9 @@ def test_keys_that_begin_alike_or_end_in_zeros_are_told_apart(tmp_path: Path, ot
             assert store.columns.verdicts(keys).second.tolist() == [known.index(key) / 100 for key in asked]
 
 
-def test_a_few_keys_are_looked_up_and_many_are_read_in_one_pass(tmp_path: Path) -> None:
+def test_a_few_keys_are_looked_up_and_many_are_read_in_one_pass(ledger: str) -> None:
     keys = [f"{i:064x}" for i in range(40)]
-    with Store(tmp_path / "ledger.sqlite") as store:
+    with Store(ledger) as store:
         store.append([Reply(key, "A", model="m-1" if int(key, 16) % 4 else "m-2") for key in keys])
         for some in (keys[:2], keys, keys[5:30]):
             wanted = Wanted(np.frombuffer(bytes.fromhex("".join(some)), dtype=np.uint8).reshape(-1, 32))

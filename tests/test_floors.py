@@ -14,11 +14,11 @@ SOURCE = Path(__file__).parent.parent / "src" / "sciexam"
 
 FLOORS = {
     7: ("cli",),
-    6: ("train", "annotate", "exchange"),
+    6: ("train", "annotate", "exchange", "serve"),
     5: ("exam", "check", "validation", "audit"),
     4: ("suite", "judges", "contamination"),
     3: ("rubric", "lineage", "store", "report"),
-    2: ("documents", "digests", "files", "battles", "models", "sandbox", "manifest", "folders"),
+    2: ("documents", "digests", "files", "battles", "models", "sandbox", "manifest", "folders", "web"),
     1: ("types", "stats", "errors"),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sciexam.errors import SciexamError
     from sciexam.exam import agree, compare, leaderboard
     from sciexam.exam.audit import audit
+    from sciexam.exam.bulk import answer
     from sciexam.exam.marking import grade, reward
     from sciexam.exam.planning import plan_ahead
     from sciexam.exam.validating import validate
@@ -38,6 +39,7 @@ _HOMES = {
     "Undefined": "sciexam.stats",
     "Verdict": "sciexam.types",
     "agree": "sciexam.exam",
+    "answer": "sciexam.exam.bulk",
     "audit": "sciexam.exam.audit",
     "compare": "sciexam.exam",
     "grade": "sciexam.exam.marking",
@@ -62,6 +64,7 @@ __all__ = [
     "Undefined",
     "Verdict",
     "agree",
+    "answer",
     "audit",
     "compare",
     "grade",

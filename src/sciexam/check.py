@@ -85,7 +85,8 @@ def _contestants(suite: Suite) -> Iterator[Finding]:
             check_ready(open_model(name, spec, suite.generation_of(name)))
             yield Finding(f"{name}: ready; it was not called")
         except SciexamError as error:
-            yield from (Finding(f"{name}: {line}", fault=True) for line in str(error).splitlines())
+            told = str(error).removeprefix(f"{name}: ")
+            yield from (Finding(f"{name}: {line}", fault=True) for line in told.splitlines())
 
 
 def _judges(suite: Suite) -> Iterator[Finding]:
@@ -101,7 +102,8 @@ def _judges(suite: Suite) -> Iterator[Finding]:
                 check_ready(open_model(reference, suite.model(reference), suite.generation_of(reference)))
             yield Finding(f"judge {name}: ready" + (f", {len(raters)} raters" if len(raters) > 1 else ""))
         except SciexamError as error:
-            yield from (Finding(f"judge {name}: {line}", fault=True) for line in str(error).splitlines())
+            told = str(error).removeprefix(f"{name}: ")
+            yield from (Finding(f"judge {name}: {line}", fault=True) for line in told.splitlines())
 
 
 def _prices(suite: Suite) -> Iterator[Finding]:

@@ -54,7 +54,7 @@ class Exam:
 
     def found_in(self, path: Path) -> list[tuple[int, str]]:
         """(line, id of a prompt that stands in it) of a JSON Lines file. Raises DocumentError for a faulty one."""
-        return [(number, hit) for number, line in read_jsonl(path) if (hit := self._first_asked(line))]
+        return [(number, hit) for number, line in read_jsonl(path) if (hit := self.asked_in(line))]
 
     @cached_property
     def _by_word(self) -> dict[str, list[str]]:
@@ -65,8 +65,8 @@ class Exam:
                 found.setdefault(max(question.split(), key=len), []).append(question)
         return found
 
-    def _first_asked(self, line: Any) -> str | None:
-        """The id of a prompt that stands in a line, in whatever field; short prompts must be the whole of it."""
+    def asked_in(self, line: Any) -> str | None:
+        """The id of a prompt that stands in a line, in whatever field; short prompts must be the whole of one."""
         for text in map(normalise, _strings(line)):
             if text in self._asked:
                 return self._asked[text]

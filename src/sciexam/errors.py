@@ -62,7 +62,7 @@ class Interrupted(SciexamError):
 def redacted(text: str) -> str:
     """`text` without the value of any environment variable that is named like a secret."""
     for name, value in os.environ.items():
-        if name.upper().endswith(("_KEY", "_TOKEN", "_SECRET")) and len(value) >= 8:
+        if name.upper().endswith(("_KEY", "_TOKEN", "_SECRET", "PASSWORD")) and len(value) >= 8:
             text = text.replace(value, f"[{name}]")
     return text
 

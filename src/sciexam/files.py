@@ -8,20 +8,23 @@ import glob
 import os
 import tempfile
 import typing
+from collections.abc import Iterable
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: str | bytes, mode: int = 0o644) -> None:
+def write_atomically(path: Path, content: str | bytes | Iterable[str | bytes], mode: int = 0o644) -> None:
     """Replace `path` whole: a reader, or a kill at any moment, sees the old file or the new one. Text becomes UTF-8.
 
-    What a kill left half written is removed by the next write.
+    `content` may come in pieces, of which one is held at a time. What a kill left half written is removed by the next
+    write.
     """
-    raw = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    pieces: Iterable[str | bytes] = [content] if isinstance(content, (str, bytes)) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
     with _draft(path) as file:
         try:
-            file.write(raw)
+            for piece in pieces:
+                file.write(piece.encode("utf-8", "surrogatepass") if isinstance(piece, str) else piece)
             file.flush()
             os.fsync(file.fileno())
             os.chmod(file.name, mode)

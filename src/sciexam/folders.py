@@ -27,8 +27,10 @@ _RENAME_SWAP = 2  # macOS: renamex_np(2)
 _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)  # what a file system says that cannot exchange
 
 
-def replace_folder(folder: Path, files: Iterable[tuple[str, str]]) -> None:
+def replace_folder(folder: Path, files: Iterable[tuple[str, str | Iterable[str]]]) -> None:
     """Replace `folder` by one with these `files` (path inside it, text), all together. One writer at a time.
+
+    A text may come in pieces, of which one is held at a time.
 
     A small file that somebody else put there (a CNAME, a favicon) is carried over. A folder, a link or a large file of
     somebody else is never touched: UsageError. So is a folder that cannot be replaced, with what the system says.
@@ -153,7 +155,7 @@ def _portable(path: Path) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST
 
 
-def _fill(folder: Path, files: Iterable[tuple[str, str]], like: Path) -> list[str]:
+def _fill(folder: Path, files: Iterable[tuple[str, str | Iterable[str]]], like: Path) -> list[str]:
     """Write the files and their list into a fresh folder, which takes after the one it replaces. No file is synced by
     itself.
     """
@@ -167,7 +169,8 @@ def _fill(folder: Path, files: Iterable[tuple[str, str]], like: Path) -> list[st
             (folder / parent).mkdir(parents=True, exist_ok=True)
             there.add(parent)
         with open(folder / name, "xb") as file:
-            file.write(text.encode("utf-8", "surrogatepass"))
+            for piece in [text] if isinstance(text, str) else text:
+                file.write(piece.encode("utf-8", "surrogatepass"))
         names.append(name)
     (folder / LIST).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
     return names

@@ -25,13 +25,18 @@ class Lora(Record):
 
 
 class Stage(ModelSettings):
-    """An edge of the lineage: this model was made from `from` by `stage`. `responses` are answers recorded from it."""
+    """An edge of the lineage: this model was made from `from` by `stage`. `responses` are answers recorded from it.
+
+    `weights` and `adapter` are what it left: whole weights, or an adapter on top of those it names.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), populate_by_name=True)
 
     parent: str = Field(alias="from")
     lora: Lora | None = None
     quantization: Literal["nf4", "int8", "none"] = "none"
+    weights: str | None = None
+    adapter: str | None = None
     responses: str | None = None
 
     def parents(self) -> tuple[str, ...]:

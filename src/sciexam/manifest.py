@@ -12,7 +12,19 @@ from typing import Any
 from sciexam.errors import redacted
 
 SCHEMA = "sciexam/run/1"
-PACKAGES = ("sciexam", "numpy", "scipy", "openai", "sqlalchemy", "pydantic", "jinja2", "torch", "transformers", "vllm")
+PACKAGES = (
+    "sciexam",
+    "numpy",
+    "scipy",
+    "openai",
+    "sqlalchemy",
+    "psycopg",
+    "pydantic",
+    "jinja2",
+    "torch",
+    "transformers",
+    "vllm",
+)
 
 
 def environment() -> dict[str, Any]:

@@ -23,8 +23,10 @@ from sciexam.judges.settings import (
     RewardsJudge,
 )
 from sciexam.lineage import ModelSpec
+from sciexam.models.checkpoint_files import is_folder
+from sciexam.models.public_name import public_name
 from sciexam.models.recorded import read_responses
-from sciexam.models.settings import Recorded
+from sciexam.models.settings import Recorded, weights_of
 from sciexam.models.spending import Price
 from sciexam.rubric import Rubric, load_rubric
 from sciexam.types import Generation, Message, Prompt, Record
@@ -35,6 +37,8 @@ HUMANS = "humans"
 
 # Keys of a specification that name a file; a relative one lies beside the suite file.
 FILE_KEYS = ("responses", "data", "prompts", "verdicts", "rewards")
+# Keys that name a folder, or something that is not on this disk: a hub's id.
+FOLDER_KEYS = ("weights", "adapter")
 
 
 class SuiteFile(Record):
@@ -98,6 +102,12 @@ class Suite(Record):
             f"{name!r} is not a judge of suite {self.name!r}{did_you_mean(name, known)} "
             "(a judge can also be openai:MODEL, or a .jsonl file of recorded verdicts)"
         )
+
+    @property
+    def costs(self) -> dict[str, Price]:
+        """The price of each model by the name under which it is asked: local weights cost nothing, unless stated."""
+        local = filter(None, map(weights_of, (*self.models.values(), *self.judges.values())))
+        return {public_name(one.weights): Price(input=0, output=0) for one in local} | self.prices
 
     def with_samples(self, samples: int) -> Suite:
         """The suite with so many answers of each model to a prompt. Raises UsageError for a number that is none."""
@@ -207,6 +217,24 @@ def suite_of_files(paths: Sequence[Path], prompts: Path | None = None, rubric: s
     )
 
 
+def suite_of_prompts(prompts: tuple[Prompt, ...]) -> Suite:
+    """A suite around prompts alone, for a model that is named by what it is."""
+    return Suite(
+        name="prompts",
+        version=1,
+        prompts=prompts,
+        rubric=load_rubric(DEFAULT_RUBRIC),
+        seed=0,
+        models={},
+        contestants=(),
+        baseline=None,
+        generation=Generation(),
+        judges={},
+        judge="measures",
+        prices={},
+    )
+
+
 def name_files(paths: Sequence[Path]) -> dict[str, ModelSpec]:
     """Each file of answers as a recorded model, named by its stem; by folder and stem where two stems are the same."""
     stems = [path.stem for path in paths]
@@ -284,6 +312,9 @@ def _absolute(spec: Any, folder: Path) -> Any:
     files = {
         key: str(_beside(folder, value)) for key in FILE_KEYS if isinstance(value := getattr(spec, key, None), str)
     }
+    for key in FOLDER_KEYS:
+        if isinstance(named := getattr(spec, key, None), str) and is_folder(named, folder):
+            files[key] = str(_beside(folder, str(Path(named).expanduser())))
     for key in ("template", "grading"):
         if isinstance(named := getattr(spec, key, None), str) and "." in named:
             files[key] = str(_beside(folder, named))

@@ -73,6 +73,7 @@ class Conversation:
     attempt: int = 0
     prompt: str = ""  # the prompt's id: a recorded model looks its answer up by it
     top_logprobs: int = 0  # of how many of the likeliest words at each place the probability is asked for
+    choices: tuple[str, ...] = ()  # one of which the reply is, where a backend can hold the model to it; (): any text
 
 
 @dataclass(frozen=True, slots=True)

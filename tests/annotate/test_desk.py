@@ -14,6 +14,7 @@ import pytest
 
 from annotate_queue import judging_by, queue_of
 from conftest import answers, write_jsonl, write_suite
+from postgres import SLOWLY, place
 from sciexam.annotate.desk import Desk, NotYours, keep_queue, kept_queue
 from sciexam.annotate.export import exported
 from sciexam.annotate.importing import Imported, import_verdicts
@@ -34,10 +35,10 @@ from sciexam.types import Comparison
 PROMPTS = 12
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "ledger.sqlite") as ledger:
-        yield ledger
+@pytest.fixture(params=SLOWLY)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    with Store(place(request, tmp_path)) as made:
+        yield made
 
 
 def person(store: Store, name: str = "Ann") -> Annotator:

@@ -23,15 +23,15 @@ import pytest
 from itsdangerous import URLSafeSerializer
 
 from conftest import answers, write_suite
-from sciexam.annotate import guard
 from sciexam.annotate.app import Pages
 from sciexam.annotate.desk import Desk
 from sciexam.annotate.links import Links
 from sciexam.annotate.owner import OwnerPages
 from sciexam.annotate.said import LONGEST_TEXT, read_body
-from sciexam.annotate.serving import origin_of
 from sciexam.store import Store
 from sciexam.store.annotators import Annotator
+from sciexam.web import guard
+from sciexam.web.serving import origin_of
 from study import Study
 
 Serve = Callable[..., Study]

@@ -20,6 +20,7 @@ import pytest
 
 from endpoint import Endpoint as Server
 from endpoint import Provider as Bank
+from postgres import SLOWLY, place
 from sciexam.errors import EndpointRefused, Incomplete, UsageError
 from sciexam.judges import open_judge
 from sciexam.judges.settings import EndpointJudge
@@ -65,10 +66,10 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "ledger.sqlite") as ledger:
-        yield ledger
+@pytest.fixture(params=SLOWLY)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    with Store(place(request, tmp_path)) as made:
+        yield made
 
 
 def key_of(number: int) -> str:

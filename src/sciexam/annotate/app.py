@@ -21,7 +21,6 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from sciexam.annotate.desk import Desk, NotYours, Progress, Showing
-from sciexam.annotate.guard import Guard
 from sciexam.annotate.links import LinkRefused, Links
 from sciexam.annotate.markup import to_html
 from sciexam.annotate.said import RANKING, choices_of, read_turn
@@ -30,6 +29,7 @@ from sciexam.errors import StoreError, UsageError
 from sciexam.report.pages import page_environment
 from sciexam.store.annotations import WITHDRAWN
 from sciexam.store.annotators import Annotator
+from sciexam.web.guard import Guard
 
 FIELDS = 100  # of one form
 RETURNED = "Taken back. Judge it again."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from sciexam.annotate.said import RANKING, read_body, verdicts_of
 from sciexam.battles import name_of
 from sciexam.digests import digest
 from sciexam.report.agreeing.votes import side_of_score
-from sciexam.report.tables import to_csv
+from sciexam.report.data_file import texts
 from sciexam.report.validating.human_verdicts import majority_of
 from sciexam.store import Store
 from sciexam.store.annotations import Judgement, standing
@@ -31,20 +30,12 @@ Line = dict[str, Any]
 def exported(store: Store, queue: Queue, what: str, suffix: str, with_names: bool = False) -> str:
     """`what` of a queue as JSON Lines (`suffix` "jsonl") or CSV. Annotators are pseudonyms, unless names are wanted.
 
-    Both are read back by `sciexam annotate import` (verdicts). JSON Lines hold every text exactly; in CSV nothing is
-    left that a spreadsheet would run.
+    Both hold every text exactly, and are read back by `sciexam annotate import` (verdicts); in CSV nothing is left that
+    a spreadsheet would run.
     """
     lines = list(_lines(store, queue, what, with_names))
-    if suffix == "jsonl":
-        return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    head = list(dict.fromkeys(key for line in lines for key in line))
-    rows = [[_flat(line.get(key)) for key in head] for line in lines]
-    return to_csv(head, rows, line_breaks=True)
-
-
-def _flat(value: Any) -> Any:
-    """A list or a mapping has its JSON in the cell."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
+    head = dict.fromkeys(key for line in lines for key in line)
+    return "".join(texts(head, lines, suffix))
 
 
 def _lines(store: Store, queue: Queue, what: str, with_names: bool) -> Iterator[Line]:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
-import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from sciexam.annotate.app import Pages
 from sciexam.annotate.desk import Desk, keep_queue
@@ -23,10 +20,10 @@ from sciexam.files import write_atomically
 from sciexam.report.tables import to_csv
 from sciexam.store import Store
 from sciexam.store.annotators import IMPORTED, OPEN, Annotator
+from sciexam.web.serving import origins_of, run
 
 USUAL_ANNOTATORS = 4
 LONGEST_NAME = 100
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,81 +118,11 @@ def strike_links(results: Path, pseudonym: str) -> None:
             write_atomically(path, "".join(kept), mode=0o600)
 
 
-# ---------------------------------------------------------------- the address
-
-
-def origin_of(host: str, port: int, public_url: str | None) -> str:
-    """The address that links begin with. Raises UsageError for what cannot be one."""
-    if public_url is None:
-        if host not in LOOPBACK:
-            raise UsageError(
-                f"--host {host} serves other machines; say under which address they reach it: "
-                f"--public-url https://annotate.example.org (on this machine alone: leave --host out)"
-            )
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    try:
-        parts = urlsplit(public_url)
-        name, given = parts.hostname, parts.port
-    except ValueError:
-        name = None
-    if not name or parts.scheme not in ("http", "https") or parts.path.strip("/") or parts.query or parts.fragment:
-        raise UsageError(
-            f"--public-url: an address like https://annotate.example.org, without a path, not {public_url}"
-        )
-    # As a browser writes it in Host and Origin: in small letters, and without the port that goes without saying.
-    name = f"[{name}]" if ":" in name else name
-    usual = given in (None, {"http": 80, "https": 443}[parts.scheme])
-    return f"{parts.scheme}://{name}" if usual else f"{parts.scheme}://{name}:{given}"
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that listens at this address before anybody is told of it; port 0 takes a free one."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-        bound.listen(128)
-    except (OSError, OverflowError) as error:
-        bound.close()
-        raise UsageError(f"--port {port}: {str(error).lower()}; choose another with --port") from None
-    return bound
-
-
 def serve(store: Store, queue: Queue, bound: socket.socket, origin: str) -> None:
     """Serve the queue at a bound socket until it is interrupted: what is being answered then is answered."""
-    import uvicorn
-
     from sciexam.annotate.owner import OwnerPages
-    from sciexam.annotate.patience import Patient
 
     keep_queue(store, queue)
     links = Links(store)
     pages = Pages(Desk(store, queue), links)
-    port = bound.getsockname()[1]
-    origins = {origin, *(f"http://{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]"))}
-    config = uvicorn.Config(
-        pages.app(origins, OwnerPages(store, queue, links).routes()),
-        log_level="warning",
-        access_log=False,  # addresses hold links
-        server_header=False,
-        http=Patient,
-        lifespan="off",
-        ws="none",
-        timeout_keep_alive=15,
-        timeout_graceful_shutdown=5,
-        h11_max_incomplete_event_size=32 * 1024,
-    )
-
-    class Server(uvicorn.Server):
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            """As uvicorn's own, which raises the signal once more at the end: to stop is no failure."""
-            before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-            try:
-                yield
-            finally:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
-
-    Server(config).run(sockets=[bound])
+    run(pages.app(origins_of(origin, bound), OwnerPages(store, queue, links).routes()), bound)

@@ -10,7 +10,24 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from sciexam.cli import agree, annotate, audit, author, compare, grade, leaderboard, plan, report, reward, validate
+from sciexam.cli import (
+    agree,
+    annotate,
+    answer,
+    audit,
+    author,
+    compare,
+    data,
+    exporting,
+    grade,
+    importing,
+    leaderboard,
+    plan,
+    report,
+    reward,
+    serve,
+    validate,
+)
 from sciexam.errors import SciexamError, redacted
 
 app = typer.Typer(
@@ -26,14 +43,19 @@ app.command("report")(report.report)
 app.command("plan")(plan.plan)
 app.command("grade")(grade.grade)
 app.command("reward")(reward.reward)
+app.command("answer")(answer.answer)
 app.command("agree")(agree.agree)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("validate")(validate.validate)
 app.command("audit")(audit.audit)
+app.command("import")(importing.import_)
+app.command("export")(exporting.export)
+app.command("serve")(serve.serve)
 app.command("check")(author.check)
 app.command("init")(author.init)
 app.command("schema")(author.schema)
 app.add_typer(annotate.annotate, name="annotate")
+app.add_typer(data.data, name="data")
 app.add_typer(author.rubric, name="rubric")
 
 

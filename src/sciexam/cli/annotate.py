@@ -110,6 +110,7 @@ def serve(
     from sciexam.exam.answering import answers_of, bare_prompts
     from sciexam.exam.runs import opened, terms_of
     from sciexam.store.annotations import standing
+    from sciexam.web.serving import listening, origin_of
 
     if names is not None and annotators is not None:
         raise typer.BadParameter("--annotators counts people without names; give --names FILE or this, not both")
@@ -120,10 +121,10 @@ def serve(
         raise UsageError(
             "--task demonstrations: name the one contestant whose answers are edited, or none to have them written"
         )
-    origin = serving.origin_of(host, port, public_url)
-    bound = serving.listening(host, port)
+    origin = origin_of(host, port, public_url)
+    bound = listening(host, port)
     if port == 0 and public_url is None:
-        origin = serving.origin_of(host, bound.getsockname()[1], None)
+        origin = origin_of(host, bound.getsockname()[1], None)
     terms = terms_of(chosen, max_wait, budget)
     with bound, opened(store, results, terms) as ledger:
         with interruptible() as stop, progress(False) as shown:
@@ -198,8 +199,9 @@ def link(
     from sciexam.annotate.links import Links, until
     from sciexam.errors import UsageError
     from sciexam.store.annotators import FORGOTTEN, IMPORTED, OPEN
+    from sciexam.web.serving import origin_of
 
-    origin = serving.origin_of(host, port, public_url)
+    origin = origin_of(host, port, public_url)
     with _ledger(store, results) as ledger:
         kept = ledger.annotators
         if revoke and renew:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sciexam.cli.as_peers import Peer, print_as_peer
 from sciexam.cli.figures import check_figures, draw_figures
 from sciexam.cli.options import (
     AsJson,
@@ -87,6 +88,13 @@ def leaderboard(
     check: Annotated[
         bool, typer.Option(help="Only say whether all rows are complete and alike; ask nobody, and write nothing.")
     ] = False,
+    as_peer: Annotated[
+        Peer | None,
+        typer.Option("--as", help="Count the verdicts by a peer's own rule, with our intervals beside; ask nobody."),
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="For --as alpacaeval: the file that its length control needs (.csv, .csv.gz).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Rate the contestants of a suite by one judge: ratings, rank ranges, win rates against the baseline.
@@ -103,6 +111,8 @@ def leaderboard(
         raise UsageError("--check prints one line; leave out --json and --markdown")
     if as_json and as_markdown:
         raise UsageError("--json and --markdown: stdout holds one of them; name one")
+    if calibration is not None and as_peer is None:
+        raise UsageError("--calibration goes with --as alpacaeval")
     check_figures(figures, figure_format)
     chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [])
     asked: dict[str, Any] = {
@@ -115,6 +125,15 @@ def leaderboard(
         "store": store,
         "results": results,
     }
+    if as_peer is not None:
+        if check or figures or site or open_site:
+            raise UsageError(
+                "--as prints one table, and writes nothing; leave out --check, --figures, --site and --open"
+            )
+        kept = {key: value for key, value in asked.items() if key not in ("orders", "policy")}
+        more = {"peer": as_peer.value, "reward": reward, "calibration": calibration}
+        print_as_peer(chosen, names, as_json, as_markdown, **kept, **more)
+        return
     if check:
         told = exam.check_leaderboard(chosen, *names, **asked)
         print(told)

@@ -55,7 +55,11 @@ PolicyOption = Annotated[Policy, typer.Option("--policy", help="How two orders m
 RetryInvalid = Annotated[bool, typer.Option("--retry-invalid", help="Ask again where a reply was not usable.")]
 MaxWait = Annotated[float, typer.Option("--max-wait", help="Seconds that an endpoint may ask a call to wait.")]
 StorePath = Annotated[
-    str | None, typer.Option("--store", help="The ledger of facts.  [default: RESULTS/ledger.sqlite]")
+    str | None,
+    typer.Option(
+        "--store",
+        help="The ledger of facts: a file, or postgresql://USER@HOST/DATABASE.  [default: RESULTS/ledger.sqlite]",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 UntilDecided = Annotated[

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sciexam.battles import Policy
-from sciexam.errors import SciexamError, UsageError
+from sciexam.errors import UsageError
 from sciexam.exam.echoes import check_echoes
 from sciexam.exam.facts import read_facts
 from sciexam.exam.people import held_against_people
 from sciexam.exam.plan import Plan, make_plan
 from sciexam.exam.preflight import Owed, bill_of, tell
+from sciexam.exam.reading import reading
 from sciexam.exam.reporting import count, report, watch, write
 from sciexam.exam.runs import (
     check_all_ready,
@@ -32,12 +33,10 @@ from sciexam.exam.sitting import Sitting
 from sciexam.exam.standings import NULL, make_board_plan
 from sciexam.exam.tally import Progress
 from sciexam.folders import check_folder, resolved
-from sciexam.judges import compares_by_grades, open_grader, open_judge
-from sciexam.judges.settings import CascadeJudge, PanelJudge
 from sciexam.models.terms import USUAL, Engine
 from sciexam.report.record import Report
 from sciexam.store import Store
-from sciexam.suite import HUMANS, Suite, load_suite
+from sciexam.suite import Suite, load_suite
 from sciexam.types import Judge
 
 if TYPE_CHECKING:
@@ -128,39 +127,16 @@ def agree(
 
     suite = load_suite(suite) if isinstance(suite, str) else suite
     named = [judges] if isinstance(judges, str) else list(judges)
-    able, unable = (named, []) if named else _able(suite)
-    plan, models = make_plan(suite, contestants, able, "both", policy, None, by, limit, USUAL)
-    plan = replace(plan, purpose="agree", caveats=(*plan.caveats, *unable))
-    location = location_of(store, results)
-    if not any(rater.by_name for rater in plan.raters):
-        check_there(location)
-    with Store(location) as ledger:
-        sitting = Sitting(plan, ledger, threading.Event(), None, retry_invalid=False, recorded_only=True)
-        manifest = hold(sitting, plan, models, ledger)
+    with reading(suite, contestants, named, "agree", policy, by, limit, store, results) as read:
         try:
-            evidence = read_facts(plan, ledger, sitting.calls, sitting.skipped)
+            evidence = read_facts(read.plan, read.store, read.calls, read.skipped)
         except UsageError as error:
             raise UsageError(f"{error}; `sciexam compare` with the same arguments asks for what is missing") from None
         if not named:  # nobody wants to be told of the judges that were never asked
             evidence = replace(evidence, benches=[bench for bench in evidence.benches if not bench.silent])
         found = build_agreement(evidence)
-        _write_agreement(found, manifest, Path(results))
+        _write_agreement(found, read.manifest, Path(results))
     return found
-
-
-def _able(suite: Suite) -> tuple[list[str | Judge], list[str]]:
-    """All who may have judged: the judges of the suite that can be opened, and the humans; and why others cannot."""
-    able: list[str | Judge] = []
-    unable = []
-    for name, spec in suite.judges.items():
-        if isinstance(spec, (PanelJudge, CascadeJudge)):
-            continue  # its members stand here by themselves
-        try:
-            (open_grader if compares_by_grades(spec) else open_judge)(name, spec, suite.rubric)
-            able.append(name)
-        except SciexamError as error:
-            unable.append(f"{name} is left out: {error}")
-    return [*able, HUMANS], unable
 
 
 def leaderboard(

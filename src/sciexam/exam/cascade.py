@@ -231,7 +231,7 @@ def _usd(plan: Plan, rater: Rater, store: Store, keys: set[str]) -> float | None
     """What the replies under these keys cost in USD; None where a price, or what one took, is not known."""
     if rater.model is None or rater.model == "scripted":
         return 0.0
-    price = plan.suite.prices.get(rater.model)
+    price = plan.suite.costs.get(rater.model)
     if price is None:
         return None
     costs = [price.of(reply.input_tokens, reply.output_tokens) for reply in store.replies(keys).values()]

@@ -11,10 +11,10 @@ from sciexam.errors import SciexamError
 from sciexam.exam.raters import Rater
 from sciexam.judges import judge_generation
 from sciexam.judges.recorded import RecordedJudge as RecordedVerdicts
-from sciexam.judges.settings import CascadeJudge, EndpointJudge
+from sciexam.judges.settings import CascadeJudge, LLMJudge
 from sciexam.models.public_name import public_name
 from sciexam.models.recorded import RecordedModel
-from sciexam.models.settings import Endpoint
+from sciexam.models.settings import Endpoint, weights_of
 from sciexam.suite import Suite
 from sciexam.types import Model, Prompt
 
@@ -38,12 +38,12 @@ def caveats_of(
     members = (name for judge in judges for name in getattr(suite.judges.get(judge), "judges", (judge,)))
     for judge in dict.fromkeys(members):
         spec = suite.judges.get(judge)
-        asked = spec.model if isinstance(spec, EndpointJudge) else judge.removeprefix("openai:")
+        asked = model_behind(spec) if spec is not None else (judge.removeprefix("openai:"), None)
         for name in names:
-            contestant = suite.models[name]
-            if isinstance(contestant, Endpoint) and contestant.model == asked:
-                yield f"{judge} judges its own answers: contestant {name} is the same model ({public_name(asked)})."
-        if isinstance(spec, EndpointJudge):
+            if (behind := model_behind(suite.models[name])) is not None and behind == asked:
+                same = public_name(behind[0])
+                yield f"{judge} judges its own answers: contestant {name} is the same model ({same})."
+        if isinstance(spec, LLMJudge):
             yield from _of_settings(judge, spec, names)
     for judge in judges:
         spec = suite.judges.get(judge)
@@ -52,6 +52,13 @@ def caveats_of(
                 f"{judge} saves nothing: its calibration takes {spec.calibration} prompts of {len(prompts)} in all; "
                 "write a smaller `calibration:`, or ask its second judge alone."
             )
+
+
+def model_behind(spec: object) -> tuple[str, str | None] | None:
+    """What tells a model from another: its name at an endpoint, or its weights and the adapter on them."""
+    if (local := weights_of(spec)) is not None:
+        return local.weights, local.adapter
+    return (spec.model, None) if isinstance(spec, Endpoint) else None
 
 
 def ids_for_questions(prompts: Sequence[Prompt]) -> str:
@@ -64,7 +71,7 @@ def ids_for_questions(prompts: Sequence[Prompt]) -> str:
     )
 
 
-def _of_settings(judge: str, spec: EndpointJudge, names: Sequence[str]) -> Iterator[str]:
+def _of_settings(judge: str, spec: LLMJudge, names: Sequence[str]) -> Iterator[str]:
     if spec.reference in names:
         yield f"{judge} is shown the answers of {spec.reference} as references, and {spec.reference} is a contestant."
     if spec.samples > 1 and not judge_generation(spec).temperature:

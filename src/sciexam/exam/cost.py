@@ -9,18 +9,18 @@ from typing import Literal
 from sciexam.battles import present, submit
 from sciexam.exam.grounds import Marker
 from sciexam.exam.pilot import PAID, Pilot
-from sciexam.exam.raters import SCRIPTED
+from sciexam.exam.raters import SCRIPTED, called_model
 from sciexam.exam.recordings import is_recorded, recording_of
 from sciexam.judges import JUDGE_GENERATION, judge_generation
 from sciexam.judges.grading import GradingTemplate
 from sciexam.judges.rendering import template_of
-from sciexam.judges.settings import JudgeSpec, LLMJudge, RewardJudge, RewardWeightsJudge
-from sciexam.models.settings import Scripted
+from sciexam.judges.settings import JudgeSpec, LLMJudge, RewardJudge, RewardWeightsJudge, VllmJudge, WeightsJudge
 from sciexam.models.spending import Price
 from sciexam.report.planning.outlook import Cost, Orders, Rate
 from sciexam.suite import Suite
 from sciexam.types import Comparison, Reply, Response
 
+WORD = 2  # tokens of a letter, with the mark of a new word that some vocabularies put before it
 CHARACTERS = 4  # of English text that make about one token
 RENDERED = 20  # comparisons that a judge's prompt is measured on
 
@@ -79,7 +79,7 @@ def parties_of(suite: Suite, contestants: Sequence[str], markers: Sequence[Marke
 
 def _contestant(suite: Suite, name: str, pilot: Pilot | None, known: Sequence[float]) -> Party:
     spec = suite.models[name]
-    model = SCRIPTED if isinstance(spec, Scripted) else getattr(spec, "model", name)
+    model = called_model(spec) or name
     replies = [r.reply for r in _responses(pilot, name)]
     measured = _measured(replies)
     limit = suite.generation_of(name).max_tokens if measured is None else None
@@ -99,9 +99,7 @@ def _judge(suite: Suite, marker: Marker, pilot: Pilot | None, pairs: int, known:
     if measured is None:
         spec = suite.judge_spec(marker.named) if marker.named is not None else None
         generation = judge_generation(spec) if isinstance(spec, LLMJudge) else JUDGE_GENERATION
-        limit = most = (
-            0 if isinstance(spec, RewardJudge | RewardWeightsJudge) else generation.max_tokens
-        )  # a reward model writes nothing
+        limit = most = _longest(suite, spec, generation.max_tokens, marker.grades)
         answer = sum(known) / len(known) if known else suite.generation.max_tokens
         read = _rendered(suite, spec, pilot, answer, marker.grades)
         if getattr(spec, "reference", None):  # which is not written yet, and takes about as much as an answer
@@ -113,11 +111,20 @@ def _judge(suite: Suite, marker: Marker, pilot: Pilot | None, pairs: int, known:
     return Party(rate, pairs, marker.repeats, marker.sees_order, stored, most)
 
 
+def _longest(suite: Suite, spec: JudgeSpec | None, allowed: int, grades: bool) -> int:
+    """The most tokens that a judge says: fewer than are `allowed` where it writes none, or is held to a word."""
+    if isinstance(spec, RewardJudge | RewardWeightsJudge):
+        return 0
+    if grades or not isinstance(spec, WeightsJudge | VllmJudge):
+        return allowed
+    return min(allowed, WORD) if template_of(spec, suite.rubric).form == "letter" else allowed
+
+
 def _rate(
     suite: Suite, who: str, what: Literal["answers", "verdicts"], model: str, measured: tuple[float, float, str]
 ) -> Rate:
     asked, said, basis = measured
-    price = suite.prices.get(model) or (Price(input=0, output=0) if model == SCRIPTED else None)
+    price = suite.costs.get(model) or (Price(input=0, output=0) if model == SCRIPTED else None)
     usd = None if price is None else (asked * price.input + said * price.output) / 1e6
     return Rate(who, what, model, asked, said, basis, usd)
 

@@ -13,6 +13,7 @@ from sciexam.exam.by_grades import verdicts_by_grades
 from sciexam.exam.cascade import Cascade, Judged, calibration_asks, cascades_of, escalation_of, rule, settle
 from sciexam.exam.drift import drift_of
 from sciexam.exam.echoes import echoes
+from sciexam.exam.ends import ends_of
 from sciexam.exam.plan import Plan, conversations_of, presentations_of, shown_of
 from sciexam.exam.raters import Rater, recordings_of, trust_of
 from sciexam.exam.recordings import is_recorded
@@ -36,10 +37,11 @@ def read_facts(
     responses = responses_of(plan, store, skipped)
     comparisons = list(pair(plan.prompts, plan.pairs, plan.samples, responses))
     check_compared(plan, responses, bool(comparisons), calls)
-    benches = [_bench(plan, name, store, comparisons, skipped) for name in plan.benches]
+    benches = [bench_of(plan, name, store, comparisons, skipped) for name in plan.benches]
     if comparisons:
         check_judged(plan, store, benches, calls)
     caveats = (*notes, *dict.fromkeys(echoes(plan, store, comparisons)), *_of_members(plan, benches))
+    caveats = (*caveats, *ends_of(plan, store, responses.values()))
     return evidence_of(plan, store, responses, benches, calls, caveats)
 
 
@@ -136,21 +138,25 @@ def responses_of(plan: Plan, store: Store, skipped: Mapping[str, Fact]) -> dict[
     responses = {}
     for contestant, asked in conversations.items():
         others = [name for name in plan.contestants if name != contestant]
-        asks = any(not is_recorded(plan.suite, name) for name in others)
+        recorded = is_recorded(plan.suite, contestant)
+        asks = plan.alone or any(not is_recorded(plan.suite, name) for name in others)
         for slot, conversation in asked.items():
             reply = found[contestant].get(conversation.key)
             if reply is None:
-                met = asks or any(conversations[name][name, *slot[1:]].key in found[name] for name in others)
-                why = NOT_ASKED if met else "not asked, for nobody else has an answer"
-                why = "no recorded answer" if is_recorded(plan.suite, contestant) else why
+                why = NOT_ASKED
+                if recorded:
+                    why = "no recorded answer"
+                elif not (asks or any(conversations[name][name, *slot[1:]].key in found[name] for name in others)):
+                    why = "not asked, for nobody else has an answer"
                 reply = Reply(conversation.key, status="skipped", failure=why)
             responses[slot] = Response(contestant, slot[1], slot[2], reply)
     return responses
 
 
-def _bench(
+def bench_of(
     plan: Plan, name: str, store: Store, comparisons: Sequence[Comparison], skipped: Mapping[str, Fact]
 ) -> Bench:
+    """What those who judge under one name said of these comparisons, as the ledger has it."""
     raters = [rater for rater in plan.raters if rater.bench == name]
     if not raters:
         return human_bench(store, comparisons, plan.policy, [one.name for one in plan.suite.rubric.criteria])

@@ -9,15 +9,14 @@ from typing import Any
 
 from sciexam.battles import Battle, Slot
 from sciexam.errors import UsageError
+from sciexam.exam.ends import ends_of
 from sciexam.exam.facts import read_facts
 from sciexam.exam.plan import Plan, conversations_of, submissions_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.references import with_references
 from sciexam.judges.grading import LLMGrader
 from sciexam.judges.measured import MeasuredMarks
-from sciexam.judges.rewards import LARGEST, TOO_LARGE, RecordedRewards
-from sciexam.judges.settings import RewardJudge
-from sciexam.models.public_name import public_name
+from sciexam.judges.rewards import LARGEST, TOO_LARGE
 from sciexam.report.marking.marks import Marking, Marks, Scale
 from sciexam.report.record import Calls
 from sciexam.store import Fact, Store
@@ -45,7 +44,7 @@ def marking_of(plan: Plan, store: Store, calls: Calls, skipped: Mapping[str, Fac
         samples=plan.samples,
         marks=marks,
         calls=calls,
-        caveats=(*plan.caveats, *notes),
+        caveats=(*plan.caveats, *notes, *ends_of(plan, store, responses)),
     )
 
 
@@ -71,7 +70,7 @@ def _marks(plan: Plan, rater: Rater, store: Store, responses: Sequence[Response]
     stored: dict[str, Any] = store.grades({s.key for listed in shown.values() for s in listed})
     return Marks(
         judge=rater.bench,
-        judge_is=_what(plan, rater),
+        judge_is=plan.benches[rater.bench],
         scales=_scales(plan, rater),
         bounds=getattr(rater.judge, "bounds", None),
         tie_within=rater.tie_within,
@@ -102,14 +101,6 @@ def _scales(plan: Plan, rater: Rater) -> tuple[Scale, ...]:
     if isinstance(rater.judge, MeasuredMarks):
         return tuple(Scale(c.name, 0.0, 1.0) for c in criteria if c.measure)
     return ()
-
-
-def _what(plan: Plan, rater: Rater) -> str:
-    """What a rater is, as the tables say it."""
-    spec = plan.suite.judges.get(rater.bench)
-    if isinstance(spec, RewardJudge):
-        return f"the reward model {public_name(spec.model)}, not validated"
-    return "recorded rewards, not validated" if isinstance(rater.judge, RecordedRewards) else plan.benches[rater.bench]
 
 
 def people_of(plan: Plan, store: Store) -> Sequence[Battle]:

@@ -57,9 +57,9 @@ def grade(
     suite = load_suite(suite) if isinstance(suite, str) else suite
     judges = [judges] if isinstance(judges, str) else judges
     terms = terms_of(suite, max_wait, budget, batch, engine)
-    plan, models = _plan(suite, contestants, judges, limit, terms, "grade")
+    plan, models = plan_marks(suite, contestants, judges, limit, terms, "grade")
     with opened(store, results, terms) as ledger:
-        marking, manifest = _hold(plan, models, ledger, stop, preflight, progress, retry_invalid, terms)
+        marking, manifest = mark(plan, models, ledger, stop, preflight, progress, retry_invalid, terms)
         found = build_grades(marking)
         write_run(marks_folder(found, results), manifest, _grade_files(found, manifest))
     return found
@@ -106,9 +106,9 @@ def reward(
     suite = load_suite(suite) if isinstance(suite, str) else suite
     suite, judge = _with_rewards(suite, model)
     terms = terms_of(suite, max_wait, budget, batch, engine)
-    plan, models = _plan(suite, contestants, [judge], limit, terms, "reward")
+    plan, models = plan_marks(suite, contestants, [judge], limit, terms, "reward")
     with opened(store, results, terms) as ledger:
-        marking, manifest = _hold(plan, models, ledger, stop, preflight, progress, retry_invalid, terms)
+        marking, manifest = mark(plan, models, ledger, stop, preflight, progress, retry_invalid, terms)
         found = build_rewards(replace(marking, people=people_of(plan, ledger)))
         write_run(marks_folder(found, results), manifest, _reward_files(found, manifest))
     return found
@@ -141,7 +141,7 @@ def marks_folder(found: Grades | Rewards, results: str | Path = "results") -> Pa
 # ---------------------------------------------------------------- the plan
 
 
-def _plan(
+def plan_marks(
     suite: Suite,
     contestants: Sequence[str],
     judges: Sequence[Any],
@@ -149,6 +149,7 @@ def _plan(
     terms: Terms,
     purpose: Literal["grade", "reward"],
 ) -> tuple[Plan, dict[str, Model]]:
+    """The plan of marking answers of `contestants` one by one, and their models. Raises as `make_plan`."""
     if HUMANS in judges and HUMANS not in suite.judges:
         raise UsageError("humans compare answers here, and do not mark them one by one; name a judge that does")
     plan, models = make_plan(suite, contestants, judges, None, "mean", None, "category", limit, terms, purpose)
@@ -183,7 +184,7 @@ def _caveats(plan: Plan) -> Iterator[str]:
 # ---------------------------------------------------------------- the sitting
 
 
-def _hold(
+def mark(
     plan: Plan,
     models: Mapping[str, Model],
     ledger: Store,

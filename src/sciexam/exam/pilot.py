@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sciexam.battles import Slot, cluster, name_of, pair, resolve
 from sciexam.errors import UsageError
@@ -15,7 +14,7 @@ from sciexam.report.planning.outlook import Orders
 from sciexam.report.record import Calls
 from sciexam.stats.estimate import Undefined
 from sciexam.stats.variance import VarianceComponents, pooled, variance_components
-from sciexam.store import Store
+from sciexam.store import Store, is_there
 from sciexam.types import Comparison, Reply, Response
 
 FEW_SHARED = 10  # prompts judged by people and judge below which no correlation is given
@@ -104,7 +103,7 @@ class Pilot:
 
 def read_pilot(plan: Plan, location: str) -> Pilot | None:
     """The pilot in the ledger at `location`; None where there is no ledger, for a plan does not make one."""
-    if _is_missing(location):
+    if not is_there(location):
         return None
     with Store(location) as store:
         try:
@@ -136,9 +135,3 @@ def _stored_responses(plan: Plan, store: Store) -> dict[Slot, Response]:
         replies = store.replies({c.key for c in conversations.values()})
         found |= {slot: Response(*slot, replies[c.key]) for slot, c in conversations.items() if c.key in replies}
     return found
-
-
-def _is_missing(location: str) -> bool:
-    """Whether a ledger's file is not there. Locations that are no file are the store's to refuse."""
-    path = location.removeprefix("sqlite:///")
-    return "://" not in path and not Path(path).is_file()

@@ -30,8 +30,9 @@ from sciexam.types import (
     Submission,
 )
 
-Purpose = Literal["compare", "agree", "leaderboard", "validate", "grade", "reward", "annotate"]
-ALONE: tuple[Purpose, ...] = ("grade", "reward", "annotate")  # purposes for which no two answers are asked about
+Purpose = Literal["compare", "agree", "leaderboard", "validate", "grade", "reward", "annotate", "answer", "export"]
+# Purposes for which no two answers are asked about.
+ALONE: tuple[Purpose, ...] = ("grade", "reward", "annotate", "answer")
 SCORED: tuple[Purpose, ...] = ("compare", "leaderboard", "grade", "reward")  # that say how good contestants are
 
 FACT_SCHEMA = 1  # part of every key: raised when a fact comes to mean something else

@@ -1,4 +1,4 @@
-"""What a plan still has to ask endpoints for, counted from the ledger before the first call, and what that costs."""
+"""What a plan still has to ask models for, counted from the ledger before the first call, and what that costs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from sciexam.exam.facts import spared_by
 from sciexam.exam.grounds import Marker
 from sciexam.exam.pilot import Pilot
 from sciexam.exam.plan import Plan, conversations_of, shown_of, submissions_of
-from sciexam.exam.raters import SCRIPTED, Rater
+from sciexam.exam.raters import UNCALLED, Rater, called_model
 from sciexam.exam.recordings import is_recorded, recording_of
 from sciexam.exam.references import judgeable, owed_of, referring, with_references
 from sciexam.exam.until import Until, opened
-from sciexam.models.settings import Endpoint
 from sciexam.store import Fact, Store
 from sciexam.types import Comparison, Prompt, Response
 
@@ -63,14 +62,16 @@ class Bill:
         if self.usd is None:
             missing = ", ".join(f"{model}: {{input: .., output: ..}}" for model in self.unpriced)
             return f"{tokens}; not priced: add prices: {{{missing}}}, in USD per million tokens"
-        sum_of = f"{self.usd:.2f} USD" if self.usd >= 0.005 or not self.usd else "less than 0.01 USD"
+        if not self.usd:
+            return f"{tokens}; 0 USD"
+        sum_of = f"{self.usd:.2f} USD" if self.usd >= 0.005 else "less than 0.01 USD"
         about = "" if sum_of.startswith("less") else "at most about " if self.at_most else "about "
         return f"{tokens}; {about}{sum_of}"
 
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """Calls to endpoints that are not in the ledger yet: for answers, and for verdicts; and their `bill`, where it was
+    """Calls of models that are not in the ledger yet: for answers, and for verdicts; and their `bill`, where it was
     made out.
 
     Verdicts on answers that are still owed count too; where an answer fails there will be fewer. What fails or is cut
@@ -93,9 +94,11 @@ class Owed:
         return Owed(self.answers + other.answers, self.verdicts + other.verdicts, bill, self.marks or other.marks)
 
     def __str__(self) -> str:
-        counted = f"{self.answers:,} for answers, {self.verdicts:,} for {'marks' if self.marks else 'verdicts'}"
+        counted = f": {self.answers:,} for answers, {self.verdicts:,} for {'marks' if self.marks else 'verdicts'}"
+        if self.marks and not self.verdicts:
+            counted = " for answers"
         bill = f"; {self.bill}" if self.bill is not None else ""
-        return f"at most {self.calls:,} call{'s' if self.calls > 1 else ''}: {counted}, besides retries{bill}"
+        return f"at most {self.calls:,} call{'s' if self.calls > 1 else ''}{counted}, besides retries{bill}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ class _Count:
 
 
 def owed_by(plan: Plan, store: Store, retry_invalid: bool = False) -> Owed:
-    """What `plan` has to ask endpoints for; files, scripts and text measures cost nothing.
+    """What `plan` has to ask models for; files, scripts and text measures are not asked.
 
     `retry_invalid`: whether unusable replies are asked for again, as in `compare`.
     """
@@ -169,7 +172,7 @@ def tell(preflight: Callable[[Owed], None] | None, bill: Callable[[], Owed]) -> 
 
 def bill_of_verdicts(plan: Plan, store: Store, rater: Rater, owed: int, comparisons: Sequence[Comparison]) -> Owed:
     """The bill of `owed` verdicts of one rater on texts of the length of these comparisons."""
-    if not owed or rater.model in (None, SCRIPTED):
+    if not owed or rater.model in UNCALLED:
         return Owed(0, 0)
     keys = {seen.key for one in comparisons for seen in shown_of(plan, rater, one, store)}
     count = _Count({}, {rater.name: owed}, {}, [rater], comparisons, {rater.name: keys})
@@ -188,7 +191,7 @@ def _bill(plan: Plan, store: Store, count: _Count) -> Bill:
         said = party.rate.output_tokens if party.limit is None else party.limit
         read += calls * party.rate.input_tokens
         written += calls * said
-        price = plan.suite.prices.get(party.rate.model)
+        price = plan.suite.costs.get(party.rate.model)
         cost = None if price is None else (party.rate.input_tokens * price.input + said * price.output) / 1e6
         usd = None if usd is None or cost is None else usd + calls * cost
     return Bill(
@@ -245,7 +248,7 @@ def _counted(
         for one in _contests(plan, until)
         if all(slot in answers.asked or slot in answers.there for slot in one) and (only is None or _name(one) in only)
     ]
-    asked = [rater for rater in plan.raters if not rater.by_name and (everyone or rater.model not in (None, SCRIPTED))]
+    asked = [rater for rater in plan.raters if not rater.by_name and (everyone or rater.model not in UNCALLED)]
     calls_for_answers = _calls_for_answers(plan, store, answers, until, retry_invalid, everyone)
     count = _Count(calls_for_answers, {}, answers.there, asked, [], {})
     prompts = {prompt.id: prompt for prompt in plan.prompts}
@@ -307,11 +310,11 @@ def _contests(plan: Plan, until: Until | None) -> Iterator[Contest]:
 def _calls_for_answers(
     plan: Plan, store: Store, answers: _Answers, until: Until | None, retry_invalid: bool, everyone: bool
 ) -> dict[str, int]:
-    """How many answers each endpoint is asked for, as a contestant or for references; what is both is asked for once.
+    """How many answers each model is asked for, as a contestant or for references; what is both is asked for once.
 
     With `everyone` each contestant counts. One is asked where another may have an answer to hold against its own.
     """
-    endpoints = {n for n in plan.contestants if everyone or isinstance(plan.suite.models[n], Endpoint)}
+    endpoints = {n for n in plan.contestants if everyone or called_model(plan.suite.models[n]) not in UNCALLED}
     alive = {name for name in plan.contestants if not is_recorded(plan.suite, name)}
     keys: dict[str, str] = {}
     for contest in _contests(plan, until):
@@ -321,7 +324,7 @@ def _calls_for_answers(
     names = list(plan.contestants)
     for rater in referring(plan.raters):
         name = rater.reference or ""
-        if isinstance(plan.suite.models[name], Endpoint):
+        if called_model(plan.suite.models[name]) not in UNCALLED:
             names.append(name)
             for conversation in owed_of(plan, rater, judgeable(plan), store, retry_invalid):
                 keys.setdefault(conversation.key, name)

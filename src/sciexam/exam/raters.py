@@ -27,12 +27,14 @@ from sciexam.judges.settings import (
 )
 from sciexam.models import open_model
 from sciexam.models.public_name import public_name
+from sciexam.models.settings import Scripted, weights_of
 from sciexam.models.terms import Terms
 from sciexam.report.record import Trust
 from sciexam.suite import HUMANS, Suite
 from sciexam.types import Grader, Judge, Kind
 
 SCRIPTED = "scripted"  # the model of a script, which costs nothing
+UNCALLED = (None, SCRIPTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Rater:
     by_name: bool = False
     orders: Literal["both", "one"] = "both"
     repeats: int = 1
-    model: str | None = None  # the endpoint's model, for prices
+    model: str | None = None  # that it calls, at an endpoint or on this machine, for prices
     grades: bool = False  # marks answers one by one; its verdicts follow from the marks
     tie_within: float = 0.0  # marks that differ by no more are a tie
     part_of: Literal["panel", "cascade"] | None = None  # what its bench is, where it judges there with others
@@ -105,7 +107,7 @@ def raters_of(
                 by_name=getattr(one, "by_name", False),
                 orders="both" if isinstance(spec, RecordedJudge) else orders or settings.orders or "both",
                 repeats=getattr(one, "repeats", settings.samples),
-                model=_model_of(spec),
+                model=called_model(spec),
                 grades=marks,
                 tie_within=getattr(spec, "tie_within", 0.0),
                 anchors=settings.anchors,
@@ -174,9 +176,14 @@ def _check_method(one: object, method: str) -> None:
         raise UsageError(f"{type(one).__name__} is no judge: a judge has a `name` and a method {method}({takes})")
 
 
-def _model_of(spec: JudgeSpec | None) -> str | None:
-    """The model that a judge calls, for prices; None for a judge that calls none."""
-    return SCRIPTED if isinstance(spec, ScriptedJudge) else getattr(spec, "model", None)
+def called_model(spec: object) -> str | None:
+    """The name of the model that a contestant is or a judge calls, for prices; None for one that calls none."""
+    if isinstance(spec, Scripted):
+        return SCRIPTED
+    if (local := weights_of(spec)) is not None:
+        return public_name(local.weights)
+    model: str | None = getattr(spec, "model", None)
+    return model
 
 
 def recordings_of(raters: Sequence[Rater]) -> tuple[str, ...]:

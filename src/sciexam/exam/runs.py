@@ -15,9 +15,10 @@ from sciexam.exam.sitting import Sitting
 from sciexam.files import write_atomically
 from sciexam.manifest import environment
 from sciexam.models import check_ready
+from sciexam.models.settings import weights_of
 from sciexam.models.spending import Budget
 from sciexam.models.terms import Engine, Terms
-from sciexam.store import Store
+from sciexam.store import Store, is_there
 from sciexam.store.batches import Batches
 from sciexam.suite import Suite
 from sciexam.types import Model
@@ -39,6 +40,7 @@ def terms_of(
         budget=Budget(budget) if budget is not None else None,
         journal=Batches() if batch else None,
         engine=engine,
+        fetch=True,
     )
 
 
@@ -53,7 +55,7 @@ def opened(store: str | Path | None, results: str | Path, terms: Terms) -> Itera
 
 def check_there(location: str) -> None:
     """Raises UsageError where there is no ledger to read."""
-    if "://" not in location and not Path(location).is_file():
+    if not is_there(location):
         raise UsageError(
             f"{location}: no ledger there; run `sciexam compare` first, go to the folder in which it was run, or name "
             "the ledger with --store or --results"
@@ -62,6 +64,9 @@ def check_there(location: str) -> None:
 
 def check_all_ready(plan: Plan, models: Mapping[str, Model], ledger: Store, retry_invalid: bool = False) -> None:
     """Refuse a command that will have to ask someone who cannot be asked, before anyone is."""
+    specs = (*(plan.suite.models[name] for name in models), *plan.suite.judges.values())
+    if any(map(weights_of, specs)) and not owed_by(plan, ledger, retry_invalid).calls:
+        return  # to look for a device takes seconds, and what is read again needs none
     try:
         writers = (rater.reference_model for rater in plan.raters)
         for asked in (*models.values(), *(rater.judge for rater in plan.raters), *writers):

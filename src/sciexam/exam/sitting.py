@@ -18,13 +18,12 @@ from sciexam.exam.echoes import is_another
 from sciexam.exam.facts import judged_by
 from sciexam.exam.feed import GATHER_SECONDS, Feed
 from sciexam.exam.plan import Plan, conversations_of, shown_of, submissions_of
-from sciexam.exam.raters import SCRIPTED, Rater
+from sciexam.exam.raters import UNCALLED, Rater, called_model
 from sciexam.exam.references import Written, judgeable, referring, with_references, write_references
 from sciexam.exam.tally import Progress, Tally
 from sciexam.exam.until import Until, opened
 from sciexam.models.recorded import RecordedModel
 from sciexam.models.scripted import ScriptedModel
-from sciexam.models.settings import Endpoint
 from sciexam.models.terms import USUAL, Terms
 from sciexam.report.record import Calls
 from sciexam.store import Fact, Store, Writer
@@ -51,6 +50,7 @@ class Sitting:
 
     `recorded_only`: files of answers and verdicts are read, and nobody is asked. `judges_only`: no contestant is asked;
     what the ledger and the files have of their answers is judged. `announced`: the most verdicts that endpoints owe.
+    `answered_before`: the answers of a larger plan that are durable and left out of `plan`; the progress counts them.
     """
 
     def __init__(
@@ -65,10 +65,12 @@ class Sitting:
         strict_model: bool = False,
         terms: Terms = USUAL,
         announced: int = 0,
+        answered_before: int = 0,
     ):
         self._plan, self._store, self._stop, self._terms = plan, store, stop, terms
         self._failed = threading.Event()
-        self._tally = Tally(plan.suite.prices, progress, terms.budget, announced)
+        self._tally = Tally(plan.suite.costs, progress, terms.budget, announced)
+        self._tally.expect(responses=answered_before, of_them_stored=answered_before)
         self._retry_invalid = retry_invalid
         self._recorded_only, self._judges_only = recorded_only, judges_only
         self._prompts = {prompt.id: prompt for prompt in plan.prompts}
@@ -205,14 +207,15 @@ class Sitting:
 
         def take(reply: Reply, new: bool) -> None:
             if called:
-                self._account(contestant, getattr(spec, "model", None), reply, new)
+                self._account(contestant, called_model(spec), reply, new)
             given = [Response(contestant, *slot[1:], reply) for slot in slots[reply.key]]
             if self._until is None:
                 self._answered(contestant, given)
-            held.update({(r.contestant, r.prompt, r.sample): r for r in given})
+            else:
+                held.update({(r.contestant, r.prompt, r.sample): r for r in given})
 
         held: dict[Slot, Response] = {}
-        useful = self._comparable(contestant, conversations) if paid else conversations.keys()
+        useful = self._useful(contestant, model, conversations)
         silent = paid and (self._recorded_only or self._judges_only)
         owed = [
             replace(conversation, attempt=attempts(stored.get(conversation.key)))
@@ -259,8 +262,18 @@ class Sitting:
 
         return {slot for slot in slots if anyone_answers(self._prompts[slot[1]], slot[2])}
 
+    def _useful(self, contestant: str, model: Model, slots: Iterable[Slot]) -> Iterable[Slot]:
+        """The slots that asking for is of use: a file is not asked for what it does not hold."""
+        if not isinstance(model, RecordedModel):
+            return self._comparable(contestant, slots)
+        if self._until is not None:  # which waits to be told of every answer
+            return slots
+        return [slot for slot in slots if model.answers(self._prompts[slot[1]], slot[2])]
+
     def _answered(self, contestant: str, responses: Sequence[Response]) -> None:
         """Note responses of a contestant, and feed the judges every comparison that they complete."""
+        if not self._plan.raters:
+            return
         if self._plan.alone:
             self._feed.add([response for response in responses if response.reply.status == "ok"])
             return
@@ -299,8 +312,8 @@ class Sitting:
     def _write(self, raters: Sequence[Rater], prompts: Sequence[Prompt], writer: Writer) -> Written:
         def take(model: str, reply: Reply, new: bool) -> None:
             spec = self._plan.suite.models[model]
-            if isinstance(spec, Endpoint):
-                self._account(model, spec.model, reply, new)
+            if (called := called_model(spec)) not in UNCALLED:
+                self._account(model, called, reply, new)
 
         retry = self._retry_invalid
         return write_references(self._plan, raters, prompts, self._store, writer, retry, take, self._is_over)
@@ -354,7 +367,7 @@ class Sitting:
             for presentation in shown.values()
             if owes(stored.get(presentation.key), self._retry_invalid) and (rater.by_name or not self._recorded_only)
         ]
-        paid = len(owed) if rater.model not in (None, SCRIPTED) else 0
+        paid = len(owed) if rater.model not in UNCALLED else 0
         self._tally.expect(verdicts=len(shown), of_them_stored=len(shown) - len(owed), of_them_announced=paid)
         for key in (shown.keys() & stored.keys()) - {p.key for p in owed}:
             self._take(rater, stored[key], new=False)
@@ -411,6 +424,8 @@ class Sitting:
 
     def _safe(self) -> str:
         done = self._tally.progress
+        if not self._plan.raters:
+            return f"{done.responses:,}/{done.responses_planned:,} answers"
         planned = max(done.verdicts_planned, self._verdicts_expected())
         return f"{done.verdicts:,}/{planned:,} verdicts"
 

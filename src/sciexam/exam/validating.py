@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sciexam.battles import Policy, Slot, pair
 from sciexam.errors import UsageError
+from sciexam.exam.cautions import model_behind
 from sciexam.exam.facts import read_facts
 from sciexam.exam.labelled import owed_on, to_ask
 from sciexam.exam.plan import Plan, conversations_of, make_plan
@@ -23,7 +24,6 @@ from sciexam.judges import open_judge
 from sciexam.judges.measures import Measures
 from sciexam.judges.settings import MeasuresJudge, RecordedJudge
 from sciexam.models import check_ready
-from sciexam.models.settings import Endpoint
 from sciexam.models.terms import Engine, Terms
 from sciexam.report.agreeing.votes import ItemKey, votes_of
 from sciexam.report.record import Calls
@@ -194,11 +194,9 @@ def _measures_of(suite: Suite, judge: Rater) -> str | None:
 
 def _own(plan: Plan, judge: Rater) -> tuple[tuple[str, ...], str]:
     """The contestants that are the judge's own model, or that bear its name; or why there are none."""
-    specs = {name: plan.suite.models[name] for name in plan.contestants}
+    behind = model_behind(plan.suite.judges.get(judge.bench)) or (judge.model, None)
     own = tuple(
-        name
-        for name, spec in specs.items()
-        if (isinstance(spec, Endpoint) and spec.model == judge.model) or name == judge.name
+        name for name in plan.contestants if model_behind(plan.suite.models[name]) == behind or name == judge.name
     )
     if isinstance(judge.judge, Measures):
         return (), "this judge is no language model, and wrote no answer"

@@ -80,7 +80,7 @@ def open_grader(name: str, spec: JudgeSpec, rubric: Rubric, terms: Terms = USUAL
             from sciexam.judges.rewards import RewardModelGrader
             from sciexam.models.reward_weights import RewardWeights
 
-            return [RewardModelGrader(name, placed(partial(RewardWeights, name, spec), spec, terms))]
+            return [RewardModelGrader(name, placed(partial(RewardWeights, name, spec, terms.fetch), spec, terms))]
         case CustomJudge():
             grader: Grader = load_class(name, spec.backend, "grade")(**spec.settings)
             return [grader]

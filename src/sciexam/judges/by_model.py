@@ -38,6 +38,7 @@ class ByModel:
         messages: Callable[[Shown], tuple[Message, ...]],
         max_tokens: int,
         top_logprobs: int = 0,
+        choices: tuple[str, ...] = (),
     ) -> Iterator[tuple[Shown, Reply]]:
         """What the model says of each of `shown`, as it comes; `messages` is what it is asked.
 
@@ -45,11 +46,11 @@ class ByModel:
         once more with twice `max_tokens`.
         """
         cut: list[Shown] = []
-        for one, reply in self._ask(shown, messages, None, top_logprobs):
+        for one, reply in self._ask(shown, messages, None, top_logprobs, choices):
             if reply.failure == TRUNCATED:
                 cut.append(replace(one, attempt=one.attempt + 1))
             yield one, reply
-        yield from self._ask(cut, messages, 2 * max_tokens, top_logprobs)
+        yield from self._ask(cut, messages, 2 * max_tokens, top_logprobs, choices)
 
     def _ask(
         self,
@@ -57,6 +58,7 @@ class ByModel:
         messages: Callable[[Shown], tuple[Message, ...]],
         max_tokens: int | None,
         top_logprobs: int,
+        choices: tuple[str, ...],
     ) -> Iterator[tuple[Shown, Reply]]:
         asked: dict[str, Shown] = {}
 
@@ -70,6 +72,7 @@ class ByModel:
                     attempt=one.attempt,
                     prompt=one.prompt.id,
                     top_logprobs=top_logprobs,
+                    choices=choices,
                 )
 
         for reply in self._model.generate(conversations()):

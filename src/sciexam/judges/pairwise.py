@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from sciexam.digests import digest
 from sciexam.errors import EndpointRefused
 from sciexam.judges.by_model import ByModel
-from sciexam.judges.parsing import Parsed, parse_verdict, probability_second
+from sciexam.judges.parsing import SIDES, Parsed, parse_verdict, probability_second
 from sciexam.judges.rendering import JudgeTemplate, nonce
 from sciexam.types import Kind, Message, Model, Presentation, Reply, Verdict
 
@@ -35,7 +35,7 @@ class PairwiseJudge(ByModel):
     def judge(self, presentations: Iterable[Presentation]) -> Iterator[Verdict]:
         top = TOP if self._probabilities else 0
         blind = False
-        for presentation, reply in self.replies(presentations, self._messages, self._max_tokens, top):
+        for presentation, reply in self.replies(presentations, self._messages, self._max_tokens, top, self._choices):
             if self._probabilities and reply.status == "ok" and not reply.logprobs:
                 blind = True
                 self.stop()  # what is on its way is paid for, and is kept
@@ -45,6 +45,14 @@ class PairwiseJudge(ByModel):
                 f"judge {self.name!r}: its model gives no token probabilities; write `probabilities: false`, or ask a "
                 "model behind an endpoint that gives them"
             )
+
+    @property
+    def _choices(self) -> tuple[str, ...]:
+        """The words of which a reply in the letter form is one; none in another form, whose reply is a text."""
+        template = self._template
+        if template.form != "letter":
+            return ()
+        return tuple(word for word in template.words if template.rubric.ties or SIDES[word][0] != "tie")
 
     def _messages(self, presentation: Presentation) -> tuple[Message, ...]:
         return (Message(role="user", content=self._template.render(presentation)),)

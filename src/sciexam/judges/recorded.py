@@ -68,6 +68,11 @@ class RecordedJudge:
     def repeats(self) -> int:
         return 1 + max(repeat for *_, repeat in self._lines)
 
+    @property
+    def pairs(self) -> set[frozenset[str]]:
+        """The pairs of contestants that its lines are on."""
+        return {frozenset((first, second)) for _, first, second, _, _ in self._lines}
+
     def strangers(self, prompts: Collection[str], names: Collection[str]) -> list[str]:
         """What its lines name that is neither one of the `prompts` nor one of the `names`, each once."""
         unknown = ((p, prompts) for p in (slot[0] for slot in self._lines))

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from sciexam.models.settings import Checkpoint, Custom, Endpoint, Scripted, Vllm, Weights, variable_name
+from sciexam.models.settings import Custom, Endpoint, RewardCheckpoint, Scripted, Vllm, Weights, variable_name
 from sciexam.types import Record
 
 VerdictForm = Literal["nonce", "brackets", "letter", "json", "last-brackets", "output-ab"]
@@ -100,12 +100,10 @@ class RewardJudge(Record):
     tie_within: float = Field(0.0, ge=0)
 
 
-class RewardWeightsJudge(Checkpoint):
+class RewardWeightsJudge(RewardCheckpoint):
     """A reward model of local weights, with one number for a sequence. In a comparison the higher reward wins."""
 
     backend: Literal["reward"]
-    device: str | None = None  # None: the first accelerator there is, or else the processor
-    batch_tokens: int = Field(16384, ge=1)  # of one batch, with its padding
     tie_within: float = Field(0.0, ge=0)
 
 

@@ -1,4 +1,4 @@
-"""A judge's prompt as a file: found by its name, compiled in the sandbox, and looked through for its variables."""
+"""A prompt as a file: found by its name, compiled in the sandbox, and looked through for its variables."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from sciexam.sandbox import sandbox
 FOLDER = Path(__file__).parent / "templates"
 
 
-def read_template(name: str, shipped: Iterable[str], key: str) -> str:
-    """The source of the template `name`: one of the `shipped`, or a file. `key` is where an error says it stands."""
-    path = FOLDER / f"{name}.j2" if name in shipped else Path(name)
+def read_template(name: str, shipped: Iterable[str], key: str, folder: Path = FOLDER) -> str:
+    """The source of the template `name`: one of the `shipped`, which lie in `folder`, or a file.
+
+    `key` is where an error says that it stands.
+    """
+    path = folder / f"{name}.j2" if name in shipped else Path(name)
     if name not in shipped and "." not in name:
         raise UsageError(f"{key}{name!r}: no such template{did_you_mean(name, shipped)} (a file needs its ending)")
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sciexam.errors import UsageError
-from sciexam.models.settings import Custom, Endpoint, Recorded, Scripted, Vllm, Weights
+from sciexam.models.settings import Custom, Endpoint, Recorded, Scripted, Vllm, Weights, artifact_of
 from sciexam.models.terms import USUAL, Terms
 from sciexam.types import Generation, Model, Record
 
@@ -35,17 +35,17 @@ def open_model(name: str, settings: Record, generation: Generation, terms: Terms
             return model
     if responses := getattr(settings, "responses", None):
         return open_model(name, Recorded(responses=responses), generation)
-    match settings:
-        case Weights():
+    match artifact_of(settings):
+        case Weights() as weights:
             from sciexam.models.huggingface import HuggingFaceModel
 
-            opener = partial(HuggingFaceModel, name, settings, generation)
-            return placed(opener, settings, terms)
-        case Vllm():
+            opener = partial(HuggingFaceModel, name, weights, generation, terms.fetch)
+            return placed(opener, weights, terms)
+        case Vllm() as weights:
             from sciexam.models.vllm import open_vllm
 
             own = terms if terms.engine == "local" else Terms(terms.max_wait)  # budgets and journals do not travel
-            return placed(partial(open_vllm, name, settings, generation, own), settings, terms)
+            return placed(partial(open_vllm, name, weights, generation, own), weights, terms)
     raise UsageError(
         f"model {name!r} is a training stage, and there is no artifact of it; name its weights with `weights: FOLDER`, "
         "or its answers with `responses: FILE`"

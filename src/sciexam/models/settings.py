@@ -95,6 +95,13 @@ class Weights(Checkpoint):
     responses: str | None = None
 
 
+class RewardCheckpoint(Checkpoint):
+    """Weights of a reward model. `batch_tokens`: how many tokens the texts of a batch may hold, with their padding."""
+
+    device: str | None = None  # None: the first accelerator there is, or else the processor
+    batch_tokens: int = Field(16384, ge=1)
+
+
 class Vllm(Checkpoint):
     """Weights that vLLM serves: at `base_url`, or by servers that are started with `python`, or else in this process.
 
@@ -117,3 +124,20 @@ class Vllm(Checkpoint):
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
+
+
+def artifact_of(settings: Record) -> Weights | Vllm | None:
+    """The weights of a model that can be loaded: its own, or what a training stage left (`weights`, `adapter`)."""
+    if isinstance(settings, (Weights, Vllm)):
+        return settings
+    if not (weights := getattr(settings, "weights", None)):
+        return None
+    own = {key: value for key in ("generation", "note", "adapter") if (value := getattr(settings, key, None))}
+    return Weights(weights=weights, **own)
+
+
+def weights_of(settings: object) -> Checkpoint | None:
+    """The weights of one's own that a contestant or judge is; None for an endpoint, a file, a script or a class."""
+    if isinstance(settings, Checkpoint):
+        return settings
+    return artifact_of(settings) if isinstance(settings, Record) else None

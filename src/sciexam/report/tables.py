@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sciexam.report.markdown import escape
-from sciexam.report.plain_text import one_line, plain_text
+from sciexam.report.plain_text import one_line
 from sciexam.stats import Estimate, Undefined
 
 if TYPE_CHECKING:
@@ -167,16 +167,15 @@ def to_markdown(heading: str, tables: Iterable[Table], **lists: Sequence[str]) -
     return "\n\n".join(blocks) + "\n"
 
 
-def to_csv(head: Sequence[str], rows: Iterable[Sequence[object]], line_breaks: bool = False) -> str:
+def to_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Rows as CSV: numbers with all their digits, None empty, and no text that a spreadsheet would run.
 
-    Texts are on one line, unless `line_breaks` are to be kept. `from_cell` gives back what stood in a cell.
+    Texts are on one line. What is to be read by a program again is written by `data_file`, which alters no text.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(head)
-    shown = plain_text if line_breaks else one_line
-    writer.writerows([_cell(shown(v)) if isinstance(v, str) else v for v in row] for row in rows)
+    writer.writerows([_cell(one_line(v)) if isinstance(v, str) else v for v in row] for row in rows)
     return out.getvalue()
 
 
@@ -204,14 +203,25 @@ def _unbroken(text: Text) -> list[str]:
     return text.plain.split("\n") if text.no_wrap else text.plain.split() or [""]
 
 
-def _cell(text: str) -> str:
-    """`text` as a cell: an apostrophe makes a text of what a spreadsheet would run, and of what begins with one."""
-    return f"'{text}" if _starts(text) or (text[:1] == "'" and _starts(text[1:])) else text
+def to_cell(text: str) -> str:
+    """`text` as a cell: an apostrophe makes a text of what a spreadsheet would run, or a reader take for no value."""
+    return f"'{text}" if _needs_mark(text.lstrip("'")) else text
 
 
 def from_cell(text: str) -> str:
-    """What `to_csv` was given for a cell."""
-    return text[1:] if text[:1] == "'" and _starts(text[1:].removeprefix("'")) else text
+    """What `to_cell` was given for a cell: without the apostrophe that it put before the text."""
+    return text[1:] if text[:1] == "'" and _needs_mark(text.lstrip("'")) else text
+
+
+def _cell(text: str) -> str:
+    """A cell of a table that is read by people: what is empty stays so."""
+    return to_cell(text) if text else ""
+
+
+def _needs_mark(text: str) -> bool:
+    """Whether a text needs the apostrophe; what begins with apostrophes is as the text after them, or they would not
+    be told from ours."""
+    return not text or _starts(text)
 
 
 def _starts(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""AlpacaEval's own length-controlled win rate, which needs AlpacaEval's calibration data."""
+"""AlpacaEval's own win rates: the plain one, and the length-controlled one, which needs its calibration data."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sciexam.stats.clusters import Floats, codes_of, finite_vector
 from sciexam.stats.estimate import Estimate, Undefined
 from sciexam.stats.logistic import LogisticFit, jackknife, logistic_fit
 from sciexam.stats.mean import beta_limits
+from sciexam.stats.sides import sides_of
 from sciexam.stats.win_rate import unit_scores
 
 CALIBRATION_WEIGHT = 0.1  # of each calibration row: AlpacaEval's lambda = 0.2, shared by its two gamed baselines
@@ -20,6 +21,46 @@ NO_CALIBRATION = (
     "AlpacaEval's length control needs its calibration: the scores of the baseline told to be verbose, and concise, "
     "against the baseline itself, with each prompt's difficulty. length_controlled needs none, on any set of prompts"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class AlpacaEvalRow:
+    """A row of AlpacaEval's leaderboard under its own names: the rates and the standard error are of 100."""
+
+    win_rate: float
+    standard_error: float | None  # None with one score
+    discrete_win_rate: float
+    n_wins: int
+    n_wins_base: int
+    n_draws: int
+    n_total: int
+
+
+def alpacaeval_row(scores: ArrayLike) -> AlpacaEvalRow | Undefined:
+    """AlpacaEval's own figures for one model against the baseline (Li et al. 2023, alpaca_eval 0.6.6).
+
+    `scores`, shape (n,): the model's score in [0, 1] on each prompt that the judge gave a verdict on, which is
+    AlpacaEval's preference minus 1 (and 1/2 for its 0). Prompts without a verdict are not part of n.
+
+        win_rate = 100 mean(scores), standard_error = 100 sd(scores; n - 1) / sqrt(n),
+        discrete_win_rate = 100 (wins + draws / 2) / n
+
+    Undefined for no score. Raises ValueError for scores outside [0, 1] and NaN.
+    """
+    scores = unit_scores(scores)
+    if (n := len(scores)) == 0:
+        return Undefined("no prompt has a score")
+    sides = sides_of(scores)
+    wins, losses = int((sides > 0).sum()), int((sides < 0).sum())
+    return AlpacaEvalRow(
+        win_rate=100 * float(scores.mean()),
+        standard_error=100 * float(scores.std(ddof=1) / np.sqrt(n)) if n > 1 else None,
+        discrete_win_rate=100 * (wins + (n - wins - losses) / 2) / n,
+        n_wins=wins,
+        n_wins_base=losses,
+        n_draws=n - wins - losses,
+        n_total=n,
+    )
 
 
 @dataclass(frozen=True, slots=True)

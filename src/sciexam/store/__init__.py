@@ -1,17 +1,20 @@
 """The ledger of facts: what models replied, what raters said, which runs there were. Append-only.
 
-SQLite by default; SQLAlchemy Core keeps PostgreSQL one URL away. Rows are narrow: words are coded in `names`, texts lie
-compressed in `texts`, keyed by their digest. A fact is the first usable attempt under its key.
+A SQLite file, or a PostgreSQL database by its URL: the same tables and the same promises. Rows are narrow: words are
+coded in `names`, texts lie compressed in `texts`, keyed by their digest. A fact is the first usable attempt under its
+key.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +25,7 @@ from sciexam.store.annotations import Annotations
 from sciexam.store.annotators import Annotators
 from sciexam.store.batches import Batches
 from sciexam.store.claims import Claims
-from sciexam.store.database import Database
+from sciexam.store.database import is_there, open_database, patient
 from sciexam.store.tables import (
     KINDS,
     Fact,
@@ -47,29 +50,32 @@ from sciexam.store.tables import (
     verdicts,
 )
 from sciexam.store.texts import insert_new, text_ids
+from sciexam.store.votes import Votes
 from sciexam.store.writer import Writer
 from sciexam.types import TRUNCATED, Grade, Reply, Verdict
 
 if TYPE_CHECKING:
     from sciexam.store.columns import Columns
 
-__all__ = ["Fact", "Store", "Writer"]
+__all__ = ["Fact", "Store", "Writer", "is_there"]
 
 WORDS = ("finish_reason", "model", "rater", "prompt", "first", "second", "contestant")  # columns that are ids of names
 
 
 class Store:
-    """The ledger at `location`: the path of a SQLite file, or its URL. Use as a context manager.
+    """The ledger at `location`: the path of a SQLite file, or the URL of a PostgreSQL database. A context manager.
 
-    Raises StoreError with the path and what to do.
+    Raises StoreError with the location and what to do. What is durable stays so; where a server goes away meanwhile,
+    it is waited for (`database.patient`).
     """
 
     def __init__(self, location: str | Path):
         self.location = str(location)
-        self.database = Database(self.location)
+        self.database = open_database(self.location)
         self._claims = Claims(self.database)
         self._names: dict[bytes, int] = {}
         self._words: dict[int, str] = {}
+        self._moment, self._moving = 0, threading.Lock()
         self._secret = self._read_secret()
 
     def __enter__(self) -> Store:
@@ -80,20 +86,30 @@ class Store:
 
     def close(self) -> None:
         """Give up all claims and the connections. Facts are durable before this."""
-        self._claims.close()
-        self.database.close()
+        try:
+            self._claims.close()
+        finally:
+            self.database.close()
 
     # ------------------------------------------------------------ facts in
 
     def append(self, facts: Sequence[Fact]) -> None:
         """Make `facts` durable in one transaction, each as the next attempt under its key, and release their claims."""
-        if facts:
-            with self._writing() as connection:
-                self._append_in(connection, facts)
+        moment, tries = self._next_moment(), count()
 
-    def _append_in(self, connection: sa.Connection, facts: Sequence[Fact]) -> None:
+        @patient
+        def commit() -> None:
+            with self._writing() as connection:
+                # A commit that was not answered was made, or not: then all of it is there, or nothing.
+                if next(tries) == 0 or not _is_stored(connection, facts[0], moment):
+                    self._append_in(connection, facts, moment)
+
+        if facts:
+            commit()
+
+    def _append_in(self, connection: sa.Connection, facts: Sequence[Fact], moment: int | None = None) -> None:
         """Append in a transaction that is under way."""
-        moment = now()
+        moment = moment or now()
         judged = [fact for fact in facts if isinstance(fact, Verdict)]
         marked = [fact for fact in facts if isinstance(fact, Grade)]
         opinions: list[Verdict | Grade] = [*judged, *marked]
@@ -130,6 +146,12 @@ class Store:
         finally:
             writer.close()
 
+    def _next_moment(self) -> int:
+        """The time, and no time twice: with its key it names what this process appended."""
+        with self._moving:
+            self._moment = max(now(), self._moment + 1)
+            return self._moment
+
     def add_run(self, run: str, manifest: str) -> None:
         """Record that a run was started, with its manifest (JSON). One row for each start."""
         with self.database.writing() as connection:
@@ -137,6 +159,7 @@ class Store:
             ids = text_ids(connection, [body])
             connection.execute(sa.insert(runs), [{"run": run, "manifest": ids[body], "at": now()}])
 
+    @patient
     def add_anchors(self, judge: str, shown: Mapping[str, str]) -> None:
         """Keep what the judge of this digest is to be shown again, by the key of its first verdict on it."""
         with self.database.writing() as connection:
@@ -173,6 +196,21 @@ class Store:
             _keep(found, read_grade(row, self._words))
         return found
 
+    def grades_on(self, subjects: Iterable[str], raters: str) -> list[Grade]:
+        """The grades on these subjects by all whose names begin with `raters`, in order of arrival."""
+        body = texts.alias("body")
+        rows = self._attempts(grades, subjects, body, grades.c.reason == body.c.id, grades.c.subject)
+        return [grade for grade in (read_grade(row, self._words) for row in rows) if grade.rater.startswith(raters)]
+
+    @patient
+    def knows(self, beginning: str) -> bool:
+        """Whether anything or anyone in the ledger has a name that begins like this."""
+        low = encode(beginning)
+        some = sa.select(names.c.id).where(names.c.name >= low, names.c.name < low + b"\xff").limit(1)
+        with self.database.reading() as connection:
+            return connection.execute(some).first() is not None
+
+    @patient
     def echoed(self, keys: Iterable[str]) -> dict[str, int]:
         """How many attempts under these keys each server-side model name answered."""
         counts: dict[str, int] = {}
@@ -196,12 +234,14 @@ class Store:
                 latest[verdict.key] = verdict
         return list(latest.values())
 
+    @patient
     def has_human_verdicts(self) -> bool:
         """Whether any person's verdict is in the ledger, on whatever."""
         some = sa.select(verdicts.c.seq).where(verdicts.c.kind == KINDS.index("human")).limit(1)
         with self.database.reading() as connection:
             return connection.execute(some).first() is not None
 
+    @patient
     def manifest(self, run: str) -> str | None:
         """The manifest with which `run` (an id, or the unique beginning of one) was last started."""
         with self.database.reading() as connection:
@@ -220,9 +260,10 @@ class Store:
         """The manifests of all starts of runs, the latest first."""
         statement = sa.select(texts.c.body).join(runs, runs.c.manifest == texts.c.id).order_by(runs.c.seq.desc())
         with self.database.reading() as connection:
-            for body in connection.execute(statement).scalars():
+            for body in connection.execute(statement.execution_options(yield_per=20)).scalars():
                 yield decode(body)
 
+    @patient
     def length(self) -> int:
         """A number that grows with every fact: whether anything has arrived is told without reading it."""
         with self.database.reading() as connection:
@@ -231,12 +272,14 @@ class Store:
             )
             return sum(seq or 0 for seq in last)
 
+    @patient
     def days(self) -> list[str]:
         """The days (UTC, YYYY-MM-DD) on which a run was started, the first one first."""
         with self.database.reading() as connection:
             started = connection.execute(sa.select(runs.c.at)).scalars()
             return sorted({datetime.fromtimestamp(at / 1000, UTC).date().isoformat() for at in started})
 
+    @patient
     def anchors(self, judge: str) -> list[str]:
         """What `add_anchors` kept for a judge, the earliest first."""
         statement = sa.select(texts.c.body).join(anchors, anchors.c.body == texts.c.id).order_by(anchors.c.seq)
@@ -272,12 +315,18 @@ class Store:
         """What annotators are shown, and what they did."""
         return Annotations(self.database, self._writing, self._append_in)
 
+    @property
+    def votes(self) -> Votes:
+        """What visitors of `sciexam serve` agreed to have kept."""
+        return Votes(self.database, self._writing, self._append_in)
+
     # ------------------------------------------------------------ claims
 
     def claim(self, keys: Sequence[str]) -> set[str]:
         """Of `keys`, those that nobody alive is working on; from now on this process is. Claims end with their fact."""
         return self._claims.take(keys)
 
+    @patient
     def workers(self) -> int:
         """How many other processes are at work on this ledger: alive, and asking for what they have claimed."""
         return self._claims.others()
@@ -302,10 +351,14 @@ class Store:
             statement = statement.outerjoin(parts, table.c.criteria == parts.c.id)
         statement = statement.order_by(table.c.seq)
         for chunk in chunks([bytes.fromhex(key) for key in keys]):
-            with self.database.reading() as connection:
-                rows = connection.execute(statement.where(column.in_(chunk))).all()
-                self._learn_words(connection, table, rows)
-            yield from rows
+            yield from self._read(table, statement.where(column.in_(chunk)))
+
+    @patient
+    def _read(self, table: sa.Table, statement: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        with self.database.reading() as connection:
+            rows = connection.execute(statement).all()
+            self._learn_words(connection, table, rows)
+        return rows
 
     def _learn_words(self, connection: sa.Connection, table: sa.Table, rows: Sequence[sa.Row[Any]]) -> None:
         columns = [c for c in WORDS if c in table.c]
@@ -351,6 +404,13 @@ def _number_attempts(connection: sa.Connection, table: sa.Table, rows: list[dict
     for row in rows:
         row["attempt"] = following.get(row["key"], 0)
         following[row["key"]] = row["attempt"] + 1
+
+
+def _is_stored(connection: sa.Connection, fact: Fact, moment: int) -> bool:
+    """Whether this process appended `fact` at `moment`."""
+    table = replies if isinstance(fact, Reply) else verdicts if isinstance(fact, Verdict) else grades
+    there = sa.select(table.c.seq).where(table.c.key == bytes.fromhex(fact.key), table.c.at == moment)
+    return connection.execute(there).first() is not None
 
 
 def _keep(found: dict[str, Any], fact: Fact) -> None:

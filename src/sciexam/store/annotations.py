@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sciexam.errors import UsageError
-from sciexam.store.database import Database
+from sciexam.store.database import Database, patient
 from sciexam.store.tables import (
     Fact,
     annotators,
@@ -87,6 +87,7 @@ class Annotations:
 
     # ------------------------------------------------------------ queues
 
+    @patient
     def add_queue(self, queue: str, body: str, shown: Mapping[str, str]) -> None:
         """Keep what a queue holds: its description, and by id the items that it shows. Nothing is written twice."""
         raw = {item: encode(text) for item, text in shown.items()}
@@ -99,6 +100,7 @@ class Annotations:
             if connection.execute(newest).scalar_one_or_none() != ids[encode(body)]:
                 connection.execute(sa.insert(queues), [{"queue": queue, "body": ids[encode(body)], "at": now()}])
 
+    @patient
     def queues(self) -> dict[str, str]:
         """The last description of each queue, the one that was served last at the end."""
         statement = sa.select(queues.c.queue, texts.c.body).join(texts, queues.c.body == texts.c.id)
@@ -109,6 +111,7 @@ class Annotations:
                 found[row.queue] = decode(row.body)
             return found
 
+    @patient
     def items(self, ids: Sequence[str]) -> dict[str, str]:
         """What is shown for each of these items."""
         statement = sa.select(items.c.item, texts.c.body).join(texts, items.c.body == texts.c.id)
@@ -121,21 +124,27 @@ class Annotations:
 
     # ------------------------------------------------------------ assignments
 
+    @patient
     def assignment(self, queue: str, annotator: int, item: str) -> Assignment | None:
+        if not item.isprintable():  # it comes from an address; PostgreSQL refuses a NUL, both refuse half a character
+            return None
         with self._database.reading() as connection:
             row = connection.execute(_assigned(queue, annotator).where(assignments.c.item == item)).one_or_none()
         return None if row is None else _assignment(row)
 
+    @patient
     def assignments(self, queue: str, annotator: int | None = None) -> list[Assignment]:
         """Those of an annotator, or of everyone, in the order in which they were given."""
         with self._database.reading() as connection:
             return [_assignment(row) for row in connection.execute(_assigned(queue, annotator))]
 
+    @patient
     def loads(self, queue: str, annotator: int) -> dict[str, Load]:
         """What the others have done of each item, and are doing."""
         with self._database.reading() as connection:
             return _loads(connection, queue, annotator)
 
+    @patient
     def assign(
         self,
         queue: str,
@@ -160,6 +169,7 @@ class Annotations:
             connection.execute(sa.update(assignments).where(_one(queue, item, annotator)).values(until=until))
             return _assignment(connection.execute(_assigned(queue, annotator).where(assignments.c.item == item)).one())
 
+    @patient
     def keep_draft(self, queue: str, annotator: int, item: str, turn: int, draft: str, minutes: float) -> None:
         """Keep what is not yet judged, and the item with who wrote it for so many minutes more.
 
@@ -173,6 +183,7 @@ class Annotations:
             place = _one(queue, item, annotator) & (assignments.c.turns == turn)
             connection.execute(sa.update(assignments).where(place).values(draft=encode(draft), until=longer))
 
+    @patient
     def give_back(self, queue: str, annotator: int) -> None:
         """Let others have what the annotator has before them and has not judged."""
         mine = (assignments.c.queue == queue) & (assignments.c.annotator == annotator)
@@ -181,6 +192,7 @@ class Annotations:
 
     # ------------------------------------------------------------ judgements
 
+    @patient
     def judge(self, judgement: Judgement, facts: Sequence[Fact]) -> bool:
         """Keep a judgement with its facts, if its turn has come; whether it is the last one of its item now.
 
@@ -205,6 +217,7 @@ class Annotations:
             self._append(connection, facts)
         return True
 
+    @patient
     def judgements(self, queue: str, annotator: int | None = None) -> list[Judgement]:
         """Everything that was done in a queue, in order of arrival."""
         statement = _judged(queue).order_by(judgements.c.seq)
@@ -213,6 +226,7 @@ class Annotations:
         with self._database.reading() as connection:
             return [_judgement(row) for row in connection.execute(statement)]
 
+    @patient
     def newest(self, queue: str) -> int:
         """The number of the last judgement of a queue, 0 before the first: what was counted then still holds."""
         with self._database.reading() as connection:
@@ -246,7 +260,10 @@ def _loads(connection: sa.Connection, queue: str, annotator: int) -> dict[str, L
     leased = sa.case((assignments.c.choice.is_(None) & (assignments.c.until > now()), 1), else_=0)
     adjudicating = sa.select(annotators.c.id).where(annotators.c.pseudonym == ADJUDICATION)
     statement = sa.select(
-        assignments.c.item, sa.func.sum(judged), sa.func.sum(leased), sa.func.group_concat(assignments.c.shown, ";")
+        assignments.c.item,
+        sa.func.sum(judged),
+        sa.func.sum(leased),
+        sa.func.aggregate_strings(assignments.c.shown, ";"),
     ).where(assignments.c.queue == queue, assignments.c.annotator != annotator, judged + leased > 0)
     statement = statement.where(assignments.c.annotator.not_in(adjudicating))
     return {

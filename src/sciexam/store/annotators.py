@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sciexam.store.database import Database
+from sciexam.store.database import Database, patient
 from sciexam.store.opening import erasing
 from sciexam.store.tables import KINDS, annotators, assignments, encode, judgements, names, now, verdicts
 from sciexam.store.texts import erase_unused
@@ -52,11 +52,13 @@ class Annotators:
     def __init__(self, database: Database, writing: Callable[[], AbstractContextManager[sa.Connection]]):
         self._database, self._writing = database, writing
 
+    @patient
     def all(self) -> list[Annotator]:
         """Everyone, in the order in which they came."""
         with self._database.reading() as connection:
             return [_annotator(row) for row in connection.execute(sa.select(annotators).order_by(annotators.c.id))]
 
+    @patient
     def get(self, id: int) -> Annotator | None:
         with self._database.reading() as connection:
             row = connection.execute(sa.select(annotators).where(annotators.c.id == id)).one_or_none()
@@ -76,6 +78,7 @@ class Annotators:
             number = sum(one != ADJUDICATION for one in people) + 1
             return _added(connection, f"annotator-{number}", raw, until, state)
 
+    @patient
     def owner(self, until: int) -> Annotator:
         """Whoever runs the study; added if nobody does yet."""
         with self._writing() as connection:
@@ -83,10 +86,12 @@ class Annotators:
             known = connection.execute(mine).one_or_none()
             return _added(connection, ADJUDICATION, None, until, OPEN) if known is None else _annotator(known)
 
+    @patient
     def renew(self, id: int, until: int) -> Annotator:
         """Give an annotator a new link, which ends the old one. A forgotten one has none, here and in `revoke`."""
         return self._change(id, nonce=secrets.token_hex(16), until=until, state=OPEN)
 
+    @patient
     def revoke(self, id: int) -> Annotator:
         """End an annotator's link, and give back what they have before them."""
         found = self._change(id, nonce=secrets.token_hex(16), state=REVOKED)
@@ -105,7 +110,7 @@ class Annotators:
     def forget(self, id: int) -> int:
         """Delete an annotator's name, link, drafts, judgements and verdicts; the pseudonym stays, with how many.
 
-        What is deleted is overwritten, in the journal of the database too.
+        In SQLite what is deleted is overwritten, in its journal too; in PostgreSQL the tables are written anew.
         """
         with self._writing() as connection:
             person = _annotator(connection.execute(sa.select(annotators).where(annotators.c.id == id)).one())
@@ -124,7 +129,7 @@ class Annotators:
             connection.execute(sa.delete(assignments).where(assignments.c.annotator == id))
             gone = {"name": None, "nonce": "", "until": 0, "state": FORGOTTEN, "forgotten": count}
             connection.execute(sa.update(annotators).where(annotators.c.id == id).values(**gone))
-        self._database.checkpoint()
+        self._database.shred()
         return int(count)
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from sciexam.models.journal import OpenBatch
-from sciexam.store.database import Database
+from sciexam.store.database import Database, patient
 from sciexam.store.tables import batches, chunks, grades, replies, verdicts
+from sciexam.store.texts import insert_new
 
 if TYPE_CHECKING:
     from sciexam.store import Store
@@ -40,20 +41,24 @@ class Batches:
         assert self._kept_in is not None, "a journal of batches needs its ledger (keep_in) before anything is asked"
         return self._kept_in
 
+    @patient
     def intend(self, token: str, model: str, requests: Mapping[str, int]) -> None:
         packed = b"".join(_REQUEST.pack(bytes.fromhex(key), attempt) for key, attempt in requests.items())
         row = {"token": token, "model": model, "batch": None, "requests": packed, "at": time.time_ns() // 1_000_000}
         with self._database.writing() as connection:
-            connection.execute(sa.insert(batches), [row])
+            connection.execute(insert_new(connection, batches), [row])
 
+    @patient
     def name(self, token: str, batch: str) -> None:
         with self._database.writing() as connection:
             connection.execute(sa.update(batches).where(batches.c.token == token).values(batch=batch))
 
+    @patient
     def close(self, token: str) -> None:
         with self._database.writing() as connection:
             connection.execute(sa.delete(batches).where(batches.c.token == token))
 
+    @patient
     def open_batches(self, model: str) -> list[OpenBatch]:
         statement = sa.select(batches).where(batches.c.model == model).order_by(batches.c.seq)
         with self._database.reading() as connection:

@@ -2,49 +2,56 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
+from contextlib import suppress
 
 import sqlalchemy as sa
 
-from sciexam.store.database import Database, hold, is_held
+from sciexam.store.database import Database, Unavailable, patient
 from sciexam.store.tables import chunks, claims
 
 
 class Claims:
-    """This process's claims in `database`. They stand while it lives: it holds a lock on a file of its own."""
+    """This process's claims in `database`. They stand while it lives (see presence.py)."""
 
     def __init__(self, database: Database):
         self._database = database
-        self._owners = database.file.with_name(database.file.name + ".owners")
         self._owner = uuid.uuid4().hex
-        self._owner_file: Any = None
-        self._announcing = threading.Lock()
+        self._presence = database.presence(self._owner)
+        self._held: set[bytes] = set()  # a row of ours that is not in it was left by a commit that was not answered
+        self._claimed = False
 
     def take(self, keys: Sequence[str]) -> set[str]:
         """Of `keys`, those that nobody alive is working on; from now on this process is."""
-        mine: set[str] = set()
-        self._announce()
-        for chunk in chunks([bytes.fromhex(key) for key in keys]):
+        return {key.hex() for chunk in chunks([bytes.fromhex(key) for key in keys]) for key in self._take(chunk)}
+
+    @patient
+    def _take(self, keys: Sequence[bytes]) -> set[bytes]:
+        self._presence.announce()
+        self._claimed = True
+        free: set[bytes] = set()
+        try:
             with self._database.writing() as connection:
-                statement = sa.select(claims.c.owner).where(claims.c.key.in_(chunk)).distinct()
-                for owner in connection.execute(statement).scalars().all():
-                    if owner != self._owner and not self._alive(owner):
+                rows = connection.execute(sa.select(claims.c.key, claims.c.owner).where(claims.c.key.in_(keys))).all()
+                for owner in {row.owner for row in rows} - {self._owner}:
+                    if not self._presence.is_alive(connection, owner):
                         connection.execute(claims.delete().where(claims.c.owner == owner))
-                taken = set(connection.execute(sa.select(claims.c.key).where(claims.c.key.in_(chunk))).scalars())
-                free = [key for key in chunk if key not in taken]
-                if free:
-                    connection.execute(sa.insert(claims), [{"key": k, "owner": self._owner} for k in free])
-            mine.update(key.hex() for key in free)
-        return mine
+                        rows = [row for row in rows if row.owner != owner]
+                free = set(keys) - {row.key for row in rows if row.owner != self._owner or row.key in self._held}
+                new = free - {row.key for row in rows}
+                if new:
+                    rows_of_ours = [{"key": key, "owner": self._owner} for key in keys if key in new]
+                    connection.execute(sa.insert(claims), rows_of_ours)
+                self._held.update(free)  # before another thread can look
+        except BaseException:
+            self._held.difference_update(free)
+            raise
+        return free
 
     def release(self, keys: Iterable[str]) -> None:
         for chunk in chunks([bytes.fromhex(key) for key in keys]):
-            with self._database.writing() as connection:
-                self._delete(connection, chunk)
+            self._release(chunk)
 
     def release_in(self, connection: sa.Connection, keys: Iterable[str]) -> None:
         """Give them up in a transaction that is under way."""
@@ -53,45 +60,20 @@ class Claims:
 
     def others(self) -> int:
         """How many other processes have claimed anything here, and are alive. Nothing is taken from the dead."""
-        files = self._owners.iterdir() if self._owners.is_dir() else ()
-        return sum(path.name != self._owner and _is_locked(path) for path in files)
+        return self._presence.others()
 
     def close(self) -> None:
         """Give all of them up."""
-        if self._owner_file is not None:
-            with self._database.writing() as connection:
+        if self._claimed:
+            with suppress(Unavailable), self._database.writing() as connection:  # without a server nobody is alive
                 connection.execute(claims.delete().where(claims.c.owner == self._owner))
-            (self._owners / self._owner).unlink(missing_ok=True)
-            self._owner_file.close()
-            self._owner_file = None
+        self._presence.close()
+
+    @patient
+    def _release(self, keys: Sequence[bytes]) -> None:
+        with self._database.writing() as connection:
+            self._delete(connection, keys)
 
     def _delete(self, connection: sa.Connection, keys: Sequence[bytes]) -> None:
+        self._held.difference_update(keys)
         connection.execute(claims.delete().where(claims.c.key.in_(keys), claims.c.owner == self._owner))
-
-    def _announce(self) -> None:
-        # Threads claim at once, and a second handle would let go of the first one's lock.
-        with self._announcing, self._database.translated():
-            if self._owner_file is None:
-                self._owners.mkdir(exist_ok=True)
-                file = (self._owners / self._owner).open("w")
-                hold(file)
-                self._owner_file = file
-
-    def _alive(self, owner: str) -> bool:
-        path = self._owners / owner
-        try:
-            with path.open("r+") as file:
-                if is_held(file):
-                    return True
-        except FileNotFoundError:
-            return False
-        path.unlink(missing_ok=True)
-        return False
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        with path.open("r+") as file:
-            return is_held(file)
-    except FileNotFoundError:
-        return False

@@ -12,7 +12,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from sciexam.store.database import Database
+from sciexam.store.database import Database, patient
 from sciexam.store.tables import SIDES, STATUSES, chunks, encode, names, replies, texts, verdicts
 from sciexam.types import TRUNCATED
 
@@ -45,6 +45,7 @@ class Columns:
     def __init__(self, database: Database):
         self._database = database
 
+    @patient
     def verdicts(self, wanted: Wanted) -> VerdictColumns:
         """What `Store.verdicts` finds under each of the keys."""
         told, lean = np.full(wanted.count, -1, dtype=np.int64), np.full(wanted.count, np.nan)
@@ -53,7 +54,7 @@ class Columns:
         second = sa.func.coalesce(c.probability_second, side, 0.5)
         cut = sa.case((c.failure == self._text_id(TRUNCATED), len(STATUSES)), else_=0)
         # One number a row, because every column costs: the attempt, whether it was cut off, the status.
-        packed = c.attempt * 2 * len(STATUSES) + cut + c.status
+        packed = sa.cast(c.attempt, sa.BigInteger) * 2 * len(STATUSES) + cut + c.status
         for place, (of_row, leaning) in self._rows(verdicts, wanted, (packed, second)):
             usable = of_row % len(STATUSES) == OK
             # Attempts come in order: of the unusable ones the last is kept, of the usable ones the first.
@@ -68,6 +69,7 @@ class Columns:
         of_key = wanted.of_key
         return VerdictColumns(status[of_key], attempt[of_key], lean[of_key], cut_off[of_key])
 
+    @patient
     def models(self, wanted: Wanted, but: Collection[str] = ()) -> dict[str, int]:
         """How many attempts under these keys each server-side model name answered (`Store.echoed`); `but` these names.
 
@@ -80,6 +82,7 @@ class Columns:
             counts.update(model.tolist())
         return {name: counts[code] for code, name in self._names(counts).items()}
 
+    @patient
     def models_by_key(self, wanted: Wanted) -> dict[str, NDArray[np.int64]]:
         """How many attempts each server-side model name answered under each of the keys (as they are sorted)."""
         counts: dict[int, NDArray[np.int64]] = {}
@@ -90,6 +93,7 @@ class Columns:
                 np.add.at(own, place[model == code], 1)
         return {name: counts[code] for code, name in self._names(counts).items()}
 
+    @patient
     def model_names(self) -> list[str]:
         """All server-side model names that answered anything in this ledger."""
         with self._database.reading() as connection:
@@ -115,12 +119,12 @@ class Columns:
             few = SHARE * wanted.count < rows
             parts = [statement.where(table.c.key.in_(part)) for part in chunks(list(wanted))] if few else [statement]
             for part in parts if wanted.count else ():
-                cursor = connection.execute(part).cursor  # the driver's rows are tuples already
-                while batch := cursor.fetchmany(BATCH):
+                for batch in self._database.rows(connection, part, BATCH):
                     found, *values = zip(*batch, strict=True)
                     place, row = wanted.places(b"".join(found))
                     yield place, [np.array(one)[row] for one in values]
 
+    @patient
     def _text_id(self, text: str) -> int:
         """The id of a text of the ledger, -1 where it is not there."""
         known = sa.select(texts.c.id).where(texts.c.digest == hashlib.sha256(encode(text)).digest())

@@ -1,95 +1,135 @@
-"""The database of a ledger: who reads it, who writes it alone, and what its errors mean."""
+"""The database of a ledger: a SQLite file or a PostgreSQL database, and how long a server may be away."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import wraps
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import sqlalchemy as sa
 
 from sciexam.errors import StoreError, UsageError
-from sciexam.store.opening import connect, explain, prepare
+
+PATIENCE = 60.0  # seconds that a server may be away before what was to be done is given up
+LONGEST_PAUSE = 2.0  # seconds between two attempts
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
-class Database:
-    """The SQLite file at `location` (its path or its URL), made where there is none, and brought up to date.
+class Unavailable(StoreError):
+    """The server went away meanwhile. What was written is undone, or its commit was not answered."""
 
-    Every write is one IMMEDIATE transaction under an advisory lock beside the file (SQLite's WAL-reset bug corrupts
-    rarely when two connections write or checkpoint at once). Everything raises StoreError with the path and what to do.
-    """
 
-    def __init__(self, location: str):
-        self.location = location
-        if "://" in location and not location.startswith("sqlite:///"):
-            raise UsageError("--store: this version keeps its ledger in SQLite; give the path of a file")
-        self.file = Path(location.removeprefix("sqlite:///")).absolute()
-        with self.translated():
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            self._engine = connect(self.file)
-            with self.writing() as connection:
-                prepare(connection, location)
+class Presence(Protocol):
+    """How one process shows the others that it is alive, so that its claims stand."""
 
-    @contextmanager
-    def reading(self) -> Iterator[sa.Connection]:
-        """A transaction that sees one state of the ledger, and holds nobody up."""
-        with self.translated(), self._engine.connect() as connection:
-            yield connection
+    def announce(self) -> None:
+        """From now on this process counts as alive, until it closes or ends, however it ends."""
+        ...
 
-    @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """A transaction that nobody else writes beside; durable on leaving, and undone by an exception."""
-        with self._locked(), self._engine.execution_options(writes=True).begin() as connection:
-            yield connection
+    def is_alive(self, connection: sa.Connection, owner: str) -> bool:
+        """Whether another process is, looked at within a writing transaction."""
+        ...
 
-    @contextmanager
-    def translated(self) -> Iterator[None]:
-        """Turn what the database and the file system say into a StoreError that names the file and the way out."""
-        try:
-            yield
-        except sa.exc.DBAPIError as error:
-            raise StoreError(f"{self.location}: {explain(str(error.orig))}") from error
-        except OSError as error:
-            raise StoreError(
-                f"{self.location}: {(error.strerror or str(error)).lower()}; choose another file with --store"
-            ) from error
-
-    def checkpoint(self) -> None:
-        """Empty the write-ahead log, so that what was deleted is not in it either. Raises StoreError if it cannot."""
-        with self._locked(), self._engine.connect() as connection:
-            connection.exec_driver_sql("COMMIT")
-            busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-        if busy:
-            raise StoreError(
-                f"{self.location}: deleted, but {self.file.name}-wal may still hold it, because another process reads; "
-                "end that one, and run any command on this ledger: the file is emptied when it is closed"
-            )
+    def others(self) -> int:
+        """How many other processes have announced themselves, and are alive."""
+        ...
 
     def close(self) -> None:
-        with self._locked():
-            self._engine.dispose()
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with self.translated(), Path(f"{self.file}.lock").open("w") as file:
-            hold(file)
-            yield
+        """No more."""
+        ...
 
 
-def hold(file: Any) -> None:
-    """Wait until this process is alone with `file`, for as long as it is open."""
-    import fcntl
+class Database(ABC):
+    """What the ledger needs of a database. Everything raises StoreError with the location and what to do."""
 
-    fcntl.flock(file, fcntl.LOCK_EX)
+    location: str
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """A transaction that sees one state of the ledger, and holds nobody up."""
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[sa.Connection]:
+        """A transaction that nobody else writes beside; durable on leaving, and undone by an exception.
+
+        So what is numbered is numbered once, whoever has seen a row has seen all before it, and nothing deadlocks.
+        """
+
+    @abstractmethod
+    def rows(self, connection: sa.Connection, statement: sa.Select[Any], size: int) -> Iterator[Sequence[Any]]:
+        """What `statement` finds, as the driver's own tuples, `size` of them at once in memory."""
+
+    @abstractmethod
+    def presence(self, owner: str) -> Presence:
+        """How the process `owner` (32 hex digits, drawn at random) shows that it is alive."""
+
+    @abstractmethod
+    def shred(self) -> None:
+        """Overwrite or give back the room of what was deleted. Raises StoreError, with what is left, if it cannot."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give up the connections."""
 
 
-def is_held(file: Any) -> bool:
-    """Whether another process holds `file`; if not, this one does now."""
-    import fcntl
+def open_database(location: str) -> Database:
+    """The database at `location`, made ready where it is empty: the path of a file, or a URL."""
+    scheme, separator, _ = location.partition("://")
+    if not separator or scheme == "sqlite":
+        from sciexam.store.sqlite import SQLite
 
+        return SQLite(location)
+    return _postgresql(scheme).PostgreSQL(location)  # type: ignore[no-any-return]
+
+
+def is_there(location: str) -> bool:
+    """Whether a ledger lies at `location`. Nothing is made."""
+    scheme, separator, path = location.partition("://")
+    if not separator or scheme == "sqlite":
+        return Path(path.removeprefix("/") if separator else location).is_file()
+    return bool(_postgresql(scheme).is_there(location))
+
+
+def _postgresql(scheme: str) -> Any:
+    if scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
+        raise UsageError("--store: a ledger is a file, or a database at postgresql://USER@HOST/DATABASE")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
+        from sciexam.store import postgresql
+    except ImportError as error:  # psycopg is not there, or finds no libpq
+        raise UsageError(
+            f"--store: a ledger in PostgreSQL needs psycopg: pip install 'sciexam[postgres]' ({_in_a_line(error)})"
+        ) from error
+    return postgresql
+
+
+def patient(method: Callable[P, T]) -> Callable[P, T]:
+    """Do it again while the server is away, for a minute: for what is the same whether it is done once or twice."""
+
+    @wraps(method)
+    def persisting(*args: P.args, **kwargs: P.kwargs) -> T:
+        begun = time.monotonic()
+        for attempt in count():
+            try:
+                return method(*args, **kwargs)
+            except Unavailable as error:
+                if time.monotonic() - begun > PATIENCE:
+                    raise StoreError(f"{error}. It was tried again for {PATIENCE:.0f} s") from error
+                if attempt == 2:
+                    _log.warning("%s; trying again for up to %.0f s", error, PATIENCE)
+                time.sleep(min(LONGEST_PAUSE, 0.05 * 2**attempt))
+        raise AssertionError("an endless count ended")
+
+    return persisting
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -174,7 +174,7 @@ judgements = sa.Table(
     sa.Column("turn", sa.Integer, nullable=False),
     sa.Column("choice", sa.String(20), nullable=False),
     sa.Column("body", _id),
-    sa.Column("shown", sa.String(40), nullable=False),
+    sa.Column("shown", sa.Text, nullable=False),
     sa.Column("seconds", sa.Float),
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.UniqueConstraint("queue", "item", "annotator", "turn"),
@@ -187,11 +187,20 @@ assignments = sa.Table(
     sa.Column("queue", sa.String(16), primary_key=True),
     sa.Column("item", sa.String(24), primary_key=True),
     sa.Column("annotator", _id, primary_key=True),
-    sa.Column("shown", sa.String(40), nullable=False),
+    sa.Column("shown", sa.Text, nullable=False),
     sa.Column("until", sa.BigInteger, nullable=False),
     sa.Column("turns", sa.Integer, nullable=False),
     sa.Column("choice", sa.String(20)),
     sa.Column("draft", sa.LargeBinary),
+    sa.Column("at", sa.BigInteger, nullable=False),
+)
+# What a visitor of `sciexam serve` agreed to have kept with a vote: both conversations, by the key of the verdict.
+votes = sa.Table(
+    "votes",
+    tables,
+    sa.Column("seq", _id, primary_key=True, autoincrement=True),
+    sa.Column("key", sa.LargeBinary(32), nullable=False, unique=True),
+    sa.Column("body", _id, nullable=False),
     sa.Column("at", sa.BigInteger, nullable=False),
 )
 

@@ -21,6 +21,7 @@ from sciexam.store.tables import (
     runs,
     texts,
     verdicts,
+    votes,
 )
 
 # Every column that holds the id of a text.
@@ -29,7 +30,7 @@ REFERENCES = (
     *(verdicts.c[name] for name in ("reason", "criteria", "failure")),
     *(grades.c[name] for name in ("reason", "criteria", "failure")),
     runs.c.manifest,
-    *(table.c.body for table in (anchors, items, queues, judgements)),
+    *(table.c.body for table in (anchors, items, queues, judgements, votes)),
 )
 
 

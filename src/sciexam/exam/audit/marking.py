@@ -78,7 +78,7 @@ class Marking:
     ):
         self._plan, self._exhibits, self._store, self._terms = plan, exhibits, store, terms
         self._stop, self._ending = stop, threading.Event()
-        self._tally = Tally(plan.suite.prices, progress, terms.budget)
+        self._tally = Tally(plan.suite.costs, progress, terms.budget)
         self._raters = {exhibit.rater.digest: exhibit.rater for exhibit in exhibits}
         # Both orders of a text against itself are one presentation, so they have one key.
         self._shown = {digest: self._shown_to(digest) for digest in self._raters}

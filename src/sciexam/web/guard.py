@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST = 1_500_000  # bytes of a post: the longest text and comment of a form, at 12 bytes for a character (%F0%9F..)
 SECONDS = 20.0  # in which a post must have arrived
-_TOO_LARGE = f"This is more than {LARGEST / 1e6:g} MB at once. Nothing was changed."
 
 HEADERS = {
     "cache-control": "no-store",
@@ -33,14 +32,26 @@ class Refused(Exception):
         self.status, self.why = status, why
 
 
+def in_words(refusal: Refused) -> tuple[str, bytes]:
+    """The type and the body of an answer that says why in plain words."""
+    return "text/plain; charset=utf-8", refusal.why.encode()
+
+
 class Guard:
     """ASGI middleware. `origins` are the addresses under which the pages are served, such as "http://127.0.0.1:8400".
 
-    Another Host is refused (DNS rebinding), and a post from another site's page, that is too large, or too slow.
+    Another Host is refused (DNS rebinding), and a post from another site's page, that is larger than `largest` bytes,
+    or too slow. `told` makes of a refusal the type and the body of the answer.
     """
 
-    def __init__(self, app: ASGIApp, origins: Collection[str]):
-        self._app = app
+    def __init__(
+        self,
+        app: ASGIApp,
+        origins: Collection[str],
+        largest: int = LARGEST,
+        told: Callable[[Refused], tuple[str, bytes]] = in_words,
+    ):
+        self._app, self._largest, self._told = app, largest, told
         self._origins = frozenset(origins)
         self._hosts = frozenset(urlsplit(origin).netloc for origin in origins)
 
@@ -61,10 +72,10 @@ class Guard:
             if scope["method"] == "POST":
                 self._check_origin(headers)
                 self._check_length(headers)
-                receive = await _arrived(receive)
+                receive = await self._arrived(receive)
             await self._app(scope, receive, sending)
         except Refused as refusal:
-            await _refuse(refusal, sending)
+            await self._refuse(refusal, sending)
 
     def _check_host(self, headers: dict[str, str]) -> None:
         if headers.get("host", "") not in self._hosts:
@@ -78,38 +89,39 @@ class Guard:
 
     def _check_length(self, headers: dict[str, str]) -> None:
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > LARGEST:
-            raise Refused(413, _TOO_LARGE)
+        if not length.isdecimal() or int(length) > self._largest:
+            raise self._too_large()
 
+    def _too_large(self) -> Refused:
+        return Refused(413, f"This is more than {self._largest / 1e6:g} MB at once. Nothing was changed.")
 
-async def _arrived(receive: Receive) -> Receive:
-    """`receive` once the whole body is there. What is too large or too slow is refused before the app hears of it."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(SECONDS):
-            more = True
-            while more:
-                message = await receive()
-                if message["type"] != "http.request":
-                    raise Refused(400, "This did not arrive completely. Nothing was changed; send it once more.")
-                body += message.get("body", b"")
-                if len(body) > LARGEST:
-                    raise Refused(413, _TOO_LARGE)
-                more = message.get("more_body", False)
-    except TimeoutError:
-        raise Refused(408, "This took too long to arrive. Nothing was changed; send it once more.") from None
-    left: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+    async def _arrived(self, receive: Receive) -> Receive:
+        """`receive` once the whole body is there. What is too large or slow is refused before the app hears of it."""
+        body = bytearray()
+        try:
+            async with asyncio.timeout(SECONDS):
+                more = True
+                while more:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        raise Refused(400, "This did not arrive completely. Nothing was changed; send it once more.")
+                    body += message.get("body", b"")
+                    if len(body) > self._largest:
+                        raise self._too_large()
+                    more = message.get("more_body", False)
+        except TimeoutError:
+            raise Refused(408, "This took too long to arrive. Nothing was changed; send it once more.") from None
+        left: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
-    async def arrived() -> Message:
-        return left.pop() if left else await receive()
+        async def arrived() -> Message:
+            return left.pop() if left else await receive()
 
-    return arrived
+        return arrived
 
-
-async def _refuse(refusal: Refused, send: Send) -> None:
-    body = refusal.why.encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-    # The rest of what is being sent is not waited for.
-    headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    async def _refuse(self, refusal: Refused, send: Send) -> None:
+        kind, body = self._told(refusal)
+        headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+        # The rest of what is being sent is not waited for.
+        headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})

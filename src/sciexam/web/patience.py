@@ -7,7 +7,7 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from sciexam.annotate.guard import SECONDS
+from sciexam.web.guard import SECONDS
 
 
 class Patient(H11Protocol):

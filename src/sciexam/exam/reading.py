@@ -1,0 +1,123 @@
+"""A plan whose facts are only read: files of answers and verdicts come into the ledger, and nobody is asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sciexam.battles import Policy, pair
+from sciexam.errors import SciexamError
+from sciexam.exam.facts import bench_of, responses_of
+from sciexam.exam.plan import ALONE, Plan, Purpose, make_plan
+from sciexam.exam.recordings import is_recorded
+from sciexam.exam.references import with_references
+from sciexam.exam.runs import check_there, hold, location_of
+from sciexam.exam.sitting import Sitting
+from sciexam.judges import compares_by_grades, open_grader, open_judge
+from sciexam.judges.recorded import RecordedJudge
+from sciexam.judges.settings import CascadeJudge, PanelJudge
+from sciexam.models.terms import USUAL
+from sciexam.report.evidence import Bench
+from sciexam.report.record import Calls
+from sciexam.store import Fact, Store
+from sciexam.suite import HUMANS, Suite
+from sciexam.types import Comparison, Judge, Model, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What there is to read of a plan. `skipped`: what its files do not hold, by the key of the fact."""
+
+    plan: Plan
+    store: Store
+    calls: Calls
+    skipped: Mapping[str, Fact]
+    manifest: Mapping[str, Any]
+
+    def responses(self) -> Iterator[Response]:
+        """Every answer of the plan, contestant by contestant, usable or not."""
+        yield from responses_of(self.plan, self.store, self.skipped).values()
+
+    def by_pair(self) -> Iterator[tuple[list[Comparison], list[Bench]]]:
+        """The comparisons of each pair of contestants, and what every bench said of them: no more than one pair's
+        verdicts are held at a time."""
+        plan = self.plan
+        responses = responses_of(plan, self.store, self.skipped)
+        for contest in plan.pairs:
+            comparisons = list(pair(plan.prompts, [contest], plan.samples, responses))
+            yield comparisons, [bench_of(plan, name, self.store, comparisons, self.skipped) for name in plan.benches]
+
+
+@contextmanager
+def reading(
+    suite: Suite,
+    contestants: Sequence[str],
+    judges: Sequence[str | Judge],
+    purpose: Purpose,
+    policy: Policy,
+    by: str,
+    limit: int | None,
+    store: str | Path | None,
+    results: str | Path,
+) -> Iterator[Reading]:
+    """The plan of a command that asks nobody, with its files read into the ledger.
+
+    Without `judges` all who may have judged are on its benches, and its caveats say why others cannot be.
+    """
+    able, unable = (judges, []) if judges else who_may_have_judged(suite)
+    asked: Purpose = purpose if purpose in ALONE else "compare"
+    plan, models = make_plan(suite, contestants, able, "both", policy, None, by, limit, USUAL, asked)
+    plan = replace(plan, purpose=purpose, caveats=(*plan.caveats, *unable))
+    with read_in(plan, models, store, results) as found:
+        yield found
+
+
+@contextmanager
+def read_in(
+    plan: Plan, models: Mapping[str, Model], store: str | Path | None, results: str | Path
+) -> Iterator[Reading]:
+    """A plan that was made, with its files read into the ledger. Raises UsageError where there is nothing to read."""
+    location = location_of(store, results)
+    files = [rater for rater in plan.raters if rater.by_name]
+    if not files and not (plan.alone and any(is_recorded(plan.suite, name) for name in plan.contestants)):
+        check_there(location)
+    with Store(location) as ledger:
+        if plan.purpose == "export":
+            plan = replace(plan, pairs=_judged_pairs(plan, ledger))
+        sitting = Sitting(plan, ledger, threading.Event(), None, retry_invalid=False, recorded_only=True)
+        manifest = hold(sitting, plan, models, ledger)
+        yield Reading(with_references(plan, ledger), ledger, sitting.calls, sitting.skipped, manifest)
+
+
+def _judged_pairs(plan: Plan, ledger: Store) -> tuple[tuple[str, str], ...]:
+    """The pairs that anybody may have judged: files of verdicts often hold those with a baseline alone."""
+    judges = [rater.judge for rater in plan.raters]
+    files = [judge for judge in judges if isinstance(judge, RecordedJudge)]
+    if len(files) < len(judges) or (_asks_people(plan) and ledger.has_human_verdicts()):
+        return plan.pairs
+    known = {contest for judge in files for contest in judge.pairs}
+    return tuple(contest for contest in plan.pairs if frozenset(contest) in known)
+
+
+def _asks_people(plan: Plan) -> bool:
+    """Whether the people of the ledger are on a bench: it has no rater of its own."""
+    return any(all(rater.bench != bench for rater in plan.raters) for bench in plan.benches)
+
+
+def who_may_have_judged(suite: Suite) -> tuple[list[str | Judge], list[str]]:
+    """The judges of the suite that can be opened, and the humans; and why others cannot be."""
+    able: list[str | Judge] = []
+    unable = []
+    for name, spec in suite.judges.items():
+        if isinstance(spec, (PanelJudge, CascadeJudge)):
+            continue  # its members stand here by themselves
+        try:
+            (open_grader if compares_by_grades(spec) else open_judge)(name, spec, suite.rubric)
+            able.append(name)
+        except SciexamError as error:
+            unable.append(f"{name} is left out: {error}")
+    return [*able, HUMANS], unable

@@ -1,0 +1,262 @@
+"""The tasks of lm-evaluation-harness that a command names: found, looked through for code, loaded, and digested.
+
+A task file is data. Where the user names its folder with `--tasks-from`, nothing in it runs: no `!function`, no metric
+or dataset that is code, and its templates are rendered in a sandbox. With `--code-from` its Python may run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sciexam.digests import digest, file_digest
+from sciexam.errors import DocumentError, UsageError, did_you_mean
+from sciexam.models.checkpoint_files import silence
+
+READERS = ("json", "csv", "parquet", "text", "arrow")  # of `datasets`, for files; others unpickle what they read
+# What a task file may say of generation: others of transformers' arguments name code to load.
+GENERATION = frozenset(
+    "until max_gen_toks max_tokens max_new_tokens max_length do_sample temperature top_p top_k min_p "
+    "repetition_penalty num_beams seed".split()
+)
+GROUP = ("group",)  # the field of an item that says which items belong together, unless others are named
+LONGEST = 300  # characters of another library's message
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task, with its items: `under` is the name that the user gave for it, its own or that of a group of tasks."""
+
+    name: str
+    under: str
+    loaded: Any  # an lm_eval.api.task.ConfigurableTask
+    shots: int
+    limit: int | None
+    group_by: tuple[str, ...]
+    scorer: str = ""  # the digest of what else its results depend on
+    notes: tuple[str, ...] = ()
+
+    @property
+    def generates(self) -> bool:
+        """Whether it asks for text only, and for no probability of a text."""
+        return bool(self.loaded.OUTPUT_TYPE == "generate_until")
+
+    @cached_property
+    def items(self) -> list[dict[str, Any]]:
+        """The items that are asked about, in their order."""
+        docs = self.loaded.eval_docs
+        count = len(docs) if self.limit is None else min(self.limit, len(docs))
+        return [docs[i] for i in range(count)]
+
+    @cached_property
+    def digest(self) -> str:
+        """Of what is asked and how it is counted: the settings, all items, examples, and the harness's version."""
+        config = {k: v for k, v in self.loaded.dump_config().items() if k not in ("metadata", "dataset_kwargs")}
+        config |= {"num_fewshot": self.shots, "dataset_path": None, "task": self.name}
+        examples = _digest_of(self.loaded.fewshot_docs() or ()) if self.shots else ""
+        said = json.loads(json.dumps(config, default=str))
+        return digest([version("lm-eval"), said, _digest_of(self.loaded.eval_docs), examples, self.scorer])
+
+    @property
+    def groups(self) -> list[str] | None:
+        """Which group each item belongs to, None where the items have no field that says it."""
+        fields = [field for field in self.group_by or GROUP if self.items and field in self.items[0]]
+        if not fields:
+            return None
+        return [json.dumps([item.get(field) for field in fields], default=str) for item in self.items]
+
+
+def check_installed() -> None:
+    """Raises UsageError where lm-evaluation-harness is not there."""
+    if find_spec("lm_eval") is None:
+        raise UsageError("`sciexam bench` needs lm-evaluation-harness: pip install 'sciexam[bench]'")
+
+
+def load_tasks(
+    named: Sequence[str],
+    folder: Path | None,
+    code: Path | None,
+    shots: int | None,
+    limit: int | None,
+    group_by: Sequence[str] = (),
+) -> list[Task]:
+    """The tasks of these names; that of a group stands for its tasks.
+
+    Raises UsageError for names that are none and data that cannot be had, DocumentError for task files that hold code.
+    """
+    quiet()
+    if folder is not None:
+        _check_data(folder)
+    if code is not None and not code.is_dir():
+        raise UsageError(f"--code-from: {code} is no folder")
+    folders = [path.resolve() for path in (folder, code) if path is not None]
+    manager = _manager(named, folders)
+    programs = digest([file_digest(path) for path in sorted(code.rglob("*.py"))]) if code else ""
+    found: list[Task] = []
+    for name in dict.fromkeys(named):
+        for loaded in _load(manager, name, folders):
+            own = loaded.config.num_fewshot
+            asked = (own or 0) if shots is None or own == 0 else shots
+            note = f"{loaded.task_name} is asked without examples: its own setting is num_fewshot: 0"
+            notes = (note,) if shots and not asked else ()
+            found.append(Task(loaded.task_name, name, loaded, asked, limit, tuple(group_by), programs, notes))
+    if group_by and not any(task.groups for task in found):
+        raise UsageError(f"--group-by {','.join(group_by)}: no item of these tasks has such a field")
+    return found
+
+
+def quiet() -> None:
+    """Import the harness without what it prints, without a word to any server, and with templates in a sandbox."""
+    check_installed()
+    silence()
+    os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")
+    for name in ("lm_eval", "lm-eval", "datasets", "evaluate", "fsspec"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    import datasets
+    import lm_eval.utils
+    from jinja2 import BaseLoader, StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    datasets.disable_progress_bars()
+    if not isinstance(lm_eval.utils.env, ImmutableSandboxedEnvironment):
+        made = ImmutableSandboxedEnvironment(
+            loader=BaseLoader(), undefined=StrictUndefined, keep_trailing_newline=True
+        )
+        made.filters["regex_replace"] = lm_eval.utils.regex_replace
+        lm_eval.utils.env = made
+
+
+def _manager(named: Sequence[str], folders: Sequence[Path]) -> Any:
+    """The index of the tasks there are. Those of the harness itself take seconds to read, and are read where needed."""
+    from lm_eval.tasks import TaskManager
+
+    if folders:
+        own = TaskManager(include_path=list(folders), include_defaults=False)
+        if all(name in own.task_index for name in named):
+            return own
+    every = TaskManager(include_path=list(folders) or None)
+    if unknown := [name for name in named if name not in every.task_index]:
+        where = f" in {' or '.join(map(str, folders))}, nor" if folders else ""
+        raise UsageError(
+            f"--tasks: {unknown[0]!r} is no task{where} of lm-eval {version('lm-eval')}"
+            f"{did_you_mean(unknown[0], [n for n in every.task_index if n[:2] == unknown[0][:2]])}"
+        )
+    return every
+
+
+def _load(manager: Any, name: str, folders: Sequence[Path]) -> list[Any]:
+    own = manager.task_index[name].yaml_path
+    beside = next((path for path in folders if own is not None and own.is_relative_to(path)), None)
+    try:
+        # Names of data files in a task file are relative to the folder that the user named.
+        with contextlib.chdir(beside) if beside else contextlib.nullcontext():
+            tasks = list(manager.load([name])["tasks"].values())
+            for task in tasks:
+                len(task.eval_docs)
+    except Exception as error:  # whatever is in the files of a stranger, or whatever a hub answers
+        raise _unloadable(name, manager, error) from None
+    if not tasks:
+        raise UsageError(f"--tasks: {name!r} holds no task")
+    if other := [task.task_name for task in tasks if getattr(task, "MULTIMODAL", False)]:
+        raise UsageError(f"--tasks: {other[0]} shows pictures or sounds, which sciexam does not pass on")
+    if other := [task.task_name for task in tasks if getattr(task, "UNSAFE_CODE", False)]:
+        raise UsageError(f"--tasks: {other[0]} runs code that a model wrote, which sciexam does not do")
+    return tasks
+
+
+def _unloadable(name: str, manager: Any, error: Exception) -> UsageError:
+    said = " ".join(str(error).split()) or type(error).__name__
+    said = said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
+    path = (manager.task_index[name].cfg or {}).get("dataset_path")
+    if path and path not in READERS and not Path(path).exists():
+        return UsageError(
+            f"--tasks: {name}: its items are {path} on the hub, and are not to be had here ({said}); run it once where "
+            "there is internet, or write the task as a file of your own and name its folder with --tasks-from"
+        )
+    return UsageError(f"--tasks: {name} cannot be loaded: {said}")
+
+
+def _digest_of(items: Any) -> str:
+    made = hashlib.sha256()
+    for item in items:
+        made.update(json.dumps(item, sort_keys=True, default=str).encode("utf-8", "surrogatepass") + b"\n")
+    return made.hexdigest()
+
+
+# ---------------------------------------------------------------- task files that are data
+
+
+def _check_data(folder: Path) -> None:
+    """Raise DocumentError where a task file of `folder` would have code run, all faults at once."""
+    if not folder.is_dir():
+        raise UsageError(f"--tasks-from: {folder} is no folder")
+    files = sorted(path for end in ("*.yaml", "*.yml") for path in folder.rglob(end))
+    if faults := [fault for path in files for fault in _faults(path, folder.resolve())]:
+        last = f"{folder}: if you trust what is in this folder, and its code may run, write --code-from {folder}"
+        raise DocumentError([*faults, last])
+
+
+def _faults(path: Path, folder: Path) -> Iterator[str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        tagged = [
+            f"{path}:{event.start_mark.line + 1}: {event.tag} names code"
+            for event in yaml.parse(text, Loader=yaml.SafeLoader)
+            if getattr(event, "tag", None) not in (None, "!") and not event.tag.startswith("tag:yaml.org,2002:")
+        ]
+        if tagged:
+            yield from tagged
+            return
+        said = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        yield f"{path}: {' '.join(str(error).split())}"
+        return
+    yield from (f"{path}: {fault}" for fault in _named(said, path.resolve().parent, folder))
+
+
+def _named(said: Any, beside: Path, folder: Path) -> Iterator[str]:
+    """What in a part of a task file names code, or files that were not looked through."""
+    if isinstance(said, (list, tuple)):
+        for inner in said:
+            yield from _named(inner, beside, folder)
+    if not isinstance(said, Mapping):
+        return
+    for key, value in said.items():
+        match key:
+            case "include":
+                for one in value if isinstance(value, list) else [value]:
+                    if not (beside / str(one)).resolve().is_relative_to(folder):
+                        yield f"include: {one} lies outside the folder"
+            case "class" | "custom_dataset" | "use_prompt" | "unsafe_code" | "trust_remote_code" | "hf_evaluate" if value:
+                yield f"{key}: is, or fetches, code"
+            case "metric" if isinstance(value, str) and not _is_metric(value):
+                yield f"metric: {value} is none of lm-eval's own, and would be fetched as code"
+            case "dataset_path" if str(value) not in READERS and (
+                "/" not in str(value) or str(value)[0] in "./~" or Path(str(value)).exists()
+            ):
+                yield f"dataset_path: {value}; for files of your own write one of {', '.join(READERS)}"
+            case "generation_kwargs" if isinstance(value, Mapping) and (other := sorted(map(str, value.keys() - GENERATION))):
+                yield f"generation_kwargs: {other[0]} is not taken here; known: {', '.join(sorted(GENERATION))}"
+        yield from _named(value, beside, folder)
+
+
+def _is_metric(name: str) -> bool:
+    import lm_eval.api.metrics  # noqa: F401 - it fills the registry
+    from lm_eval.api.registry import metric_registry
+
+    return name in metric_registry

@@ -1,0 +1,264 @@
+"""Inspect logs, of the format `.eval` (a zip of JSON) or `.json`: samples with their answers and scores.
+
+A log is of one model. A sample is a prompt, its epoch a sample of the model's answer; of several tasks, each is a
+category, and stands before the ids. A score becomes a reward by its scorer: C, P, I and N are 1, 1/2, 0 and 0, and each
+number of a mapping is a reward of its own. A score that says which two models it compares (`model_a` and `model_b` in
+its metadata or the sample's, maybe `response_a` and `response_b`, and A, B or C for a tie as its answer) is a verdict.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sciexam.exchange.conversation import said, turns_of
+from sciexam.exchange.landing import Landing, Place, shown
+from sciexam.exchange.rows import document, found, value_of
+from sciexam.types import Side
+
+LARGEST = 512_000_000  # bytes of one sample
+WORDS = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0, "yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
+SIDES: dict[str, Side] = {"A": "first", "B": "second", "C": "tie", "tie": "tie", "A=B": "tie"}
+Sample = tuple[Place, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """One file: what its head says of model and task."""
+
+    file: Path
+    model: str
+    task: str
+    samples: Sequence[Any] = ()  # of a .json log, read with the head
+
+
+def read(paths: Sequence[Path]) -> Landing:
+    landing = Landing("inspect")
+    logs = [log for file in found(paths, "*.eval", "*.json") if (log := _head(file, landing)) is not None]
+    tasks = {log.task for log in logs}
+    for log in logs:
+        for at, sample in _samples(log, landing):
+            landing.rows_read[str(log.file)] += 1
+            _read_sample(at, sample, log, landing, f"{log.task}/" if len(tasks) > 1 else "")
+    return landing
+
+
+def _head(file: Path, landing: Landing) -> _Log | None:
+    landing.rows_read[str(file)] += 0
+    packed = file.suffix == ".eval"
+    whole = _head_of_zip(file, landing) if packed else document(file, landing)
+    if whole is None:
+        return None
+    told = whole.get("eval") if isinstance(whole, dict) else None
+    if not isinstance(told, dict) or not isinstance(told.get("model"), str):
+        landing.fault(file, "eval.model: a name; this is no log of Inspect")
+        return None
+    if (status := whole.get("status", "started")) != "success":
+        landing.note(f"{file} is the log of a run that did not succeed: {shown(status)}.")
+    samples = [] if packed else whole.get("samples") or []
+    if not isinstance(samples, list):
+        landing.fault(file, f"samples: a list, this is {shown(samples)}")
+        return None
+    return _Log(file, told["model"], str(told.get("task") or "task"), samples)
+
+
+def _head_of_zip(file: Path, landing: Landing) -> Any:
+    with _opened(file, landing) as log:
+        for name in ("header.json", "_journal/start.json"):
+            if log and name in log.namelist():
+                return _entry(log, file, name, landing)
+        if log:
+            landing.fault(file, "is no .eval log: it holds no header.json")
+    return None
+
+
+def _samples(log: _Log, landing: Landing) -> Iterator[Sample]:
+    """Each sample, and where it stands: the file inside the zip, or its number in the list."""
+    if log.file.suffix != ".eval":
+        for number, sample in enumerate(log.samples, 1):
+            yield from _objects(Place(log.file / "samples", number), sample, landing)
+        return
+    with _opened(log.file, landing) as packed:
+        names = packed.namelist() if packed else []
+        names = [name for name in names if name.startswith("samples/") and name.endswith(".json")]
+        if not names:
+            landing.fault(log.file, "holds no samples; a log of another layout is rewritten by `inspect log convert`")
+        for name in names:
+            if packed:
+                yield from _objects(Place(log.file / name, 1), _entry(packed, log.file, name, landing), landing)
+
+
+def _objects(at: Place, sample: Any, landing: Landing) -> Iterator[Sample]:
+    if isinstance(sample, dict):
+        yield at, sample
+    elif sample is not None:
+        landing.fault(at, f"a sample is an object {{...}}, this is {shown(sample)}")
+
+
+@contextmanager
+def _opened(file: Path, landing: Landing) -> Iterator[zipfile.ZipFile | None]:
+    try:
+        log = zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, OSError) as error:
+        landing.fault(file, f"is no .eval log: {str(error).lower()}; was the file cut off?")
+        yield None
+        return
+    with log:
+        yield log
+
+
+def _entry(log: zipfile.ZipFile, file: Path, name: str, landing: Landing) -> Any:
+    """A file of the zip as a value; None where it is none, and that is a fault."""
+    at = Place(file / name, 1)
+    try:
+        if log.getinfo(name).file_size > LARGEST:
+            landing.fault(at, f"larger than {LARGEST:,} bytes")
+            return None
+        raw = log.read(name)
+    except NotImplementedError:
+        landing.fault(at, "is packed by a method that this Python does not know; `inspect log convert --to json` helps")
+        return None
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
+        landing.fault(at, f"cannot be read: {str(error).lower()}")
+        return None
+    return value_of(raw, at, landing)
+
+
+# ---------------------------------------------------------------- one sample
+
+
+def _read_sample(at: Place, sample: Mapping[str, Any], log: _Log, landing: Landing, before: str) -> None:
+    id, epoch = sample.get("id"), sample.get("epoch", 1)
+    if isinstance(id, bool) or not isinstance(id, (str, int)) or not isinstance(epoch, int) or epoch < 1:
+        landing.fault(at, f"id and epoch: a name and a number from 1, these are {shown(id)} and {shown(epoch)}")
+        return
+    prompt = f"{before}{id}"
+    asked = _asked(sample)
+    if asked is None:
+        landing.left_out(at, "its input holds tools or pictures, or does not end with the user")
+        return
+    target = sample.get("target")
+    kept = {"metadata": sample.get("metadata") or {}, "choices": sample.get("choices"), "target": target}
+    reference = target if isinstance(target, str) and target else None
+    landing.prompt(at, prompt, asked, category=log.task if before else None, reference=reference, kept=kept)
+    text = _answer(sample)
+    if text is None:
+        error = sample.get("error")
+        landing.left_out(at, "ended in an error, without an answer" if error else "no answer that is a text")
+    else:
+        landing.response(at, log.model, prompt, text, sample=epoch - 1)
+    scores = sample.get("scores")
+    if not isinstance(scores, (dict, type(None))):
+        landing.fault(at, f"scores: an object by scorer, this is {shown(scores)}")
+        return
+    for scorer, score in (scores or {}).items():
+        if not isinstance(score, dict):
+            landing.fault(at, f"scores.{scorer}: an object with a value, this is {shown(score)}")
+        elif not _verdict(at, sample, scorer, score, prompt, epoch - 1, landing) and text is not None:
+            _rewards(at, log, scorer, score, prompt, epoch - 1, landing)
+
+
+def _asked(sample: Mapping[str, Any]) -> str | list[dict[str, str]] | None:
+    """The question, or its messages; None where they are not texts of system, user and assistant up to the user."""
+    if isinstance(sample.get("input"), str):
+        return _whole(sample, sample["input"])
+    turns = turns_of(sample.get("input"))
+    roles = [role for role, _ in turns or ()]
+    if turns is None or roles[-1] != "user" or not {*roles} <= {"system", "user", "assistant"}:
+        return None
+    return [{"role": role, "content": _whole(sample, text)} for role, text in turns]
+
+
+def _answer(sample: Mapping[str, Any]) -> str | None:
+    output = sample.get("output")
+    if not isinstance(output, dict):
+        return None
+    text = output.get("completion")
+    if not isinstance(text, str) or not text:
+        choices = output.get("choices") or [{}]
+        message = choices[0].get("message") if isinstance(choices, list) and isinstance(choices[0], dict) else None
+        text = said(message.get("content")) if isinstance(message, dict) else text
+    return _whole(sample, text) if isinstance(text, str) and text else None
+
+
+def _whole(sample: Mapping[str, Any], text: str) -> str:
+    """A text that is kept among the sample's attachments, from there."""
+    attachments = sample.get("attachments")
+    kept = attachments.get(text.removeprefix("attachment://")) if isinstance(attachments, dict) else None
+    return kept if isinstance(kept, str) and text.startswith("attachment://") else text
+
+
+# ---------------------------------------------------------------- its scores
+
+
+def _verdict(
+    at: Place,
+    sample: Mapping[str, Any],
+    scorer: str,
+    score: Mapping[str, Any],
+    prompt: str,
+    epoch: int,
+    landing: Landing,
+) -> bool:
+    """Take a score for a verdict, where it says which two models it compares."""
+    about = {**(sample.get("metadata") or {}), **(score.get("metadata") or {})}
+    first, second = about.get("model_a"), about.get("model_b")
+    if not isinstance(first, str) or not isinstance(second, str):
+        return False
+    label = score.get("answer") or score.get("value")
+    side = SIDES.get(label) if isinstance(label, str) else None
+    if side is None:
+        landing.fault(at, f"scores.{scorer}.answer: {shown(label)} is none of {', '.join(SIDES)}")
+        return True
+    for name, key in ((first, "response_a"), (second, "response_b")):
+        if isinstance(about.get(key), str):
+            landing.response(at, name, prompt, about[key], sample=epoch)
+    reason = score.get("explanation")
+    landing.verdict(
+        at,
+        prompt,
+        first,
+        second,
+        rater=scorer,
+        preferred=side,
+        sample=epoch,
+        reason=reason if isinstance(reason, str) else "",
+    )
+    return True
+
+
+def _rewards(
+    at: Place, log: _Log, scorer: str, score: Mapping[str, Any], prompt: str, epoch: int, landing: Landing
+) -> None:
+    value = score.get("value")
+    parts = value if isinstance(value, dict) else {"": value}
+    for part, one in parts.items():
+        rater = f"{scorer}/{part}" if part else scorer
+        reward = _number(one)
+        if reward is None:
+            landing.left_out(at, f"the score of {rater} is no number")
+            continue
+        kept = {"value": one, "answer": score.get("answer"), "explanation": score.get("explanation")}
+        landing.reward(at, prompt, log.model, reward, rater=rater, sample=epoch, kept=kept)
+
+
+def _number(value: Any) -> float | None:
+    """A score as a number, as Inspect's own metrics take it."""
+    if isinstance(value, (bool, int, float)):
+        return float(value) if math.isfinite(value) else None
+    if not isinstance(value, str):
+        return None
+    if (known := WORDS.get(value, WORDS.get(value.lower()))) is not None:
+        return known
+    try:
+        number = float(json.loads(value))
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,199 @@
+"""The folder that an import leaves: a suite of its own, and an account of what was read.
+
+    suite.yaml  prompts.jsonl  responses/MODEL.jsonl  verdicts/JUDGE.jsonl  rewards/JUDGE.jsonl  provenance.json
+
+It is written whole or not at all, and only where nothing is wrong with the files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sciexam.digests import digest, file_digest
+from sciexam.documents import locate
+from sciexam.errors import DocumentError, UsageError
+from sciexam.exchange.landing import Landing, Omission, shown
+from sciexam.folders import check_folder, replace_folder
+from sciexam.report.site.names import slug
+
+SCHEMA = "sciexam/import/1"
+RUBRIC = "helpfulness"
+SUITE = "suite.yaml"
+PROVENANCE = "provenance.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """What an import came to. `answers_missing` are those that verdicts and rewards speak of and no file holds."""
+
+    folder: str
+    format: str
+    suite: str
+    files: dict[str, dict[str, Any]]  # by path: bytes, sha256, rows
+    prompts: int
+    responses: dict[str, int]  # by model
+    verdicts: dict[str, int]  # by judge
+    rewards: dict[str, int]
+    raters: dict[str, str]  # judge or human
+    baseline: str | None
+    answers_missing: int
+    verdicts_unmatched: int  # of which at least one answer is missing
+    left_out: list[Omission]
+    renamed: dict[str, str]  # by the name in the suite, the name in the files
+    notes: list[str]
+    licence: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"schema": SCHEMA, **asdict(self)}
+
+
+def land(landing: Landing, folder: Path, name: str | None = None, rubric: str = RUBRIC) -> Landed:
+    """Write what was found as the suite `name` (by default that of the folder). Raises DocumentError with all faults.
+
+    `rubric` is the name or the file of the one that the suite shall name.
+    """
+    name = name or re.sub(r"[^\w.-]+", "-", folder.absolute().name).strip("-.") or landing.format
+    if not re.fullmatch(r"\w[\w.-]{0,99}", name):
+        raise UsageError(f"--name {name!r}: a suite's name is of letters, digits, '_', '-' and '.'")
+    if rubric.endswith((".yaml", ".yml")):
+        rubric = str(Path(rubric).absolute())
+    locate("rubrics", rubric)
+    check(landing)
+    check_folder(folder)
+    landed = _account(landing, folder, name)
+    replace_folder(folder, _files(landing, landed, rubric))
+    return landed
+
+
+def check(landing: Landing) -> None:
+    """Raises DocumentError with everything that is wrong, the same fault of many lines told once."""
+    orphans = landing.query(
+        "SELECT prompt, min(at), count(*) FROM line WHERE kind <> 'prompt' AND prompt NOT IN "
+        "(SELECT prompt FROM line WHERE kind = 'prompt') GROUP BY prompt ORDER BY min(rowid) LIMIT 1000"
+    )
+    faults = list(landing.faults)
+    faults += [f"{at}: no prompt is called {shown(json.loads(prompt))} ({n:,} lines)" for prompt, at, n in orphans]
+    if not faults and not landing.models:
+        faults = [f"{', '.join(landing.rows_read) or 'the files'}: no answer, verdict or reward was found"]
+    if faults:
+        raise DocumentError(_folded(faults))
+
+
+def _folded(faults: Sequence[str]) -> Iterator[str]:
+    """Each fault where it first stands, with the number of other places that say the same."""
+    places: dict[str, list[str]] = {}
+    for fault in faults:
+        at = re.match(r".*?:\d+(?=: )", fault)
+        place = at.group() if at else ""
+        places.setdefault(fault.removeprefix(place), []).append(place)
+    for what, found in places.items():
+        more = f" (and {len(found) - 1:,} more like this, the next in {found[1]})" if len(found) > 1 else ""
+        yield f"{found[0]}{what}{more}"
+
+
+def _account(landing: Landing, folder: Path, name: str) -> Landed:
+    missing = "FROM owed WHERE NOT EXISTS (SELECT 1 FROM line WHERE kind = 'response' AND file = owed.model "
+    missing += "AND prompt = owed.prompt AND key = CAST(owed.sample AS TEXT))"
+    ((absent,),) = landing.query(f"SELECT count(*) {missing}")
+    unmatched = _unmatched(landing) if absent else 0
+    return Landed(
+        folder=str(folder),
+        format=landing.format,
+        suite=name,
+        files={path: _source(Path(path), rows) for path, rows in landing.rows_read.items()},
+        prompts=landing.count("prompt"),
+        responses={model: landing.count("response", model) for model in landing.models.values()},
+        verdicts={judge: landing.count("verdict", judge) for judge in landing.files("verdict")},
+        rewards={judge: landing.count("reward", judge) for judge in landing.files("reward")},
+        raters=dict(landing.kinds),
+        baseline=landing.models.get(landing.baseline) if landing.baseline else None,
+        answers_missing=absent,
+        verdicts_unmatched=unmatched,
+        left_out=landing.omissions(),
+        renamed={new: old for old, new in (*landing.models.items(), *landing.judges.items()) if new != old},
+        notes=list(landing.notes),
+        licence=landing.licence,
+    )
+
+
+def _unmatched(landing: Landing) -> int:
+    """The verdicts on an answer that no file holds."""
+    answered = "(SELECT 1 FROM line AS one WHERE one.kind = 'response' AND one.file = json_extract(line.text, '$.{0}') "
+    answered += "AND one.prompt = line.prompt AND one.key = ifnull(json_extract(line.text, '$.sample'), 0))"
+    both = " AND ".join(f"EXISTS {answered.format(side)}" for side in ("first", "second"))
+    ((found,),) = landing.query(f"SELECT count(*) FROM line WHERE kind = 'verdict' AND NOT ({both})")  # noqa: S608
+    return int(found)
+
+
+def _source(path: Path, rows: int) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": file_digest(path), "rows": rows}
+
+
+# ---------------------------------------------------------------- the files
+
+
+def _files(landing: Landing, landed: Landed, rubric: str) -> Iterator[tuple[str, str | Iterable[str]]]:
+    yield SUITE, _suite(landing, landed, rubric)
+    yield "prompts.jsonl", landing.lines("prompt")
+    for model in landing.models.values():
+        yield f"responses/{slug(model)}.jsonl", _responses(landing, model)
+    for kind in ("verdict", "reward"):
+        for judge in landing.files(kind):
+            yield f"{kind}s/{slug(judge)}.jsonl", landing.lines(kind, judge)
+    yield PROVENANCE, json.dumps(landed.to_json(), indent=1, allow_nan=False) + "\n"
+
+
+def _responses(landing: Landing, model: str) -> Iterator[str]:
+    """The answers of a model, and a sentence in the place of each that is not there: without an answer, a suite cannot
+    hold what was said of it. Each sentence is another, of one length, so that texts can be told apart by what they are.
+    """
+    yield from landing.lines("response", model)
+    owed = landing.query(
+        "SELECT prompt, sample FROM owed WHERE model = ? AND NOT EXISTS (SELECT 1 FROM line WHERE kind = 'response' "
+        "AND file = owed.model AND prompt = owed.prompt AND key = CAST(owed.sample AS TEXT))",
+        model,
+    )
+    for prompt, sample in owed:
+        text = absent_answer(model, json.loads(prompt), sample)
+        line = {"prompt": json.loads(prompt), "text": text, **({"sample": sample} if sample else {}), "absent": True}
+        yield json.dumps(line) + "\n"
+
+
+def absent_answer(model: str, prompt: str, sample: int = 0) -> str:
+    """What stands for an answer that the imported files do not hold."""
+    return f"(This answer is not in the imported files: {digest([model, prompt, sample])[:12]}.)"
+
+
+def _suite(landing: Landing, landed: Landed, rubric: str) -> str:
+    """The suite's YAML; names and paths are quoted, so that none is read as anything else."""
+    models = sorted(landing.models.values(), key=lambda name: name != landed.baseline)
+    lines = [f"# Imported by `sciexam import {landed.format}`; {PROVENANCE} says from which files.", ""]
+    lines += [f"suite: {_quoted(landed.suite)}", "prompts: prompts.jsonl", f"rubric: {_quoted(rubric)}", "models:"]
+    lines += [f"  {_quoted(name)}: {{responses: {_quoted(f'responses/{slug(name)}.jsonl')}}}" for name in models]
+    lines += [f"contestants: [{', '.join(map(_quoted, models))}]"]
+    lines += [f"baseline: {_quoted(landed.baseline)}"] if landed.baseline else []
+    samples = 1 + max((key for (key,) in landing.query(_LARGEST_SAMPLE) if key is not None), default=0)
+    lines += [f"generation: {{samples: {samples}}}"] if samples > 1 else []
+    judges = [(judge, "verdict", "recorded") for judge in landed.verdicts]
+    judges += [(judge, "reward", "rewards") for judge in landed.rewards]
+    taken = set(landed.verdicts) & set(landed.rewards)
+    lines += ["judges:"] if judges else []
+    for judge, kind, backend in judges:
+        name = f"{judge[:90]} rewards" if kind == "reward" and judge in taken else judge
+        file = f"{kind}s/{slug(judge)}.jsonl"
+        lines.append(f"  {_quoted(name)}: {{backend: {backend}, {kind}s: {_quoted(file)}}}")
+    return "\n".join(lines) + "\n"
+
+
+_LARGEST_SAMPLE = (
+    "SELECT max(CAST(key AS INTEGER)) FROM line WHERE kind = 'response' UNION SELECT max(sample) FROM owed"
+)
+
+
+def _quoted(word: str) -> str:
+    return json.dumps(word, ensure_ascii=False)

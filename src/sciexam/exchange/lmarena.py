@@ -1,0 +1,160 @@
+"""LMArena-style battle tables: CSV, JSON or Parquet with `model_a`, `model_b`, `winner`, and conversations or none.
+
+Each row is one battle. Its prompt is called by `question_id` (or `id`; else by the number of its row), with the turn
+behind it where the table has one, and asks what the conversation asks; without a conversation the id stands for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sciexam.digests import digest
+from sciexam.exchange.conversation import Turns, transcript, turns_of
+from sciexam.exchange.landing import Landing, Place, shown
+from sciexam.exchange.rows import found, rows
+from sciexam.types import Kind, Side
+
+CROWD = "crowd"
+MOST_VOTERS = 50  # that are a rater each; more are one rater, as a board of the crowd counts them
+WINNERS: Mapping[str, Side] = {
+    "model_a": "first",
+    "model_b": "second",
+    "tie": "tie",
+    "tie (bothbad)": "tie",
+    "bothbad": "tie",
+    "both_bad": "tie",
+}
+JUDGES = ("gpt4_pair",)  # in the column of voters, and none of them
+_ONE_HOT = {"winner_model_a": "model_a", "winner_model_b": "model_b", "winner_tie": "tie"}
+_TALKS = ("conversation_a", "conversation_b", "prompt", "response_a", "response_b", "full_conversation")
+_USED = (*_TALKS, *_ONE_HOT, "model_a", "model_b", "question_id", "id")
+
+
+def read(paths: Sequence[Path]) -> Landing:
+    landing = Landing("lmarena")
+    files = found(paths, *(f"*.{end}" for end in ("csv", "tsv", "json", "jsonl", "parquet", "csv.gz", "jsonl.gz")))
+    each = _few_voters(files)
+    for file in files:
+        for at, row in rows(file, landing):
+            _battle(at, row, landing, each)
+    if not each:
+        landing.note(
+            f"More than {MOST_VOTERS} people voted: they are one rater, {CROWD!r}. Who voted stays in each line, as "
+            "'judge'; `sciexam import table` can make a rater of each."
+        )
+    return landing
+
+
+def _few_voters(files: Sequence[Path]) -> bool:
+    voters: set[str] = set()
+    for file in files:
+        for _, row in rows(file, Landing("a look")):
+            voters.add(str(row.get("judge")))
+            if len(voters) > MOST_VOTERS:
+                return False
+    return True
+
+
+def _battle(at: Place, row: dict[str, Any], landing: Landing, each: bool) -> None:
+    a, b, said = row.get("model_a"), row.get("model_b"), _winner(row)
+    lacking = [key for key in ("model_a", "model_b") if not row.get(key)]
+    for key in lacking:
+        landing.fault(at, f"{key}: this key is missing")
+    if said not in WINNERS:
+        landing.fault(at, f"winner: {shown(said)} is none of {', '.join(WINNERS)}")
+    if lacking or said not in WINNERS:
+        return
+    if a == b:
+        landing.left_out(at, "a model against itself")
+        return
+    talks = _talks(at, row, landing)
+    if talks is None:
+        return
+    id = _id(at, row)
+    _answers(at, row, id, talks, landing)
+    rater, kind = _rater(row, each)
+    kept = {key: value for key, value in row.items() if key not in _USED and value not in (None, "")}
+    landing.verdict(
+        at, id, str(a), str(b), rater=rater, kind=kind, preferred=WINNERS[str(said)], repeat=None, kept=kept
+    )
+
+
+def _winner(row: Mapping[str, Any]) -> Any:
+    if "winner" in row:
+        return row["winner"]
+    said = [word for column, word in _ONE_HOT.items() if row.get(column) in (1, "1", True)]
+    return said[0] if len(said) == 1 else None
+
+
+def _id(at: Place, row: Mapping[str, Any]) -> str:
+    id = row.get("question_id") or row.get("id") or f"row-{at.line}"
+    return f"{id}-{row['turn']}" if row.get("turn") not in (None, "") else str(id)
+
+
+def _rater(row: Mapping[str, Any], each: bool) -> tuple[str, Kind]:
+    """The voter. A judge of FastChat is written as [model, template]."""
+    judge = row.get("judge")
+    if isinstance(judge, list) and judge and judge[0] != "human":
+        return str(judge[0]), "judge"
+    if isinstance(judge, str) and judge in JUDGES:
+        return judge, "judge"
+    name = str(judge[-1] if isinstance(judge, list) and judge else judge or "")
+    return (name, "human") if each and name else (CROWD, "human")
+
+
+def _answers(at: Place, row: Mapping[str, Any], id: str, talks: Sequence[Turns], landing: Landing) -> None:
+    """The prompt, and both answers: what was voted on is all that a model said."""
+    asked = [[text for role, text in talk if role == "user"] for talk in talks]
+    if not talks or not asked[0]:
+        landing.prompt(at, id, None, group=str(row["question_id"]) if row.get("question_id") else None)
+        return
+    if asked[0] != asked[1]:
+        landing.fault(at, "conversation_b: asks otherwise than conversation_a")
+        return
+    messages = [{"role": "user", "content": text} for text in asked[0]]
+    first = asked[0][0]
+    # Turns of one question, and the same question of two people, are one unit of an interval.
+    landing.prompt(at, id, first if len(messages) == 1 else messages, group=digest(first)[:16])
+    for name, talk in zip(("model_a", "model_b"), talks, strict=True):
+        answers = [text for role, text in talk if role != "user"]
+        if answers:
+            kept = {"turns": answers} if len(answers) > 1 else {}
+            landing.response(at, str(row[name]), id, transcript(answers), kept=kept)
+
+
+def _talks(at: Place, row: Mapping[str, Any], landing: Landing) -> list[Turns] | None:
+    """Both conversations up to the turn that was voted on; [] where the table has none, None where one is faulty."""
+    if "response_a" in row and "prompt" in row:
+        lists = [_list(row[key]) for key in ("prompt", "response_a", "response_b")]
+        if any(one is None or len(one) != len(lists[0] or []) for one in lists):
+            landing.fault(at, "prompt, response_a, response_b: texts, or lists of texts of one length, as JSON")
+            return None
+        prompt, *answers = [one or [] for one in lists]
+        if any(not isinstance(text, str) for one in (prompt, *answers) for text in one):
+            landing.left_out(at, "a battle without both answers")
+            return None
+        return [[turn for q, a in zip(prompt, one, strict=True) for turn in (("user", q), ("x", a))] for one in answers]
+    if not row.get("conversation_a") and not row.get("conversation_b"):
+        return []
+    talks = [turns_of(_list(row.get(key))) for key in ("conversation_a", "conversation_b")]
+    if talks[0] is None or talks[1] is None:
+        landing.fault(at, "conversation_a, conversation_b: lists of messages with a role and a text, as JSON")
+        return None
+    turn = row.get("turn")
+    last = 2 * int(turn) if isinstance(turn, (int, str)) and str(turn).isdecimal() else None
+    return [talk[:last] for talk in talks if talk is not None]
+
+
+def _list(value: Any) -> list[Any] | None:
+    """A list, or the JSON of one; a text that is neither is a list of itself."""
+    if isinstance(value, str) and value[:1] == "[":
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    if isinstance(value, str):
+        return [value]
+    return value if isinstance(value, list) else None

@@ -1,0 +1,267 @@
+"""Questions and answers in JSON Lines whose columns a YAML file names: forums, extracts, anything that is voted on.
+
+Three layouts are told apart by what is named:
+
+- `answers`: a line is a question, and this column lists its answers;
+- `answer.question`: a line is a question or an answer, and in an answer's line this column holds the question's id;
+- neither: a line holds a question and one answer to it, and the lines of one question agree in what they say of it.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from sciexam.digests import digest
+from sciexam.documents import MOST_KEYS, read_jsonl, read_yaml
+from sciexam.errors import DocumentError
+from sciexam.exchange.post_index import PostIndex
+from sciexam.exchange.posts import Post, utc
+from sciexam.types import Record
+
+Row = Mapping[str, Any]
+
+
+class PostColumns(Record):
+    """Which columns hold what is said of a question as well as of an answer."""
+
+    id: str | None = None
+    votes: str | None = None
+    date: str | None = None
+    author: str | None = None
+    link: str | None = None
+
+
+class QuestionColumns(PostColumns):
+    """`title`, `text` or both; `accepted` is the id of the answer that was accepted."""
+
+    title: str | None = None
+    text: str | None = None
+    tags: str | None = None
+    accepted: str | None = None
+
+    @model_validator(mode="after")
+    def _asks(self) -> Self:
+        if self.title is None and self.text is None:
+            raise ValueError("name the column of the question: title, text, or both")
+        return self
+
+
+class AnswerColumns(PostColumns):
+    """`accepted` is true or false; `question` is the id of the question; what stands before it there is `prefix`."""
+
+    text: str
+    accepted: str | None = None
+    question: str | None = None
+    prefix: str = ""
+
+
+class Columns(Record):
+    """A file of columns. `site` and `licence` are those of all lines, unless a column holds them."""
+
+    html: bool = False
+    site: str | None = None
+    site_column: str | None = None
+    licence: str | None = None
+    licence_column: str | None = None
+    question: QuestionColumns
+    answer: AnswerColumns
+    answers: str | None = Field(None, description="the column that lists a question's answers")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        for key in ("site", "licence"):
+            if (getattr(self, key) is None) == (getattr(self, f"{key}_column") is None):
+                raise ValueError(f"say {key}: for all lines, or {key}_column: where a column holds it")
+        if self.answers is not None and self.answer.question is not None:
+            raise ValueError("answers: that stand in their question's line need no answer.question")
+        if self.answer.question is not None and self.question.id is None:
+            raise ValueError("answer.question refers to question.id: name its column")
+        return self
+
+
+def read_lines(paths: Sequence[Path], columns: Path, index: PostIndex) -> None:
+    """Put the posts of JSON Lines files into the index; what is wrong with their lines becomes faults there."""
+    mapping = read_yaml(columns, Columns)
+    reader = LineReader(mapping.value, index)
+    for path in paths:
+        try:
+            for number, row in read_jsonl(path):
+                reader.take(f"{path}:{number}", row)
+        except DocumentError as error:
+            for fault in error.faults:
+                index.fault(fault)
+    for column in reader.unseen():
+        where = ", ".join(map(str, paths))
+        index.fault(f"{mapping.path}: no line of {where} has the column {column!r}; the first one has {reader.first}")
+
+
+class LineReader:
+    """What the columns of a line mean."""
+
+    def __init__(self, columns: Columns, index: PostIndex):
+        self.first = "none"  # the columns of the first line
+        self._columns, self._index = columns, index
+        self._seen: set[str] = set()
+
+    def unseen(self) -> list[str]:
+        """The columns that are named and stand in no line."""
+        own = self._columns
+        answer = own.answer.model_dump(exclude={"prefix"})
+        named = {
+            *own.question.model_dump().values(),
+            *answer.values(),
+            own.site_column,
+            own.licence_column,
+            own.answers,
+        }
+        return sorted(name for name in named if name is not None and name not in self._seen)
+
+    def take(self, place: str, row: Row) -> None:
+        """Put the posts of a line into the index."""
+        if not self._seen:
+            self.first = ", ".join(key[:40] for key in list(row)[:MOST_KEYS])
+        self._seen |= row.keys()
+        try:
+            for post, again in self._posts(place, row):
+                self._index.add(post, again)
+        except _Fault as fault:
+            self._index.fault(f"{place}: {fault}")
+
+    def _posts(self, place: str, row: Row) -> Iterator[tuple[Post, bool]]:
+        """The posts of a line, and whether each may stand in other lines as well."""
+        columns = self._columns
+        if columns.answer.question is not None:
+            if (parent := _id(row, columns.answer.question)) is None:
+                yield self._question(place, row), False
+            elif parent.startswith(columns.answer.prefix):
+                key = self._key(row, parent.removeprefix(columns.answer.prefix))
+                yield self._answer(place, row, row, key), False
+            else:
+                self._index.read["other"] += 1
+            return
+        question = self._question(place, row)
+        yield question, columns.answers is None
+        answers = [row] if columns.answers is None else row.get(columns.answers)
+        if not isinstance(answers, list):
+            raise _Fault(f"{columns.answers}: must be a list of answers")
+        for at, answer in enumerate(answers):
+            if not isinstance(answer, dict):
+                raise _Fault(f"{columns.answers}.{at}: an answer must be an object {{...}}")
+            self._seen |= answer.keys()
+            yield self._answer(place, row, answer, question.key), False
+
+    def _question(self, place: str, row: Row) -> Post:
+        columns = self._columns.question
+        title, text = _text(row, columns.title), _text(row, columns.text)
+        if not (title + text).strip():
+            raise _Fault(f"{columns.title or columns.text}: the question is empty")
+        id = _id(row, columns.id) or digest([title, text])[:16]
+        accepted = _id(row, columns.accepted)
+        tags = row.get(columns.tags) if columns.tags else None
+        return self._post(
+            place, row, row, columns, id, text, title=title, tags=_tags(columns.tags, tags), accepted_answer=accepted
+        )
+
+    def _answer(self, place: str, row: Row, answer: Row, question: str) -> Post:
+        """`row` has the site and the licence of an answer that stands in its question's line."""
+        columns = self._columns.answer
+        text = _text(answer, columns.text)
+        id = _id(answer, columns.id) or digest([question, text])[:16]
+        accepted = answer.get(columns.accepted) if columns.accepted else None
+        if accepted not in (None, True, False, 0, 1):
+            raise _Fault(f"{columns.accepted}: must be true or false")
+        return self._post(place, row, answer, columns, id, text, question=question, accepted=bool(accepted))
+
+    def _post(self, place: str, row: Row, own: Row, columns: PostColumns, id: str, body: str, **more: Any) -> Post:
+        accepted = more.pop("accepted_answer", None)
+        return Post(
+            key=self._key(row, id if "question" not in more else f"a/{id}"),
+            place=place,
+            site=self._constant(row, "site"),
+            body=body,
+            html=self._columns.html,
+            licence=self._constant(row, "licence"),
+            votes=_votes(own, columns.votes),
+            accepted_answer=self._key(row, f"a/{accepted}") if accepted is not None else None,
+            posted=_date(own, columns.date),
+            author=_text(own, columns.author) or None,
+            link=_text(own, columns.link) or None,
+            question=more.pop("question", None),
+            **more,
+        )
+
+    def _key(self, row: Row, id: str) -> str:
+        return f"{self._constant(row, 'site')}/{id}"
+
+    def _constant(self, row: Row, name: str) -> str:
+        column = getattr(self._columns, f"{name}_column")
+        found = getattr(self._columns, name) if column is None else _text(row, column)
+        if not found.strip():
+            raise _Fault(f"{column or name}: is empty")
+        return str(found)
+
+
+class _Fault(Exception):
+    pass
+
+
+def _text(row: Row, column: str | None) -> str:
+    value = row.get(column) if column else None
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _Fault(f"{column}: must be a text")
+    return _whole_characters(value, column)
+
+
+def _whole_characters(value: str, column: str | None) -> str:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise _Fault(f"{column}: holds half a character (a lone surrogate)") from None
+    return value
+
+
+def _id(row: Row, column: str | None) -> str | None:
+    value = row.get(column) if column else None
+    if value is None or (isinstance(value, str) and not value):
+        return None
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise _Fault(f"{column}: must be a text or a whole number")
+    return _whole_characters(str(value), column)
+
+
+def _votes(row: Row, column: str | None) -> int | None:
+    value = row.get(column) if column else None
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value) or abs(value) > 1e15:
+        raise _Fault(f"{column}: must be a whole number of votes")
+    return int(value)
+
+
+def _date(row: Row, column: str | None) -> str:
+    value = row.get(column) if column else None
+    if value is None:
+        return ""
+    try:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return utc(datetime.datetime.fromtimestamp(value, datetime.UTC).isoformat())
+        return utc(value)
+    except (ValueError, TypeError, OverflowError, OSError):
+        raise _Fault(f"{column}: must be a date, as 2016-03-19T06:05:48 or in seconds since 1970") from None
+
+
+def _tags(column: str | None, value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return tuple(word.strip() for word in value.split(",") if word.strip())
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        return tuple(value)
+    raise _Fault(f"{column}: must be a list of tags, or one text with commas")

@@ -1,0 +1,220 @@
+"""Any table (CSV, TSV, JSON Lines, Parquet), with a YAML file that says what its columns are.
+
+    prompts:   {id: question, text: asked}
+    responses: [{model: left, text: left_answer}, {model: right, text: right_answer}]
+    verdicts:  {first: left, second: right, preferred: winner, labels: {left: first, right: second, draw: tie}}
+
+A word is the name of a column; `{value: gpt-4}` is the same in every row, and `{row: true}` the number of the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from sciexam.documents import read_yaml
+from sciexam.errors import DocumentError, did_you_mean
+from sciexam.exchange.landing import Landing, Place, shown
+from sciexam.exchange.rows import found, rows
+from sciexam.report.tables import from_cell
+from sciexam.types import Record
+
+Row = Mapping[str, Any]
+
+
+class Value(Record):
+    """One value for every row."""
+
+    value: str
+
+
+class Number(Record):
+    """The number of the row, so that each row is an item of its own."""
+
+    row: Literal[True]
+
+
+Column = str | Value | Number
+
+
+class Section(Record):
+    """What a row says. `file`: the name of the only file that it is in."""
+
+    file: str | None = None
+
+
+class Prompts(Section):
+    id: Column = Number(row=True)
+    text: Column | None = None
+    category: Column | None = None
+    group: Column | None = None
+    reference: Column | None = None
+
+
+class Responses(Section):
+    prompt: Column | None = None  # None: as `prompts: id`
+    model: Column
+    text: Column
+    sample: Column | None = None
+
+
+class Verdicts(Section):
+    """`labels` says what the words of `preferred` mean; without it they are first, second, tie, or a model's name."""
+
+    prompt: Column | None = None
+    first: Column
+    second: Column
+    preferred: Column | None = None
+    labels: dict[str, Literal["first", "second", "tie", "failed"]] = Field(default_factory=dict)
+    probability_second: Column | None = None
+    strength: Column | None = None
+    failure: Column | None = None
+    rater: Column = Value(value="recorded")
+    kind: Literal["judge", "human"] = "judge"
+    reason: Column | None = None
+    sample: Column | None = None
+
+
+class Rewards(Section):
+    prompt: Column | None = None
+    model: Column
+    reward: Column
+    rater: Column = Value(value="recorded")
+    sample: Column | None = None
+
+
+class Mapped(Record):
+    """The YAML file. `spreadsheet_safe`: cells that a spreadsheet would run have an apostrophe before them."""
+
+    delimiter: str | None = Field(None, min_length=1, max_length=1)
+    spreadsheet_safe: bool = False
+    baseline: str | None = None
+    licence: str | None = None
+    prompts: Prompts | tuple[Prompts, ...] = ()
+    responses: Responses | tuple[Responses, ...] = ()
+    verdicts: Verdicts | tuple[Verdicts, ...] = ()
+    rewards: Rewards | tuple[Rewards, ...] = ()
+
+    def sections(self) -> Iterator[tuple[str, int, Section]]:
+        for key in ("prompts", "responses", "verdicts", "rewards"):
+            given = getattr(self, key)
+            for number, section in enumerate((given,) if isinstance(given, Section) else given):
+                yield key, number, section
+
+
+def read(paths: Sequence[Path], mapping: Path) -> Landing:
+    document = read_yaml(mapping, Mapped)
+    mapped = document.value
+    sections = [section for _, _, section in mapped.sections()]
+    if not any(isinstance(section, (Responses, Verdicts, Rewards)) for section in sections):
+        raise DocumentError([document.fault((), "says nothing of responses, verdicts or rewards")])
+    landing = Landing("table")
+    landing.baseline, landing.licence = mapped.baseline, mapped.licence
+    files = found(paths, "*.csv", "*.tsv", "*.jsonl", "*.json", "*.parquet", "*.csv.gz", "*.jsonl.gz")
+    for file in files:
+        _read_file(file, mapped, landing)
+    names = {file.name for file in files}
+    for key, number, section in mapped.sections():
+        if section.file is not None and section.file not in names:
+            what = f"{section.file!r} is not among the files{did_you_mean(section.file, names)}"
+            loc = (key, number, "file") if isinstance(getattr(mapped, key), tuple) else (key, "file")
+            raise DocumentError([document.fault(loc, what)])
+    return landing
+
+
+def _read_file(file: Path, mapped: Mapped, landing: Landing) -> None:
+    sections = [section for _, _, section in mapped.sections() if section.file in (None, file.name)]
+    used = {column for section in sections for column in _columns(section)}
+    keyed = next((section.id for section in sections if isinstance(section, Prompts)), None)
+    bare = not mapped.prompts
+    for at, row in rows(file, landing, delimiter=mapped.delimiter):
+        if lacking := sorted(used - row.keys()):
+            for column in lacking:
+                landing.fault(at, f"{column}: no such column{did_you_mean(column, row)}")
+            if file.suffix != ".jsonl":
+                return  # so it is in every row
+            continue
+        if mapped.spreadsheet_safe:
+            row = {key: from_cell(value) if isinstance(value, str) else value for key, value in row.items()}
+        kept = {key: value for key, value in row.items() if key not in used and value not in (None, "")}
+        if kept:
+            landing.note(f"{file.name}: kept as metadata: {', '.join(key for key in row if key not in used)}")
+        for section in sections:
+            _land(at, row, section, keyed, bare, kept if section is sections[-1] else {}, landing)
+
+
+def _columns(section: Section) -> Iterator[str]:
+    for key in type(section).model_fields:
+        if key not in ("file", "kind") and isinstance(column := getattr(section, key), str):
+            yield column
+
+
+def _land(at: Place, row: Row, section: Section, keyed: Column | None, bare: bool, kept: Row, landing: Landing) -> None:
+    def cell(column: Column | None) -> Any:
+        return _cell(column, row, at)
+
+    if isinstance(section, Prompts):
+        more = {key: cell(getattr(section, key)) for key in ("category", "group", "reference")}
+        landing.prompt(at, cell(section.id), cell(section.text), kept=kept, **more)
+        return
+    assert isinstance(section, (Responses, Verdicts, Rewards))
+    prompt = cell(section.prompt if section.prompt is not None else keyed or Number(row=True))
+    sample = _whole(at, "sample", cell(section.sample), landing)
+    if bare and isinstance(prompt, str | int) and not landing.has(prompt):
+        landing.prompt(at, prompt, None)
+    if isinstance(section, Responses):
+        landing.response(at, cell(section.model), prompt, cell(section.text), sample=sample, kept=kept)
+    elif isinstance(section, Rewards):
+        reward = _number(at, "reward", cell(section.reward), landing)
+        model, rater = cell(section.model), cell(section.rater) or "recorded"
+        landing.reward(at, prompt, model, reward, rater=rater, sample=sample, kept=kept)
+    else:
+        _verdict(at, section, prompt, sample, cell, kept, landing)
+
+
+def _verdict(at: Place, section: Verdicts, prompt: Any, sample: int, cell: Any, kept: Row, landing: Landing) -> None:
+    first, second, word = cell(section.first), cell(section.second), cell(section.preferred)
+    said: dict[str, Any] = {"failure": cell(section.failure) or ""}
+    if section.probability_second is not None and not said["failure"]:
+        said["probability_second"] = _number(at, "probability_second", cell(section.probability_second), landing)
+    if section.preferred is not None and not said["failure"]:
+        side = section.labels.get("" if word is None else str(word)) if section.labels else _side(word, first, second)
+        if side is None:
+            known = section.labels or ("first", "second", "tie", first, second)
+            landing.fault(at, f"{section.preferred}: {shown(word)} is none of {', '.join(map(str, known))}")
+            return
+        said |= {"failure": str(word) or "failed"} if side == "failed" else {"preferred": side}
+    if not said["failure"]:
+        said["strength"] = cell(section.strength)
+    said |= {"rater": cell(section.rater) or "recorded", "kind": section.kind, "reason": cell(section.reason) or ""}
+    landing.verdict(at, prompt, first, second, sample=sample, repeat=None, kept=kept, **said)
+
+
+def _side(word: Any, first: Any, second: Any) -> str | None:
+    return str(word) if word in ("first", "second", "tie") else {first: "first", second: "second"}.get(word)
+
+
+def _cell(column: Column | None, row: Row, at: Place) -> Any:
+    """What a row says; an empty cell is nothing."""
+    if isinstance(column, Number):
+        return f"row-{at.line}"
+    found = column.value if isinstance(column, Value) else None if column is None else row[column]
+    return None if found == "" else found
+
+
+def _number(at: Place, what: str, value: Any, landing: Landing) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except (TypeError, ValueError):
+        landing.fault(at, f"{what}: a number, this is {shown(value)}")
+        return None
+
+
+def _whole(at: Place, what: str, value: Any, landing: Landing) -> int:
+    if value is None or str(value).isdecimal():
+        return int(value or 0)
+    landing.fault(at, f"{what}: a whole number from 0, this is {shown(value)}")
+    return 0

@@ -1,0 +1,351 @@
+"""Answers of a teacher as training data: asked for by the rubric, graded by a judge, and the best ones kept.
+
+    demonstrations.jsonl  preferences.jsonl  rejected.jsonl  provenance.json
+
+Every reply and every grade is a fact of the ledger; the folder is a function of them, written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sciexam.contamination import Exam
+from sciexam.digests import digest, file_digest
+from sciexam.errors import UsageError
+from sciexam.exam.answer_file import joined
+from sciexam.exam.cautions import model_behind
+from sciexam.exam.marking import mark, plan_marks
+from sciexam.exam.plan import Plan
+from sciexam.exam.preflight import Owed, bill_of_verdicts
+from sciexam.exam.raters import UNCALLED
+from sciexam.exam.runs import check_all_ready, opened, terms_of
+from sciexam.exchange.asking_a_model import Errand, asked, plan_requests, suite_with, together
+from sciexam.exchange.candidates import (
+    HOLDS,
+    Candidate,
+    choose,
+    graded,
+    lines_of,
+    read_candidate,
+)
+from sciexam.exchange.marked_reply import Request, RequestTemplate, is_broken
+from sciexam.exchange.shots import Shot, draw, fit, read_shots, shots_of
+from sciexam.folders import LIST, check_folder, replace_folder, resolved
+from sciexam.models.settings import Recorded
+from sciexam.models.terms import Terms
+from sciexam.report.record import Calls
+from sciexam.rubric import Criterion
+from sciexam.store import Store
+from sciexam.suite import Suite, read_prompts
+from sciexam.types import Prompt
+
+SCHEMA = "sciexam/data-answers/1"
+PROVENANCE = "provenance.json"
+FILES = {
+    "demonstrations.jsonl": "the best answer to each prompt; `data:` of a model with `stage: sft`",
+    "preferences.jsonl": "the best and the worst answer to a prompt; `data:` with `stage: reward` or `stage: dpo`",
+    "rejected.jsonl": "the other candidates, each with its reason; to read, not to train with",
+}
+TEMPLATE = "answers"
+VARIABLES = ("question", "rubric", "best", "shots")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is wanted of the teacher. `min_grade` and grades are shares of the rubric's total, in [0, 1].
+
+    `samples` candidates a prompt, of which the best `keep` are demonstrations; up to `shots` worked examples are shown.
+    """
+
+    samples: int = 4
+    keep: int = 1
+    min_grade: float = 0.7
+    shots: int = 3
+    temperature: float = 0.7
+    top_p: float = 0.9
+    max_tokens: int = 2048
+    template: str = TEMPLATE
+    preferences: bool = False
+    messages: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """What came of it. Counts of prompts and candidates; `incomplete`: calls that the same command makes again."""
+
+    folder: str
+    written: bool
+    teacher: str
+    judge: str
+    prompts: int
+    asked: int
+    candidates: int
+    best_grade: float | None
+    left_out: dict[str, int]  # prompts, by reason
+    rejected: dict[str, int]  # candidates, by reason
+    ties: int
+    files: dict[str, int]  # lines of each
+    incomplete: int
+    calls: Calls
+    caveats: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def answers(
+    teacher: str,
+    prompts: Path,
+    out: Path,
+    wanted: Wanted,
+    *,
+    suite: str | None = None,
+    judge: str | None = None,
+    shots_from: Path | None = None,
+    limit: int | None = None,
+    errand: Errand,
+) -> Taught:
+    """Ask `teacher` for answers to a file of prompts, have them graded by the suite's rubric, and write the folder.
+
+    What holds a prompt of the suite is left out before anybody is asked. Raises UsageError for what cannot be asked,
+    read or written; then, and where no reply came back, the folder is left alone.
+    """
+    _check(out, prompts, shots_from, wanted)
+    generation = {key: getattr(wanted, key) for key in ("samples", "temperature", "top_p", "max_tokens")}
+    chosen, name = suite_with(suite, teacher, **generation)
+    exam, read = Exam(chosen.prompts), read_prompts(prompts)[:limit]
+    left_out: Counter[str] = Counter()
+    useful = list(_useful(read, exam, wanted.messages, left_out))
+    if not useful:
+        why = "; ".join(f"{count:,} {reason}" for reason, count in left_out.items())
+        raise UsageError(f"{prompts}: no prompt is left of {len(read):,}: {why}")
+    shots = list(fit(read_shots(shots_from) if shots_from else shots_of(chosen.rubric), exam))
+    requests = _requests(chosen, useful, shots, wanted)
+    terms = terms_of(chosen, errand.max_wait, errand.budget, errand.batch, errand.engine)
+    planned = plan_requests(chosen, name, requests, terms)
+    to_mark = _plan_marks_to_come(chosen, name, useful, judge, terms)
+    with opened(errand.store, errand.results, terms) as ledger:
+        bill = _Bill(to_mark, ledger, errand)
+        calls, notes, replies = asked(planned, ledger, terms, replace(errand, preflight=bill.of_answers))
+        by_id = {prompt.id: prompt for prompt in useful}
+        candidates = [read_candidate(by_id[r.prompt.id], r, response, exam) for r, response in replies]
+        marked, more, caveats = _graded(chosen, name, candidates, judge, terms, ledger, bill)
+    found = choose(marked, wanted.min_grade, wanted.keep)
+    if not wanted.preferences:
+        found = replace(found, pairs=[], ties=0)
+    came_back = any(not one.open or one.text for one in marked)
+    files = dict(lines_of(found, name, wanted.messages))
+    taught = Taught(
+        folder=str(out),
+        written=came_back,
+        teacher=name,
+        judge=to_mark.raters[0].bench,
+        prompts=len(read),
+        asked=len(useful),
+        candidates=len(marked),
+        best_grade=max((one.grade for one in marked if one.grade is not None), default=None),
+        left_out=_most_first(left_out),
+        rejected=_most_first(Counter(why for _, why in found.rejected)),
+        ties=found.ties,
+        files={file: len(files[file]) for file in FILES if file in files},
+        incomplete=sum(one.open for one in marked),
+        calls=together(calls, more),
+        caveats=tuple(dict.fromkeys([*notes, *_self_graded(chosen, name, judge), *caveats])),
+    )
+    if came_back:
+        sources = [prompts, *([shots_from] if shots_from else [])]
+        provenance = _provenance(taught, chosen, planned[0], to_mark, wanted, sources, len(shots))
+        texts = [(file, joined(lines, "jsonl")) for file, lines in files.items()]
+        replace_folder(out, [*texts, (PROVENANCE, json.dumps(provenance, indent=1, allow_nan=False) + "\n")])
+    return taught
+
+
+# ---------------------------------------------------------------- what is asked
+
+
+def _check(out: Path, prompts: Path, shots_from: Path | None, wanted: Wanted) -> None:
+    if wanted.preferences and wanted.samples < 2:
+        raise UsageError("--preferences: a pair takes two candidates; add --samples 4")
+    if wanted.keep > wanted.samples:
+        raise UsageError(f"--keep {wanted.keep}: there are {wanted.samples} candidates a prompt; raise --samples")
+    folder = resolved(out)
+    for path in filter(None, (prompts, shots_from)):
+        if path.resolve().is_relative_to(folder):
+            raise UsageError(f"{path} lies in --out {out}, which is replaced as a whole; name another folder")
+    check_folder(out, [*FILES, PROVENANCE])
+    if (folder / LIST).is_file() and any(folder.iterdir()) and not _is_ours(folder / PROVENANCE):
+        raise UsageError(f"--out: {out} was written by another command, and would be replaced; name another folder")
+
+
+def _is_ours(provenance: Path) -> bool:
+    try:
+        return bool(json.loads(provenance.read_bytes()).get("schema") == SCHEMA)
+    except (OSError, ValueError, RecursionError, AttributeError):
+        return False
+
+
+def _useful(read: Sequence[Prompt], exam: Exam, messages: bool, left_out: Counter[str]) -> Iterator[Prompt]:
+    """The prompts that may train. `left_out` counts the others."""
+    seen: set[str] = set()
+    for prompt in read:
+        if len(prompt.messages) > 1 and not messages:
+            raise UsageError(
+                f"prompt {prompt.id!r} is a conversation of {len(prompt.messages)} messages; add --messages"
+            )
+        said = [message.content for message in prompt.messages]
+        asks = digest([(message.role, message.content) for message in prompt.messages])
+        if exam.asked_in(said) is not None:
+            left_out[f"a prompt that {HOLDS}"] += 1
+        elif any(map(is_broken, said)):
+            left_out["with half a character, which no tokenizer takes"] += 1
+        elif asks in seen:
+            left_out["the same as an earlier one"] += 1
+        else:
+            seen.add(asks)
+            yield prompt
+
+
+def _requests(suite: Suite, prompts: Sequence[Prompt], shots: Sequence[Shot], wanted: Wanted) -> list[Request]:
+    template = RequestTemplate(wanted.template, TEMPLATE, VARIABLES)
+    rubric = suite.rubric.render()
+    best = [{"name": one.name, "best": text} for one in suite.rubric.criteria if (text := _best(one))]
+    return [
+        template.request(
+            prompt.id,
+            {
+                "question": prompt.text,
+                "rubric": rubric,
+                "best": best,
+                "shots": [asdict(shot) for shot in draw(shots, wanted.shots, wanted.seed, prompt.text)],
+            },
+        )
+        for prompt in prompts
+    ]
+
+
+def _best(criterion: Criterion) -> str:
+    """What the rubric says of the best answers; nothing where it gives points without words."""
+    if criterion.levels:
+        return criterion.levels[-1].anchor
+    return "; ".join(criterion.additive)
+
+
+# ---------------------------------------------------------------- grades
+
+
+def _plan_marks_to_come(suite: Suite, teacher: str, prompts: Sequence[Prompt], judge: str | None, terms: Terms) -> Plan:
+    """The plan by which answers that are still to be given are graded: for its bill, and to refuse a judge early."""
+    like = {"prompts": tuple(prompts), "generation": suite.generation_of(teacher)}
+    plan, _ = plan_marks(suite.model_copy(update=like), [teacher], [judge or suite.judge], None, terms, "grade")
+    for rater in plan.raters:
+        if getattr(rater.judge, "bounds", None) != (0.0, 1.0):
+            raise UsageError(
+                f"judge {rater.bench!r} gives no grades by the rubric, and --min-grade is a share of their total; "
+                "name one that does with --judge"
+            )
+    return plan
+
+
+class _Bill:
+    """Tells of the bill of the whole command before the teacher is asked, and of that of the grades where it is more."""
+
+    def __init__(self, to_mark: Plan, ledger: Store, errand: Errand):
+        self.errand = errand
+        self._to_mark, self._ledger = to_mark, ledger
+        self._told = 0
+
+    def of_answers(self, owed: Owed) -> None:
+        marks = Owed(0, 0, marks=True)
+        for rater in self._to_mark.raters if owed.answers else ():
+            marks += bill_of_verdicts(self._to_mark, self._ledger, rater, owed.answers * rater.repeats, ())
+        if owed.answers:
+            check_all_ready(self._to_mark, {}, self._ledger)  # before the teacher is paid
+        self._told = marks.verdicts
+        self._tell(owed + marks)
+
+    def of_grades(self, owed: Owed) -> None:
+        if owed.verdicts > self._told:
+            self._tell(owed)
+
+    def _tell(self, owed: Owed) -> None:
+        if self.errand.preflight is not None:
+            self.errand.preflight(owed)
+
+
+def _graded(
+    suite: Suite,
+    teacher: str,
+    candidates: Sequence[Candidate],
+    judge: str | None,
+    terms: Terms,
+    ledger: Store,
+    bill: _Bill,
+) -> tuple[list[Candidate], Calls, tuple[str, ...]]:
+    """The candidates with their grades. Their answers, without the reasoning, are a contestant like any other."""
+    usable = {(one.prompt.id, one.sample): one for one in candidates if not one.failure}
+    if not usable:
+        return list(candidates), Calls(unasked=terms.unasked), ()
+    name, errand = f"{teacher} (answers)", bill.errand
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "answers.jsonl"
+        lines = ({"prompt": prompt, "sample": s, "text": one.text} for (prompt, s), one in usable.items())
+        path.write_text("".join(joined(lines, "jsonl")), encoding="utf-8")
+        prompts = tuple({one.prompt.id: one.prompt for one in usable.values()}.values())
+        answered = suite.with_models({name: Recorded(responses=str(path))}).model_copy(update={"prompts": prompts})
+        answered = answered.with_samples(suite.generation_of(teacher).samples)
+        plan, models = plan_marks(answered, [name], [judge or suite.judge], None, terms, "grade")
+        marking, _ = mark(
+            plan, models, ledger, errand.stop, bill.of_grades, errand.progress, errand.retry_invalid, terms
+        )
+    criteria = [one.name for one in suite.rubric.criteria]
+    given = {
+        slot: [grade for marks in marking.marks for grade in marks.grades.get((name, *slot), ())] for slot in usable
+    }
+    marked = [
+        graded(one, given[slot], criteria) if (slot := (one.prompt.id, one.sample)) in usable else one
+        for one in candidates
+    ]
+    return marked, marking.calls, marking.caveats
+
+
+def _self_graded(suite: Suite, teacher: str, judge: str | None) -> Iterator[str]:
+    """A judge that grades its own answers prefers them."""
+    named = judge or suite.judge
+    if (behind := model_behind(suite.models[teacher])) and behind == model_behind(suite.judge_spec(named)):
+        yield f"{named} grades its own answers: the teacher {teacher} is the same model ({behind[0]})."
+
+
+# ---------------------------------------------------------------- what is written
+
+
+def _provenance(
+    taught: Taught, suite: Suite, plan: Plan, to_mark: Plan, wanted: Wanted, sources: Sequence[Path], shots: int
+) -> dict[str, Any]:
+    """What the folder is made of. Nothing in it tells how often the command was run until it was done."""
+    rubric = suite.rubric
+    counts = ("prompts", "asked", "candidates", "left_out", "rejected", "ties", "files", "incomplete")
+    return {
+        "schema": SCHEMA,
+        "made_with": {"sciexam": version("sciexam")},
+        "teacher": {"name": taught.teacher, "digest": plan.models[taught.teacher]},
+        "judges": [{"name": rater.name, "digest": rater.digest} for rater in to_mark.raters],
+        "rubric": {"name": rubric.rubric, "version": rubric.version, "digest": rubric.digest},
+        "suite": suite.name,
+        "sources": [{"file": str(p), "bytes": p.stat().st_size, "sha256": file_digest(p)} for p in sources],
+        "template": RequestTemplate(wanted.template, TEMPLATE, VARIABLES).digest,
+        "shots": shots,
+        "settings": asdict(wanted),
+        **{key: getattr(taught, key) for key in counts},
+    }
+
+
+def _most_first(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))

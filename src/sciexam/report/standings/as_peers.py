@@ -1,0 +1,297 @@
+"""A peer's own figures by the peer's own rule, and beside them the interval and the ranks that the peer lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from sciexam.battles import cluster
+from sciexam.report.caveats import caveats_of
+from sciexam.report.evidence import Evidence
+from sciexam.report.marking.marks import Marking, of_score, sample_value
+from sciexam.report.record import Figure, plain
+from sciexam.report.standings.leaderboard import Leaderboard
+from sciexam.report.tables import Table, methods_table, reasons
+from sciexam.stats import Calibration, Estimate, Undefined, alpacaeval_length_controlled, mean
+from sciexam.stats.alpacaeval import alpacaeval_row
+from sciexam.stats.arena_hard import arena_hard_score
+from sciexam.stats.mt_bench import mt_bench_pairs, mt_bench_score
+from sciexam.types import Verdict
+
+SCHEMA = "sciexam/as-peer/1"
+Peer = Literal["alpacaeval", "arena-hard", "mt-bench"]
+PEERS: tuple[Peer, ...] = get_args(Peer)
+LEAST_RATING, MOST_RATING = 1.0, 10.0
+
+# Of the peer's figures, those that its own table is read for; all are in the JSON.
+SHOWN: dict[Peer, tuple[str, ...]] = {
+    "alpacaeval": ("win_rate", "standard_error", "discrete_win_rate", "length_controlled_winrate"),
+    "arena-hard": ("score", "low", "high"),
+    "mt-bench": ("turn_1", "turn_2", "average", "win", "loss", "tie", "win_rate_adjusted"),
+}
+RULES: dict[Peer, str] = {
+    "alpacaeval": (
+        "AlpacaEval: win_rate = 100 mean(preference - 1) against the baseline over the prompts with a verdict, "
+        "discrete_win_rate counts wins and half of the draws, standard_error takes prompts as independent."
+    ),
+    "arena-hard": (
+        "Arena-Hard v0.1: of both games of a prompt, a verdict >> counts three times and every other one once; score "
+        "is the mean for the model, of 100, and low .. high are quantiles of 100 resamples of these rows."
+    ),
+    "mt-bench": (
+        "MT-Bench: the plain mean of single ratings, by turn and of both; a pairwise win only where both games name "
+        "the model, a tie otherwise; comparisons of which a game failed are left out."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRow:
+    """One contestant: the peer's figures under the peer's names, and ours by what they are an interval of.
+
+    `why` says of a figure that the peer has and this row lacks what is missing. Ours are shares, or on the scale of the
+    ratings; `rank_low` .. `rank_high` are the ranks that are possible at the board's level.
+    """
+
+    contestant: str
+    theirs: Mapping[str, float | int | None]
+    ours: Mapping[str, Figure]
+    rank_low: int | None
+    rank_high: int | None
+    why: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AsPeer:
+    """The board of one judge as `peer` would print it, best first, and our figures beside it."""
+
+    peer: Peer
+    rule: str
+    suite: str
+    run: str
+    judge: str
+    baseline: str
+    level: float
+    rows: tuple[PeerRow, ...]
+    caveats: tuple[str, ...]
+    schema: str = SCHEMA
+
+    def to_json(self) -> dict[str, Any]:
+        made: dict[str, Any] = plain(self)
+        return made
+
+    def tables(self) -> list[Table]:
+        """What the console and Markdown print. Ours stand on the peer's scale."""
+        return [*_tables(self)]
+
+
+def build_as_peer(
+    peer: Peer,
+    evidence: Evidence,
+    board: Leaderboard,
+    ratings: Marking | None = None,
+    compares: bool = True,
+    calibration: Calibration | None = None,
+) -> AsPeer:
+    """The board as `peer` counts it, of the one bench of `evidence`.
+
+    `ratings`, of MT-Bench, are its single ratings; `compares`: whether the bench compared answers, and did not mark
+    them one by one. `calibration` is AlpacaEval's.
+    """
+    match peer:
+        case "alpacaeval":
+            rows = _alpacaeval(evidence, board, calibration)
+        case "arena-hard":
+            rows = _arena_hard(evidence, board)
+        case "mt-bench":
+            rows = _mt_bench(evidence, board, ratings, compares)
+    return AsPeer(
+        peer=peer,
+        rule=RULES[peer],
+        suite=board.suite,
+        run=board.run,
+        judge=board.judge,
+        baseline=board.baseline,
+        level=board.level,
+        rows=tuple(sorted(rows, key=_headline, reverse=True)),
+        caveats=(*evidence.caveats, *caveats_of(evidence, ())),
+    )
+
+
+def _headline(row: PeerRow) -> tuple[float, ...]:
+    """What the peer sorts by: its first figure that is known."""
+    order = ("length_controlled_winrate", "win_rate", "score", "average", "win_rate_adjusted")
+    return tuple(-1.0 if (value := row.theirs.get(name)) is None else value for name in order)
+
+
+def _row(
+    board: Leaderboard, name: str, theirs: Mapping[str, Any], ours: Mapping[str, Figure], why: Mapping[str, str]
+) -> PeerRow:
+    place = next(row for row in board.rows if row.contestant == name)
+    return PeerRow(name, theirs, ours, place.rank_low, place.rank_high, why)
+
+
+def _against_baseline(evidence: Evidence, board: Leaderboard) -> Iterator[str]:
+    """The contestants that met the baseline."""
+    met = {battle.b for battle in evidence.benches[0].battles if battle.a == board.baseline}
+    yield from (name for name in evidence.contestants if name in met)
+
+
+def _win_rate(board: Leaderboard, name: str) -> Figure:
+    return next(row.win_rate for row in board.rows if row.contestant == name)
+
+
+# ---------------------------------------------------------------- AlpacaEval
+
+
+def _alpacaeval(evidence: Evidence, board: Leaderboard, calibration: Calibration | None) -> Iterator[PeerRow]:
+    lengths: dict[str, dict[str, int]] = {}
+    for (name, prompt, _), response in evidence.responses.items():
+        if response.reply.status == "ok":
+            lengths.setdefault(name, {})[prompt] = len(response.text)
+    for name in _against_baseline(evidence, board):
+        fought = [one for one in evidence.benches[0].battles if (one.a, one.b) == (board.baseline, name)]
+        scores = {battle.prompt: 1 - battle.score for battle in fought if battle.score is not None}
+        found = alpacaeval_row(list(scores.values()))
+        theirs: dict[str, float | int | None] = {} if isinstance(found, Undefined) else plain(found)
+        controlled = _controlled(evidence, board.baseline, name, scores, lengths, calibration)
+        theirs["avg_length"] = int(np.mean(list(lengths[name].values()))) if lengths.get(name) else None
+        theirs["length_controlled_winrate"] = 100 * controlled.value if isinstance(controlled, Estimate) else None
+        why = {"length_controlled_winrate": controlled.why} if isinstance(controlled, Undefined) else {}
+        ours = {"win rate": _win_rate(board, name), "length controlled": controlled}
+        yield _row(board, name, theirs, ours, why)
+
+
+def _controlled(
+    evidence: Evidence,
+    baseline: str,
+    name: str,
+    scores: Mapping[str, float],
+    lengths: Mapping[str, Mapping[str, int]],
+    calibration: Calibration | None,
+) -> Figure:
+    if calibration is None:
+        return Undefined("it needs AlpacaEval's calibration; name the file with --calibration")
+    known = dict(zip(calibration.prompts, np.asarray(calibration.difficulty).tolist(), strict=True))
+    difficulty = {prompt.id: known[prompt.id] for prompt in evidence.prompts}
+    return alpacaeval_length_controlled(
+        list(scores),
+        list(scores.values()),
+        [lengths[baseline][prompt] for prompt in scores],
+        [lengths[name][prompt] for prompt in scores],
+        [difficulty[prompt] for prompt in scores],
+        calibration,
+        unjudged={prompt: value for prompt, value in difficulty.items() if prompt not in scores},
+    )
+
+
+# ---------------------------------------------------------------- Arena-Hard
+
+
+def _arena_hard(evidence: Evidence, board: Leaderboard) -> Iterator[PeerRow]:
+    for name in _against_baseline(evidence, board):
+        said = [
+            (_score_of(verdict, name), verdict.strength == "strong")
+            for _, verdict in evidence.benches[0].verdicts
+            if verdict.status == "ok" and {verdict.first, verdict.second} == {board.baseline, name}
+        ]
+        found = arena_hard_score([score for score, _ in said], [strong for _, strong in said], evidence.seed)
+        theirs = {} if isinstance(found, Undefined) else plain(found)
+        why = {"score": found.why} if isinstance(found, Undefined) else {}
+        yield _row(board, name, theirs, {"win rate": _win_rate(board, name)}, why)
+
+
+def _score_of(verdict: Verdict, name: str) -> float:
+    second = verdict.probability_second
+    if second is None:
+        second = {"first": 0.0, "tie": 0.5, "second": 1.0}[verdict.preferred or "tie"]
+    return second if verdict.second == name else 1 - second
+
+
+# ---------------------------------------------------------------- MT-Bench
+
+
+def _mt_bench(evidence: Evidence, board: Leaderboard, ratings: Marking | None, compares: bool) -> Iterator[PeerRow]:
+    baseline_alone = all(a == board.baseline for a, _ in evidence.pairs) and len(evidence.pairs) > 1
+    for name in evidence.contestants:
+        given = _ratings(ratings, name)
+        turns = {turn: [value for _, at, value in given if at == turn] for turn in sorted({at for _, at, _ in given})}
+        means = {f"turn_{turn}": mt_bench_score(values) for turn, values in turns.items()}
+        means |= {"average": mt_bench_score([value for *_, value in given])}
+        pairs = mt_bench_pairs(_both_games(evidence, name) if compares else [])
+        left_out = baseline_alone and name == board.baseline  # MT-Bench has no pairwise row of its baseline
+        theirs = {key: value for key, value in means.items() if not isinstance(value, Undefined)}
+        theirs |= {} if left_out or isinstance(pairs, Undefined) else plain(pairs)
+        why = {key: value.why for key, value in means.items() if isinstance(value, Undefined)}
+        why |= {"win_rate_adjusted": pairs.why} if isinstance(pairs, Undefined) else {}
+        if theirs:
+            ours = {"average": _mean_rating(given), "win rate against the baseline": _win_rate(board, name)}
+            yield _row(board, name, theirs, ours if compares else {"average": ours["average"]}, why)
+
+
+def _ratings(ratings: Marking | None, name: str) -> list[tuple[str, int, float]]:
+    """The cluster, the turn and the rating of each prompt that has one; a prompt that names no turn is of the first."""
+    if ratings is None:
+        return []
+    grades = ratings.marks[0].grades
+    found = [
+        (prompt, sample_value(grades.get((name, prompt.id, sample), ()), of_score))
+        for prompt in ratings.prompts
+        for sample in range(ratings.samples)
+    ]
+    return [(cluster(p), int(p.metadata.get("turn", 1)), value) for p, value in found if value is not None]
+
+
+def _both_games(evidence: Evidence, name: str) -> list[float]:
+    fought = [one for one in evidence.benches[0].battles if name in (one.a, one.b) and one.score is not None]
+    return [float(one.score or 0.0) if one.a == name else 1 - float(one.score or 0.0) for one in fought]
+
+
+def _mean_rating(given: Sequence[tuple[str, int, float]]) -> Figure:
+    values = [value for *_, value in given]
+    inside = all(LEAST_RATING <= value <= MOST_RATING for value in values)
+    bounds = {"low": LEAST_RATING, "high": MOST_RATING} if inside else {}
+    return mean(values, [label for label, *_ in given], **bounds)
+
+
+# ---------------------------------------------------------------- in words
+
+
+def _tables(found: AsPeer) -> Iterator[Table]:
+    theirs = [name for name in SHOWN[found.peer] if any(row.theirs.get(name) is not None for row in found.rows)]
+    given = dict.fromkeys(name for row in found.rows for name in row.ours)
+    ours = [name for name in given if any(isinstance(row.ours[name], Estimate) for row in found.rows)]
+    percent = found.peer != "mt-bench"
+    shown: Callable[[Figure], str] = _of_100 if percent else str
+    rows = [
+        (
+            row.contestant,
+            *(_number(row.theirs.get(name)) for name in theirs),
+            *("n/a" if isinstance(figure := row.ours[name], Undefined) else shown(figure) for name in ours),
+            "n/a" if row.rank_low is None else f"{row.rank_low}-{row.rank_high}",
+        )
+        for row in found.rows
+    ]
+    level = f"{100 * found.level:g} %"
+    notes = (
+        found.rule,
+        f"With an interval: sciexam's own at {level}, by prompt{', of 100' if percent else ''}. "
+        "rank: the ranks that are possible.",
+        *reasons({name: [row.ours[name] for row in found.rows] for name in given if name not in ours}),
+        *sorted({f"n/a for {name}: {why}." for row in found.rows for name, why in row.why.items() if name in theirs}),
+    )
+    head = ("contestant", *(name.replace("_", " ") for name in theirs), *(f"sciexam: {name}" for name in ours), "rank")
+    yield Table(f"As {found.peer} counts {found.suite}, by {found.judge} against {found.baseline}", head, rows, notes)
+    yield methods_table((figure for row in found.rows for figure in row.ours.values()), found.level)
+
+
+def _number(value: float | int | None) -> str:
+    return "n/a" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _of_100(figure: Figure) -> str:
+    assert isinstance(figure, Estimate)
+    return f"{100 * figure.value:z.1f} [{100 * figure.low:z.1f}, {100 * figure.high:z.1f}]"

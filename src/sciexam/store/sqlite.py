@@ -1,0 +1,117 @@
+"""A ledger in a SQLite file: its connections, its lock, and what its errors mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from sciexam.errors import StoreError, UsageError
+from sciexam.store.database import Database
+from sciexam.store.opening import prepare
+from sciexam.store.presence import LockedFile, hold
+
+
+class SQLite(Database):
+    """The file at `location` (its path or its URL), made where there is none, and brought up to date.
+
+    Every write is one IMMEDIATE transaction under an advisory lock beside the file (SQLite's WAL-reset bug corrupts
+    rarely when two connections write or checkpoint at once).
+    """
+
+    def __init__(self, location: str):
+        self.location = location
+        if "://" in location and not location.startswith("sqlite:///"):
+            raise UsageError("--store: the URL of a file is sqlite:///PATH")
+        self.file = Path(location.removeprefix("sqlite:///")).absolute()
+        with self.translated():
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self._engine = _connect(self.file)
+            with self.writing() as connection:
+                prepare(connection, location)
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        with self.translated(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        with self._locked(), self._engine.execution_options(writes=True).begin() as connection:
+            yield connection
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn what the database and the file system say into a StoreError that names the file and the way out."""
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            raise StoreError(f"{self.location}: {_explain(str(error.orig))}") from error
+        except OSError as error:
+            raise StoreError(
+                f"{self.location}: {(error.strerror or str(error)).lower()}; choose another file with --store"
+            ) from error
+
+    def rows(self, connection: sa.Connection, statement: sa.Select[Any], size: int) -> Iterator[Sequence[Any]]:
+        cursor = connection.execute(statement).cursor
+        while batch := cursor.fetchmany(size):
+            yield batch
+
+    def presence(self, owner: str) -> LockedFile:
+        return LockedFile(self.file.with_name(self.file.name + ".owners"), owner, self.translated)
+
+    def shred(self) -> None:
+        """What is deleted is overwritten as it goes (`secure_delete`); the write-ahead log is emptied here."""
+        with self._locked(), self._engine.connect() as connection:
+            connection.exec_driver_sql("COMMIT")
+            busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        if busy:
+            raise StoreError(
+                f"{self.location}: deleted, but {self.file.name}-wal may still hold it, because another process reads; "
+                "end that one, and run any command on this ledger: the file is emptied when it is closed"
+            )
+
+    def close(self) -> None:
+        with self._locked():
+            self._engine.dispose()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self.translated(), Path(f"{self.file}.lock").open("w") as file:
+            hold(file)
+            yield
+
+
+def _connect(file: Path) -> sa.Engine:
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(file)))
+    sa.event.listen(engine, "connect", _configure)
+    sa.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _configure(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # SQLAlchemy's BEGIN IMMEDIATE is the only BEGIN
+    # What is deleted or replaced (a draft, a name) is overwritten, and not only released.
+    for pragma in ("busy_timeout = 30000", "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: sa.Connection) -> None:
+    # A deferred BEGIN that later writes fails with "database is locked" whatever the busy timeout.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+
+
+def _explain(message: str) -> str:
+    """What a message of the database means for the user, and the way out."""
+    if "disk is full" in message or "disk I/O error" in message:
+        return f"no space left, or the disk fails ({message}). What was reported as stored is safe; make room and go on"
+    if "readonly" in message or "unable to open" in message:
+        return f"cannot be written ({message}); check its permissions, or choose another file with --store"
+    if "malformed" in message or "not a database" in message:
+        return f"damaged, or not a ledger ({message}). Nothing was changed; restore a backup, or use --store"
+    if "locked" in message:
+        return f"another process holds it for more than 30 s ({message}); wait for it and run again"
+    return message
