@@ -175,7 +175,7 @@ def test_as_mt_bench_ratings_are_averaged_by_turn_and_both_games_make_a_win(tmp_
     verdicts += [*games(3, "x", win, {"failure": "error"}), *games(0, "y", win, {"preferred": "tie"})]
     rewards = [
         {"prompt": f"q{i}", "model": name, "reward": value, "rater": "gpt-4"}
-        for name, values in (("base", (2, 4, 3, 5)), ("x", (9, None, 8, 6)))
+        for name, values in (("base", (9, 10, 9, 10)), ("x", (9, None, 8, 6)))
         for i, value in enumerate(values)
     ]
     write_jsonl(tmp_path / "r.jsonl", rewards)
@@ -184,7 +184,7 @@ def test_as_mt_bench_ratings_are_averaged_by_turn_and_both_games_make_a_win(tmp_
     write_jsonl(tmp_path / "prompts.jsonl", prompts)
     found = as_peer(sx.load_suite(str(path)), peer="mt-bench", results=tmp_path / "out")
     of = {row.contestant: row for row in found.rows}
-    assert [row.contestant for row in found.rows] == ["x", "base", "y"]
+    assert [row.contestant for row in found.rows] == ["base", "x", "y"], "by the average, and not by wins"
     assert {k: of["x"].theirs[k] for k in ("turn_1", "turn_2", "average")} == {
         "turn_1": 8.5,
         "turn_2": 6.0,

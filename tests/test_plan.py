@@ -431,7 +431,7 @@ def test_the_correlation_with_people_is_within_pairs(tmp_path: Path) -> None:
         (("--labels", "99"), "--labels: 99 of 40 prompts"),
         (("--judge", "llm", "--judge", "llm"), "two judges are called 'llm'; name each once, and no two the same"),
         (("--judge", "lm"), "'lm' is not a judge of suite 'exam'; did you mean 'llm'?"),
-        (("--store", "postgresql://x/y"), "--store: this version keeps its ledger in SQLite"),
+        (("--store", "mysql://x/y"), "--store: a ledger is a file, or a database at postgresql://"),
     ],
 )
 def test_what_cannot_be_planned_is_refused_with_what_to_type(

@@ -211,13 +211,19 @@ class Proxy:
     """
 
     def __init__(self, url: str, before: bool):
-        folder = tempfile.mkdtemp(prefix="sciexam-proxy-")
+        self._folder = tempfile.TemporaryDirectory(prefix="sciexam-proxy-")
         _, _, self._place = url.partition("?host=")
-        self.url, self.before, self.cuts = url.replace(self._place, folder), before, 0
+        self.url, self.before, self.cuts = url.replace(self._place, self._folder.name), before, 0
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.bind(f"{folder}/.s.PGSQL.5432")
+        self._socket.bind(f"{self._folder.name}/.s.PGSQL.5432")
         self._socket.listen(20)
         threading.Thread(target=self._serve, daemon=True).start()
+
+    def __enter__(self) -> Proxy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
 
     def _serve(self) -> None:
         while True:
@@ -247,8 +253,7 @@ class Proxy:
 
 @pytest.mark.parametrize("before", [True, False], ids=["not made", "made"])
 def test_a_commit_without_an_answer_is_made_once(postgresql: str, before: bool) -> None:
-    proxy = Proxy(postgresql, before)
-    with Store(proxy.url) as store:
+    with Proxy(postgresql, before) as proxy, Store(proxy.url) as store:
         store.append([reply("warm")])
         for number in range(6):
             proxy.cuts = 1 + number % 2

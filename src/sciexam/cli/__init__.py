@@ -16,6 +16,7 @@ from sciexam.cli import (
     answer,
     audit,
     author,
+    bench,
     compare,
     data,
     exporting,
@@ -48,6 +49,7 @@ app.command("agree")(agree.agree)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("validate")(validate.validate)
 app.command("audit")(audit.audit)
+app.command("bench")(bench.bench)
 app.command("import")(importing.import_)
 app.command("export")(exporting.export)
 app.command("serve")(serve.serve)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sciexam.cli.generated import answers, prompts
 from sciexam.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ PACE = 10.0  # seconds between two lines on how far a command is
 SHOWN = 12  # reasons of a list
 
 data = typer.Typer(help="Make data to train with and to test with.", no_args_is_help=True, rich_markup_mode=None)
+data.command("answers")(answers)
+data.command("prompts")(prompts)
 
 _DAY = ["%Y-%m-%d"]
 

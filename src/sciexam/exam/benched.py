@@ -40,7 +40,8 @@ class Setting:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What one model did on one task. `values` has one for each item, None where it has none; () where the metric is
-    counted over all items at once. `reported` holds the harness's own figures, by metric and filter."""
+    counted over all items at once. `reported` holds the harness's own figures, by metric and filter; `cut` counts the
+    prompts that were cut because they had no room."""
 
     model: str
     task: str
@@ -50,6 +51,7 @@ class Outcome:
     values: tuple[float | None, ...]
     groups: tuple[str, ...] | None
     reported: Mapping[str, float]
+    cut: int
     key: str
 
 
@@ -85,6 +87,7 @@ def task_grade(outcome: Outcome, model: str, score: float | None) -> Grade:
         "setting": [outcome.setting.task, outcome.setting.shots, outcome.setting.chat, outcome.setting.items],
         "values": outcome.values,
         "groups": outcome.groups,
+        "cut": outcome.cut,
     }
     return Grade(
         key=outcome.key,
@@ -111,6 +114,7 @@ def read_outcome(grade: Grade, model: str) -> Outcome:
         values=tuple(said["values"]),
         groups=None if groups is None else tuple(groups),
         reported=grade.criteria,
+        cut=said["cut"],
         key=grade.key,
     )
 

@@ -1,4 +1,4 @@
-"""What stands in a leaderboard's rows besides the verdicts: the rewards of a reward model, and what answers cost."""
+"""What stands in a leaderboard besides the verdicts: the rewards of a reward model, what answers cost, benchmarks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from sciexam.errors import SciexamError, UsageError, did_you_mean
+from sciexam.exam.benched import on_board
 from sciexam.exam.marked import marking_of
 from sciexam.exam.plan import Plan
 from sciexam.exam.raters import Rater, raters_of
@@ -19,13 +20,14 @@ from sciexam.models.terms import USUAL
 from sciexam.report.marking.marks import Marking
 from sciexam.report.record import Calls
 from sciexam.report.standings.board import Besides
+from sciexam.report.standings.leaderboard import LEVEL
 from sciexam.store import Fact, Store
 
 _log = logging.getLogger(__name__)
 
 
 def besides_of(plan: Plan, store: Store, reward: str | None, files_are_read: bool = True) -> Besides:
-    """The rewards and the prices. `reward` names the reward model; None: the first one among the suite's judges.
+    """The rewards, the prices and the benchmarks. `reward` names the reward model; None: the suite's first one.
 
     No model is asked. A file of rewards is taken into the ledger, unless what is there is only to be read. Raises
     UsageError where `reward` names no reward model, or one that has marked nothing here.
@@ -33,16 +35,17 @@ def besides_of(plan: Plan, store: Store, reward: str | None, files_are_read: boo
     specs = {name: plan.suite.models[name] for name in plan.contestants}
     known = plan.suite.prices
     prices = {n: known[spec.model] for n, spec in specs.items() if isinstance(spec, Endpoint) and spec.model in known}
+    done = on_board(plan.suite, plan.contestants, store, LEVEL)
     if reward is not None:
-        return Besides(_marks_of(plan, reward_model(plan, reward), store, files_are_read), prices)
+        return Besides(_marks_of(plan, reward_model(plan, reward), store, files_are_read), prices, (), done)
     for name in _reward_models(plan):
         try:
-            return Besides(_marks_of(plan, next(_opened(plan, name)), store, files_are_read), prices)
+            return Besides(_marks_of(plan, next(_opened(plan, name)), store, files_are_read), prices, (), done)
         except SciexamError as error:  # nobody asked for rewards
             # What is wrong may be said in the words of somebody's file: it is not for the board, which is published.
             _log.warning("no rewards of %s stand in the leaderboard: %s", name, error)
-            return Besides(None, prices, (f"No rewards of {name} stand in the rows; `sciexam reward` says why.",))
-    return Besides(None, prices)
+            return Besides(None, prices, (f"No rewards of {name} stand in the rows; `sciexam reward` says why.",), done)
+    return Besides(None, prices, (), done)
 
 
 def _marks_of(plan: Plan, model: tuple[Rater, str], store: Store, files_are_read: bool) -> Marking:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from lm_eval.api.model import LM
+
 from sciexam.errors import Incomplete, UsageError
 from sciexam.exam.asking import Asking, attempts, owes
 from sciexam.exam.plan import conversation_of
@@ -42,7 +46,11 @@ def local_model(weights: LocalCheckpoint, settings: Weights, chat: bool) -> Iter
         if chat and not tokenizer.chat_template:
             raise UsageError(f"{weights.name}: --chat: it has no chat template; leave --chat out, or give it one")
         at_once = max(1, min(MOST_AT_ONCE, settings.batch_tokens // TOKENS))
-        yield HFLM(pretrained=_whole(loaded), tokenizer=tokenizer, batch_size=at_once, max_length=loaded.context)
+        lm = HFLM(pretrained=_whole(loaded), tokenizer=tokenizer, batch_size=at_once, max_length=loaded.context)
+        if not sys.stderr.isatty():
+            for asked in ("loglikelihood", "loglikelihood_rolling", "generate_until"):
+                setattr(lm, asked, partial(getattr(lm, asked), disable_tqdm=True))
+        yield lm
 
 
 def _whole(loaded: Loaded) -> Any:
@@ -58,12 +66,17 @@ class AskedModel(LM):  # type: ignore[misc]
     """
 
     def __init__(
-        self, name: str, suite: Suite, store: Store, terms: Terms, stop: threading.Event, account: Callable[[str, Reply, bool], None]
+        self,
+        name: str,
+        suite: Suite,
+        store: Store,
+        terms: Terms,
+        stop: threading.Event,
+        account: Callable[[str, Reply, bool], None],
     ):
         super().__init__()
         self._name, self._suite, self._store, self._terms, self._stop = name, suite, store, terms, stop
         self._account = account
-        self.failed = 0
 
     @property
     def tokenizer_name(self) -> str:
@@ -130,7 +143,7 @@ class AskedModel(LM):  # type: ignore[misc]
             self._account(self._name, reply, new)
 
         with self._store.writer() as writer:
-            retried = [_again(one, attempts(found.get(one.key))) for one in owed]
+            retried = [replace(one, attempt=attempts(found.get(one.key))) for one in owed]
             errand: Asking[Conversation] = Asking(
                 self._name, self._store, writer, dict(found), self._store.replies, take, self._is_over
             )
@@ -149,16 +162,12 @@ class AskedModel(LM):  # type: ignore[misc]
             raise Incomplete(f"{why}; the same command asks again for them and for nothing else")
 
 
-def _again(one: Conversation, attempt: int) -> Conversation:
-    from dataclasses import replace
-
-    return replace(one, attempt=attempt)
-
-
 def _messages(name: str, context: str) -> tuple[Message, ...]:
     turns = json.loads(context)
     if turns and turns[-1]["role"] == "assistant":
-        raise UsageError(f"{name}: the task begins the answer for the model (gen_prefix), which an endpoint cannot go on")
+        raise UsageError(
+            f"{name}: the task begins the answer for the model (gen_prefix), which an endpoint cannot go on"
+        )
     return tuple(Message(role=turn["role"], content=turn["content"]) for turn in turns)
 
 

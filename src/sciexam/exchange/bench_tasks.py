@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,11 +27,12 @@ from sciexam.models.checkpoint_files import silence
 
 READERS = ("json", "csv", "parquet", "text", "arrow")  # of `datasets`, for files; others unpickle what they read
 # What a task file may say of generation: others of transformers' arguments name code to load.
-GENERATION = frozenset(
-    "until max_gen_toks max_tokens max_new_tokens max_length do_sample temperature top_p top_k min_p "
-    "repetition_penalty num_beams seed".split()
+GENERATION = (
+    *("until", "max_gen_toks", "max_tokens", "max_new_tokens", "max_length", "do_sample", "temperature", "top_p"),
+    *("top_k", "min_p", "repetition_penalty", "num_beams", "seed"),
 )
 GROUP = ("group",)  # the field of an item that says which items belong together, unless others are named
+PLAIN_TAGS = ("tag:yaml.org,2002:",)  # of what YAML itself knows; the safe loader refuses those that name classes
 LONGEST = 300  # characters of another library's message
 
 
@@ -55,11 +55,14 @@ class Task:
         return bool(self.loaded.OUTPUT_TYPE == "generate_until")
 
     @cached_property
+    def everything(self) -> list[dict[str, Any]]:
+        """All its items, in their order."""
+        return list(self.loaded.eval_docs)
+
+    @property
     def items(self) -> list[dict[str, Any]]:
-        """The items that are asked about, in their order."""
-        docs = self.loaded.eval_docs
-        count = len(docs) if self.limit is None else min(self.limit, len(docs))
-        return [docs[i] for i in range(count)]
+        """The items that are asked about: all of them, or the first ones."""
+        return self.everything[: self.limit]
 
     @cached_property
     def digest(self) -> str:
@@ -68,7 +71,7 @@ class Task:
         config |= {"num_fewshot": self.shots, "dataset_path": None, "task": self.name}
         examples = _digest_of(self.loaded.fewshot_docs() or ()) if self.shots else ""
         said = json.loads(json.dumps(config, default=str))
-        return digest([version("lm-eval"), said, _digest_of(self.loaded.eval_docs), examples, self.scorer])
+        return digest([version("lm-eval"), said, _digest_of(self.everything), examples, self.scorer])
 
     @property
     def groups(self) -> list[str] | None:
@@ -97,7 +100,6 @@ def load_tasks(
 
     Raises UsageError for names that are none and data that cannot be had, DocumentError for task files that hold code.
     """
-    quiet()
     if folder is not None:
         _check_data(folder)
     if code is not None and not code.is_dir():
@@ -123,8 +125,6 @@ def quiet() -> None:
     check_installed()
     silence()
     os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")
-    if not sys.stderr.isatty():
-        os.environ.setdefault("TQDM_DISABLE", "1")
     for name in ("lm_eval", "lm-eval", "datasets", "evaluate", "fsspec"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     import datasets
@@ -134,9 +134,7 @@ def quiet() -> None:
 
     datasets.disable_progress_bars()
     if not isinstance(lm_eval.utils.env, ImmutableSandboxedEnvironment):
-        made = ImmutableSandboxedEnvironment(
-            loader=BaseLoader(), undefined=StrictUndefined, keep_trailing_newline=True
-        )
+        made = ImmutableSandboxedEnvironment(loader=BaseLoader(), undefined=StrictUndefined, keep_trailing_newline=True)
         made.filters["regex_replace"] = lm_eval.utils.regex_replace
         lm_eval.utils.env = made
 
@@ -215,9 +213,9 @@ def _faults(path: Path, folder: Path) -> Iterator[str]:
     try:
         text = path.read_text(encoding="utf-8")
         tagged = [
-            f"{path}:{event.start_mark.line + 1}: {event.tag} names code"
+            f"{path}:{event.start_mark.line + 1}: {tag} names code"
             for event in yaml.parse(text, Loader=yaml.SafeLoader)
-            if getattr(event, "tag", None) not in (None, "!") and not event.tag.startswith("tag:yaml.org,2002:")
+            if event.start_mark and (tag := getattr(event, "tag", None)) and not tag.startswith(PLAIN_TAGS)
         ]
         if tagged:
             yield from tagged
@@ -242,7 +240,9 @@ def _named(said: Any, beside: Path, folder: Path) -> Iterator[str]:
                 for one in value if isinstance(value, list) else [value]:
                     if not (beside / str(one)).resolve().is_relative_to(folder):
                         yield f"include: {one} lies outside the folder"
-            case "class" | "custom_dataset" | "use_prompt" | "unsafe_code" | "trust_remote_code" | "hf_evaluate" if value:
+            case "class" | "custom_dataset" | "use_prompt" | "unsafe_code" | "trust_remote_code" | "hf_evaluate" if (
+                value
+            ):
                 yield f"{key}: is, or fetches, code"
             case "metric" if isinstance(value, str) and not _is_metric(value):
                 yield f"metric: {value} is none of lm-eval's own, and would be fetched as code"
@@ -250,7 +250,9 @@ def _named(said: Any, beside: Path, folder: Path) -> Iterator[str]:
                 "/" not in str(value) or str(value)[0] in "./~" or Path(str(value)).exists()
             ):
                 yield f"dataset_path: {value}; for files of your own write one of {', '.join(READERS)}"
-            case "generation_kwargs" if isinstance(value, Mapping) and (other := sorted(map(str, value.keys() - GENERATION))):
+            case "generation_kwargs" if isinstance(value, Mapping) and (
+                other := sorted(map(str, value.keys() - set(GENERATION)))
+            ):
                 yield f"generation_kwargs: {other[0]} is not taken here; known: {', '.join(sorted(GENERATION))}"
         yield from _named(value, beside, folder)
 

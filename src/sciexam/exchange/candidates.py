@@ -15,7 +15,7 @@ from sciexam.types import Grade, Prompt, Response
 Line = dict[str, Any]
 
 WORD = "ANSWER"  # of the line above the answer
-HOLDS = "holds a prompt of the suite"
+HOLDS, HOLD = "holds a prompt of the suite", "that hold a prompt of the suite"  # one text, and several
 SOURCE = ("attribution", "site", "licence")  # of a prompt, that go with every text made of it
 
 

@@ -46,7 +46,9 @@ class RequestTemplate:
     def __init__(self, name: str, shipped: str, variables: tuple[str, ...]):
         self.name = name
         source = read_template(name, (shipped,), "--template ", FOLDER)
-        self._template, used = compile_template(name, source, (*variables, "nonce", "boundary"), "template of a request")
+        self._template, used = compile_template(
+            name, source, (*variables, "nonce", "boundary"), "template of a request"
+        )
         if missing := [f"{{{{ {word} }}}}" for word in ("nonce", "boundary") if word not in used]:
             raise UsageError(f"template {name}: must show {', '.join(missing)} for a reply to be read")
         self.digest = digest({"template": source})

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -183,31 +182,35 @@ def _value(text: str, at: Place, landing: Landing) -> Any:
 
 def _csv(path: Path, landing: Landing, delimiter: str) -> Iterator[Row]:
     csv.field_size_limit(MAX_LINE_BYTES)
+    before = len(landing.faults)
+    head: list[str] = []
+    line = 1
     with _open(path) as file:
-        texts = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-        found = csv.reader(texts, delimiter=delimiter, strict=True)
-        head: list[str] = []
-        line = 1
+        found = csv.reader(_texts(path, file, landing), delimiter=delimiter, strict=True)
         try:
             for cells in found:
                 at, line = Place(path, line), found.line_num + 1
                 if not head:
                     head = cells
-                    for name in {name for name in head if head.count(name) > 1}:
+                    for name in sorted({name for name in head if head.count(name) > 1}):
                         landing.fault(at, f"{name}: two columns have this name")
                 elif len(cells) == len(head):
                     yield at, dict(zip(head, cells, strict=True))
                 elif cells:
                     landing.fault(at, f"{len(cells)} cells, and the head has {len(head)} names")
-        except UnicodeDecodeError as error:
-            what = f"not UTF-8 (byte {error.object[error.start]:#04x}); save the file as UTF-8"
-            landing.fault(Place(path, line), f"{what}; at this line or soon after it")
         except csv.Error as error:
             landing.fault(Place(path, line), f"not CSV: {error}")
-        except (OSError, EOFError) as error:
-            landing.fault(Place(path, line), f"cannot be read further: {str(error).lower()}")
-        if not head:
-            landing.fault(path, "is empty")
+    if not head and len(landing.faults) == before:
+        landing.fault(path, "is empty")
+
+
+def _texts(path: Path, file: BinaryIO, landing: Landing) -> Iterator[str]:
+    """The lines of a text file, up to the first that is no text."""
+    for number, raw in enumerate(_lines(path, file, landing), 1):
+        text = _decoded(raw.removeprefix(_BOM) if number == 1 else raw, Place(path, number), landing)
+        if text is None:
+            return
+        yield text
 
 
 def _parquet(path: Path, landing: Landing) -> Iterator[Row]:
@@ -288,13 +291,13 @@ _DECODER = json.JSONDecoder(parse_constant=_constant, parse_float=_finite, objec
 
 
 def found(paths: Iterable[Path], *patterns: str) -> list[Path]:
-    """The files among `paths`, and those in its folders whose path inside fits a pattern; in the order of the paths.
+    """The files among `paths`, and those in its folders whose path inside fits a pattern; in the order of paths and patterns.
 
     Raises UsageError for a folder that holds none.
     """
     files: dict[Path, None] = {}
     for path in paths:
-        inside = [path] if path.is_file() else sorted(one for pattern in patterns for one in path.rglob(pattern))
+        inside = [path] if path.is_file() else [one for pattern in patterns for one in sorted(path.rglob(pattern))]
         if not inside:
             raise UsageError(f"{path}: holds no {' or '.join(patterns)}")
         files |= dict.fromkeys(inside)

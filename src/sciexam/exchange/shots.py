@@ -68,4 +68,4 @@ def draw(shots: Sequence[Shot], number: int, seed: int, question: str) -> list[S
     """As many as there are up to `number`, drawn by the seed and the question; never the question itself."""
     asked = normalise(question)
     others = [shot for shot in shots if normalise(shot.question) != asked]
-    return random.Random(f"{seed}\nshots\n{question}").sample(others, min(number, len(others)))
+    return random.Random(f"{seed}\nshots\n{question}").sample(others, min(number, len(others)))  # noqa: S311

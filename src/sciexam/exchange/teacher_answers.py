@@ -24,11 +24,10 @@ from sciexam.exam.cautions import model_behind
 from sciexam.exam.marking import mark, plan_marks
 from sciexam.exam.plan import Plan
 from sciexam.exam.preflight import Owed, bill_of_verdicts
-from sciexam.exam.raters import UNCALLED
 from sciexam.exam.runs import check_all_ready, opened, terms_of
 from sciexam.exchange.asking_a_model import Errand, asked, plan_requests, suite_with, together
 from sciexam.exchange.candidates import (
-    HOLDS,
+    HOLD,
     Candidate,
     choose,
     graded,
@@ -203,7 +202,7 @@ def _useful(read: Sequence[Prompt], exam: Exam, messages: bool, left_out: Counte
         said = [message.content for message in prompt.messages]
         asks = digest([(message.role, message.content) for message in prompt.messages])
         if exam.asked_in(said) is not None:
-            left_out[f"a prompt that {HOLDS}"] += 1
+            left_out[HOLD] += 1
         elif any(map(is_broken, said)):
             left_out["with half a character, which no tokenizer takes"] += 1
         elif asks in seen:
@@ -255,7 +254,7 @@ def _plan_marks_to_come(suite: Suite, teacher: str, prompts: Sequence[Prompt], j
 
 
 class _Bill:
-    """Tells of the bill of the whole command before the teacher is asked, and of that of the grades where it is more."""
+    """Tells of the bill of the whole command before the teacher is asked, and of the grades' own where it is more."""
 
     def __init__(self, to_mark: Plan, ledger: Store, errand: Errand):
         self.errand = errand
@@ -302,9 +301,15 @@ def _graded(
         answered = suite.with_models({name: Recorded(responses=str(path))}).model_copy(update={"prompts": prompts})
         answered = answered.with_samples(suite.generation_of(teacher).samples)
         plan, models = plan_marks(answered, [name], [judge or suite.judge], None, terms, "grade")
-        marking, _ = mark(
-            plan, models, ledger, errand.stop, bill.of_grades, errand.progress, errand.retry_invalid, terms
-        )
+        how = errand.stop, bill.of_grades, errand.progress, errand.retry_invalid, terms
+        try:
+            marking, _ = mark(plan, models, ledger, *how)
+        except UsageError:
+            if not terms.unasked:
+                raise
+            # The budget was reached before the first grade.
+            unmarked = [one if one.failure else graded(one, (), ()) for one in candidates]
+            return unmarked, Calls(unasked=terms.unasked), ()
     criteria = [one.name for one in suite.rubric.criteria]
     given = {
         slot: [grade for marks in marking.marks for grade in marks.grades.get((name, *slot), ())] for slot in usable

@@ -30,8 +30,8 @@ def with_classifier(tasks: Sequence[Task], folder: Path | None, label: str | Non
     about = [task for task in tasks if task.name.startswith(TASK) or _says_so(task)]
     if folder is None and about:
         raise UsageError(
-            f"{about[0].name}: name a classifier of toxicity, a folder of weights, with --toxicity; lm-eval's own scorer "
-            "sends every text to a server, and counts a text that could not be scored as harmless"
+            f"{about[0].name}: name a classifier of toxicity, a folder of weights, with --toxicity; lm-eval's own "
+            "scorer sends every text to a server, and counts a text that could not be scored as harmless"
         )
     if folder is None:
         return list(tasks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -31,6 +32,11 @@ SHOWN: dict[Peer, tuple[str, ...]] = {
     "alpacaeval": ("win_rate", "standard_error", "discrete_win_rate", "length_controlled_winrate"),
     "arena-hard": ("score", "low", "high"),
     "mt-bench": ("turn_1", "turn_2", "average", "win", "loss", "tie", "win_rate_adjusted"),
+}
+HEADLINES: dict[Peer, tuple[str, ...]] = {
+    "alpacaeval": ("length_controlled_winrate", "win_rate"),
+    "arena-hard": ("score",),
+    "mt-bench": ("average", "win_rate_adjusted"),
 }
 RULES: dict[Peer, str] = {
     "alpacaeval": (
@@ -116,15 +122,14 @@ def build_as_peer(
         judge=board.judge,
         baseline=board.baseline,
         level=board.level,
-        rows=tuple(sorted(rows, key=_headline, reverse=True)),
+        rows=tuple(sorted(rows, key=partial(_headline, peer), reverse=True)),
         caveats=(*evidence.caveats, *caveats_of(evidence, ())),
     )
 
 
-def _headline(row: PeerRow) -> tuple[float, ...]:
+def _headline(peer: Peer, row: PeerRow) -> tuple[float, ...]:
     """What the peer sorts by: its first figure that is known."""
-    order = ("length_controlled_winrate", "win_rate", "score", "average", "win_rate_adjusted")
-    return tuple(-1.0 if (value := row.theirs.get(name)) is None else value for name in order)
+    return tuple(-1.0 if (value := row.theirs.get(name)) is None else value for name in HEADLINES[peer])
 
 
 def _row(

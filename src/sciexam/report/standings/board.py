@@ -38,11 +38,13 @@ ONE_WAY = Undefined("no prompt was judged in both orders")
 
 @dataclass(frozen=True, slots=True)
 class Besides:
-    """What else stands in the rows: the `rewards` of one reward model, and the `prices` of contestants' models."""
+    """What else stands in the rows: the `rewards` of one reward model, the `prices` of contestants' models, and what
+    `benchmarks` of others found, by task and contestant."""
 
     rewards: Marking | None = None
     prices: Mapping[str, Price] = field(default_factory=dict)
     caveats: tuple[str, ...] = ()
+    benchmarks: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
 
 
 def build_leaderboard(
@@ -75,6 +77,7 @@ def build_leaderboard(
         meetings=meetings,
         lineage=tuple(gains_of(evidence.lineage, [outcomes.name], rates)),
         reward_model=besides.rewards.marks[0].judge if besides.rewards else None,
+        benchmarks=besides.benchmarks,
         caveats=(
             *_null_caveats(evidence, whole, null),
             *evidence.caveats,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sciexam.report.gains import Gain
@@ -96,6 +96,8 @@ class Leaderboard:
     meetings: tuple[Meeting, ...] = ()
     lineage: tuple[Gain, ...] = ()
     reward_model: str | None = None  # whose rewards stand in the rows
+    # Of benchmarks of others the mean over items, by task with its metric, and by contestant.
+    benchmarks: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
     schema: str = SCHEMA
 
     @property

@@ -30,6 +30,8 @@ def _made(board: Leaderboard) -> Iterator[Table]:
         "n",
     )
     yield Table(board.title, head, [_cells(board, row) for row in whole.rows], tuple(_reading(board, whole)))
+    if board.benchmarks:
+        yield _benchmarks(board)
     if sliced:
         rows = [
             (
@@ -53,7 +55,23 @@ def _made(board: Leaderboard) -> Iterator[Table]:
         columns = (board.by, "contestant", "rank", "rating", "win rate", "n")
         yield Table(f"By {board.by}", columns, rows, tuple(f"n/a: {reason}." for reason in why))
     shown = [row for one in board.standings for row in one.rows]
-    yield methods_table((figure for row in shown for figure in _figures(board, row)), board.level)
+    figures = [figure for row in shown for figure in _figures(board, row)]
+    figures += [figure for of in board.benchmarks.values() for figure in of.values()]
+    yield methods_table(figures, board.level)
+
+
+def _benchmarks(board: Leaderboard) -> Table:
+    """What the contestants did on benchmarks of others, in the order of the board."""
+    names = [row.contestant for row in board.standings[0].rows]
+    rows = [
+        (name, *(_short(of[name]) if name in of else "n/a" for of in board.benchmarks.values()))
+        for name in names
+        if any(name in of for of in board.benchmarks.values())
+    ]
+    note = (
+        "The mean over items, by `sciexam bench`, which compares each two of them item by item, too."
+    )
+    return Table("Benchmarks", ("contestant", *board.benchmarks), rows, (note,))
 
 
 def _besides(board: Leaderboard) -> tuple[str, ...]:

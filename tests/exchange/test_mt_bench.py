@@ -1,0 +1,112 @@
+"""MT-Bench as FastChat writes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sciexam as sx
+from exchange.reading import imported, lines, refused, said, write_lines
+
+JUDGE = ["gpt-4", "pair-v2"]
+
+
+def bench(folder: Path, pairs: list[Any] = (), singles: list[Any] = (), question: Any = None) -> Path:
+    turns = {"question_id": 81, "category": "writing", "turns": ["Write.", "Shorten."]}
+    write_lines(folder / "question.jsonl", [question or turns])
+    for model in ("alpaca", "gpt-3.5"):
+        answer = {"index": 0, "turns": [f"{model} writes", f"{model} shortens"]}
+        write_lines(folder / "model_answer" / f"{model}.jsonl", [{"question_id": 81, "choices": [answer]}])
+    write_lines(
+        folder / "reference_answer" / "gpt-4.jsonl",
+        [{"question_id": 81, "choices": [{"turns": ["Written.", "Short."]}]}],
+    )
+    write_lines(folder / "model_judgment" / "gpt-4_pair.jsonl", pairs)
+    write_lines(folder / "model_judgment" / "gpt-4_single.jsonl", singles)
+    return folder
+
+
+def pair(g1: str = "model_1", g2: str = "model_1", turn: int = 1, **more: Any) -> dict[str, Any]:
+    models = {"question_id": 81, "model_1": "alpaca", "model_2": "gpt-3.5", "judge": JUDGE, "turn": turn}
+    games = {"g1_winner": g1, "g2_winner": g2, "g1_judgment": "one", "g2_judgment": "two"}
+    return models | games | more
+
+
+def single(score: Any, turn: int = 1) -> dict[str, Any]:
+    return {"question_id": 81, "model": "alpaca", "judge": ["gpt-4", "single-v1"], "score": score, "turn": turn}
+
+
+def test_each_turn_is_a_prompt_with_its_messages_and_both_are_one_group(tmp_path: Path) -> None:
+    imported("mt-bench", bench(tmp_path / "mt"))
+    suite = sx.load_suite(str(tmp_path / "out" / "suite.yaml"))
+    first, second = suite.prompts
+    assert (first.id, first.text, first.group, first.reference) == ("81-1", "Write.", "81", "Written.")
+    assert [message.content for message in second.messages] == ["Write.", "Shorten."]
+    assert (second.id, second.group, second.category, second.reference) == ("81-2", "81", "writing", "Short.")
+    assert said(lines(tmp_path / "mt", "responses/alpaca"), "prompt", "text") == [
+        ("81-1", "alpaca writes"),
+        ("81-2", "alpaca shortens"),
+    ]
+
+
+def test_both_games_land_as_one_verdict_each_in_the_order_in_which_answers_were_shown(tmp_path: Path) -> None:
+    games = [pair("model_1", "model_2"), pair("tie", "error", turn=2)]
+    imported("mt-bench", bench(tmp_path / "mt", games))
+    found = lines(tmp_path / "mt", "verdicts/gpt-4")
+    assert said(found, "prompt", "first", "second", "preferred", "failure", "reason") == [
+        ("81-1", "alpaca", "gpt-3.5", "first", None, "one"),
+        ("81-1", "gpt-3.5", "alpaca", "first", None, "two"),
+        ("81-2", "alpaca", "gpt-3.5", "tie", None, "one"),
+        ("81-2", "gpt-3.5", "alpaca", None, "error", "two"),
+    ]
+
+
+def test_a_consistent_judge_is_consistent_and_one_that_goes_by_position_is_not(tmp_path: Path) -> None:
+    imported("mt-bench", bench(tmp_path / "mt", [pair("model_2", "model_2"), pair("model_1", "model_2", turn=2)]))
+    suite = str(tmp_path / "out" / "suite.yaml")
+    report = sx.compare(suite, "alpaca", "gpt-3.5", judges=["gpt-4"], results=tmp_path / "results")
+    assert report.pairs["alpaca", "gpt-3.5"].win_rate.why or report.pairs["alpaca", "gpt-3.5"].used
+    assert report.pairs["alpaca", "gpt-3.5"].wins == 1
+
+
+def test_ratings_land_as_rewards_and_one_that_could_not_be_read_is_not_a_number(tmp_path: Path) -> None:
+    landed = imported("mt-bench", bench(tmp_path / "mt", [pair()], [single(7.5), single(-1, 2)]))
+    assert said(lines(tmp_path / "mt", "rewards/gpt-4"), "prompt", "model", "reward", "score") == [
+        ("81-1", "alpaca", 7.5, 7.5),
+        ("81-2", "alpaca", None, -1),
+    ]
+    assert set(sx.load_suite(str(tmp_path / "out" / "suite.yaml")).judges) == {"gpt-4", "gpt-4 rewards"}
+    assert landed.rewards == {"gpt-4": 2}
+
+
+def test_a_judgment_with_one_winner_says_that_its_order_is_not_known(tmp_path: Path) -> None:
+    one = {key: value for key, value in pair().items() if not key.startswith("g")} | {"winner": "model_2"}
+    landed = imported("mt-bench", bench(tmp_path / "mt", [one]))
+    assert said(lines(tmp_path / "mt", "verdicts/gpt-4"), "first", "preferred") == [("alpaca", "second")]
+    assert any("do not say who was shown first" in note for note in landed.notes)
+
+
+def test_what_is_malformed_is_told_with_its_line(tmp_path: Path) -> None:
+    pairs = [pair("A"), pair(turn="two"), {"g1_winner": "tie", "judge": 4}, '{"question_id": 81, "g1_wi', {"x": 1}]
+    folder = bench(tmp_path / "mt", pairs, [single("7")], {"question_id": 81, "turns": "Write."})
+    assert refused("mt-bench", folder) == [
+        "question.jsonl:1: turns: a list of texts, this is 'Write.'",
+        "model_judgment/gpt-4_pair.jsonl:1: g1_winner: 'A' is none of model_1, model_2, tie, error",
+        "model_judgment/gpt-4_pair.jsonl:2: turn: 1 or 2, this is 'two'",
+        "model_judgment/gpt-4_pair.jsonl:3: question_id: this key is missing",
+        "model_judgment/gpt-4_pair.jsonl:3: model_1: this key is missing",
+        "model_judgment/gpt-4_pair.jsonl:3: model_2: this key is missing",
+        "model_judgment/gpt-4_pair.jsonl:4: it ends in the middle of its JSON; was the file cut off?",
+        "model_judgment/gpt-4_pair.jsonl:5: is no question ('turns'), and no judgment ('g1_winner', or 'score')",
+        "model_judgment/gpt-4_single.jsonl:1: score: a number, or -1 where there is none, this is '7'",
+        "model_answer/alpaca.jsonl:1: no prompt is called '81-1' (3 lines)",
+        "model_answer/alpaca.jsonl:1: no prompt is called '81-2' (2 lines)",
+    ]
+
+
+def test_a_game_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    told = refused("mt-bench", bench(tmp_path / "mt", [pair(), pair(g1="model_2")]))
+    assert told[0].startswith(
+        "model_judgment/gpt-4_pair.jsonl:2: 'gpt-4' judged '81-1' for 'alpaca' and 'gpt-3.5' already in "
+    )
+    assert told[0].endswith("gpt-4_pair.jsonl:1; which one counts? Remove the other")
