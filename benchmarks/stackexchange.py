@@ -114,9 +114,17 @@ def pack(path: Path) -> Path:
     return archive
 
 
-def measured(dump: Path, out: Path) -> dict[str, float]:
+def measured(dump: Path, out: Path, *more: str) -> dict[str, float]:
     """Run the command; seconds, CPU seconds, and the peaks of resident memory and of temporary files in MB."""
-    command = [str(Path(sys.executable).parent / "sciexam"), "data", "stackexchange", str(dump), "--out", str(out)]
+    command = [
+        str(Path(sys.executable).parent / "sciexam"),
+        "data",
+        "stackexchange",
+        str(dump),
+        "--out",
+        str(out),
+        *more,
+    ]
     begun = time.monotonic()
     with tempfile.TemporaryFile("w+") as said:
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)

@@ -35,7 +35,7 @@ def made(folder: Path, suite: Path, prompts: Path, out: str = "made", teacher: s
 def test_the_best_answer_to_each_prompt_trains_and_the_others_are_told(sciexam: Cli, tmp_path: Path) -> None:
     with Endpoint(Teaches()) as endpoint:
         suite = suite_at(tmp_path, endpoint, prices={"m-1": {"input": 1, "output": 1}})
-        prompts_at(tmp_path, 4)
+        prompts = prompts_at(tmp_path, 4)
         command = ("data", "answers", "--teacher", "llm", "-s", str(suite), "--prompts", "train.jsonl", "-o", "made")
         done = sciexam(*command, "--samples", "3", "--min-grade", "0.9", "--preferences")
         assert done.returncode == 0, done.stderr
@@ -49,9 +49,8 @@ def test_the_best_answer_to_each_prompt_trains_and_the_others_are_told(sciexam: 
         assert "Heat left it." in shown, "the better answer of the rubric's example"
         assert "tie" not in shown
         before = endpoint.requests
-        again = sciexam(*command, "--samples", "3", "--min-grade", "0.9", "--preferences")
-        assert (again.returncode, endpoint.requests) == (0, before)
-        assert "sciexam: nothing was left to ask; every fact was in the ledger" in again.stderr
+        again = made(tmp_path, suite, prompts, "again", samples=3, min_grade=0.9, preferences=True)
+        assert (again.calls.made, again.calls.reused, endpoint.requests) == (0, 24, before)
     told = done.stdout.splitlines()
     assert told[:2] == [
         "Asked: llm, for 12 answers to 4 of 4 prompts",
@@ -89,7 +88,7 @@ def test_what_two_ledgers_make_is_the_same_to_the_byte(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
-def test_the_exams_own_prompts_never_train(sciexam: Cli, tmp_path: Path) -> None:
+def test_the_exams_own_prompts_never_train(tmp_path: Path) -> None:
     teaches = Teaches()
 
     def leaks(body: Body) -> str:
@@ -103,12 +102,13 @@ def test_the_exams_own_prompts_never_train(sciexam: Cli, tmp_path: Path) -> None
         found = made(tmp_path, suite, prompts, samples=3)
         assert not any("WHY" in prompt_of(body) for body in endpoint.received), "it is not even asked"
         alone = write_jsonl(tmp_path / "alone.jsonl", rows[:1])
-        done = sciexam("data", "answers", "-t", "llm", "-s", str(suite), "--prompts", str(alone), "-o", "other")
+        with pytest.raises(
+            UsageError, match=r"alone\.jsonl: no prompt is left of 1: 1 that hold a prompt of the suite$"
+        ):
+            made(tmp_path, suite, alone, out="other")
     assert found.left_out == {"that hold a prompt of the suite": 1, "the same as an earlier one": 1}
     assert found.rejected["holds a prompt of the suite"] == 3
     assert [row["id"] for row in lines(tmp_path / "made" / "demonstrations.jsonl")] == ["t0", "t2"]
-    told = f"{alone}: no prompt is left of 1: 1 that hold a prompt of the suite"
-    assert (done.returncode, done.stderr.strip()) == (2, f"sciexam: {told}")
 
 
 # ---------------------------------------------------------------- replies
@@ -154,7 +154,7 @@ def test_prompts_and_shots_are_shown_and_are_no_templates(tmp_path: Path) -> Non
         [
             {"prompt": "Shot?", "completion": nasty, "reasoning": "r"},
             {"prompt": "Why does thing 1 happen?", "completion": "leak"},
-            {"prompt": f"{nasty}?", "completion": "itself"},
+            {"prompt": f"{nasty}?", "completion": "own solution"},
         ],
     )
     with Endpoint(Teaches()) as endpoint:
@@ -164,7 +164,7 @@ def test_prompts_and_shots_are_shown_and_are_no_templates(tmp_path: Path) -> Non
         shown = prompt_of(endpoint.received[0])
     assert shown.count(nasty) == 2
     assert "leak" not in shown, "a shot with a prompt of the exam"
-    assert "itself" not in shown, "the answer to what is asked"
+    assert "own solution" not in shown, "the answer to what is asked"
     assert lines(tmp_path / "made" / "demonstrations.jsonl")[0]["prompt"] == f"{nasty}?"
 
 
@@ -245,7 +245,8 @@ def test_several_are_kept_as_messages_and_equal_grades_make_no_pair(tmp_path: Pa
 # ---------------------------------------------------------------- what is refused
 
 
-def test_what_cannot_be_meant_is_refused_before_anyone_is_asked(tmp_path: Path) -> None:
+def test_what_cannot_be_meant_is_refused_before_anyone_is_asked(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     with Endpoint(Teaches()) as endpoint:
         rewards = write_jsonl(tmp_path / "r.jsonl", [{"prompt": "t0", "model": "llm", "reward": 2.0}])
         suite = suite_at(tmp_path, endpoint)
@@ -253,6 +254,7 @@ def test_what_cannot_be_meant_is_refused_before_anyone_is_asked(tmp_path: Path) 
         old = write_jsonl(tmp_path / "old.jsonl", [{"prompt": "t0", "text": "x"}])
         content = json.loads(suite.read_text())
         content["models"]["old"] = {"responses": str(old)}
+        content["judges"]["keyless"] = {"backend": "openai", "model": "m-2", "api_key_env": "SCIEXAM_NO_SUCH_KEY"}
         content["judges"]["rm"] = {"backend": "rewards", "rewards": str(rewards)}
         suite.write_text(json.dumps(content))
         template = tmp_path / "t.j2"
@@ -263,6 +265,7 @@ def test_what_cannot_be_meant_is_refused_before_anyone_is_asked(tmp_path: Path) 
             (r"^--keep 3: there are 2 candidates a prompt; raise --samples$", {"keep": 3}),
             (r"gives no grades by the rubric, and --min-grade is a share of their total; name one", {"judge": "rm"}),
             (r"^template .*t\.j2: must show \{\{ boundary \}\} for a reply to be read$", {"template": str(template)}),
+            (r"SCIEXAM_NO_SUCH_KEY", {"judge": "keyless"}),
             (r"^humans compare answers here", {"judge": "humans"}),
             (r"none\.jsonl: no such file of shots$", {"shots_from": tmp_path / "none.jsonl"}),
         ]

@@ -68,12 +68,12 @@ def test_what_is_streamed_is_what_the_contestant_answers(tmp_path: Path, templat
     folder = checkpoints.causal(tmp_path / "m", seed=3, chat_template=template)
     # Drawn weights say </think> now and then, and what they said before it was streamed by then.
     settings = Weights(weights=str(folder), thinking=("<never>", "</never>"))
-    for stop in ((), ("e", "th")):
+    for stop in ((), ("u", "wa")):  # letters that no special token has
         generation = Generation(max_tokens=48, stop=stop)
         for text in QUESTIONS:
             whole = answered("m", settings, generation, text)
             assert streamed("m", settings, generation, text) == whole
-            assert whole or stop
+            assert whole or stop or not template
 
 
 def test_a_thought_is_no_part_of_what_is_streamed(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ _DAY = ["%Y-%m-%d"]
 def stackexchange(
     dumps: Annotated[
         list[Path],
-        typer.Argument(metavar="DUMP...", help="Posts.xml, its folder, a site's .7z; or .jsonl with --columns."),
+        typer.Argument(metavar="DUMP", help="Posts.xml, its folder, a site's .7z; or .jsonl with --columns."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write; it is replaced as a whole.")],
     columns: Annotated[

@@ -139,7 +139,8 @@ def on_board(suite: Suite, contestants: Sequence[str], store: Store, level: floa
     for outcomes in by_task.values():
         chosen = _most_common(outcomes)
         of_chosen = {one.model: one for one in outcomes if one.setting == chosen}
-        label = f"{outcomes[-1].task} {next(iter(of_chosen.values())).metric}"
+        shots = f", {chosen.shots} shots" if chosen.shots else ""
+        label = f"{outcomes[-1].task} {next(iter(of_chosen.values())).metric}{shots}"
         found[label] = {name: figure_of(one.values, one.groups, level) for name, one in of_chosen.items()}
     return found
 

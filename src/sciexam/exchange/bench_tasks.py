@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -148,11 +149,11 @@ def _manager(named: Sequence[str], folders: Sequence[Path]) -> Any:
         if all(name in own.task_index for name in named):
             return own
     every = TaskManager(include_path=list(folders) or None)
-    if unknown := [name for name in named if name not in every.task_index]:
-        where = f" in {' or '.join(map(str, folders))}, nor" if folders else ""
+    if unknown := next((name for name in named if name not in every.task_index), None):
+        where = f" in {' or '.join(map(str, folders))}, nor one" if folders else ""
+        near = get_close_matches(unknown, every.task_index, n=1)
         raise UsageError(
-            f"--tasks: {unknown[0]!r} is no task{where} of lm-eval {version('lm-eval')}"
-            f"{did_you_mean(unknown[0], [n for n in every.task_index if n[:2] == unknown[0][:2]])}"
+            f"--tasks: {unknown!r} is no task{where} of lm-eval {version('lm-eval')}{did_you_mean(unknown, near)}"
         )
     return every
 

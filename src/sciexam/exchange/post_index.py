@@ -129,6 +129,6 @@ def room_on_disk() -> Iterator[None]:
         if getattr(error, "errno", None) != errno.ENOSPC and "full" not in str(error):
             raise
         raise UsageError(
-            f"no room for temporary files ({error}), which take about three times as much as the dump: name a larger "
+            f"no room for temporary files ({error}), which take about four times as much as the dump: name a larger "
             "folder with TMPDIR, or with SQLITE_TMPDIR for the database alone"
         ) from None

@@ -222,7 +222,7 @@ def _without_duplicates(said: Sequence[_Reply], suite: Suite, read: Sequence[Pro
     usable = [one for one in said if not one.failure]
     known = [("suite", prompt.text) for prompt in suite.prompts] + [("file", prompt.text) for prompt in read]
     texts = [*known, *(("reply", one.text) for one in usable)]
-    whose = {"suite": "a prompt of the suite", "file": "a prompt of the file", "reply": "an earlier reply"}
+    whose = {"suite": "a prompt of the suite", "file": "a prompt of the file", "reply": "an earlier one"}
     with closing(sqlite3.connect(":memory:")) as database:
         index = NearDuplicates(database)
         for number, (_, text) in enumerate(texts):

@@ -1,7 +1,7 @@
 """The rows of other tools' files, one at a time, each with its place: JSON Lines, a JSON list, CSV, TSV, Parquet.
 
 Text files may be gzipped (`.gz`). What cannot be read becomes a fault of the landing, and reading goes on with the next
-row where there is one. Of JSON Lines, CSV and Parquet no more than a row (of Parquet: a batch of rows) is held; a JSON
+row where there is one. Of JSON Lines, CSV and Parquet no more than a row (of Parquet: a row group) is held; a JSON
 list is read whole.
 """
 
@@ -220,11 +220,12 @@ def _parquet(path: Path, landing: Landing) -> Iterator[Row]:
         raise UsageError(f"{path}: Parquet is read with pyarrow: pip install 'sciexam[parquet]'") from None
     number = 0
     try:
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=BATCH):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield Place(path, number), {key: _plain(value) for key, value in row.items()}
+        with parquet.ParquetFile(path, pre_buffer=False) as file:  # which would read ahead, and hold the file
+            for group in range(file.num_row_groups):
+                for batch in file.iter_batches(BATCH, row_groups=[group], use_threads=False):
+                    for row in batch.to_pylist():
+                        number += 1
+                        yield Place(path, number), {key: _plain(value) for key, value in row.items()}
     except OSError as error:
         raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     except ArrowException as error:

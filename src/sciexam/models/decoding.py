@@ -111,11 +111,14 @@ class _Forward:
         self._cache = DynamicCache(config=loaded.config)
         base = self._model.get_base_model() if hasattr(self._model, "get_base_model") else self._model
         self._known = inspect.signature(base.forward).parameters
+        # A model of states alone (Mamba) multiplies what it reads by the mask, which then is one of the prompt's tokens.
+        self._reads_whole_mask = "position_ids" in self._known or not base._is_stateful
         width = max(map(len, prompts))
         pad = loaded.tokenizer.pad_token_id or 0  # whatever it is: nothing attends to it
         self._ids = [[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts]
         mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         self._mask = torch.tensor(mask, device=self._device)
+        self._has_begun = False  # the cache of a model without attention does not tell
 
     def first(self) -> Any:
         import torch
@@ -127,10 +130,12 @@ class _Forward:
         import torch
 
         length = ids.shape[1]
-        if self._cache.get_seq_length():
+        if self._has_begun:
             self._mask = torch.cat([self._mask, self._mask.new_ones(len(ids), length)], dim=1)
+        self._has_begun = True
         places = (self._mask.cumsum(-1) - 1).clamp(min=0)[:, -length:]
-        given: dict[str, Any] = {"attention_mask": self._mask, "use_cache": True}
+        given: dict[str, Any] = {"use_cache": True}
+        given |= {"attention_mask": self._mask} if self._reads_whole_mask or self._mask.shape[1] == length else {}
         given["cache" if "cache" in self._known else "past_key_values"] = self._cache
         given |= {"position_ids": places} if "position_ids" in self._known else {}
         given |= {"logits_to_keep": 1} if "logits_to_keep" in self._known else {}
@@ -141,7 +146,7 @@ class _Forward:
         import torch
 
         index = torch.tensor(rows, device=self._device)
-        self._cache.batch_select_indices(index)
+        self._cache.reorder_cache(index)  # every kind of layer has it: attention, windows, states
         self._mask = self._mask[index]
 
 

@@ -94,6 +94,7 @@ def methods_used(board: Leaderboard) -> tuple[tuple[str, str, str], ...]:
         ("Reward", (row.reward for one in board.standings for row in one.rows)),
         ("Slope of length", (one.slope for one in board.standings)),
         ("Gain of a stage", (gain.win_rate for gain in board.lineage)),
+        ("Benchmark", (figure for of in board.benchmarks.values() for figure in of.values())),
     ]
     made = {
         (name, percent(figure.level), figure.method): None

@@ -115,6 +115,11 @@ class Leaderboard:
         return self.standings[0].rows
 
     @property
+    def benchmarked(self) -> frozenset[str]:
+        """The contestants of which a benchmark has a figure."""
+        return frozenset(name for of in self.benchmarks.values() for name in of)
+
+    @property
     def anchor(self) -> str:
         """Who stands at 1000 points over all prompts: the baseline; where it has no rating, the mean of the rated."""
         rated = any(row.contestant == self.baseline and isinstance(row.rating, Estimate) for row in self.rows)

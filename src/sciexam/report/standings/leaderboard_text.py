@@ -62,15 +62,9 @@ def _made(board: Leaderboard) -> Iterator[Table]:
 
 def _benchmarks(board: Leaderboard) -> Table:
     """What the contestants did on benchmarks of others, in the order of the board."""
-    names = [row.contestant for row in board.standings[0].rows]
-    rows = [
-        (name, *(_short(of[name]) if name in of else "n/a" for of in board.benchmarks.values()))
-        for name in names
-        if any(name in of for of in board.benchmarks.values())
-    ]
-    note = (
-        "The mean over items, by `sciexam bench`, which compares each two of them item by item, too."
-    )
+    names = [row.contestant for row in board.rows if row.contestant in board.benchmarked]
+    rows = [(name, *(_short(of[name]) if name in of else "n/a" for of in board.benchmarks.values())) for name in names]
+    note = "The mean over items, by `sciexam bench`, which compares each two of them item by item, too."
     return Table("Benchmarks", ("contestant", *board.benchmarks), rows, (note,))
 
 
