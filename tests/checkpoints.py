@@ -57,8 +57,18 @@ def tokenizer(chat_template: str | None = CHATML) -> Any:
 
 
 def config(family: str, **changed: Any) -> Any:
-    """The configuration of a tiny model: llama, qwen3, gpt2, roberta or modernbert."""
-    from transformers import GPT2Config, LlamaConfig, ModernBertConfig, Qwen3Config, RobertaConfig
+    """The configuration of a tiny model."""
+    from transformers import (
+        FalconH1Config,
+        GPT2Config,
+        LlamaConfig,
+        MambaConfig,
+        MistralConfig,
+        ModernBertConfig,
+        Qwen3Config,
+        Qwen3NextConfig,
+        RobertaConfig,
+    )
 
     own = tokenizer()
     ids = {"pad_token_id": own.pad_token_id, "eos_token_id": own.eos_token_id, "bos_token_id": None}
@@ -72,6 +82,19 @@ def config(family: str, **changed: Any) -> Any:
         case "gpt2":
             small = {"vocab_size": len(own), "n_embd": 48, "n_layer": 2, "n_head": 4, "n_positions": 512}
             return GPT2Config(**small | ids | changed)
+        case "qwen3_next":  # attention and recurrent states in turn, and experts
+            states = {f"linear_{part}_head_dim": 8 for part in ("key", "value")}
+            states |= {"linear_num_key_heads": 2, "linear_num_value_heads": 4, "num_hidden_layers": 4}
+            experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+            own_head = {"num_key_value_heads": 2, "head_dim": 12, "shared_expert_intermediate_size": 32}
+            return Qwen3NextConfig(**rotary | own_head | states | experts | changed)
+        case "falcon_h1":  # attention and recurrent states in one layer
+            states = {"mamba_d_ssm": 48, "mamba_n_heads": 4, "mamba_d_head": 12, "mamba_d_state": 8}
+            return FalconH1Config(**rotary | {"num_key_value_heads": 2, "head_dim": 12} | states | changed)
+        case "mamba":  # recurrent states alone
+            return MambaConfig(**wide | ids | {"state_size": 8} | changed)
+        case "mistral":  # a window of attention
+            return MistralConfig(**rotary | {"num_key_value_heads": 2, "sliding_window": 8} | changed)
         case "roberta":
             longer = {"max_position_embeddings": 514 + own.pad_token_id}
             return RobertaConfig(**rotary | longer | {"num_labels": 1} | changed)

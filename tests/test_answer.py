@@ -96,6 +96,9 @@ def test_alpacaevals_list_is_one_that_a_suite_takes(tmp_path: Path) -> None:
     }
     read = read_responses(tmp_path / "one.json")
     assert [line.text for line in read.values()] == [f"Because of {i}." for i in range(4)]
+    twice = write_jsonl(tmp_path / "twice.jsonl", [{"id": name, "text": "thing 1"} for name in "abc"])
+    found = write(tmp_path, suite, prompts=twice, out=tmp_path / "two.json", format="alpacaeval")
+    assert (found.written, found.planned, len(json.loads((tmp_path / "two.json").read_text()))) == (1, 1, 1)
 
 
 def test_an_alpacaeval_list_has_no_room_for_samples_and_conversations(tmp_path: Path) -> None:

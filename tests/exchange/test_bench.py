@@ -216,7 +216,8 @@ def test_code_in_a_task_runs_only_from_a_folder_that_was_named_for_it(folder: Pa
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("include: ../../other.yaml", "include: ../../other.yaml lies outside the folder"),
+        ("include: ../../other.yaml", "include: ../../other.yaml is no task file in this folder"),
+        ("include: hidden.txt", "include: hidden.txt is no task file in this folder"),
         ("dataset_path: pandas", "dataset_path: pandas; for files of your own write one of json"),
         ("dataset_path: ./script.py", "dataset_path: ./script.py"),
         ("generation_kwargs: {custom_generate: a/b}", "generation_kwargs: custom_generate is not taken here"),
@@ -258,6 +259,7 @@ def test_what_cannot_be_done_is_said_in_one_line_before_anybody_is_asked(folder:
         (("far", "-s", far, "-t", "letters", *tasks), "far: letters asks how probable given answers are"),
         (("old", "-s", old, "-t", "words", *tasks), "old: it is a file of answers, and cannot be asked"),
         (("base", "-s", local, "-t", "words", "--margin", "2", *tasks), "--margin: a difference of means"),
+        (("base", "-s", local, "-t", "both,words", *tasks), "words is named twice, by both and by words"),
         (("base", "-s", local, "-t", "words", "--group-by", "colour", *tasks), "--group-by colour: no item"),
         (("base", "-s", local, "-t", "words", "--toxicity", str(folder / "base"), *tasks), "about toxicity"),
     ):
@@ -265,6 +267,23 @@ def test_what_cannot_be_done_is_said_in_one_line_before_anybody_is_asked(folder:
         assert ran.returncode == 2, ran.stdout
         assert told in ran.stderr
         assert len(ran.stderr.strip().splitlines()) == 1
+
+
+def test_without_the_harness_the_command_says_what_to_install(
+    folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sciexam.exchange.bench_tasks.find_spec", lambda _: None)
+    ran = command("bench", "base", "-s", str(suite_of(folder)), "-t", "words")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "pip install 'sciexam[bench]'" in ran.stderr
+
+
+def test_what_belongs_together_can_be_said_later(folder: Path, command: Command, tmp_path: Path) -> None:
+    words = ("bench", "base", "-s", str(suite_of(folder)), "-t", "letters", "--tasks-from", str(folder / "tasks"))
+    for more, groups in (((), ITEMS // 2), (("--group-by", "answer"), 4)):
+        ran = command(*words, *more, "--json")
+        assert json.loads(ran.stdout)["results"][0]["value"]["n"] == groups
+    assert json.loads(ran.stdout)["asked"] == 0
 
 
 # ---------------------------------------------------------------- endpoints

@@ -176,6 +176,18 @@ def test_an_adapter_of_another_base_is_told_with_the_name_of_its_own(made: Path)
     assert "size mismatch for " in str(refused.value), "and not the heading above it"
 
 
+def test_a_model_that_takes_no_cache_is_refused_and_not_asked_wrongly(made: Path, tmp_path: Path) -> None:
+    """RWKV passes over ours in silence, and would see one token at a time."""
+    from transformers import AutoModelForCausalLM, RwkvConfig
+
+    tokenizer = checkpoints.tokenizer()
+    config = RwkvConfig(vocab_size=len(tokenizer), hidden_size=48, num_hidden_layers=2)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "rwkv")
+    tokenizer.save_pretrained(tmp_path / "rwkv")
+    with pytest.raises(UsageError, match=r"is a RwkvForCausalLM, which takes no cache of what it has read; serve it"):
+        load(tmp_path / "rwkv")
+
+
 @pytest.mark.parametrize("architecture", ["BertForMaskedLM", "LlamaModel", "T5Model"])
 def test_what_writes_no_text_is_told_by_the_class_that_saved_it(made: Path, tmp_path: Path, architecture: str) -> None:
     folder = shutil.copytree(made / "llama", tmp_path / "encoder")
@@ -359,6 +371,10 @@ def test_a_contestant_and_a_judge_of_the_same_weights_are_loaded_once(made: Path
     with one.use() as loaded, other.use() as again, quantised.use() as different:
         assert again is loaded
         assert different is not loaded
+
+
+def test_a_device_of_two_names_has_one_turn(made: Path) -> None:
+    assert opened(made / "llama", device="cpu:0").device == opened(made / "llama", device="cpu").device == "cpu"
 
 
 def test_weights_at_rest_leave_the_device_to_those_that_are_to_be_loaded(

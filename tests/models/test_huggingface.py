@@ -29,6 +29,12 @@ from sciexam.models.token_prompts import TokenPrompts
 from sciexam.types import TRUNCATED, Conversation, Generation, Message, Reply
 
 FAMILIES = ("llama", "qwen3", "gpt2")
+OTHERS = (
+    "mistral",
+    "qwen3_next",
+    "falcon_h1",
+    "mamba",
+)  # a window of attention, recurrent states beside it, these alone
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +45,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
-    for family in FAMILIES:
+    for family in FAMILIES + OTHERS:
         checkpoints.causal(folder / family, family)
     checkpoints.causal(folder / "base", chat_template=None)
     return folder
@@ -80,7 +86,7 @@ def texts(replies: Iterator[Reply]) -> dict[str, str]:
 # ---------------------------------------------------------------- the same, whoever is asked beside it
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES + OTHERS)
 def test_greedy_answers_are_the_same_one_by_one_and_32_at_once(
     made: Path, family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,8 +104,9 @@ def test_greedy_answers_are_the_same_one_by_one_and_32_at_once(
     assert len(set(together.values())) > 3, "they do not all say the same"
 
 
-def test_greedy_answers_are_those_of_transformers_own_loop(made: Path) -> None:
-    local = model(made / "llama")
+@pytest.mark.parametrize("family", ["llama", *OTHERS])
+def test_greedy_answers_are_those_of_transformers_own_loop(made: Path, family: str) -> None:
+    local = model(made / family)
     with LocalCheckpoint("sft", local.settings, "causal", "cpu").use() as loaded:
         rendered = loaded.tokenizer.apply_chat_template(
             [{"role": "user", "content": "Why?"}], add_generation_prompt=True, return_tensors="pt", return_dict=True
@@ -322,6 +329,11 @@ def test_what_a_message_spells_is_never_a_special_token(made: Path) -> None:
     )
     plain = (Message(role="user", content="Why is the sky blue?"),)
     assert made_prompts.tokens(plain)[-24:] == tokenizer(made_prompts.text(plain))["input_ids"][-24:]
+
+
+def test_half_a_character_is_shown_as_unknown_and_loses_no_answer(made: Path) -> None:
+    half, unknown = model(made / "llama", 4).generate([asked("Why \ud83d?", "a"), asked("Why \ufffd?", "b")])
+    assert (half.status, half.raw) == ("ok", unknown.raw)
 
 
 @pytest.mark.parametrize(

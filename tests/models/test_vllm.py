@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -98,6 +99,13 @@ def test_a_verdict_of_one_word_is_guided_and_its_probabilities_come_back() -> No
     assert reply.logprobs is not None
     assert next(iter(reply.logprobs[0])) == "B"
     assert {"A", "B", "="} <= set(reply.logprobs[0])
+
+
+def test_weights_are_fetched_only_where_a_command_asks_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Vllm(backend="vllm", weights="nobody/has-these", python=sys.executable)
+    monkeypatch.setattr("sciexam.models.checkpoint_files._fetched", lambda *_: pytest.fail("it was fetched"))
+    with pytest.raises(UsageError, match="base: weights: nobody/has-these is not in the local cache"):
+        open_model("base", asked, Generation(), Terms(fetch=False))
 
 
 def test_an_adapter_is_asked_by_its_name() -> None:

@@ -188,6 +188,7 @@ def test_the_digest_is_of_the_contents_and_not_of_the_place(tmp_path: Path) -> N
     assert opened(weights(tmp_path / "b")).digest == first
     assert opened(tmp_path / "a", python="/another/python", gpu_memory=0.3, tensor_parallel=2).digest == first
     assert opened(weights(tmp_path / "c", word="other")).digest != first
+    assert opened(tmp_path / "a", max_model_len=64).digest != first, "it cuts answers off"
     with_adapter = opened(tmp_path / "a", adapter=str(adapter(tmp_path / "x"))).digest
     assert with_adapter != first
     assert opened(tmp_path / "a", adapter=str(adapter(tmp_path / "y", word="other"))).digest != with_adapter

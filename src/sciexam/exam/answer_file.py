@@ -16,15 +16,17 @@ HEAD = 1_000_000  # bytes of a file that tell whether it holds answers
 
 
 def items_of(answers: Iterable[tuple[Prompt, Response]], format: Format) -> Iterator[dict[str, Any]]:
-    """One object an answer; in AlpacaEval's list one an instruction, so that of two prompts of one text the first."""
-    if format == "jsonl":
-        yield from (_line(prompt, response) for prompt, response in answers)
-        return
-    seen: set[str] = set()
+    """One object an answer."""
     for prompt, response in answers:
-        if prompt.text not in seen:
-            seen.add(prompt.text)
+        if format == "jsonl":
+            yield _line(prompt, response)
+        else:
             yield {"instruction": prompt.text, "output": response.text, "generator": response.contestant}
+
+
+def each_text_once(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
+    """Of prompts of one text the first: AlpacaEval's list has one output an instruction."""
+    return tuple({prompt.text: prompt for prompt in reversed(prompts)}.values())[::-1]
 
 
 def _line(prompt: Prompt, response: Response) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sciexam.battles import Slot
 from sciexam.errors import UsageError, did_you_mean
-from sciexam.exam.answer_file import Format, check_alpacaeval, check_replaceable, items_of, joined
+from sciexam.exam.answer_file import Format, check_alpacaeval, check_replaceable, each_text_once, items_of, joined
 from sciexam.exam.asking import owes
 from sciexam.exam.facts import responses_of
 from sciexam.exam.plan import Plan, conversations_of, make_plan
@@ -99,6 +99,7 @@ def answer(
     check_replaceable(out, location_of(store, results))
     if format == "alpacaeval":
         check_alpacaeval(plan.prompts, plan.samples)
+        plan = replace(plan, prompts=each_text_once(plan.prompts))
     with opened(store, results, terms) as ledger:
         calls, notes = ask(plan, models, ledger, terms, retry_invalid, stop, preflight, progress)
         return _write(plan, ledger, out, format, calls, notes)

@@ -11,7 +11,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -93,7 +93,9 @@ def bench(
     _check_pairs(takers, chosen)
     with opened(store, results, terms) as ledger:
         sitting = _Sitting(suite, takers, chosen, ledger, terms, stop or threading.Event(), tell or (lambda _: None))
-        run = digest([suite.name, [[t.name, t.identity] for t in takers], *sitting.settings, margin])[:16]
+        run = digest([suite.name, [[t.name, t.identity] for t in takers], *sitting.settings, margin, list(group_by)])[
+            :16
+        ]
         manifest = environment() | {"run": run, "plan": _plan(suite, takers, chosen, margin)}
         ledger.add_run(run, json.dumps(manifest))
         sitting.hold()
@@ -160,7 +162,10 @@ class _Sitting:
             keys = {task_key(taker.identity, setting_of(task, taker.chat)): task for task in self._tasks}
             stored = self._ledger.grades(keys)
             for key, grade in stored.items():
-                self.outcomes[keys[key].name, taker.name] = read_outcome(grade, taker.name)
+                task = keys[key]
+                # What belongs together is a matter of this command, and not of what was asked.
+                groups = None if task.groups is None else tuple(task.groups)
+                self.outcomes[task.name, taker.name] = replace(read_outcome(grade, taker.name), groups=groups)
             if owed := [task for key, task in keys.items() if key not in stored]:
                 self._ask(taker, owed)
 
@@ -172,7 +177,10 @@ class _Sitting:
                 if (outcome := self.outcomes.get((task.name, taker.name))) is not None:
                     keys = [item_key(taker.identity, outcome.setting, i, one) for i, one in enumerate(digests)]
                     stored = self._ledger.grades(keys)
-                    yield from (item_of(stored[key], taker.name) for key in keys if key in stored)
+                    groups = outcome.groups or [""] * len(keys)
+                    for key, group in zip(keys, groups, strict=True):
+                        if key in stored:
+                            yield replace(item_of(stored[key], taker.name), group=group)
 
     def _ask(self, taker: Taker, owed: Sequence[Task]) -> None:
         from sciexam.exchange.bench_models import AskedModel, local_model

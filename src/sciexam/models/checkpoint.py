@@ -9,15 +9,16 @@
     with weights.use() as loaded:
         loaded.model, loaded.tokenizer, loaded.device
 
-Whoever is in `use()` has the device to itself until the block ends: yield to nobody in it. Where weights find no room in
-the memory, others at rest on that device leave it, and are loaded again when they are used. Only safetensors are read,
-code that comes with a checkpoint is never run, and nothing is fetched while loading.
+Whoever is in `use()` has the device to itself until the block ends: yield to nobody in it. Where weights find no room
+in the memory, others at rest on that device leave it, and are loaded again when they are used. Only safetensors are
+read, code that comes with a checkpoint is never run, and nothing is fetched while loading.
 """
 
 from __future__ import annotations
 
 import gc
 import importlib.util
+import inspect
 import logging
 import threading
 import warnings
@@ -38,6 +39,8 @@ NEEDED = ("torch", "transformers", "accelerate")
 LOOK_SECONDS = 0.2  # between two looks at whether a turn is still wanted
 LONGEST = 200  # characters of another library's message
 HEADS = ("score", "classifier")  # the modules that make a number of what a model read
+# What devices and their libraries say that have no room, where it is no OutOfMemoryError: the processor, MPS, CUDA.
+NO_ROOM = ("can't allocate memory", "out of memory", "_ALLOC_FAILED")
 DTYPES = {"auto": "auto", "bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 
 
@@ -123,14 +126,15 @@ class LocalCheckpoint:
 
     @property
     def device(self) -> str:
-        """Where it is asked."""
-        if self._device is not None:
-            return self._device
+        """Where it is asked, in one word for each device: `cuda` and `cuda:0` are the same one."""
         silence()
         import torch
 
         there = torch.accelerator.current_accelerator(check_available=True)
-        return str(there.type) if there is not None else "cpu"
+        named = torch.device(self._device) if self._device is not None else there or torch.device("cpu")
+        if named.type in ("cpu", "mps"):  # of which there is one
+            return str(named.type)
+        return str(named) if named.index is not None else f"{named.type}:{torch.accelerator.current_device_index()}"
 
     @contextmanager
     def use(self, is_stopped: Callable[[], bool] = lambda: False) -> Iterator[Loaded]:
@@ -228,6 +232,11 @@ class LocalCheckpoint:
             if out_of_memory(error):
                 raise
             raise self._refused(f"weights: {self.files.weights}", error) from None
+        if causal and not {"cache", "past_key_values"} & inspect.signature(model.forward).parameters.keys():
+            raise UsageError(
+                f"{self.name}: weights: {self.files.weights} is a {type(model).__name__}, which takes no cache of what "
+                "it has read; serve it yourself and name it with `backend: openai` and `base_url:`"
+            )
         brought = HEADS if self.files.adapter and not causal else ()  # the adapter of a reward model brings its head
         lacking = sorted(key for key in told["missing_keys"] if key.split(".")[0] not in brought)
         if lacking:
@@ -291,7 +300,7 @@ class LocalCheckpoint:
         return UsageError(f"{self.name}: {what} cannot be loaded: {_first_line(error)}")
 
 
-class Stopped(Exception):  # noqa: N818 - it is no error
+class Stopped(Exception):
     """The weights were not wanted any more before it was their turn."""
 
 
@@ -319,7 +328,7 @@ def out_of_memory(error: BaseException) -> bool:
 
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)  # the processor's own word for it
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in NO_ROOM)
 
 
 def free_memory() -> None:

@@ -111,8 +111,8 @@ class _Forward:
         self._cache = DynamicCache(config=loaded.config)
         base = self._model.get_base_model() if hasattr(self._model, "get_base_model") else self._model
         self._known = inspect.signature(base.forward).parameters
-        # A model of states alone (Mamba) multiplies what it reads by the mask, which then is one of the prompt's tokens.
-        self._reads_whole_mask = "position_ids" in self._known or not base._is_stateful
+        # A model of states alone (Mamba) multiplies what it reads by the mask: that is for the prompt only.
+        self._reads_whole_mask = "position_ids" in self._known or not getattr(base, "_is_stateful", False)
         width = max(map(len, prompts))
         pad = loaded.tokenizer.pad_token_id or 0  # whatever it is: nothing attends to it
         self._ids = [[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts]

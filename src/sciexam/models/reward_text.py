@@ -8,18 +8,16 @@ TRL's RewardTrainer has plain text in training.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sciexam.models.token_prompts import JOINED, TokenPrompts
+from sciexam.models.wire import sendable
 from sciexam.types import Message
 
 # What is to be known of the end of a text: kept as the finish reason of its reply, and told in reports.
 TEMPLATE, NO_END, PLAIN, PAIR, END_UNSEEN = "stop", "no end", "plain", "pair", "end unseen"
-
-_SURROGATES = re.compile("[\ud800-\udfff]")  # half characters, which no tokenizer takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +54,15 @@ class Form:
 
     def show(self, messages: Sequence[Message]) -> Shown:
         """What the model reads of a conversation. Raises UsageError with what the template stumbled over."""
-        told = [Message(role=m.role, content=_SURROGATES.sub("\ufffd", m.content)) for m in messages]
         if self._has_template:
-            ids = tuple(self._prompts.tokens(told))
+            ids = tuple(self._prompts.tokens(messages))
             last = next((one for one in reversed(ids) if self._tokenizer.decode([one]).strip()), None)
             return Shown(
-                self._prompts.text(told), ids, self._as_seen(TEMPLATE if last in self._special else NO_END, ids)
+                self._prompts.text(messages), ids, self._as_seen(TEMPLATE if last in self._special else NO_END, ids)
             )
         if self._tokenizer.cls_token_id is not None and self._tokenizer.sep_token_id is not None:
-            return self._pair(self._prompts.text(told[:-1]), told[-1].content)
-        return self._plain(told)
+            return self._pair(self._prompts.text(messages[:-1]), sendable(messages[-1].content))
+        return self._plain(messages)
 
     def _pair(self, question: str, answer: str) -> Shown:
         read = self._tokenizer(question, answer, split_special_tokens=True)
@@ -73,8 +70,8 @@ class Form:
         text = self._tokenizer.decode(ids, clean_up_tokenization_spaces=False)
         return Shown(text, ids, PAIR, tuple(read.get("token_type_ids", ())))
 
-    def _plain(self, told: Sequence[Message]) -> Shown:
-        ids, text = tuple(self._prompts.tokens(told)), self._prompts.text(told)
+    def _plain(self, messages: Sequence[Message]) -> Shown:
+        ids, text = tuple(self._prompts.tokens(messages)), self._prompts.text(messages)
         end = self._tokenizer.eos_token_id
         if end is None:
             return Shown(text, ids, f"{PLAIN}, {NO_END}")

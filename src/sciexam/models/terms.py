@@ -21,8 +21,8 @@ class Terms:
 
     `budget` is what all models of the command may spend together; None: as much as they are asked. `journal`: where
     batches are written down; with one, endpoints are asked through their batch API. `engine`: where local weights are
-    asked, in this process or by the nodes of a Ray cluster. `fetch`: whether weights that a hub has and this machine has
-    not may be fetched, which is gigabytes; a command that asks nobody does not.
+    asked, in this process or by the nodes of a Ray cluster. `fetch`: whether weights that a hub has and this machine
+    has not may be fetched, which is gigabytes; a command that asks nobody does not.
     """
 
     max_wait: float = 120.0

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from sciexam.errors import UsageError
+from sciexam.models.wire import sendable
 from sciexam.types import Message
 
 # How a model is asked that has no chat template, and where its answer ends: it would go on with a turn of the user.
@@ -41,11 +42,11 @@ class TokenPrompts:
 
     def text(self, messages: Sequence[Message]) -> str:
         """The prompt for `messages`. Raises UsageError with what the template stumbled over."""
-        return self._render([(m.role, m.content) for m in (*self._system, *messages)])
+        return self._render(self._turns(messages))
 
     def tokens(self, messages: Sequence[Message]) -> list[int]:
         """The same as token ids. Raises UsageError."""
-        turns = [(m.role, m.content) for m in (*self._system, *messages)]
+        turns = self._turns(messages)
         spelled: list[str] = []
         if any(self._special.search(content) for _, content in turns):
             joined = "".join(content for _, content in turns)
@@ -67,6 +68,10 @@ class TokenPrompts:
     def plain_tokens(self, text: str) -> list[int]:
         """`text` by itself, with no special token in it."""
         return self._ids(text, split_special_tokens=True)
+
+    def _turns(self, messages: Sequence[Message]) -> list[tuple[str, str]]:
+        """Roles and contents; no tokenizer takes half a character."""
+        return [(m.role, sendable(m.content)) for m in (*self._system, *messages)]
 
     def _encoded(self, place: int, piece: str, spelled: Sequence[str]) -> list[int]:
         if place % 2:

@@ -34,13 +34,14 @@ def open_vllm(name: str, settings: Vllm, generation: Generation, terms: Terms = 
     """
     if settings.base_url:
         return _found(name, settings, generation, terms)
-    files = find(name, settings)
+    files = find(name, settings, terms.fetch)
     launch = launch_of(name, settings, files)
     template = template_of(settings, files)
     asked = Asked(settings.adapter or settings.weights, template, tuple(ends_of(files)), template == PLAIN)
     if asked.plain:
         generation = generation.model_copy(update={"stop": (*generation.stop, PLAIN_STOP)})
-    key = _key(settings, generation, asked, files.contents)
+    bounded = {} if settings.max_model_len is None else {"max_model_len": settings.max_model_len}  # it cuts answers off
+    key = _key(settings, generation, asked, files.contents | bounded)
     if settings.python is None:
         return EngineModel(name, settings, generation, _share(Engine, launch, settings, files), asked, key)
     server = _share(Server, launch, settings, files)

@@ -123,10 +123,12 @@ def _here(name: str, spec: Weights, merged_into: Path, turns: Turns) -> LocalEng
 
 def _at_vllm(suite: Suite, specs: Mapping[str, Vllm]) -> dict[str, Engine]:
     """Engines at vLLM servers. All are opened before one is started: models of the same weights share a server."""
+    from sciexam.models.terms import Terms
     from sciexam.models.vllm import VllmModel, open_vllm
 
     python = {name: spec if spec.base_url or spec.python else _own(spec) for name, spec in specs.items()}
-    opened = {name: open_vllm(name, spec, suite.generation_of(name)) for name, spec in python.items()}
+    terms = Terms(fetch=True)
+    opened = {name: open_vllm(name, spec, suite.generation_of(name), terms) for name, spec in python.items()}
     engines: dict[str, Engine] = {}
     for name, model in opened.items():
         assert isinstance(model, VllmModel)
