@@ -23,6 +23,7 @@ PACKAGES = (
     "jinja2",
     "torch",
     "transformers",
+    "lm-eval",
     "vllm",
 )
 

@@ -150,7 +150,9 @@ def test_a_verdict_that_says_nothing_or_two_things_is_a_fault(tmp_path: Path) ->
 
 
 def test_an_id_with_half_a_character_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DocumentError, match="a.jsonl:1: id: input should be a valid string, unable to parse raw data"):
+    with pytest.raises(
+        DocumentError, match=r"a\.jsonl:1: id: input should be a valid string, unable to parse raw data"
+    ):
         land(landing_of(lambda landing: landing.prompt(AT, "\ud800", "Why?")), tmp_path / "out")
 
 

@@ -11,6 +11,8 @@ import pytest
 
 import sciexam as sx
 from exchange.reading import imported, lines, refused, said, write_lines
+from sciexam.exchange import read
+from sciexam.exchange.landed import land
 
 
 def talk(*turns: str) -> list[dict[str, str]]:
@@ -68,6 +70,13 @@ def test_without_conversations_an_id_stands_for_the_question_and_a_sentence_for_
     suite = sx.load_suite(str(tmp_path / "out" / "suite.yaml"))
     report = sx.compare(suite, "x", "y", judges=["annotators"], results=tmp_path / "results")
     assert report.pairs["x", "y"].wins == 1
+
+
+def test_an_import_into_the_folder_that_it_reads_is_not_read_the_next_time(tmp_path: Path) -> None:
+    write_lines(tmp_path / "battles.jsonl", [battle()])
+    for _ in range(2):
+        landed = land(read("lmarena", [tmp_path]), tmp_path / "out")
+        assert list(landed.files) == [str(tmp_path / "battles.jsonl")]
 
 
 def test_more_than_fifty_voters_are_one_rater_and_each_stays_in_the_line(tmp_path: Path) -> None:

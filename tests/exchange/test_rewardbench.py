@@ -26,8 +26,7 @@ def scores(folder: Path, name: str = "rm", **columns: Any) -> Path:
 
 def test_columns_of_scores_land_as_rewards_of_chosen_and_rejected(tmp_path: Path) -> None:
     landed = imported("rewardbench", scores(tmp_path / "rb"))
-    (file,) = [f for f in landed.rewards]
-    assert file == "org/rm"
+    assert list(landed.rewards) == ["org/rm"]
     rewards = next((tmp_path / "out" / "rewards").glob("*.jsonl")).relative_to(tmp_path / "out").with_suffix("")
     assert said(lines(tmp_path / "rb", str(rewards)), "prompt", "model", "reward", "rater") == [
         ("7", "chosen", 2.5, "org/rm"),

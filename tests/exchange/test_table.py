@@ -82,7 +82,9 @@ WIDE = """
 prompts: {id: qid, text: question, category: field}
 responses: [{model: left, text: left_answer}, {model: right, text: right_answer}]
 verdicts: {first: left, second: right, preferred: better, rater: who, kind: human, reason: why}
-rewards: [{model: left, reward: left_score, rater: {value: rm}}, {model: right, reward: right_score, rater: {value: rm}}]
+rewards:
+  - {model: left, reward: left_score, rater: {value: rm}}
+  - {model: right, reward: right_score, rater: {value: rm}}
 """
 
 

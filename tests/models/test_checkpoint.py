@@ -21,8 +21,9 @@ import torch
 
 import checkpoints
 from sciexam.errors import UsageError
-from sciexam.models import checkpoint_files
-from sciexam.models.checkpoint import Loaded, LocalCheckpoint
+from sciexam.models import checkpoint_digests, checkpoint_files
+from sciexam.models.checkpoint import LocalCheckpoint
+from sciexam.models.checkpoint_loading import Loaded
 from sciexam.models.huggingface import HuggingFaceModel
 from sciexam.models.settings import Weights
 from sciexam.suite import load_suite
@@ -264,13 +265,13 @@ def test_weights_are_hashed_once_until_they_change(made: Path, tmp_path: Path, m
     import os
 
     hashed: list[str] = []
-    real = checkpoint_files.file_digest
+    real = checkpoint_digests.file_digest
 
     def counted(path: Path) -> str:
         hashed.append(path.name)
         return real(path)
 
-    monkeypatch.setattr(checkpoint_files, "file_digest", counted)
+    monkeypatch.setattr(checkpoint_digests, "file_digest", counted)
     copy = shutil.copytree(made / "llama", tmp_path / "copy")
     weights = copy / "model.safetensors"
     os.utime(weights, (1e9, 1e9))

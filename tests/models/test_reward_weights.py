@@ -87,7 +87,7 @@ def test_rewards_are_those_of_transformers_alone_or_in_a_batch(tmp_path: Path, f
     wanted = by_transformers(folder, [in_template(one) for one in conversations(ANSWERS)])
     assert rewards(model(folder)) == pytest.approx(wanted, abs=1e-6)
     assert rewards(model(folder, batch_tokens=1)) == pytest.approx(wanted, abs=1e-6)
-    assert max(wanted) - min(wanted) > 1e-4, "the model tells texts apart"
+    assert max(wanted) - min(wanted) > 1e-5, "the model tells texts apart"
 
 
 def test_an_adapter_with_its_own_head_stands_on_a_language_model(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ def import_(
     format: Annotated[
         str,
         typer.Argument(
-            help="alpacaeval, mt-bench, arena-hard, rewardbench, lmarena, pandalm, inspect, label-studio, argilla, table."
+            help="alpacaeval, mt-bench, arena-hard, rewardbench, lmarena, pandalm, inspect, label-studio, argilla, "
+            "table."
         ),
     ],
     paths: Annotated[list[Path], typer.Argument(help="Files of that format, or folders of them.")],
@@ -43,8 +44,9 @@ def import_(
     Nothing is written where anything is wrong with the files: all faults are told, each with its file and line.
     """
     from sciexam import exchange
-    from sciexam.exchange.landed import land
+    from sciexam.exchange.landed import check_target, land
 
+    check_target(out, name, rubric)  # before anything large is read
     landed = land(exchange.read(format, paths, mapping), out, name, rubric)
     if as_json:
         print(json.dumps(landed.to_json(), indent=1, allow_nan=False))

@@ -30,7 +30,8 @@ from sciexam.exchange.toxicity import with_classifier
 from sciexam.lineage import lineage_digest
 from sciexam.manifest import environment
 from sciexam.models import check_ready, open_model
-from sciexam.models.checkpoint import LocalCheckpoint, out_of_memory
+from sciexam.models.checkpoint import LocalCheckpoint
+from sciexam.models.checkpoint_loading import out_of_memory
 from sciexam.models.settings import Recorded, Weights, artifact_of
 from sciexam.models.terms import Terms
 from sciexam.report.benchmarks import LEVEL, Benchmarks, Item, Told, items_csv, pairs_of, pooled, results_of

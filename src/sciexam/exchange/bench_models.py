@@ -22,7 +22,8 @@ from sciexam.errors import Incomplete, UsageError
 from sciexam.exam.asking import Asking, attempts, owes
 from sciexam.exam.plan import conversation_of
 from sciexam.models import open_model
-from sciexam.models.checkpoint import Loaded, LocalCheckpoint
+from sciexam.models.checkpoint import LocalCheckpoint
+from sciexam.models.checkpoint_loading import Loaded
 from sciexam.models.settings import Weights
 from sciexam.models.terms import Terms
 from sciexam.store import Store

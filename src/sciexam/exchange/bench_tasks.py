@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -130,6 +131,8 @@ def quiet() -> None:
     check_installed()
     silence()
     os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")
     for name in ("lm_eval", "lm-eval", "datasets", "evaluate", "fsspec"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     import datasets
@@ -141,7 +144,7 @@ def quiet() -> None:
     if not isinstance(lm_eval.utils.env, ImmutableSandboxedEnvironment):
         made = ImmutableSandboxedEnvironment(loader=BaseLoader(), undefined=StrictUndefined, keep_trailing_newline=True)
         made.filters["regex_replace"] = lm_eval.utils.regex_replace
-        pass
+        lm_eval.utils.env = made
 
 
 def _manager(named: Sequence[str], folders: Sequence[Path]) -> Any:

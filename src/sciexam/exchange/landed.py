@@ -57,17 +57,21 @@ def land(landing: Landing, folder: Path, name: str | None = None, rubric: str = 
 
     `rubric` is the name or the file of the one that the suite shall name.
     """
-    name = name or re.sub(r"[^\w.-]+", "-", folder.absolute().name).strip("-.") or landing.format
-    if not re.fullmatch(r"\w[\w.-]{0,99}", name):
-        raise UsageError(f"--name {name!r}: a suite's name is of letters, digits, '_', '-' and '.'")
-    if rubric.endswith((".yaml", ".yml")):
-        rubric = str(Path(rubric).absolute())
-    locate("rubrics", rubric)
+    name, rubric = check_target(folder, name, rubric)
     check(landing)
-    check_folder(folder)
     landed = _account(landing, folder, name)
     replace_folder(folder, _files(landing, landed, rubric))
     return landed
+
+
+def check_target(folder: Path, name: str | None, rubric: str) -> tuple[str, str]:
+    """The name of the suite and where its rubric lies. Raises UsageError for what cannot be written so, or there."""
+    name = name or re.sub(r"[^\w.-]+", "-", folder.absolute().name).strip("-.") or "imported"
+    if not re.fullmatch(r"\w[\w.-]{0,99}", name):
+        raise UsageError(f"--name {name!r}: a suite's name is of letters, digits, '_', '-' and '.'")
+    locate("rubrics", rubric)
+    check_folder(folder)
+    return name, str(Path(rubric).absolute()) if rubric.endswith((".yaml", ".yml")) else rubric
 
 
 def check(landing: Landing) -> None:

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 from sciexam.documents import MAX_LINE_BYTES
 from sciexam.errors import UsageError
 from sciexam.exchange.landing import Landing, Place
+from sciexam.folders import LIST
 
 Row = tuple[Place, dict[str, Any]]
 
@@ -292,14 +293,19 @@ _DECODER = json.JSONDecoder(parse_constant=_constant, parse_float=_finite, objec
 
 
 def found(paths: Iterable[Path], *patterns: str) -> list[Path]:
-    """The files among `paths`, and those in its folders whose path inside fits a pattern; in the order of paths and patterns.
+    """The files among `paths`, and those in its folders whose path inside fits a pattern, in the order of both.
 
-    Raises UsageError for a folder that holds none.
+    What an earlier import left inside such a folder is passed over. Raises UsageError for a folder that holds none.
     """
     files: dict[Path, None] = {}
     for path in paths:
         inside = [path] if path.is_file() else [one for pattern in patterns for one in sorted(path.rglob(pattern))]
+        inside = [one for one in inside if not _written_by_us(one, path)]
         if not inside:
             raise UsageError(f"{path}: holds no {' or '.join(patterns)}")
         files |= dict.fromkeys(inside)
     return list(files)
+
+
+def _written_by_us(file: Path, folder: Path) -> bool:
+    return any((parent / LIST).is_file() for parent in file.parents if folder in parent.parents)

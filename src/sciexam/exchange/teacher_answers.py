@@ -22,7 +22,7 @@ from sciexam.exam.answer_file import joined
 from sciexam.exam.plan import Plan
 from sciexam.exam.runs import opened, terms_of
 from sciexam.exchange.asking_a_model import Errand, asked, plan_requests, suite_with, together
-from sciexam.exchange.candidate_grades import Bill, grade_all, plan_to_grade
+from sciexam.exchange.candidate_grades import Bill, grade_all, plan_to_grade, self_graded
 from sciexam.exchange.candidates import (
     HOLD,
     choose,

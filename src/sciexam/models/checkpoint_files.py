@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from sciexam.digests import file_digest
 from sciexam.errors import UsageError
-from sciexam.files import write_atomically
+from sciexam.models.checkpoint_digests import READ, digests_of
 from sciexam.models.settings import Checkpoint
 
 Head = Literal["causal", "reward"]
 
 WEIGHTS, INDEX, ADAPTER = "model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors"
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
-# What a reply can depend on. Pickle (*.bin, *.pt, *.pth) is neither read nor fetched: reading it runs what is in it.
-READ = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
-UNREAD = frozenset(("trainer_state.json", "all_results.json", "train_results.json", "eval_results.json", "README.txt"))
-SETTLED = 2.0  # seconds that a file must be old for its digest to be remembered: a second change may keep its date
 _HUB_ID = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
 _LIKE_A_PATH = re.compile(r"\.{0,2}/|~|\.{1,2}$")
 _TRAINED_FOR = {"ForSequenceClassification": "reward", "ForCausalLM": "causal", "LMHeadModel": "causal"}
@@ -48,7 +41,7 @@ class Files:
     def contents(self) -> dict[str, dict[str, str]]:
         """The SHA-256 of every file that a reply can depend on, by its name; those of the adapter by themselves."""
         folders = {"weights": self.weights} | ({"adapter": self.adapter} if self.adapter else {})
-        return {part: _digests(folder) for part, folder in folders.items()}
+        return {part: digests_of(folder) for part, folder in folders.items()}
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -271,50 +264,3 @@ def _head_faults(folder: Path, config: Mapping[str, Any], head: Head) -> Iterato
 
 def _has_tokenizer(folder: Path) -> bool:
     return any((folder / name).is_file() for name in TOKENIZERS)
-
-
-# ---------------------------------------------------------------- their digests
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    paths = sorted({path for pattern in READ for path in folder.glob(pattern)} - {folder / name for name in UNREAD})
-    known = _remembered()
-    found = {path: (_identity(path), known.get(_identity(path)) or file_digest(path)) for path in paths}
-    if news := {
-        identity: digest
-        for path, (identity, digest) in found.items()
-        if identity not in known and time.time() - path.stat().st_mtime > SETTLED and path.suffix == ".safetensors"
-    }:
-        _remember(news)
-    return {path.name: digest for path, (_, digest) in found.items()}
-
-
-def _identity(path: Path) -> str:
-    resolved = path.resolve()
-    status = resolved.stat()
-    return f"{resolved}:{status.st_size}:{status.st_mtime_ns}:{status.st_ino}"
-
-
-def _memory() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sciexam" / "weights.json"
-
-
-def _remembered() -> dict[str, str]:
-    """The digests of weight files by their path, size and date: to hash gigabytes takes a minute."""
-    try:
-        value = json.loads(_memory().read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return {k: v for k, v in value.items() if isinstance(v, str)} if isinstance(value, dict) else {}
-
-
-def _remember(news: Mapping[str, str]) -> None:
-    there = {**_remembered(), **news}
-    with contextlib.suppress(OSError):  # a home that cannot be written to costs the time to hash again
-        write_atomically(_memory(), json.dumps(dict(_of_files_that_are_there(there.items())), indent=1), mode=0o600)
-
-
-def _of_files_that_are_there(items: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    for identity, digest in items:
-        if Path(identity.rsplit(":", 3)[0]).is_file():
-            yield identity, digest

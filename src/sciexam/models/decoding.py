@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sciexam.models.checkpoint import Loaded
+from sciexam.models.checkpoint_loading import Loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Row:
 def decode(loaded: Loaded, rows: Sequence[Row], rules: Rules, is_stopped: Callable[[], bool]) -> Iterator[Row]:
     """Continue all `rows` as one batch, padded on the left; yield each as it ends. `is_stopped` is asked at each token.
 
-    Raises what the device raises where it has no room (`checkpoint.out_of_memory`).
+    Raises what the device raises where it has no room (`checkpoint_loading.out_of_memory`).
     """
     import torch
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from sciexam.digests import digest
 from sciexam.errors import UsageError
-from sciexam.models.checkpoint import Loaded, LocalCheckpoint, Stopped, free_memory, out_of_memory
+from sciexam.models.checkpoint import LocalCheckpoint, Stopped, free_memory
+from sciexam.models.checkpoint_loading import Loaded, out_of_memory
 from sciexam.models.decoding import Row, Rules, decode
 from sciexam.models.public_name import public_name
 from sciexam.models.settings import Weights

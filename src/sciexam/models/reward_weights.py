@@ -15,8 +15,9 @@ from typing import Any
 
 from sciexam.digests import digest
 from sciexam.errors import UsageError
-from sciexam.models.checkpoint import HEADS, Loaded, LocalCheckpoint, free_memory, out_of_memory
+from sciexam.models.checkpoint import LocalCheckpoint, free_memory
 from sciexam.models.checkpoint_files import ADAPTER, WEIGHTS, Files, tensors_of, weight_files
+from sciexam.models.checkpoint_loading import HEADS, Loaded, out_of_memory
 from sciexam.models.public_name import public_name
 from sciexam.models.reward_text import Form, Shown
 from sciexam.models.settings import RewardCheckpoint

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from sciexam.digests import digest
 from sciexam.errors import UsageError
-from sciexam.models.checkpoint import Loaded, LocalCheckpoint
+from sciexam.models.checkpoint import LocalCheckpoint
+from sciexam.models.checkpoint_loading import Loaded
 from sciexam.models.decoding import Row, Rules, advance
 from sciexam.models.settings import Weights
 from sciexam.models.token_prompts import PLAIN, PLAIN_STOP, TokenPrompts
