@@ -329,7 +329,7 @@ def test_a_task_of_which_a_call_failed_has_no_result_and_asks_again_for_that_alo
         ran = command(*words)
         assert (ran.returncode, endpoint.requests) == (3, 8), ran.stderr
         assert list(found_in(tmp_path)["missing"]) == ["words, far"]
-        assert "1 calls failed" in found_in(tmp_path)["missing"]["words, far"]
+        assert "1 call failed" in found_in(tmp_path)["missing"]["words, far"]
         ran = command(*words)
         assert (ran.returncode, endpoint.requests) == (0, 9), ran.stderr
 

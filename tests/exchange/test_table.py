@@ -170,6 +170,23 @@ def test_a_mapping_that_cannot_be_meant_is_refused_with_its_line(tmp_path: Path)
         assert told in str(raised.value)
 
 
+def test_a_reward_that_stands_in_two_rows_is_one_and_two_rewards_are_a_fault(tmp_path: Path) -> None:
+    text = "rewards: {prompt: q, model: m, reward: r}\n"
+    write_lines(tmp_path / "t" / "a.csv", ["q,m,r", "1,a,0.5", "1,a,0.5"])
+    assert imported("table", tmp_path / "t", mapping(tmp_path, text)).rewards == {"recorded": 1}
+    write_lines(tmp_path / "u" / "a.csv", ["q,m,r", "1,a,0.5", "1,a,0.6"])
+    with pytest.raises(DocumentError, match=r"a\.csv:3: 'recorded' rewards 'a' on '1' otherwise in .*a\.csv:2"):
+        imported("table", tmp_path / "u", mapping(tmp_path, text))
+
+
+def test_a_baseline_that_no_row_names_is_refused(tmp_path: Path) -> None:
+    write_lines(tmp_path / "t" / "a.csv", ["q,m,text", "1,gpt-4,x"])
+    text = "baseline: gpt4\nresponses: {prompt: q, model: m, text: text}\n"
+    assert refused("table", tmp_path / "t", mapping(tmp_path, text)) == [
+        f"{tmp_path}/columns.yaml:1: baseline: no model is called 'gpt4'; did you mean 'gpt-4'?"
+    ]
+
+
 def test_a_table_without_a_mapping_says_what_to_give(tmp_path: Path, sciexam: Cli) -> None:
     write_lines(tmp_path / "a.csv", ["x", "y"])
     done = sciexam("import", "table", "a.csv", "--out", "out")

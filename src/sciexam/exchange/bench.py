@@ -11,9 +11,8 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,33 +23,23 @@ from sciexam.exam.plan import baseline_first
 from sciexam.exam.raters import called_model
 from sciexam.exam.runs import opened, report_folder, terms_of, write_run
 from sciexam.exam.tally import Tally
-from sciexam.exchange.bench_run import grades_of, item_of, run_task, setting_of
+from sciexam.exchange.bench_result import files_of, found_of, plan_of
+from sciexam.exchange.bench_run import Taker, grades_of, item_of, run_task, setting_of
 from sciexam.exchange.bench_tasks import Task, load_tasks, quiet
 from sciexam.exchange.toxicity import with_classifier
-from sciexam.lineage import lineage_digest
 from sciexam.manifest import environment
 from sciexam.models import check_ready, open_model
 from sciexam.models.checkpoint import LocalCheckpoint
 from sciexam.models.checkpoint_loading import out_of_memory
 from sciexam.models.settings import Recorded, Weights, artifact_of
 from sciexam.models.terms import Terms
-from sciexam.report.benchmarks import LEVEL, Benchmarks, Item, Told, items_csv, pairs_of, pooled, results_of
+from sciexam.report.benchmarks import Benchmarks, Item
+from sciexam.report.record import Calls
 from sciexam.store import Store
-from sciexam.suite import Suite, load_suite, suite_digest
+from sciexam.suite import Suite, load_suite
 from sciexam.types import Reply
 
 LONGEST = 200  # characters of another library's message
-
-
-@dataclass(frozen=True)
-class Taker:
-    """One model that is to do the tasks: local weights, or (`weights` is None) whatever writes text."""
-
-    name: str
-    identity: str
-    chat: bool
-    weights: LocalCheckpoint | None = None
-    settings: Weights | None = None
 
 
 def bench(
@@ -97,11 +86,12 @@ def bench(
         run = digest([suite.name, [[t.name, t.identity] for t in takers], *sitting.settings, margin, list(group_by)])[
             :16
         ]
-        manifest = environment() | {"run": run, "plan": _plan(suite, takers, chosen, margin)}
+        manifest = environment() | {"run": run, "plan": plan_of(suite, takers, chosen, margin)}
         ledger.add_run(run, json.dumps(manifest))
         sitting.hold()
-        found = _found(suite, run, takers, chosen, sitting, margin)
-        write_run(report_folder(found, results), manifest, _files(found, sitting.items(), manifest))
+        done = (sitting.outcomes, margin, sitting.missing, sitting.calls, sitting.asked)
+        found = found_of(suite, run, takers, chosen, *done)
+        write_run(report_folder(found, results), manifest, files_of(found, sitting.items(), manifest))
     return found
 
 
@@ -149,7 +139,7 @@ class _Sitting:
         self.asked = 0
 
     @property
-    def calls(self) -> Any:
+    def calls(self) -> Calls:
         return self._tally.calls
 
     @property
@@ -241,105 +231,3 @@ def _doc_digest(item: Mapping[str, Any]) -> str:
 
     said = json.dumps(item, indent=2, default=handle_non_serializable, ensure_ascii=False)
     return str(hash_string(said))
-
-
-# ---------------------------------------------------------------- the record and its files
-
-
-def _found(
-    suite: Suite, run: str, takers: Sequence[Taker], tasks: Sequence[Task], sitting: _Sitting, margin: float | None
-) -> Benchmarks:
-    told = [
-        _told(sitting.outcomes[task.name, taker.name])
-        for task in tasks
-        for taker in takers
-        if (task.name, taker.name) in sitting.outcomes
-    ]
-    groups: dict[str, list[str]] = {}
-    for task in tasks:
-        groups.setdefault(task.under, []).append(task.name)
-    everything = list(pooled(told, groups))
-    cut = [one for one in sitting.outcomes.values() if one.cut]
-    return Benchmarks(
-        suite=suite.name,
-        run=run,
-        contestants=tuple(taker.name for taker in takers),
-        tasks=tuple(task.name for task in tasks),
-        harness=version("lm-eval"),
-        level=LEVEL,
-        margin=margin,
-        results=results_of(everything),
-        pairs=pairs_of(everything, margin),
-        missing=sitting.missing,
-        calls=sitting.calls,
-        asked=sitting.asked,
-        caveats=(
-            *dict.fromkeys(note for task in tasks for note in task.notes),
-            *(
-                f"{one.model} on {one.task}: {one.cut} texts had no room, and were cut at their beginning."
-                for one in cut
-            ),
-            *_limited(tasks),
-            *_mixed(takers),
-        ),
-        notes={taker.name: note for taker in takers if (note := getattr(suite.models[taker.name], "note", None))},
-    )
-
-
-def _told(one: Outcome) -> Told:
-    shots, chat = one.setting.shots, one.setting.chat
-    return Told(
-        one.model, one.task, one.metric, one.higher_is_better, shots, chat, one.values, one.groups, one.reported
-    )
-
-
-def _limited(tasks: Sequence[Task]) -> Iterator[str]:
-    if short := [task.name for task in tasks if len(task.items) < len(task.everything)]:
-        yield f"Of {', '.join(short)} only the first items were asked: no figure of them is that of the whole task."
-
-
-def _mixed(takers: Sequence[Taker]) -> Iterator[str]:
-    if len({taker.chat for taker in takers}) > 1:
-        plain = ", ".join(taker.name for taker in takers if not taker.chat)
-        yield f"{plain}: asked with plain text, and the others in turns; --chat asks all of them in turns."
-
-
-def _plan(suite: Suite, takers: Sequence[Taker], tasks: Sequence[Task], margin: float | None) -> dict[str, Any]:
-    """The plan as every manifest has it, with the tasks besides."""
-    names = [taker.name for taker in takers]
-    return {
-        "suite": suite.model_dump(mode="json", by_alias=True),
-        "contestants": names,
-        "pairs": [],
-        "prompts": [],
-        "benches": {},
-        "raters": [],
-        "models": {taker.name: taker.identity for taker in takers},
-        "digests": {
-            "suite": suite_digest(suite),
-            "rubric": suite.rubric.digest,
-            "lineage": {name: lineage_digest(suite.models, name) for name in names},
-        },
-        "policy": "mean",
-        "orders": "both",
-        "margin": margin,
-        "by": "category",
-        "purpose": "bench",
-        "caveats": [],
-        "tasks": {task.name: [task.digest, task.shots, len(task.items)] for task in tasks},
-    }
-
-
-def _files(found: Benchmarks, items: Iterator[Item], manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    from sciexam.report.benchmarks_text import sentence_of, tables_of
-    from sciexam.report.page import to_page
-    from sciexam.report.tables import Table, to_markdown
-
-    sentence, tables = sentence_of(found), list(tables_of(found))
-    notes = [f"{name}: {note}" for name, note in found.notes.items()]
-    yield "bench.json", json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n"
-    yield "bench.csv", items_csv(list(items))
-    said = [Table(found.title, (), (), (sentence,)), *tables]
-    yield "bench.md", to_markdown(found.title, said, caveats=found.caveats, notes=notes)
-    told: dict[str, Any] = {"sentence": sentence, "caveats": found.caveats, "remarks": notes, "has_figures": False}
-    yield "bench.html", to_page("Benchmarks", found.title, found, tables, manifest, **told)

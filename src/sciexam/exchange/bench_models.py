@@ -159,8 +159,9 @@ class AskedModel(LM):  # type: ignore[misc]
         failed = [found[key].failure for key in asked if key in found and found[key].status in ("failed", "skipped")]
         unasked = sum(key not in found for key in asked)
         if failed or unasked:
-            why = f"{len(failed)} calls failed, such as: {failed[0]}" if failed else f"{unasked} were not asked for"
-            raise Incomplete(f"{why}; the same command asks again for them and for nothing else")
+            calls = "call" if len(failed) == 1 else "calls"
+            told = f"{len(failed)} {calls} failed, such as: {failed[0]}" if failed else f"{unasked} were not asked for"
+            raise Incomplete(f"{told}; the same command asks again for them and for nothing else")
 
 
 def _messages(name: str, context: str) -> tuple[Message, ...]:

@@ -8,15 +8,29 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from sciexam.exam.benched import RATER, Outcome, Setting, item_key, task_grade, task_key
 from sciexam.exchange.bench_tasks import Task
+from sciexam.models.checkpoint import LocalCheckpoint
+from sciexam.models.settings import Weights
 from sciexam.report.benchmarks import Item
 from sciexam.types import Grade
 
 SEED = 1234  # the harness's own
 CUT = "runcat"  # truncated, Truncating: in what the harness says of a prompt that has no room
+
+
+@dataclass(frozen=True)
+class Taker:
+    """One model that is to do the tasks: local weights, or (`weights` is None) whatever writes text."""
+
+    name: str
+    identity: str
+    chat: bool
+    weights: LocalCheckpoint | None = None
+    settings: Weights | None = None
 
 
 def setting_of(task: Task, chat: bool) -> Setting:

@@ -171,9 +171,9 @@ class Landing:
         name = self._model(at, model)
         said = {"prompt": prompt, "model": name, "reward": reward, "rater": rater, "sample": sample}
         if name and (line := self._checked(RewardLine, at, said, kept, optional=("reward",))) is not None:
-            what = f"{shown(rater)} rewarded {shown(model)} on {shown(line['prompt'])}"
+            what = f"{shown(rater)} rewards {shown(model)} on {shown(line['prompt'])} otherwise"
             key = _text([line["rater"], name, sample])
-            self._add("reward", _named(self.judges, line["rater"]), line["prompt"], key, line, at, what, again=True)
+            self._add("reward", _named(self.judges, line["rater"]), line["prompt"], key, line, at, what)
             self._owe(name, line["prompt"], sample, at)
 
     def fault(self, at: Place | Path, what: str) -> None:

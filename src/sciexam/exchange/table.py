@@ -116,6 +116,9 @@ def read(paths: Sequence[Path], mapping: Path) -> Landing:
     files = found(paths, "*.csv", "*.tsv", "*.jsonl", "*.json", "*.parquet", "*.csv.gz", "*.jsonl.gz")
     for file in files:
         _read_file(file, mapped, landing)
+    if mapped.baseline is not None and mapped.baseline not in landing.models:
+        what = f"no model is called {mapped.baseline!r}{did_you_mean(mapped.baseline, landing.models)}"
+        landing.faults.append(document.fault(("baseline",), what))
     names = {file.name for file in files}
     for key, number, section in mapped.sections():
         if section.file is not None and section.file not in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from sciexam.models.checkpoint import LocalCheckpoint, Stopped, free_memory
 from sciexam.models.checkpoint_loading import Loaded, out_of_memory
 from sciexam.models.decoding import Row, Rules, decode
 from sciexam.models.public_name import public_name
+from sciexam.models.replies import NEVER
 from sciexam.models.settings import Weights
 from sciexam.models.token_prompts import PLAIN, PLAIN_STOP, TokenPrompts
 from sciexam.types import TRUNCATED, Conversation, Generation, Reply, Status
@@ -247,9 +249,12 @@ class HuggingFaceModel:
         )
 
     def _place(self, place: Mapping[int, float]) -> dict[str, float]:
+        """The same by their texts; tokens of one text, such as that after a blank in some vocabularies, are summed."""
         told: dict[str, float] = {}
         for token, logprob in place.items():
-            told.setdefault(self._weights.tokenizer.decode([token]), logprob)
+            word = self._weights.tokenizer.decode([token])
+            low, high = sorted((told.get(word, NEVER), max(logprob, NEVER)))
+            told[word] = high + math.log1p(math.exp(low - high))
         return told
 
     def _opens_thought(self, prompt: Sequence[int]) -> bool:
