@@ -84,6 +84,29 @@ def test_replies_come_from_several_nodes_each_once(cluster: Any, monkeypatch: py
     assert (model.digest, model.notes) == ("echo", ("it echoes",))
 
 
+def test_models_that_are_asked_at_once_on_few_processors_do_not_wait_for_each_other_for_ever(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each gets one of the two, and wants both: what it is owed must not lie with an actor that has no place."""
+    monkeypatch.setattr(over_ray, "BATCH", 16)
+    asked = conversations([f"word {i}" for i in range(100)])
+    came: list[list[Reply]] = [[], []]
+    models = [echo(), echo()]
+    for model in models:
+        model.check_ready()
+    threads = [
+        threading.Thread(target=lambda one=one, to=to: to.extend(one.generate(iter(asked))), daemon=True)
+        for one, to in zip(models, came, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(90)
+    for model in models:
+        model.stop()
+    assert [len({reply.key for reply in replies}) for replies in came] == [100, 100]
+
+
 def test_what_an_actor_refuses_is_raised_here_as_it_was_said(cluster: Any) -> None:
     with pytest.raises(UsageError, match=r"^no such weights; name others$"):
         list(echo().generate(conversations(["refuse"])))

@@ -51,16 +51,20 @@ class Needs:
 
 @dataclass(slots=True, eq=False)
 class _Task:
-    """A batch that an actor was handed: where its replies come from, and what of it is not there yet."""
+    """A batch: what of it is not there yet, and where its replies come from once an actor was handed it."""
 
-    replies: Any
     waiting: dict[str, Conversation]
+    replies: Any = None
     losses: int = 0
 
 
 @dataclass(slots=True, eq=False)
 class _Actor:
+    """`opening`: what is there when it has its place and its model; None: it has. Until then it is handed nothing: its
+    place may be another model's for as long as that one is at work."""
+
     handle: Any
+    opening: Any
     tasks: list[_Task] = field(default_factory=list)
 
 
@@ -97,47 +101,59 @@ class RayModel:
         """
         ray, source = _connected(), iter(conversations)
         pool: list[_Actor] = []
-        again: deque[_Task] = deque()  # what lost actors owed
+        owed: deque[_Task] = deque()  # what nobody is handed yet, that of lost actors among it
         try:
             while not self._stopped.is_set():
-                self._hand_out(ray, source, pool, again)
-                under_way = {task.replies: (actor, task) for actor in pool for task in actor.tasks}
-                if not under_way:
+                self._hand_out(ray, source, pool, owed)
+                if not owed and not any(actor.tasks for actor in pool):
                     return
+                under_way: dict[Any, tuple[_Actor, _Task | None]]
+                under_way = {actor.opening: (actor, None) for actor in pool if actor.opening is not None}
+                under_way |= {task.replies: (actor, task) for actor in pool for task in actor.tasks}
                 ready, _ = ray.wait(list(under_way), num_returns=1, timeout=SECONDS)
                 for one in ready:
-                    yield from self._take(ray, *under_way[one], pool, again)
+                    yield from self._take(ray, *under_way[one], pool, owed)
         finally:
             for actor in pool:
                 ray.kill(actor.handle)
 
-    def _hand_out(self, ray: Any, source: Iterator[Conversation], pool: list[_Actor], again: deque[_Task]) -> None:
-        """Give every actor its batches, and start further ones as long as there is room and work."""
-        while True:
-            free = min((actor for actor in pool if len(actor.tasks) < AHEAD), key=lambda a: len(a.tasks), default=None)
-            grows = (free is None or free.tasks) and len(pool) < self._places(ray)
-            if free is None and not grows:
-                return
-            if again:
-                owed, losses = (lost := again.popleft()).waiting, lost.losses
-            else:
-                owed, losses = {one.key: one for one in islice(source, BATCH)}, 0
-            if not owed:
-                return
-            if grows:
-                free = _Actor(self._actor(ray))
-                pool.append(free)
-            assert free is not None
-            replies = free.handle.ask.options(num_returns="streaming").remote(list(owed.values()))
-            free.tasks.append(_Task(replies, owed, losses))
+    def _hand_out(self, ray: Any, source: Iterator[Conversation], pool: list[_Actor], owed: deque[_Task]) -> None:
+        """Give every actor that is there its batches, and start further ones as long as there is room and work.
 
-    def _take(self, ray: Any, actor: _Actor, task: _Task, pool: list[_Actor], again: deque[_Task]) -> Iterator[Reply]:
-        """What one batch has ready; an actor that is lost is replaced, and what it owed is asked of others."""
+        One more batch is held than actors are on their way; of those that are there each has one before any has two.
+        """
+        places = self._places(ray)
+        while True:
+            coming = sum(actor.opening is not None for actor in pool)
+            if len(owed) <= coming and (batch := {one.key: one for one in islice(source, BATCH)}):
+                owed.append(_Task(batch))
+            there = [actor for actor in pool if actor.opening is None and len(actor.tasks) < AHEAD]
+            free = min(there, key=lambda actor: len(actor.tasks), default=None)
+            is_wanted = len(owed) > coming  # and not left to one that is on its way
+            if free is not None and owed and (not free.tasks or (is_wanted and len(pool) >= places)):
+                task = owed.popleft()
+                task.replies = free.handle.ask.options(num_returns="streaming").remote(list(task.waiting.values()))
+                free.tasks.append(task)
+            elif is_wanted and len(pool) < places:
+                handle = self._actor(ray)
+                pool.append(_Actor(handle, handle.open.remote()))
+            else:
+                return
+
+    def _take(
+        self, ray: Any, actor: _Actor, task: _Task | None, pool: list[_Actor], owed: deque[_Task]
+    ) -> Iterator[Reply]:
+        """What one batch has ready, or that an actor is. A lost one is replaced, and others get what it owed."""
         if actor not in pool:
             return
         try:
+            if task is None:
+                ray.get(actor.opening)
+                actor.opening = None
+                return
             replies = ray.get(next(task.replies))
         except StopIteration:
+            assert task is not None
             actor.tasks.remove(task)
             return
         except ray.exceptions.RayTaskError as error:
@@ -146,21 +162,24 @@ class RayModel:
         except ray.exceptions.RayError as error:
             pool.remove(actor)
             ray.kill(actor.handle)
-            self._pass_on(actor, again, error)
+            self._pass_on(actor, owed, error)
             return
+        assert task is not None
         for reply in replies:
             task.waiting.pop(reply.key, None)
             yield reply
 
-    def _pass_on(self, actor: _Actor, again: deque[_Task], error: Exception) -> None:
-        owed = [task for task in actor.tasks if task.waiting]
+    def _pass_on(self, actor: _Actor, owed: deque[_Task], error: Exception) -> None:
+        lost = [task for task in actor.tasks if task.waiting]
+        if actor.opening is not None and owed:
+            lost.append(owed.popleft())  # what it was started for
         why = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         _log.warning("a Ray actor was lost, and others are asked for what it owed: %s", why)
-        for number, task in enumerate(owed):
+        for number, task in enumerate(lost):
             task.losses += number == 0  # the batch that was at work; the ones behind it are not to blame
             if task.losses >= LOSSES:
                 raise Incomplete(f"{LOSSES} Ray actors were lost over the same batch, the last one with: {why}")
-            again.append(task)
+            owed.append(task)
 
     def _places(self, ray: Any) -> int:
         """How many actors fit on the nodes that are alive, whoever else is there."""
@@ -176,7 +195,11 @@ class _Asker:
     """What an actor does: open the model once, ask it for each batch, give replies back a few at a time."""
 
     def __init__(self, opener: Callable[[], Model]):
-        self._model = opener()
+        self._opener = opener
+
+    def open(self) -> None:
+        """Raises what the model raises where it cannot be opened on this node."""
+        self._model = self._opener()
 
     def ask(self, conversations: list[Conversation]) -> Iterator[list[Reply]]:
         some: list[Reply] = []
