@@ -169,6 +169,32 @@ def test_as_arena_hard_both_games_count_and_a_game_without_a_verdict_leaves_the_
     assert "a verdict >> counts three times" in " ".join(table.split())
 
 
+def test_verdicts_against_another_baseline_are_told_and_every_table_says_how_many_prompts_count(
+    tmp_path: Path, sciexam: Cli
+) -> None:
+    win = {"preferred": "second"}
+    other = [line | {"prompt": "q2"} for line in games(2, "x", win, win)]
+    other = [{k: "gemini" if v == "base" else v for k, v in line.items()} for line in other]
+    exam(
+        tmp_path,
+        [*games(0, "x", win, win), *games(1, "x", win, {"failure": "null"}), *other],
+        ("base", "x", "gemini"),
+        3,
+    )
+    told = "2 verdicts on 1 prompt against others than base, the baseline of this board, are left out."
+    for peer, n in (("arena-hard", 2), ("alpacaeval", 1), ("mt-bench", 1)):
+        arguments = ("leaderboard", "--suite", "exam.yaml", "--as", peer, "--pairs", "baseline")
+        found = json.loads(sciexam(*arguments, "--json").stdout)
+        assert (next(row["n"] for row in found["rows"] if row["contestant"] == "x"), found["prompts"]) == (n, 3), peer
+        assert sum(told in caveat for caveat in found["caveats"]) == 1
+        assert any("no figures of v2.0" in caveat for caveat in found["caveats"]) == (peer == "arena-hard")
+        assert f"{n} of 3" in sciexam(*arguments, "--markdown").stdout
+    named = sciexam("leaderboard", "x", "--suite", "exam.yaml", "--as", "arena-hard", "--json")
+    assert any(told in caveat for caveat in json.loads(named.stdout)["caveats"]), "also where gemini is not named"
+    every = sciexam("leaderboard", "--suite", "exam.yaml", "--as", "mt-bench", "--json")
+    assert not any("left out" in caveat for caveat in json.loads(every.stdout)["caveats"]), "all pairs count"
+
+
 def test_as_mt_bench_ratings_are_averaged_by_turn_and_both_games_make_a_win(tmp_path: Path) -> None:
     win, lose = {"preferred": "second"}, {"preferred": "first"}
     verdicts = [*games(0, "x", win, lose), *games(1, "x", win, win), *games(2, "x", lose, win)]
@@ -280,3 +306,34 @@ def test_what_a_peer_cannot_count_is_refused(
     done = sciexam("leaderboard", "--suite", "exam.yaml", *arguments)
     assert done.returncode == 2, done.stdout
     assert what in done.stderr
+
+
+def test_as_alpacaeval_every_sample_and_every_rater_counts(tmp_path: Path) -> None:
+    for name in ("base", "x"):
+        said = [
+            {"prompt": f"q{i}", "sample": s, "text": f"{name} {i}" + "!" * 10 * s} for i in range(4) for s in (0, 1)
+        ]
+        write_jsonl(tmp_path / f"{name}.jsonl", said)
+    verdicts = [
+        {"prompt": f"q{i}", "sample": s, "first": "base", "second": "x", "rater": rater}
+        | {"preferred": "second" if s == 0 else "first", "kind": "human"}
+        for i in range(4)
+        for s in (0, 1)
+        for rater in ("r1", "r2")
+    ]
+    write_jsonl(tmp_path / "v.jsonl", verdicts)
+    models = {name: {"responses": f"{name}.jsonl"} for name in ("base", "x")}
+    judges = {"gpt": {"backend": "recorded", "verdicts": "v.jsonl"}}
+    path = write_suite(tmp_path, 4, models, judges=judges, baseline="base", generation={"samples": 2})
+    [row] = as_peer(sx.load_suite(str(path)), peer="alpacaeval", results=tmp_path / "out").rows
+    assert (row.theirs["win_rate"], row.theirs["n_wins"], row.theirs["n_total"]) == (50.0, 8, 16)
+    assert row.theirs["avg_length"] == 8
+
+
+def test_a_turn_that_is_no_number_is_the_first(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "r.jsonl", [{"prompt": "q0", "model": "x", "reward": 7.0, "rater": "gpt-4"}])
+    judges = {"rm": {"backend": "rewards", "rewards": "r.jsonl"}}
+    path = exam(tmp_path, games(0, "x", {"preferred": "first"}, {"preferred": "tie"}), ("base", "x"), 1, judges=judges)
+    write_jsonl(tmp_path / "prompts.jsonl", [{"id": "q0", "text": "Why?", "turn": "one of two"}])
+    rows = as_peer(sx.load_suite(str(path)), peer="mt-bench", results=tmp_path / "out").rows
+    assert next(row for row in rows if row.contestant == "x").theirs["turn_1"] == 7.0

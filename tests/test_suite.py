@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sciexam.errors import DocumentError, UsageError
-from sciexam.suite import load_suite, name_files, read_prompts, suite_digest, suite_of_files
+from sciexam.suite import load_suite, name_files, read_prompts, suite_digest, suite_of_files, usual_suite
 
 EXAM = """\
 suite: exam
@@ -257,3 +257,16 @@ def test_files_of_one_name_are_told_apart_by_their_folders_or_refused(tmp_path: 
     assert list(name_files([one, two])) == ["one-a", "two-a"]
     with pytest.raises(UsageError, match="cannot be told apart by name"):
         name_files([one, tmp_path / "deep" / "one" / "a.jsonl"])
+
+
+def test_without_a_name_the_only_suite_of_the_folder_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert usual_suite() == "science"
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "mine.yaml").touch()
+    assert usual_suite() == "mine"
+    (tmp_path / "suites" / "other.yaml").touch()
+    with pytest.raises(UsageError, match=r"^there are 2 suites in \./suites; name one with --suite: mine, other$"):
+        usual_suite()
+    (tmp_path / "suites" / "science.yaml").touch()
+    assert usual_suite() == "science"

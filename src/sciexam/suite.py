@@ -172,9 +172,25 @@ class PromptLine(BaseModel):
         )
 
 
-def load_suite(name: str = DEFAULT_SUITE) -> Suite:
-    """The suite called `name`, or in the file `name`. Raises DocumentError with all faults of the YAML file at once."""
-    document = read_yaml(locate("suites", name), SuiteFile)
+def usual_suite() -> str:
+    """The suite that is meant where none is named: the only one in ./suites, or else the shipped one.
+
+    Raises UsageError where there are several, and none of them has the shipped one's name.
+    """
+    here = sorted(path.stem for path in Path("suites").glob("*.yaml"))
+    if not here or DEFAULT_SUITE in here:
+        return DEFAULT_SUITE
+    if len(here) == 1:
+        return here[0]
+    raise UsageError(f"there are {len(here)} suites in ./suites; name one with --suite: {', '.join(here)}")
+
+
+def load_suite(name: str | None = None) -> Suite:
+    """The suite called `name`, or in the file `name`; None: the usual one (`usual_suite`).
+
+    Raises DocumentError with all faults of the YAML file at once.
+    """
+    document = read_yaml(locate("suites", name or usual_suite()), SuiteFile)
     file, folder = document.value, document.path.absolute().parent
     if faults := list(_faults(document)):
         raise DocumentError(faults)

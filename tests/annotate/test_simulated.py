@@ -7,6 +7,7 @@ from collections import Counter
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,7 +28,6 @@ SECONDS = {"Ann": 40.0, "Bob": 25.0, "Cid": 60.0, "Dot": 1.0}
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A ledger in results/ with everyone's judgements. Dot presses "left much better" once a second."""
-    clock = count(0.0, 1.0)
     with Store(tmp_path / "results" / "ledger.sqlite") as store:
         long = " ".join(["word"] * 80)
         queue = queue_of(tmp_path, store, prompts=PROMPTS, overlap=4, annotators=4, tail=long)
@@ -35,7 +35,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             desk, person = Desk(store, queue), store.annotators.add(name, until(1))
             step = SECONDS[name]
             clock = count(0.0, step)
-            monkeypatch.setattr("sciexam.annotate.desk.time.monotonic", lambda clock=clock: next(clock))
+            # The desk's own clock: the ledger looks at the time as well.
+            monkeypatch.setattr(
+                "sciexam.annotate.desk.time", SimpleNamespace(monotonic=lambda clock=clock: next(clock))
+            )
             if name == "Dot":
                 judging_by(desk, person, lambda item, shown: "left-much")
             else:

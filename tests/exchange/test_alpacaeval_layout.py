@@ -112,6 +112,22 @@ def test_the_same_instruction_in_two_data_sets_is_two_prompts(tmp_path: Path) ->
     assert line["prompt"] == "1"
 
 
+def test_the_same_text_is_one_answer_whatever_columns_the_files_have_besides(tmp_path: Path) -> None:
+    more = {"datasplit": "eval", "finish_reason": "stop", "model": "m-2024", "seconds": 1}
+    write(tmp_path / "reference_outputs.json", [output("q", "base", "ours") | {"time": 3}])
+    write(tmp_path / "m" / "model_outputs.json", [output("q", "m", "theirs") | more])
+    write(tmp_path / "n" / "model_outputs.json", [output("q", "n", "theirs")])
+    write(tmp_path / "m" / "j" / "annotations.json", [annotation("q", 1) | {"seconds": 2}])
+    (verdict,) = landed_lines(tmp_path, "a")
+    assert (verdict["preferred"], verdict["seconds"]) == ("first", 2)
+    (answer,) = answers_of(tmp_path, "m")
+    assert answer == {
+        **{"prompt": "0", "text": "theirs", "datasplit": "eval", "source_finish_reason": "stop"},
+        **{"model": "m-2024", "seconds": 1},
+    }
+    assert [line["time"] for line in answers_of(tmp_path, "base")] == [3]
+
+
 def test_a_text_that_the_annotator_saw_and_the_model_did_not_give_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "m" / "model_outputs.json", [output("q", "m", "the answer")])
     write(tmp_path / "m" / "j" / "annotations.json", [annotation("q", 1, "another answer")])
@@ -152,6 +168,11 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
     path.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]", encoding="utf-8")
 
 
+def answers_of(folder: Path, model: str) -> list[dict[str, Any]]:
+    text = (folder / "out" / "responses" / f"{model}.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
 def landed_lines(folder: Path, judge: str) -> list[dict[str, Any]]:
     land(read("alpacaeval", [folder]), folder / "out")
     text = (folder / "out" / "verdicts" / f"{judge}.jsonl").read_text(encoding="utf-8")
@@ -162,3 +183,10 @@ def refused(folder: Path) -> str:
     with pytest.raises(DocumentError) as told:
         land(read("alpacaeval", [folder]), folder / "out")
     return str(told.value)
+
+
+def test_a_second_reference_is_told(tmp_path: Path) -> None:
+    rows = [annotation("Why?", 2), annotation("How?", 1) | {"generator_1": "another"}]
+    write(tmp_path / "annotations.json", rows)
+    landed = land(read("alpacaeval", [tmp_path / "annotations.json"]), tmp_path / "out")
+    assert f"References differ: the suite's baseline is {landed.baseline}, and another is another." in landed.notes

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 import sciexam as sx
 from conftest import Cli, answers, write_jsonl, write_suite
+from exchange.reading import imported
+from exchange.reading import lines as lines_of
 from sciexam.errors import UsageError
 from sciexam.exchange.export import COLUMNS, export
 from sciexam.judges.recorded import read_verdicts
@@ -236,6 +238,56 @@ def test_a_battle_is_a_line_with_its_score_and_whether_both_orders_agree(tmp_pat
         (None, None, None),
     ]
     assert (lines[3]["status"], lines[3]["failure"]) == ("invalid", "cut")
+
+
+def people(folder: Path, verdicts: list[dict[str, Any]]) -> sx.Suite:
+    """A suite of human votes, as an import leaves it."""
+    exam(folder, ["x", "y"], [line | {"kind": "human"} for line in verdicts])
+    path = folder / "exam.yaml"
+    path.write_text(path.read_text().replace("gpt", "annotators"))
+    return sx.load_suite(str(path))
+
+
+def test_the_people_of_a_file_are_one_battle_each_though_the_ledger_holds_them_too(tmp_path: Path) -> None:
+    votes = [said(i, rater=who, preferred="first") for i in range(2) for who in ("Ann", "Bob")]
+    suite = people(tmp_path, votes)
+    for judges in ((), ("humans", "annotators")):
+        done = export(suite, what="battles", out=tmp_path / "out.jsonl", judges=judges, results=tmp_path / "r")
+        lines = read_jsonl(tmp_path / "out.jsonl")
+        assert [(line["judge"], line["rater"]) for line in lines] == [("annotators", "Ann")] * 2 + [
+            ("annotators", "Bob")
+        ] * 2
+        assert (done.judges, done.left_out) == (("annotators",), {})
+    export(suite, what="battles", out=tmp_path / "out.jsonl", judges=["humans"], results=tmp_path / "r")
+    assert [line["judge"] for line in read_jsonl(tmp_path / "out.jsonl")] == ["humans"] * 4
+
+
+def test_a_person_whom_the_ledger_knows_otherwise_is_counted_once_and_told(tmp_path: Path) -> None:
+    both = [said(0, rater="Ann", preferred="first"), said(0, "ba", rater="Ann", preferred="first")]
+    asked: dict[str, Any] = {"what": "battles", "out": tmp_path / "out.jsonl", "results": tmp_path / "r"}
+    export(people(tmp_path, [*both, said(1, rater="Bob", preferred="first")]), **asked)
+    done = export(people(tmp_path, both[:1]), **asked)
+    assert [(line["judge"], line["rater"]) for line in read_jsonl(tmp_path / "out.jsonl")] == [
+        ("annotators", "Ann"),
+        ("humans", "Bob"),
+    ]
+    assert done.left_out["comparison by humans: a file has another verdict of the same annotator"] == 1
+
+
+def test_the_mapping_of_the_documentation_brings_people_back_as_people(tmp_path: Path) -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "exporting.md").read_text(encoding="utf-8")
+    (tmp_path / "columns.yaml").write_text(documented.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    suite = people(
+        tmp_path, [said(0, rater="Ann", preferred="first", reason="=why"), said(1, rater="Bob", failure="?")]
+    )
+    folder = tmp_path / "t"
+    folder.mkdir()
+    (folder / "prompts.jsonl").write_bytes((tmp_path / "prompts.jsonl").read_bytes())
+    for what, name in (("verdicts", "verdicts.csv"), ("responses", "answers.csv")):
+        export(suite, what=what, out=folder / name, results=tmp_path / "r")  # type: ignore[arg-type]
+    landed = imported("table", folder, tmp_path / "columns.yaml")
+    assert landed.raters == {"Ann": "human", "Bob": "human"}
+    assert [line.get("reason") for line in lines_of(folder, "verdicts/annotators")] == ["=why", None]
 
 
 # ---------------------------------------------------------------- preferences

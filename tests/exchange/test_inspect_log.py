@@ -147,3 +147,14 @@ UNCLEAR = {"pair": {"value": 1, "metadata": {"model_a": "base", "model_b": "sft"
 def cut(path: Path) -> Path:
     path.write_bytes(path.read_bytes()[:-40])
     return path
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_sample_that_stands_twice_in_a_log_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "log.eval"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("header.json", json.dumps(log()))
+        for _ in range(2):
+            file.writestr("samples/s1_epoch_1.json", json.dumps(sample()))
+    with pytest.raises(DocumentError, match=r"log\.eval/samples/s1_epoch_1\.json: stands twice in the log"):
+        read(tmp_path / "out", path)

@@ -20,6 +20,7 @@ from sciexam.exchange import read
 from sciexam.exchange.landed import absent_answer, land
 from sciexam.exchange.landing import LONGEST_NAME, Landing, Place, plain_name
 from sciexam.exchange.rows import rows
+from sciexam.folders import replace_folder
 from sciexam.judges.recorded import read_verdicts
 from sciexam.models.recorded import read_responses
 
@@ -124,6 +125,17 @@ def test_the_same_prompt_and_answer_again_are_passed_over_and_others_are_faults(
     )
 
 
+def test_the_same_answer_again_adds_what_is_said_besides_and_what_was_told_first_counts(tmp_path: Path) -> None:
+    def fill(landing: Landing) -> None:
+        landing.prompt(AT, "q", "Why?")
+        for kept in ({"a": 1}, {"a": 2, "b": 3}, {"c": "\ud800"}, {}):
+            landing.response(AT, "m", "q", "x\ud800\udc00\n", kept=kept)
+
+    land(landing_of(fill), tmp_path / "out")
+    (line,) = lines(tmp_path / "in", "responses/m")
+    assert {key: line[key] for key in "abc"} == {"a": 1, "b": 3, "c": "\ud800"}
+
+
 def test_a_verdict_that_says_nothing_or_two_things_is_a_fault(tmp_path: Path) -> None:
     def fill(landing: Landing) -> None:
         landing.prompt(AT, "q", "Why?")
@@ -216,6 +228,39 @@ def test_an_import_replaces_an_earlier_one_and_nothing_else(tmp_path: Path) -> N
     assert (tmp_path / "mine" / "thesis").is_dir()
 
 
+@pytest.mark.parametrize(
+    ("provenance", "holds"),
+    [
+        ('{"schema": "sciexam/data/1"}', "training data that `sciexam data stackexchange` wrote"),
+        ('{"schema": "sciexam/data-answers/2"}', "training data that `sciexam data answers` wrote"),
+        ('{"schema": ["\x1b[31m"]}', "what another command of sciexam wrote"),
+        ("[" * 100_000, "what another command of sciexam wrote"),
+        (None, "what another command of sciexam wrote"),
+    ],
+)
+def test_an_import_never_replaces_the_folder_of_another_command(
+    provenance: str | None, holds: str, tmp_path: Path, sciexam: Cli
+) -> None:
+    write_lines(tmp_path / "b.csv", ["model_a,model_b,winner", "x,y,tie"])
+    files = [("mine.jsonl", "{}\n"), *([("provenance.json", provenance)] if provenance else [])]
+    replace_folder(tmp_path / "made", files)
+    (tmp_path / "link").symlink_to("made")
+    for out in ("made", "link"):
+        done = sciexam("import", "lmarena", "b.csv", "--out", out)
+        assert done.returncode == 2
+        assert done.stderr == (
+            f"sciexam: --out: {out} holds {holds}, and would be replaced as a whole; name another folder\n"
+        )
+    assert (tmp_path / "made" / "mine.jsonl").read_text() == "{}\n"
+
+
+def test_an_import_replaces_one_of_another_version(tmp_path: Path, sciexam: Cli) -> None:
+    write_lines(tmp_path / "b.csv", ["model_a,model_b,winner", "x,y,tie"])
+    replace_folder(tmp_path / "made", [("provenance.json", '{"schema": "sciexam/import/0"}')])
+    assert sciexam("import", "lmarena", "b.csv", "--out", "made").returncode == 0
+    assert (tmp_path / "made" / "suite.yaml").is_file()
+
+
 def test_a_fault_leaves_an_earlier_import_as_it_was(tmp_path: Path, sciexam: Cli) -> None:
     good = write_lines(tmp_path / "t" / "b.csv", ["model_a,model_b,winner", "x,y,tie"])
     assert sciexam("import", "lmarena", "t", "--out", "out").returncode == 0
@@ -224,7 +269,8 @@ def test_a_fault_leaves_an_earlier_import_as_it_was(tmp_path: Path, sciexam: Cli
     done = sciexam("import", "lmarena", "t", "--out", "out")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "sciexam: t/b.csv:3: winner: 'lost' is none of model_a, model_b, tie, tie (bothbad), bothbad, both_bad"
+        "sciexam: t/b.csv:3: winner: 'lost' is none of model_a, model_b, tie, tie (bothbad), tie (inconsistent), "
+        "bothbad, both_bad"
     ]
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
 

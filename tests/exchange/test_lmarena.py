@@ -123,7 +123,8 @@ def test_what_is_malformed_is_told_with_its_line(tmp_path: Path) -> None:
     write_lines(tmp_path / "t" / "battles.jsonl", rows)
     told = refused("lmarena", tmp_path / "t")
     assert told[:4] == [
-        "battles.jsonl:1: winner: 'model_c' is none of model_a, model_b, tie, tie (bothbad), bothbad, both_bad",
+        "battles.jsonl:1: winner: 'model_c' is none of model_a, model_b, tie, tie (bothbad), tie (inconsistent), "
+        "bothbad, both_bad",
         "battles.jsonl:2: model_b: this key is missing",
         "battles.jsonl:3: conversation_b: asks otherwise than conversation_a",
         "battles.jsonl:4: conversation_a, conversation_b: lists of messages with a role and a text, as JSON",
@@ -155,3 +156,26 @@ def test_a_table_with_a_ragged_row_an_open_quote_or_a_foreign_encoding_says_wher
         "d.csv: is empty",
         "e.csv:1: model_a: two columns have this name",
     ]
+
+
+def test_a_tie_of_a_judge_whose_orders_disagree_is_a_tie(tmp_path: Path) -> None:
+    write_lines(tmp_path / "t" / "battles.jsonl", [battle("tie (inconsistent)", judge="gpt4_pair")])
+    imported("lmarena", tmp_path / "t")
+    assert said(lines(tmp_path / "t", "verdicts/gpt4_pair"), "preferred", "winner") == [("tie", "tie (inconsistent)")]
+
+
+def test_what_a_system_says_is_asked_and_not_answered(tmp_path: Path) -> None:
+    talks = [
+        [{"role": "system", "content": "Be brief."}, *talk("Why?", f"{name} 1", "And?", f"{name} 2")] for name in "ab"
+    ]
+    write_lines(tmp_path / "t" / "battles.jsonl", [battle(conversation_a=talks[0], conversation_b=talks[1], turn=1)])
+    imported("lmarena", tmp_path / "t")
+    (prompt,) = lines(tmp_path / "t", "prompts")
+    assert [(one["role"], one["content"]) for one in prompt["messages"]] == [("system", "Be brief."), ("user", "Why?")]
+    assert said(lines(tmp_path / "t", "responses/a"), "text") == [("a 1",)]
+
+
+def test_answers_without_what_was_asked_are_refused(tmp_path: Path) -> None:
+    row = {"id": "1", "model_a": "a", "model_b": "b", "winner": "tie", "response_a": "x", "response_b": "y"}
+    write_lines(tmp_path / "t" / "battles.jsonl", [row])
+    assert refused("lmarena", tmp_path / "t") == ["battles.jsonl:1: prompt: this key is missing"]

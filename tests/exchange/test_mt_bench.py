@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 import sciexam as sx
+from conftest import Cli
 from exchange.reading import imported, lines, refused, said, write_lines
 
 JUDGE = ["gpt-4", "pair-v2"]
@@ -77,6 +79,27 @@ def test_ratings_land_as_rewards_and_one_that_could_not_be_read_is_not_a_number(
     ]
     assert set(sx.load_suite(str(tmp_path / "out" / "suite.yaml")).judges) == {"gpt-4", "gpt-4 rewards"}
     assert landed.rewards == {"gpt-4": 2}
+
+
+def test_the_commands_that_are_next_can_be_typed_as_they_are(tmp_path: Path, sciexam: Cli) -> None:
+    bench(tmp_path / "mt", [pair(), pair(turn=2)], [single(7.5), single(-1, 2)])
+    done = sciexam("import", "mt-bench", "mt", "--out", "my suite")
+    commands = done.stdout.split("Next:\n")[1].splitlines()
+    assert commands[-1] == ("    sciexam reward alpaca gpt-3.5 --suite 'my suite/suite.yaml' --model 'gpt-4 rewards'")
+    for command in commands:
+        name, *args = shlex.split(command)
+        ran = sciexam(*args)
+        assert (name, ran.returncode) == ("sciexam", 0), ran.stderr
+
+
+def test_two_judges_never_get_one_name_by_their_verdicts_and_rewards(tmp_path: Path) -> None:
+    long = "j" * 95
+    judges = ("gpt-4", "gpt-4 rewards", f"{long}1", f"{long}2")
+    pairs = [pair(judge=[judge, "pair-v2"]) for judge in judges]
+    landed = imported("mt-bench", bench(tmp_path / "mt", pairs, [single(7) | {"judge": [j, "s"]} for j in judges]))
+    suite = sx.load_suite(str(tmp_path / "out" / "suite.yaml"))
+    assert len(suite.judges) == 8
+    assert {landed.rewarder(judge) for judge in judges} == set(suite.judges) - set(judges)
 
 
 def test_a_judgment_with_one_winner_says_that_its_order_is_not_known(tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ import pytest
 pytest.importorskip("datasketch")
 pytest.importorskip("markdownify")
 
-from dump import LINKS, SITE, Row, answer, question, rows, write_dump, xml
+from dump import LINKS, ONIONS, SITE, Row, answer, question, rows, write_dump, xml
 
 from conftest import COMMAND, Cli, clean_environment, write_jsonl
 from sciexam.check import check
 from sciexam.errors import DocumentError, UsageError
 from sciexam.exchange import training_data
+from sciexam.exchange.html_to_markdown import words_of
 from sciexam.exchange.post_index import PostIndex
 from sciexam.exchange.question_draw import Choice
 from sciexam.exchange.training_data import Made, make
@@ -253,6 +254,42 @@ def test_prompts_of_a_suite_are_kept_out_of_training_and_the_check_agrees(tmp_pa
     ]
 
 
+FLAT = (
+    "<p>My oven is old, and the kitchen is as cold as the street. I knead by hand for ten minutes and let it rest. "
+    "<b>Why</b> does my <a href='https://x.y/z'>rye bread</a> stay so flat in winter?</p>"
+)
+
+
+def test_a_question_that_says_nearly_what_the_suite_asks_does_not_train(tmp_path: Path) -> None:
+    posts = [
+        question(1, "Why do onions make me cry?", ONIONS),
+        answer(11, 1, 5, "<p>A gas.</p>"),
+        question(2, "Bread", FLAT),
+        answer(21, 2, 5, "<p>It is cold.</p>"),
+        question(3, "How long does a roast take?", "<p>It has two kilograms.</p>"),
+        answer(31, 3, 5, "<p>Two hours.</p>"),
+    ]
+    onions = f"Why do onions make people cry?\n\n{words_of(ONIONS).replace('sister', 'brother')}"
+    write_jsonl(
+        tmp_path / "prompts.jsonl",
+        [{"id": "q1", "text": onions}, {"id": "q2", "text": "Why does my rye bread stay so flat in winter?"}],
+    )
+    exam = tmp_path / "exam.yaml"
+    exam.write_text(
+        json.dumps(
+            {"suite": "exam", "prompts": "prompts.jsonl", "contestants": ["m"], "models": {"m": {"weights": "x/y"}}}
+        )
+    )
+    made = made_of(tmp_path, posts, suite=str(exam))
+    assert made.left_out["questions"] == {
+        "holds a prompt of the suite": 1,
+        "near-duplicate of a prompt of the suite": 1,
+    }
+    assert list(by_id(tmp_path / "out" / "train_prompts.jsonl")) == ["3"]
+    again = made_of(tmp_path, posts, Choice(test_share=0.9, seed=3), suite=str(exam))
+    assert again.questions["test"] == 3, "what the suite asks may be asked in a test"
+
+
 def test_test_questions_are_prompts_and_their_best_answers_a_contestant(tmp_path: Path) -> None:
     made_of(tmp_path, choice=HALF)
     prompts = read_prompts(tmp_path / "out" / "test_prompts.jsonl")
@@ -351,6 +388,27 @@ def test_a_faulty_dump_leaves_the_folder_as_it_was(sciexam: Cli, tmp_path: Path)
     assert done.stderr.startswith(f"sciexam: {path}:4: row 11: Score: ")
     assert "\x9b" not in done.stderr
     assert {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()} == before
+
+
+def test_an_imported_suite_is_not_replaced_and_an_import_does_not_replace_what_this_made(
+    sciexam: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "b.csv").write_text("model_a,model_b,winner\nx,y,tie\n")
+    write_dump(tmp_path)
+    landing, making = ("import", "lmarena", "b.csv"), ("data", "stackexchange", SITE)
+    assert sciexam(*landing, "--out", "suite").returncode == sciexam(*making, "--out", "made").returncode == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for command, out, holds in (
+        (making, "suite", "a suite that `sciexam import` wrote"),
+        (landing, "made", "training data that `sciexam data stackexchange` wrote"),
+    ):
+        done = sciexam(*command, "--out", out)
+        assert done.returncode == 2
+        assert done.stderr == (
+            f"sciexam: --out: {out} holds {holds}, and would be replaced as a whole; name another folder\n"
+        )
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert sciexam(*landing, "--out", "suite").returncode == sciexam(*making, "--out", "made").returncode == 0
 
 
 def test_a_dump_without_a_name_asks_for_its_site(tmp_path: Path) -> None:

@@ -138,6 +138,21 @@ def test_a_file_of_ours_that_is_safe_for_spreadsheets_is_read_as_what_it_says(tm
     assert said(lines(tmp_path / "t", "responses/m"), "text") == [("=1+1",), ("'plain",)]
 
 
+def test_who_is_a_person_may_be_a_column(tmp_path: Path) -> None:
+    text = "verdicts: {prompt: q, first: a, second: b, preferred: won, rater: who, kind: what}\n"
+    write_lines(tmp_path / "t" / "a.csv", ["q,a,b,won,who,what", "1,x,y,first,Ann,human", "1,x,y,tie,gpt,judge"])
+    assert imported("table", tmp_path / "t", mapping(tmp_path, text)).raters == {"Ann": "human", "gpt": "judge"}
+    write_lines(tmp_path / "u" / "a.csv", ["q,a,b,won,who,what", "1,x,y,first,Ann,person", "1,x,y,tie,Bob,"])
+    with pytest.raises(DocumentError) as told:
+        imported("table", tmp_path / "u", mapping(tmp_path, text))
+    assert [line.replace(f"{tmp_path}/u/", "") for line in str(told.value).splitlines()] == [
+        "a.csv:2: kind: judge or human, this is 'person'",
+        "a.csv:3: kind: judge or human, this is None",
+    ]
+    with pytest.raises(DocumentError, match=r"a\.csv:2: humans: no such column"):
+        imported("table", tmp_path / "u", mapping(tmp_path, text.replace("kind: what", "kind: humans")))
+
+
 def test_what_is_malformed_is_told_with_its_line(tmp_path: Path) -> None:
     rows = [
         wide(better="neither"),

@@ -14,10 +14,14 @@ from teaching import Teaches, by_seed, grade_of, lines, prompts_at, question_of,
 
 from conftest import COMMAND, Cli, clean_environment, write_jsonl
 from endpoint import Body, Endpoint, prompt_of
+from sciexam.contamination import Exam
 from sciexam.errors import UsageError
 from sciexam.exchange.asking_a_model import Errand
+from sciexam.exchange.candidates import read_candidate
+from sciexam.exchange.marked_reply import Request
 from sciexam.exchange.teacher_answers import Taught, Wanted, answers
 from sciexam.store.writer import UNCOMMITTED_REPLIES
+from sciexam.types import Message, Prompt, Reply, Response
 
 
 def made(folder: Path, suite: Path, prompts: Path, out: str = "made", teacher: str = "llm", **more: Any) -> Taught:
@@ -285,7 +289,7 @@ def test_no_folder_of_another_command_and_no_source_is_replaced(tmp_path: Path) 
             made(tmp_path, suite, inside)
         provenance = tmp_path / "made" / "provenance.json"
         provenance.write_text(json.dumps({"schema": "sciexam/data/1"}))
-        with pytest.raises(UsageError, match=r"made was written by another command, and would be replaced; name anot"):
+        with pytest.raises(UsageError, match=r"made holds training data that `sciexam data stackexchange` wrote, and"):
             made(tmp_path, suite, prompts)
 
 
@@ -345,3 +349,13 @@ def test_a_folder_of_weights_can_be_asked(tmp_path: Path) -> None:
     assert (found.teacher, found.candidates, found.incomplete) == ("tiny", 1, 0)
     assert list(found.files) == ["rejected.jsonl"], "drawn weights write no ANSWER line"
     assert found.rejected.keys() <= {"no ANSWER line", "cut off by the limit of tokens", "invalid: empty"}
+
+
+def test_a_prompt_of_the_suite_in_the_reasoning_is_no_candidate() -> None:
+    message = (Message(role="user", content="Why does the sky look blue at noon?"),)
+    prompt = Prompt(id="q", messages=message)
+    request = Request(prompt, "0" * 12, "1" * 12)
+    text = f"It is like: why does the sky look blue at noon?\nANSWER {'0' * 12}\nScattering."
+    response = Response("teacher", "q", 0, Reply(key="k", text=text))
+    assert read_candidate(prompt, request, response, Exam([])).failure == ""
+    assert read_candidate(prompt, request, response, Exam([prompt])).failure == "holds a prompt of the suite"

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sciexam.errors import UsageError
 from sciexam.lineage import Sft
 from sciexam.models.scripted import ScriptedModel
-from sciexam.models.settings import Custom, Endpoint, Recorded, Rule, Scripted, Weights
+from sciexam.models.settings import Custom, Endpoint, Recorded, Rule, Scripted
 from sciexam.types import Conversation, Message, Record, Reply
 
 
@@ -68,7 +68,6 @@ def test_the_digest_changes_with_the_rules_and_not_with_the_note() -> None:
         (Scripted, {"backend": "scripted", "rules": ()}),
         (Custom, {"backend": "package.module:Class"}),
         (Recorded, {"responses": "answers.jsonl"}),
-        (Weights, {"weights": "base"}),
         (Sft, {"stage": "sft", "from": "base", "data": "pairs.jsonl"}),
     ],
 )

@@ -36,7 +36,9 @@ def init(
 
 
 def check(
-    suite: Annotated[str, typer.Argument(help="A suite's name or file.")] = "science",
+    suite: Annotated[
+        str | None, typer.Argument(help="A suite's name or file.  [default: the only one in ./suites, or science]")
+    ] = None,
 ) -> None:
     """Look a suite over before anything is asked or paid: files, ids, answers, judges, contamination."""
     from sciexam.check import check as look

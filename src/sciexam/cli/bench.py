@@ -60,7 +60,7 @@ def bench(
     from sciexam.exchange.bench import bench as run
     from sciexam.exchange.bench_tasks import check_installed
     from sciexam.report.plain_text import one_line
-    from sciexam.suite import DEFAULT_SUITE
+    from sciexam.suite import usual_suite
 
     check_installed()
 
@@ -69,7 +69,7 @@ def bench(
 
     with interruptible() as stop:
         found = run(
-            suite or DEFAULT_SUITE,
+            suite or usual_suite(),
             *(models or ()),
             tasks=_words(tasks),
             tasks_from=tasks_from,

@@ -111,7 +111,7 @@ def _commands(landed: Landed) -> list[str]:
     if landed.verdicts and len(landed.raters) > 1:
         commands.append(f"sciexam agree --suite {suite}")
     if landed.rewards:
-        judge = next(iter(landed.rewards))
+        judge = landed.rewarder(next(iter(landed.rewards)))
         names = " ".join(map(shlex.quote, landed.responses))
         commands.append(f"sciexam reward {names} --suite {suite} --model {shlex.quote(judge)}")
     return commands

@@ -35,7 +35,10 @@ class FigureFormat(StrEnum):
 
 
 Results = Annotated[Path, typer.Option(help="The folder for runs and reports.")]
-SuiteName = Annotated[str | None, typer.Option("--suite", "-s", help="A suite's name or file.  [default: science]")]
+SuiteName = Annotated[
+    str | None,
+    typer.Option("--suite", "-s", help="A suite's name or file.  [default: the only one in ./suites, or science]"),
+]
 RubricName = Annotated[str | None, typer.Option("--rubric", help="A rubric's name or file, instead of the suite's.")]
 Samples = Annotated[
     int | None, typer.Option(min=1, help="Answers of each contestant to a prompt.  [default: as the suite says]")
@@ -121,7 +124,7 @@ def _chosen(
         return chosen, list(chosen.contestants)
     if prompts is not None:
         raise UsageError("--prompts goes with files of answers alone; a suite names its own prompts")
-    chosen = suites.load_suite(name or suites.DEFAULT_SUITE)
+    chosen = suites.load_suite(name)
     if rubric is not None:
         chosen = chosen.model_copy(update={"rubric": load_rubric(rubric)})
     named = dict(zip(map(str, files), suites.name_files(files).items(), strict=True))

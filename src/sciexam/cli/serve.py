@@ -46,9 +46,9 @@ def serve(
     if votes is not None or forget is not None:
         _of_the_ledger(location_of(store, results), name, votes, forget)
         return
-    from sciexam.suite import DEFAULT_SUITE, load_suite
+    from sciexam.suite import load_suite
 
-    chosen = load_suite(suite or DEFAULT_SUITE)
+    chosen = load_suite(suite)
     location, address = location_of(store, results), (host, port, public_url)
     _serve(chosen, name, beside, address, max_tokens, (at_once, waiting), open_page, location, results)
 

@@ -29,7 +29,7 @@ from sciexam.models.settings import Endpoint, Scripted, Weights
 from sciexam.models.terms import Engine, Terms
 from sciexam.report.record import Calls
 from sciexam.store import Store
-from sciexam.suite import DEFAULT_SUITE, HUMANS, Suite, load_suite, read_prompts, suite_of_prompts
+from sciexam.suite import HUMANS, Suite, load_suite, read_prompts, suite_of_prompts
 from sciexam.types import Model, Prompt, Response
 
 CHUNK = 500  # prompts whose answers are in memory at once
@@ -114,7 +114,7 @@ def chosen_model(suite: Suite | str | None, model: str, prompts: Path | None, sa
     if suite is None and read is not None and (spec := _by_what_it_is(model)):
         chosen = suite_of_prompts(read)
     else:
-        chosen = load_suite(suite or DEFAULT_SUITE) if not isinstance(suite, Suite) else suite
+        chosen = load_suite(suite) if not isinstance(suite, Suite) else suite
         chosen = chosen if read is None else chosen.model_copy(update={"prompts": read})
         spec = None if model in chosen.models else _by_what_it_is(model)
     name = model

@@ -144,6 +144,8 @@ def _read_annotations(file: Path, landing: Landing, questions: Questions, model:
             landing.left_out(at, "a model compared with itself")
             continue
         landing.baseline = landing.baseline or reference
+        if reference != landing.baseline:
+            landing.note(f"References differ: the suite's baseline is {landing.baseline}, and {reference} is another.")
         for name, side in ((reference, "output_1"), (other, "output_2")):
             if isinstance(row.get(side), str):
                 landing.response(at, name, id, row[side])

@@ -40,7 +40,8 @@ def read(paths: Sequence[Path]) -> Landing:
     if len(baselines) > 1:
         listed = ", ".join(baselines)
         landing.note(
-            f"Baselines differ by category: {listed}. The suite names the first of them by number of verdicts."
+            f"Baselines differ by category: {listed}. The suite's is {landing.baseline}: what counts pairs with the "
+            "baseline alone, such as `leaderboard --as arena-hard`, leaves out the verdicts against the others."
         )
     return landing
 
@@ -55,7 +56,8 @@ def _id(at: Place, row: dict[str, Any], landing: Landing) -> str | None:
 
 def _question(at: Place, row: dict[str, Any], landing: Landing) -> None:
     id = _id(at, row, landing)
-    texts = [said(turn) if isinstance(turn, str) else _content(turn) for turn in row.get("turns", [row.get("prompt")])]
+    turns = row.get("turns", [row.get("prompt")])
+    texts = [turn if isinstance(turn, str) else _content(turn) for turn in turns] if isinstance(turns, list) else []
     if id is None:
         return
     if not texts or not all(isinstance(text, str) for text in texts):
@@ -108,18 +110,24 @@ def _judgment(at: Place, row: dict[str, Any], landing: Landing, baselines: dict[
     baseline = row.get("baseline", BASELINE)
     if "baseline" not in row:
         landing.note(f"The judgments do not say who the baseline was: {BASELINE} is taken, which is that of v0.1.")
+    if not isinstance(baseline, str):
+        landing.fault(at, f"baseline: a model's name, this is {shown(baseline)}")
+        return
     if baseline == row["model"]:
         landing.left_out(at, "a model compared with itself")
         return
     baselines[baseline] = baselines.get(baseline, 0) + 1
     for number, game in enumerate(games):
         first, second = (baseline, row["model"]) if number == 0 else (row["model"], baseline)
-        label = game.get("score") if isinstance(game, dict) else None
+        if game is not None and not (isinstance(game, dict) and "score" in game):
+            landing.fault(at, f"games.{number}: null, or an object with a score, this is {shown(game)}")
+            continue
+        label = game["score"] if game else None
         verdict = _verdict(label)
         if verdict is None:
             landing.fault(at, f"games.{number}.score: {shown(label)} is none of A>>B, A>B, A=B, B>A, B>>A, null")
             continue
-        reason = said(game.get("judgment")) if isinstance(game, dict) else None
+        reason = said(game.get("judgment")) if game else None
         kept = {"label": label, "game": number + 1}
         landing.verdict(at, id, first, second, rater=row["judge"], reason=reason or "", kept=kept, **verdict)
 

@@ -59,16 +59,16 @@ def _flat(record: Mapping[str, Any]) -> dict[str, list[Response]]:
             ]
         elif isinstance(values, list) and values and all(isinstance(v, dict) and "user_id" in v for v in values):
             found[key] = values
-        elif isinstance(values, dict) and {"user_id", "value"} <= values.keys():
-            columns = [values["user_id"], values["value"], values.get("status") or [None] * len(values["value"])]
+        elif isinstance(values, dict) and isinstance(values.get("value"), list) and "user_id" in values:
             found[key] = [
-                {"user_id": user, "value": value, "status": state} for user, value, state in zip(*columns, strict=False)
+                {"user_id": _at(values["user_id"], i), "value": value, "status": _at(values.get("status"), i)}
+                for i, value in enumerate(values["value"])
             ]
     return found
 
 
-def _at(values: Sequence[Any], place: int) -> Any:
-    return values[place] if place < len(values) else None
+def _at(values: Any, place: int) -> Any:
+    return values[place] if isinstance(values, list) and place < len(values) else None
 
 
 def _said(at: Place, question: str, responses: Any, landing: Landing) -> Iterator[Said]:
@@ -96,7 +96,7 @@ def _one(at: Place, question: str, person: str, value: Any, landing: Landing) ->
             yield Said(person, question, "rating", value)
         case str():
             yield Said(person, question, "label", value)
-        case [{"value": _, "rank": _}, *_]:
+        case [{"value": _, "rank": _}, *_] if all(isinstance(one, dict) for one in value):
             yield Said(person, question, "ranking", [(one.get("value"), one.get("rank")) for one in value])
         case {"value": [*names], "rank": [*ranks]}:  # how `datasets` stores a list of objects
             yield Said(person, question, "ranking", list(zip(names, ranks, strict=False)))

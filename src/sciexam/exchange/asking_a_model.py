@@ -19,7 +19,7 @@ from sciexam.exchange.marked_reply import Request
 from sciexam.models.terms import Terms
 from sciexam.report.record import Calls
 from sciexam.store import Store
-from sciexam.suite import DEFAULT_SUITE, HUMANS, Suite, load_suite
+from sciexam.suite import HUMANS, Suite, load_suite
 from sciexam.types import Generation, Response
 
 
@@ -41,7 +41,7 @@ class Errand:
 
 def suite_with(suite: str | None, model: str, **generation: Any) -> tuple[Suite, str]:
     """The suite with `model` in it, asked as `generation` says, and the model's name there."""
-    chosen, name = chosen_model(load_suite(suite or DEFAULT_SUITE), model, None, None)
+    chosen, name = chosen_model(load_suite(suite), model, None, None)
     if is_recorded(chosen, name):
         raise UsageError(f"{name} is a file of answers; name a model that can be asked")
     asked = Generation.model_validate(chosen.generation_of(name).model_dump(exclude={"samples"}) | generation)

@@ -47,7 +47,7 @@ def read_candidate(prompt: Prompt, request: Request, response: Response, exam: E
     reply = response.reply
     found = read_marked(reply, WORD, request)
     failure = found.failure
-    if not failure and exam.asked_in(found.text) is not None:
+    if not failure and exam.asked_in([found.text, found.before]) is not None:
         failure = HOLDS
     return Candidate(
         prompt=prompt,

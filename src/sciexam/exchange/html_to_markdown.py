@@ -45,7 +45,7 @@ _BREAKS = re.compile(r"(?:  \n){2,}")
 _NO_NAME = ("", "enter image description here")
 _ROUND = str.maketrans("[]", "()")  # brackets in a name would end it
 _LANGUAGE = re.compile(r"lang(?:uage)?-([A-Za-z0-9+#_.-]{1,30})")
-_TAG = re.compile(r"<[^>]*>")
+_TAG = re.compile(r"<[^<>]*>")  # `[^>]` would look through all that follows each of many `<`
 
 
 def to_markdown(html: str, base: str = "") -> str | None:

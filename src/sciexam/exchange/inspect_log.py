@@ -12,6 +12,7 @@ import json
 import math
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from sciexam.exchange.rows import document, found, value_of
 from sciexam.types import Side
 
 LARGEST = 512_000_000  # bytes of one sample
+EPOCHS = 1_000_000
 WORDS = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0, "yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 SIDES: dict[str, Side] = {"A": "first", "B": "second", "C": "tie", "tie": "tie", "A=B": "tie"}
 Sample = tuple[Place, Mapping[str, Any]]
@@ -90,7 +92,9 @@ def _samples(log: _Log, landing: Landing) -> Iterator[Sample]:
         names = [name for name in names if name.startswith("samples/") and name.endswith(".json")]
         if not names:
             landing.fault(log.file, "holds no samples; a log of another layout is rewritten by `inspect log convert`")
-        for name in names:
+        for name in [name for name, n in Counter(names).items() if n > 1]:
+            landing.fault(log.file / name, "stands twice in the log; which one counts?")
+        for name in dict.fromkeys(names):
             if packed:
                 yield from _objects(Place(log.file / name, 1), _entry(packed, log.file, name, landing), landing)
 
@@ -136,7 +140,7 @@ def _entry(log: zipfile.ZipFile, file: Path, name: str, landing: Landing) -> Any
 
 def _read_sample(at: Place, sample: Mapping[str, Any], log: _Log, landing: Landing, before: str) -> None:
     id, epoch = sample.get("id"), sample.get("epoch", 1)
-    if isinstance(id, bool) or not isinstance(id, (str, int)) or not isinstance(epoch, int) or epoch < 1:
+    if isinstance(id, bool) or not isinstance(id, (str, int)) or not isinstance(epoch, int) or not 0 < epoch <= EPOCHS:
         landing.fault(at, f"id and epoch: a name and a number from 1, these are {shown(id)} and {shown(epoch)}")
         return
     prompt = f"{before}{id}"
@@ -208,7 +212,7 @@ def _verdict(
     landing: Landing,
 ) -> bool:
     """Take a score for a verdict, where it says which two models it compares."""
-    about = {**(sample.get("metadata") or {}), **(score.get("metadata") or {})}
+    about = {key: one for told in (sample, score) for key, one in _metadata(told).items()}
     first, second = about.get("model_a"), about.get("model_b")
     if not isinstance(first, str) or not isinstance(second, str):
         return False
@@ -232,6 +236,11 @@ def _verdict(
         reason=reason if isinstance(reason, str) else "",
     )
     return True
+
+
+def _metadata(told: Mapping[str, Any]) -> dict[str, Any]:
+    found = told.get("metadata")
+    return found if isinstance(found, dict) else {}
 
 
 def _rewards(

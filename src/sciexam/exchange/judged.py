@@ -119,14 +119,27 @@ def _verdict(bench: Bench, shown: Presentation, verdict: Verdict) -> Line:
 
 
 def battle_lines(read: Reading, left_out: Omissions) -> Iterator[Line]:
-    """A line for each battle, with its score; one that is void says why."""
+    """A line for each battle, with its score; one that is void says why.
+
+    The ledger holds the people of a file, too: what they said is one line, by the judge that is the file.
+    """
+    people = {(rater.bench, rater.name) for rater in read.plan.raters if rater.kind == "human"}
+    files = {rater.bench for rater in read.plan.raters}
     for _, benches in read.by_pair():
-        for bench in benches:
+        by_file: dict[tuple[str, str, int], list[Battle]] = {}
+        for bench in sorted(benches, key=lambda one: one.name not in files):  # the people of the ledger come last
             for battle in (*bench.battles, *bench.adjudicated):
-                if battle.status != "skipped":
+                place = (battle.rater, battle.prompt, battle.sample)
+                if battle.status == "skipped":
+                    if not bench.silent:
+                        left_out[f"comparison by {bench.name}: {battle.failure}"] += 1
+                elif bench.name not in files and place in by_file:
+                    if battle not in by_file[place]:
+                        left_out[f"comparison by {bench.name}: a file has another verdict of the same annotator"] += 1
+                else:
+                    if (bench.name, battle.rater) in people:
+                        by_file.setdefault(place, []).append(battle)
                     yield _battle(bench, battle)
-                elif not bench.silent:
-                    left_out[f"comparison by {bench.name}: {battle.failure}"] += 1
 
 
 def _battle(bench: Bench, battle: Battle) -> Line:

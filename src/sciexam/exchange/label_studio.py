@@ -5,7 +5,7 @@ The results that say something of answers are `pairwise` (left or right), `choic
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,12 @@ def _items(paths: Sequence[Path], landing: Landing) -> Iterator[Item]:
                 if not isinstance(task["data"], dict) or not isinstance(task["annotations"], list):
                     landing.fault(at, "data and annotations: an object and a list")
                     continue
-                yield Item(at, id, task["data"], task.get("meta") or {}, list(_said(at, task["annotations"], landing)))
+                yield Item(at, id, task["data"], _meta(task), list(_said(at, task["annotations"], landing)))
+
+
+def _meta(task: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = task.get("meta")
+    return found if isinstance(found, dict) else {}
 
 
 def _said(at: Place, annotations: Sequence[Any], landing: Landing) -> Iterator[Said]:

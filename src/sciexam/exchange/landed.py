@@ -17,14 +17,14 @@ from typing import Any
 from sciexam.digests import digest, file_digest
 from sciexam.documents import locate
 from sciexam.errors import DocumentError, UsageError
-from sciexam.exchange.landing import Landing, Omission, shown
+from sciexam.exchange.landing import Landing, Omission, plain_name, shown
+from sciexam.exchange.provenance import PROVENANCE, check_same_command
 from sciexam.folders import check_folder, replace_folder
 from sciexam.report.site.names import slug
 
 SCHEMA = "sciexam/import/1"
 RUBRIC = "helpfulness"
 SUITE = "suite.yaml"
-PROVENANCE = "provenance.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,14 @@ class Landed:
     renamed: dict[str, str]  # by the name in the suite, the name in the files
     notes: list[str]
     licence: str | None
+
+    def rewarder(self, judge: str) -> str:
+        """What the suite calls the judge by these rewards: its name, or another where it has verdicts as well."""
+        names = {*self.verdicts, *self.rewards}
+        if judge not in self.verdicts:
+            return judge
+        name = plain_name(f"{judge} rewards")
+        return name if name not in names else plain_name(f"{judge} rewards {digest(judge)[:8]}")
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}
@@ -71,6 +79,7 @@ def check_target(folder: Path, name: str | None, rubric: str) -> tuple[str, str]
         raise UsageError(f"--name {name!r}: a suite's name is of letters, digits, '_', '-' and '.'")
     locate("rubrics", rubric)
     check_folder(folder)
+    check_same_command(folder, SCHEMA)
     return name, str(Path(rubric).absolute()) if rubric.endswith((".yaml", ".yml")) else rubric
 
 
@@ -183,12 +192,10 @@ def _suite(landing: Landing, landed: Landed, rubric: str) -> str:
     lines += [f"baseline: {_quoted(landed.baseline)}"] if landed.baseline else []
     samples = 1 + max((key for (key,) in landing.query(_LARGEST_SAMPLE) if key is not None), default=0)
     lines += [f"generation: {{samples: {samples}}}"] if samples > 1 else []
-    judges = [(judge, "verdict", "recorded") for judge in landed.verdicts]
-    judges += [(judge, "reward", "rewards") for judge in landed.rewards]
-    taken = set(landed.verdicts) & set(landed.rewards)
+    judges = [(judge, judge, "verdict", "recorded") for judge in landed.verdicts]
+    judges += [(landed.rewarder(judge), judge, "reward", "rewards") for judge in landed.rewards]
     lines += ["judges:"] if judges else []
-    for judge, kind, backend in judges:
-        name = f"{judge[:90]} rewards" if kind == "reward" and judge in taken else judge
+    for name, judge, kind, backend in judges:
         file = f"{kind}s/{slug(judge)}.jsonl"
         lines.append(f"  {_quoted(name)}: {{backend: {backend}, {kind}s: {_quoted(file)}}}")
     return "\n".join(lines) + "\n"

@@ -98,7 +98,7 @@ class Landing:
         kept: Mapping[str, Any] | None = None,
     ) -> None:
         """An item: its text or its messages, or None where the files do not hold them. The same one again is passed
-        over; another one under the same id is a fault. So it is with responses."""
+        over; another one under the same id is a fault."""
         said = {"id": id, "text": asked} if isinstance(asked, str) else {"id": id, "messages": asked}
         if asked is None:
             said = {"id": id, "text": str(id)}
@@ -109,7 +109,8 @@ class Landing:
     def response(
         self, at: Place, model: str, prompt: Any, text: Any, *, sample: int = 0, kept: Mapping[str, Any] | None = None
     ) -> None:
-        """An answer of `model` to the prompt with this id."""
+        """An answer of `model` to the prompt with this id. The same text again is the same answer, of which the line
+        keeps all that is said besides; what was told first counts."""
         said = {"prompt": prompt, "text": text, "sample": sample}
         name = self._model(at, model)
         if name and (line := self._checked(ResponseLine, at, said, kept)) is not None:
@@ -142,6 +143,9 @@ class Landing:
         said = {"prompt": prompt, "first": one, "second": other, "preferred": preferred, "strength": strength}
         said |= {"probability_second": probability_second, "rater": rater, "kind": kind, "sample": sample}
         said |= {"repeat": repeat or 0, "reason": reason, "failure": failure}
+        if not isinstance(rater, str) or not rater:
+            self.fault(at, f"a rater's name is a text that is not empty, this is {shown(rater)}")
+            return
         if not (one and other) or (line := self._checked(VerdictLine, at, said, kept)) is None:
             return
         if self.kinds.setdefault(line["rater"], kind) != kind:
@@ -261,7 +265,9 @@ class Landing:
         where = "kind = ? AND file = ? AND prompt = ? AND key = ?"
         found = self._base.execute(f"SELECT text, at FROM line WHERE {where}", slot)  # noqa: S608
         earlier, place = found.fetchone()
-        if again or earlier != text:
+        if kind == "response" and (merged := _merged(earlier, text)):
+            self._base.execute(f"UPDATE line SET text = ? WHERE {where}", (merged, *slot))  # noqa: S608
+        elif again or earlier != text:
             self.fault(at, f"{what} {'already ' if again else ''}in {place}; which one counts? Remove the other")
 
     def _before(self, kind: str, file: str, prompt: str, slot: Sequence[Any]) -> int:
@@ -308,6 +314,12 @@ def shown(value: Any) -> str:
     """A value of a file in a message: short, and on one line."""
     word = repr(value)
     return word if len(word) <= 60 else f"{word[:57]}..."
+
+
+def _merged(earlier: str, later: str) -> str:
+    """One line of two that hold the same answer; empty where they hold two. What the earlier one says counts."""
+    one, other = json.loads(earlier), json.loads(later)
+    return _text(other | one) if one["text"] == other["text"] else ""
 
 
 def _text(value: Any) -> str:

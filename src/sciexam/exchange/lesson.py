@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sciexam.exchange.html_to_markdown import to_markdown
+from sciexam.exchange.html_to_markdown import to_markdown, words_of
 from sciexam.exchange.post_index import PostIndex
 from sciexam.exchange.posts import Post
 from sciexam.exchange.votes import Voted, pairs_of, ranked
@@ -46,6 +46,8 @@ class Lesson:
         """Everything in it that a model would read."""
         yield self.question.title
         yield self.prompt.text
+        if self.question.html:  # without the addresses of links and other marks that stand between the words
+            yield words_of(self.question.body)
         for one in (*([self.best] if self.best else []), *(text for pair in self.pairs for text in pair)):
             yield one.text
 

@@ -14,7 +14,7 @@ from typing import Any
 from sciexam.digests import digest
 from sciexam.exchange.conversation import Turns, transcript, turns_of
 from sciexam.exchange.landing import Landing, Place, shown
-from sciexam.exchange.rows import found, rows
+from sciexam.exchange.rows import found, missing, rows
 from sciexam.types import Kind, Side
 
 CROWD = "crowd"
@@ -24,6 +24,7 @@ WINNERS: Mapping[str, Side] = {
     "model_b": "second",
     "tie": "tie",
     "tie (bothbad)": "tie",
+    "tie (inconsistent)": "tie",  # of a judge whose two orders name different sides
     "bothbad": "tie",
     "both_bad": "tie",
 }
@@ -59,13 +60,16 @@ def _few_voters(files: Sequence[Path]) -> bool:
 
 
 def _battle(at: Place, row: dict[str, Any], landing: Landing, each: bool) -> None:
-    a, b, said = row.get("model_a"), row.get("model_b"), _winner(row)
+    a: Any = row.get("model_a")
+    b: Any = row.get("model_b")
+    said = _winner(row)
     lacking = [key for key in ("model_a", "model_b") if not row.get(key)]
     for key in lacking:
         landing.fault(at, f"{key}: this key is missing")
-    if said not in WINNERS:
+    side = WINNERS.get(said) if isinstance(said, str) else None
+    if side is None:
         landing.fault(at, f"winner: {shown(said)} is none of {', '.join(WINNERS)}")
-    if lacking or said not in WINNERS:
+    if lacking or side is None:
         return
     if a == b:
         landing.left_out(at, "a model against itself")
@@ -77,9 +81,7 @@ def _battle(at: Place, row: dict[str, Any], landing: Landing, each: bool) -> Non
     _answers(at, row, id, talks, landing)
     rater, kind = _rater(row, each)
     kept = {key: value for key, value in row.items() if key not in _USED and value not in (None, "")}
-    landing.verdict(
-        at, id, str(a), str(b), rater=rater, kind=kind, preferred=WINNERS[str(said)], repeat=None, kept=kept
-    )
+    landing.verdict(at, id, a, b, rater=rater, kind=kind, preferred=side, repeat=None, kept=kept)
 
 
 def _winner(row: Mapping[str, Any]) -> Any:
@@ -97,7 +99,7 @@ def _id(at: Place, row: Mapping[str, Any]) -> str:
 def _rater(row: Mapping[str, Any], each: bool) -> tuple[str, Kind]:
     """The voter. A judge of FastChat is written as [model, template]."""
     judge = row.get("judge")
-    if isinstance(judge, list) and judge and judge[0] != "human":
+    if isinstance(judge, list) and judge and judge[0] not in ("human", ""):
         return str(judge[0]), "judge"
     if isinstance(judge, str) and judge in JUDGES:
         return judge, "judge"
@@ -114,20 +116,23 @@ def _answers(at: Place, row: Mapping[str, Any], id: str, talks: Sequence[Turns],
     if asked[0] != asked[1]:
         landing.fault(at, "conversation_b: asks otherwise than conversation_a")
         return
-    messages = [{"role": "user", "content": text} for text in asked[0]]
+    told = [{"role": "system", "content": text} for role, text in talks[0] if role == "system"]
+    messages = [*told, *({"role": "user", "content": text} for text in asked[0])]
     first = asked[0][0]
     # Turns of one question, and the same question of two people, are one unit of an interval.
     landing.prompt(at, id, first if len(messages) == 1 else messages, group=digest(first)[:16])
     for name, talk in zip(("model_a", "model_b"), talks, strict=True):
-        answers = [text for role, text in talk if role != "user"]
+        answers = [text for role, text in talk if role not in ("user", "system")]
         if answers:
             kept = {"turns": answers} if len(answers) > 1 else {}
-            landing.response(at, str(row[name]), id, transcript(answers), kept=kept)
+            landing.response(at, row[name], id, transcript(answers), kept=kept)
 
 
 def _talks(at: Place, row: Mapping[str, Any], landing: Landing) -> list[Turns] | None:
     """Both conversations up to the turn that was voted on; [] where the table has none, None where one is faulty."""
-    if "response_a" in row and "prompt" in row:
+    if "response_a" in row or "response_b" in row:
+        if missing(at, row, ("prompt", "response_a", "response_b"), landing):
+            return None
         lists = [_list(row[key]) for key in ("prompt", "response_a", "response_b")]
         if any(one is None or len(one) != len(lists[0] or []) for one in lists):
             landing.fault(at, "prompt, response_a, response_b: texts, or lists of texts of one length, as JSON")
@@ -145,7 +150,8 @@ def _talks(at: Place, row: Mapping[str, Any], landing: Landing) -> list[Turns] |
         return None
     turn = row.get("turn")
     last = 2 * int(turn) if isinstance(turn, (int, str)) and str(turn).isdecimal() else None
-    return [talk[:last] for talk in talks if talk is not None]
+    first = [sum(role == "system" for role, _ in talk) for talk in talks if talk is not None]  # these are no turns
+    return [talk[: last and last + n] for talk, n in zip(talks, first, strict=True) if talk is not None]
 
 
 def _list(value: Any) -> list[Any] | None:

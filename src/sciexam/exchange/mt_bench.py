@@ -50,14 +50,14 @@ def read(paths: Sequence[Path]) -> Landing:
     return landing
 
 
-def _question(at: Place, row: dict[str, Any], landing: Landing, references: dict[Any, list[Any]]) -> None:
+def _question(at: Place, row: dict[str, Any], landing: Landing, references: dict[str, list[str]]) -> None:
     turns = row["turns"]
     if missing(at, row, ("question_id",), landing):
         return
-    if not isinstance(turns, list) or not turns or not all(isinstance(turn, str) for turn in turns):
+    if not _is_texts(turns):
         landing.fault(at, f"turns: a list of texts, this is {shown(turns)}")
         return
-    known = references.get(row["question_id"]) or row.get("reference") or []
+    known = references.get(str(row["question_id"])) or row.get("reference") or []
     kept = {key: value for key, value in row.items() if key not in ("question_id", "turns", "category", "reference")}
     for turn in range(1, len(turns) + 1):
         asked = [{"role": "user", "content": text} for text in turns[:turn]]
@@ -92,22 +92,24 @@ def _read_answers(file: Path, landing: Landing) -> None:
 
 
 def _choices(at: Place, row: dict[str, Any], landing: Landing) -> list[list[str]]:
-    try:
-        choices = [list(choice["turns"]) for choice in row["choices"]]
-    except (TypeError, KeyError):
-        choices = []
-    if not choices or not all(isinstance(text, str) for turns in choices for text in turns):
+    given = row["choices"] if isinstance(row["choices"], list) else []
+    choices: list[Any] = [choice.get("turns") if isinstance(choice, dict) else None for choice in given]
+    if not choices or not all(_is_texts(turns) for turns in choices):
         landing.fault(at, f"choices: a list of {{'turns': [texts]}}, this is {shown(row['choices'])}")
         return []
     return choices
 
 
-def _references(file: Path, landing: Landing) -> dict[Any, list[str]]:
-    answers: dict[Any, list[str]] = {}
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(text, str) for text in value)
+
+
+def _references(file: Path, landing: Landing) -> dict[str, list[str]]:
+    answers: dict[str, list[str]] = {}
     for at, row in rows(file, landing):
         if not missing(at, row, ("question_id", "choices"), landing):
             choices = _choices(at, row, landing)
-            answers[row["question_id"]] = choices[0] if choices else []
+            answers[str(row["question_id"])] = choices[0] if choices else []
     return answers
 
 
@@ -152,7 +154,8 @@ def _pair(at: Place, row: dict[str, Any], landing: Landing, met: set[str] | None
             kept = {"template": template, "tstamp": row.get("tstamp")}
             why = row.get(reason) if isinstance(row.get(reason), str) else ""
             landing.verdict(at, _id(row, turn), first, second, rater=judge, reason=why or "", kept=kept, **said)
-    return {one, two} if met is None else met & {one, two}
+    pair = {str(one), str(two)}
+    return pair if met is None else met & pair
 
 
 def _winner(at: Place, row: dict[str, Any], key: str, in_order: bool, landing: Landing) -> dict[str, Any] | None:

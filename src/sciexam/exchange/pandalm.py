@@ -21,7 +21,6 @@ GARBAGE = "garbage"  # of a judge's reply that could not be read
 NAMES = {"gpt_result": "gpt-3.5-turbo", "pandalm_result": "PandaLM-7B"}
 _JUDGE = re.compile(r"(.+)_(?:result|raw)")
 _MODELS, _TEXTS = ("model_1", "model_2"), (("response_1", "response1"), ("response_2", "response2"))
-_USED = ("idx", "motivation_app", "cmp_key", "instruction", "input", *_MODELS, *_TEXTS[0], *_TEXTS[1])
 
 
 def read(paths: Sequence[Path]) -> Landing:
@@ -56,7 +55,11 @@ def _pair(at: Place, row: dict[str, Any], landing: Landing) -> tuple[str, str] |
 
 def _item(at: Place, row: dict[str, Any], pair: tuple[str, str], landing: Landing) -> None:
     text, more = row["instruction"], row.get("input")
-    asked = f"{text}\n\n{more}" if more else str(text)
+    for key, value in (("instruction", text), ("input", more)):
+        if not isinstance(value, str) and not (key == "input" and value is None):
+            landing.fault(at, f"{key}: a text, this is {shown(value)}")
+            return
+    asked = f"{text}\n\n{more}" if more else text
     landing.prompt(at, row["idx"], asked, category=row.get("motivation_app"))
     for model, keys in zip(pair, _TEXTS, strict=True):
         answer = next((row[key] for key in keys if key in row), None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -55,11 +55,15 @@ class Choice:
 
 
 class QuestionDraw:
-    """The questions of an index that are wanted. `left_out` counts the others by reason."""
+    """The questions of an index that are wanted. `left_out` counts the others by reason.
 
-    def __init__(self, index: PostIndex, choice: Choice, tick: Callable[[str, int], None]):
+    `exam`: the prompts that no question for training may nearly repeat.
+    """
+
+    def __init__(self, index: PostIndex, choice: Choice, exam: Sequence[str], tick: Callable[[str, int], None]):
         self.left_out: Counter[str] = Counter()
         self._index, self._choice, self._tick = index, choice, tick
+        self._exam = {-1 - place: prompt for place, prompt in enumerate(exam)}  # questions have numbers from 1
         self._database = index.database
         for table in _TABLES:
             self._database.execute(table)
@@ -79,6 +83,8 @@ class QuestionDraw:
             (question,) = self._index.posts("number = ?", number)
             self._near.add(number, _words(question))
             self._tick("compared", done)
+        for number, prompt in self._exam.items():
+            self._near.add(number, prompt)
         self._near.finish()
 
     def _place(self, number: int, question: Post) -> None:
@@ -106,16 +112,27 @@ class QuestionDraw:
 
         Those for the test come first: of a question that stands in both parts, the one for training is left out.
         """
-        order = "SELECT question, key, test FROM drawn ORDER BY test DESC, draw, key"
-        for number, key, test in self._database.execute(order):
+        yield from self._part(test=True)
+        for number in self._exam:
+            self._near.keep(number)
+        yield from self._part(test=False)
+
+    def _part(self, test: bool) -> Iterator[tuple[Post, bool, Callable[[], None]]]:
+        order = "SELECT question, key FROM drawn WHERE test = ? ORDER BY draw, key"
+        for number, key in self._database.execute(order, (test,)):
             if self._is_settled(key):
                 self.left_out["closed as a duplicate of a kept one"] += 1
             elif (other := self._near.duplicate_of(number)) is not None:
-                across = not test and self._is_test(other)
-                self.left_out["near-duplicate of a test question" if across else "near-duplicate of a kept one"] += 1
+                self.left_out[f"near-duplicate of {self._named(other, test)}"] += 1
             else:
                 (question,) = self._index.posts("number = ?", number)
-                yield question, bool(test), partial(self._keep, number, key)
+                yield question, test, partial(self._keep, number, key)
+
+    def _named(self, other: int, test: bool) -> str:
+        """What a question of this part nearly repeats."""
+        if other in self._exam:
+            return "a prompt of the suite"
+        return "a test question" if not test and self._is_test(other) else "a kept one"
 
     def _is_test(self, number: int) -> bool:
         return bool(self._database.execute("SELECT test FROM drawn WHERE question = ?", (number,)).fetchone()[0])

@@ -48,6 +48,8 @@ def _rows(file: Path, landing: Landing) -> Iterator[Row]:
         return
     landing.rows_read[str(file)] += 0
     if not isinstance(value, dict):
+        if value is not None:
+            landing.fault(file, f"an object of columns, or a list of rows, this is {shown(value)}")
         return
     columns = {key: column for key, column in value.items() if isinstance(column, list)}
     same = {key: one for key, one in value.items() if key not in columns}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
@@ -20,9 +20,10 @@ from sciexam.errors import DocumentError, did_you_mean
 from sciexam.exchange.landing import Landing, Place, shown
 from sciexam.exchange.rows import found, rows
 from sciexam.report.tables import from_cell
-from sciexam.types import Record
+from sciexam.types import Kind, Record
 
 Row = Mapping[str, Any]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Value(Record):
@@ -73,7 +74,7 @@ class Verdicts(Section):
     strength: Column | None = None
     failure: Column | None = None
     rater: Column = Value(value="recorded")
-    kind: Literal["judge", "human"] = "judge"
+    kind: Column = "judge"  # `judge` and `human` are what every row says, any other word is a column
     reason: Column | None = None
     sample: Column | None = None
 
@@ -151,7 +152,8 @@ def _read_file(file: Path, mapped: Mapped, landing: Landing) -> None:
 
 def _columns(section: Section) -> Iterator[str]:
     for key in type(section).model_fields:
-        if key not in ("file", "kind") and isinstance(column := getattr(section, key), str):
+        column = getattr(section, key)
+        if key != "file" and isinstance(column, str) and not (key == "kind" and column in KINDS):
             yield column
 
 
@@ -192,7 +194,11 @@ def _verdict(at: Place, section: Verdicts, prompt: Any, sample: int, cell: Any, 
         said |= {"failure": str(word) or "failed"} if side == "failed" else {"preferred": side}
     if not said["failure"]:
         said["strength"] = cell(section.strength)
-    said |= {"rater": cell(section.rater) or "recorded", "kind": section.kind, "reason": cell(section.reason) or ""}
+    kind = section.kind if section.kind in KINDS else cell(section.kind)
+    if kind not in KINDS:
+        landing.fault(at, f"kind: judge or human, this is {shown(kind)}")
+        return
+    said |= {"rater": cell(section.rater) or "recorded", "kind": kind, "reason": cell(section.reason) or ""}
     landing.verdict(at, prompt, first, second, sample=sample, repeat=None, kept=kept, **said)
 
 

@@ -30,15 +30,15 @@ from sciexam.exchange.candidates import (
     read_candidate,
 )
 from sciexam.exchange.marked_reply import Request, RequestTemplate, is_broken
+from sciexam.exchange.provenance import PROVENANCE, check_same_command
 from sciexam.exchange.shots import Shot, draw, fit, read_shots, shots_of
-from sciexam.folders import LIST, check_folder, replace_folder, resolved
+from sciexam.folders import check_folder, replace_folder, resolved
 from sciexam.report.record import Calls
 from sciexam.rubric import Criterion
 from sciexam.suite import Suite, read_prompts
 from sciexam.types import Prompt
 
 SCHEMA = "sciexam/data-answers/1"
-PROVENANCE = "provenance.json"
 FILES = {
     "demonstrations.jsonl": "the best answer to each prompt; `data:` of a model with `stage: sft`",
     "preferences.jsonl": "the best and the worst answer to a prompt; `data:` with `stage: reward` or `stage: dpo`",
@@ -172,15 +172,7 @@ def _check(out: Path, prompts: Path, shots_from: Path | None, wanted: Wanted) ->
         if path.resolve().is_relative_to(folder):
             raise UsageError(f"{path} lies in --out {out}, which is replaced as a whole; name another folder")
     check_folder(out, [*FILES, PROVENANCE])
-    if (folder / LIST).is_file() and any(folder.iterdir()) and not _is_ours(folder / PROVENANCE):
-        raise UsageError(f"--out: {out} was written by another command, and would be replaced; name another folder")
-
-
-def _is_ours(provenance: Path) -> bool:
-    try:
-        return bool(json.loads(provenance.read_bytes()).get("schema") == SCHEMA)
-    except (OSError, ValueError, RecursionError, AttributeError):
-        return False
+    check_same_command(out, SCHEMA)
 
 
 def _useful(read: Sequence[Prompt], exam: Exam, messages: bool, left_out: Counter[str]) -> Iterator[Prompt]:

@@ -25,13 +25,14 @@ from sciexam.errors import UsageError
 from sciexam.exchange.lesson import Lesson, Line, Teacher
 from sciexam.exchange.mapped_posts import read_lines
 from sciexam.exchange.post_index import PostIndex, room_on_disk
+from sciexam.exchange.provenance import PROVENANCE, check_same_command
 from sciexam.exchange.question_draw import Choice, QuestionDraw
 from sciexam.exchange.stackexchange import read_site
 from sciexam.folders import check_folder, replace_folder
 from sciexam.suite import load_suite
+from sciexam.types import Prompt
 
 SCHEMA = "sciexam/data/1"
-PROVENANCE = "provenance.json"
 FILES = {
     "demonstrations.jsonl": "the best answer to each question; `data:` of a model with `stage: sft`",
     "preferences.jsonl": "a better and a worse answer; `data:` with `stage: reward` or `stage: dpo`",
@@ -81,7 +82,8 @@ def make(
     nothing is left. The folder is touched in none of these cases.
     """
     check_folder(out, [*FILES, PROVENANCE])
-    exam = Exam(load_suite(suite).prompts) if suite is not None else None
+    check_same_command(out, SCHEMA)
+    exam = load_suite(suite).prompts if suite is not None else ()
     with room_on_disk(), closing(PostIndex(tick)) as index, ExitStack() as stack:
         sources = _read(dumps, index, choice, columns)
         index.finish()
@@ -109,10 +111,10 @@ def _read(dumps: Sequence[Path], index: PostIndex, choice: Choice, columns: Path
 class _Making:
     """The questions of an index on their way into files."""
 
-    def __init__(self, index: PostIndex, choice: Choice, exam: Exam | None, stack: ExitStack, tick: Tick):
+    def __init__(self, index: PostIndex, choice: Choice, exam: Sequence[Prompt], stack: ExitStack, tick: Tick):
         self.spools: dict[str, IO[str]] = {}
-        self._index, self._choice, self._exam, self._stack, self._tick = index, choice, exam, stack, tick
-        self._draw = QuestionDraw(index, choice, tick)
+        self._index, self._choice, self._exam, self._stack, self._tick = index, choice, Exam(exam), stack, tick
+        self._draw = QuestionDraw(index, choice, [prompt.messages[-1].content for prompt in exam], tick)
         self._teacher = Teacher(index, choice.seed, choice.min_score)
         self._questions: Counter[str] = Counter(train=0, test=0)
         self._rows, self._sites, self._licences = Counter[str](), Counter[str](), Counter[str]()
@@ -123,7 +125,7 @@ class _Making:
         for done, (question, test, keep) in enumerate(self._draw.questions(), 1):
             self._tick("written", done)
             found = self._teacher.lesson(question)
-            if isinstance(found, Lesson) and not test and self._is_asked(found):
+            if isinstance(found, Lesson) and not test and self._exam.asked_in(list(found.texts())) is not None:
                 found = "holds a prompt of the suite"
             if isinstance(found, str):
                 self._draw.left_out[found] += 1
@@ -134,9 +136,6 @@ class _Making:
             why = "; ".join(f"{count:,} {reason}" for reason, count in self._draw.left_out.most_common() if count)
             read = self._index.read["questions"]
             raise UsageError(f"no question is left of {read:,}" + (f": {why}" if why else "; is this the right file?"))
-
-    def _is_asked(self, lesson: Lesson) -> bool:
-        return self._exam is not None and self._exam.asked_in(list(lesson.texts())) is not None
 
     def _write(self, lesson: Lesson, test: bool) -> None:
         self._questions["test" if test else "train"] += 1

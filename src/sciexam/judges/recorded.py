@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Self
@@ -72,6 +73,14 @@ class RecordedJudge:
     def pairs(self) -> set[frozenset[str]]:
         """The pairs of contestants that its lines are on."""
         return {frozenset((first, second)) for _, first, second, _, _ in self._lines}
+
+    def without(self, baseline: str, prompts: Collection[str], names: Collection[str]) -> dict[str, int]:
+        """How many of its lines there are by prompt, of those `prompts`, on one of `names` and not on `baseline`."""
+        return Counter(
+            prompt
+            for prompt, first, second, _, _ in self._lines
+            if prompt in prompts and baseline not in (first, second) and (first in names or second in names)
+        )
 
     def strangers(self, prompts: Collection[str], names: Collection[str]) -> list[str]:
         """What its lines name that is neither one of the `prompts` nor one of the `names`, each once."""

@@ -66,6 +66,12 @@ class HuggingFaceModel:
         )
 
     @property
+    def _called(self) -> str:
+        """What its replies say that they are by: the weights, and the adapter on them."""
+        parts = [self.settings.weights, *([self.settings.adapter] if self.settings.adapter else [])]
+        return " + ".join(map(public_name, parts))
+
+    @property
     def notes(self) -> Sequence[str]:
         """What its results must be read with."""
         plain = "has no chat template, and was asked in turns of plain text: `User: ...`, then `Assistant:`"
@@ -238,7 +244,7 @@ class HuggingFaceModel:
             status=status,
             failure=failure,
             finish_reason=row.ended,
-            model=public_name(self.settings.weights),
+            model=self._called,
             input_tokens=len(row.prompt),
             output_tokens=len(row.tokens),
             reasoning_tokens=thought or None,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from sciexam.battles import cluster
+from sciexam.battles import Battle, cluster
 from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import Evidence
 from sciexam.report.marking.marks import Marking, of_score, sample_value
@@ -20,7 +20,7 @@ from sciexam.stats import Calibration, Estimate, Undefined, alpacaeval_length_co
 from sciexam.stats.alpacaeval import alpacaeval_row
 from sciexam.stats.arena_hard import arena_hard_score
 from sciexam.stats.mt_bench import mt_bench_pairs, mt_bench_score
-from sciexam.types import Verdict
+from sciexam.types import Prompt, Verdict
 
 SCHEMA = "sciexam/as-peer/1"
 Peer = Literal["alpacaeval", "arena-hard", "mt-bench"]
@@ -49,7 +49,7 @@ RULES: dict[Peer, str] = {
     ),
     "mt-bench": (
         "MT-Bench: the plain mean of single ratings, by turn and of both; a pairwise win only where both games name "
-        "the model, a tie otherwise; comparisons of which a game failed are left out."
+        "the model, or the one that there is, a tie otherwise; comparisons of which a game failed are left out."
     ),
 }
 
@@ -58,11 +58,13 @@ RULES: dict[Peer, str] = {
 class PeerRow:
     """One contestant: the peer's figures under the peer's names, and ours by what they are an interval of.
 
-    `why` says of a figure that the peer has and this row lacks what is missing. Ours are shares, or on the scale of the
+    `n`: the prompts that are used in its figures. `why` says of a figure that the peer has and this row lacks what is
+    missing. Ours are shares, or on the scale of the
     ratings; `rank_low` .. `rank_high` are the ranks that are possible at the board's level.
     """
 
     contestant: str
+    n: int
     theirs: Mapping[str, float | int | None]
     ours: Mapping[str, Figure]
     rank_low: int | None
@@ -81,6 +83,7 @@ class AsPeer:
     judge: str
     baseline: str
     level: float
+    prompts: int  # that there are
     rows: tuple[PeerRow, ...]
     caveats: tuple[str, ...]
     schema: str = SCHEMA
@@ -122,6 +125,7 @@ def build_as_peer(
         judge=board.judge,
         baseline=board.baseline,
         level=board.level,
+        prompts=len(evidence.prompts),
         rows=tuple(sorted(rows, key=partial(_headline, peer), reverse=True)),
         caveats=(*evidence.caveats, *caveats_of(evidence, ())),
     )
@@ -133,10 +137,16 @@ def _headline(peer: Peer, row: PeerRow) -> tuple[float, ...]:
 
 
 def _row(
-    board: Leaderboard, name: str, theirs: Mapping[str, Any], ours: Mapping[str, Figure], why: Mapping[str, str]
+    board: Leaderboard,
+    name: str,
+    used: Iterable[str],
+    theirs: Mapping[str, Any],
+    ours: Mapping[str, Figure],
+    why: Mapping[str, str],
 ) -> PeerRow:
+    """`used`: the ids of the prompts in its figures, each once or more."""
     place = next(row for row in board.rows if row.contestant == name)
-    return PeerRow(name, theirs, ours, place.rank_low, place.rank_high, why)
+    return PeerRow(name, len(set(used)), theirs, ours, place.rank_low, place.rank_high, why)
 
 
 def _against_baseline(evidence: Evidence, board: Leaderboard) -> Iterator[str]:
@@ -153,44 +163,42 @@ def _win_rate(board: Leaderboard, name: str) -> Figure:
 
 
 def _alpacaeval(evidence: Evidence, board: Leaderboard, calibration: Calibration | None) -> Iterator[PeerRow]:
-    lengths: dict[str, dict[str, int]] = {}
-    for (name, prompt, _), response in evidence.responses.items():
-        if response.reply.status == "ok":
-            lengths.setdefault(name, {})[prompt] = len(response.text)
+    """Each battle is a row of AlpacaEval's, also where a prompt has several samples or raters."""
     for name in _against_baseline(evidence, board):
-        fought = [one for one in evidence.benches[0].battles if (one.a, one.b) == (board.baseline, name)]
-        scores = {battle.prompt: 1 - battle.score for battle in fought if battle.score is not None}
-        found = alpacaeval_row(list(scores.values()))
+        met = [one for one in evidence.benches[0].battles if (one.a, one.b) == (board.baseline, name)]
+        fought = [one for one in met if one.score is not None]
+        found = alpacaeval_row([_score_of_b(battle) for battle in fought])
         theirs: dict[str, float | int | None] = {} if isinstance(found, Undefined) else plain(found)
-        controlled = _controlled(evidence, board.baseline, name, scores, lengths, calibration)
-        theirs["avg_length"] = int(np.mean(list(lengths[name].values()))) if lengths.get(name) else None
+        controlled = _controlled(evidence, fought, calibration)
+        answers = [one for one in evidence.responses.values() if one.contestant == name and one.reply.status == "ok"]
+        theirs["avg_length"] = int(np.mean([len(one.text) for one in answers])) if answers else None
         theirs["length_controlled_winrate"] = 100 * controlled.value if isinstance(controlled, Estimate) else None
         why = {"length_controlled_winrate": controlled.why} if isinstance(controlled, Undefined) else {}
         ours = {"win rate": _win_rate(board, name), "length controlled": controlled}
-        yield _row(board, name, theirs, ours, why)
+        yield _row(board, name, (one.prompt for one in fought), theirs, ours, why)
 
 
-def _controlled(
-    evidence: Evidence,
-    baseline: str,
-    name: str,
-    scores: Mapping[str, float],
-    lengths: Mapping[str, Mapping[str, int]],
-    calibration: Calibration | None,
-) -> Figure:
+def _controlled(evidence: Evidence, fought: Sequence[Battle], calibration: Calibration | None) -> Figure:
     if calibration is None:
         return Undefined("it needs AlpacaEval's calibration; name the file with --calibration")
     known = dict(zip(calibration.prompts, np.asarray(calibration.difficulty).tolist(), strict=True))
     difficulty = {prompt.id: known[prompt.id] for prompt in evidence.prompts}
+    judged = [battle.prompt for battle in fought]
+    unjudged = difficulty.keys() - set(judged)
     return alpacaeval_length_controlled(
-        list(scores),
-        list(scores.values()),
-        [lengths[baseline][prompt] for prompt in scores],
-        [lengths[name][prompt] for prompt in scores],
-        [difficulty[prompt] for prompt in scores],
+        judged,
+        [_score_of_b(battle) for battle in fought],
+        [len(evidence.responses[battle.a, battle.prompt, battle.sample].text) for battle in fought],
+        [len(evidence.responses[battle.b, battle.prompt, battle.sample].text) for battle in fought],
+        [difficulty[prompt] for prompt in judged],
         calibration,
-        unjudged={prompt: value for prompt, value in difficulty.items() if prompt not in scores},
+        unjudged={prompt: difficulty[prompt] for prompt in sorted(unjudged)},
     )
+
+
+def _score_of_b(battle: Battle) -> float:
+    assert battle.score is not None
+    return 1 - battle.score
 
 
 # ---------------------------------------------------------------- Arena-Hard
@@ -199,14 +207,16 @@ def _controlled(
 def _arena_hard(evidence: Evidence, board: Leaderboard) -> Iterator[PeerRow]:
     for name in _against_baseline(evidence, board):
         said = [
-            (_score_of(verdict, name), verdict.strength == "strong")
+            verdict
             for _, verdict in evidence.benches[0].verdicts
             if verdict.status == "ok" and {verdict.first, verdict.second} == {board.baseline, name}
         ]
-        found = arena_hard_score([score for score, _ in said], [strong for _, strong in said], evidence.seed)
+        strong = [verdict.strength == "strong" for verdict in said]
+        found = arena_hard_score([_score_of(verdict, name) for verdict in said], strong, evidence.seed)
         theirs = {} if isinstance(found, Undefined) else plain(found)
         why = {"score": found.why} if isinstance(found, Undefined) else {}
-        yield _row(board, name, theirs, {"win rate": _win_rate(board, name)}, why)
+        used = (verdict.prompt for verdict in said)
+        yield _row(board, name, used, theirs, {"win rate": _win_rate(board, name)}, why)
 
 
 def _score_of(verdict: Verdict, name: str) -> float:
@@ -223,10 +233,12 @@ def _mt_bench(evidence: Evidence, board: Leaderboard, ratings: Marking | None, c
     baseline_alone = all(a == board.baseline for a, _ in evidence.pairs) and len(evidence.pairs) > 1
     for name in evidence.contestants:
         given = _ratings(ratings, name)
-        turns = {turn: [value for _, at, value in given if at == turn] for turn in sorted({at for _, at, _ in given})}
+        by_turn = sorted({_turn(prompt) for prompt, _ in given})
+        turns = {turn: [value for prompt, value in given if _turn(prompt) == turn] for turn in by_turn}
         means = {f"turn_{turn}": mt_bench_score(values) for turn, values in turns.items()}
-        means |= {"average": mt_bench_score([value for *_, value in given])}
-        pairs = mt_bench_pairs(_both_games(evidence, name) if compares else [])
+        means |= {"average": mt_bench_score([value for _, value in given])}
+        fought = _fought(evidence, name) if compares else []
+        pairs = mt_bench_pairs([_score_for(battle, name) for battle in fought])
         left_out = baseline_alone and name == board.baseline  # MT-Bench has no pairwise row of its baseline
         theirs = {key: value for key, value in means.items() if not isinstance(value, Undefined)}
         theirs |= {} if left_out or isinstance(pairs, Undefined) else plain(pairs)
@@ -234,11 +246,12 @@ def _mt_bench(evidence: Evidence, board: Leaderboard, ratings: Marking | None, c
         why |= {"win_rate_adjusted": pairs.why} if isinstance(pairs, Undefined) else {}
         if theirs:
             ours = {"average": _mean_rating(given), "win rate against the baseline": _win_rate(board, name)}
-            yield _row(board, name, theirs, ours if compares else {"average": ours["average"]}, why)
+            used = [prompt.id for prompt, _ in given] + [battle.prompt for battle in ([] if left_out else fought)]
+            yield _row(board, name, used, theirs, ours if compares else {"average": ours["average"]}, why)
 
 
-def _ratings(ratings: Marking | None, name: str) -> list[tuple[str, int, float]]:
-    """The cluster, the turn and the rating of each prompt that has one; a prompt that names no turn is of the first."""
+def _ratings(ratings: Marking | None, name: str) -> list[tuple[Prompt, float]]:
+    """Each prompt that has a rating, and the rating."""
     if ratings is None:
         return []
     grades = ratings.marks[0].grades
@@ -247,19 +260,28 @@ def _ratings(ratings: Marking | None, name: str) -> list[tuple[str, int, float]]
         for prompt in ratings.prompts
         for sample in range(ratings.samples)
     ]
-    return [(cluster(p), int(p.metadata.get("turn", 1)), value) for p, value in found if value is not None]
+    return [(prompt, value) for prompt, value in found if value is not None]
 
 
-def _both_games(evidence: Evidence, name: str) -> list[float]:
-    fought = [one for one in evidence.benches[0].battles if name in (one.a, one.b) and one.score is not None]
-    return [float(one.score or 0.0) if one.a == name else 1 - float(one.score or 0.0) for one in fought]
+def _turn(prompt: Prompt) -> int:
+    """A prompt without a number as its `turn` is of the first."""
+    turn = prompt.metadata.get("turn")
+    return turn if isinstance(turn, int) else 1
 
 
-def _mean_rating(given: Sequence[tuple[str, int, float]]) -> Figure:
-    values = [value for *_, value in given]
+def _fought(evidence: Evidence, name: str) -> list[Battle]:
+    return [one for one in evidence.benches[0].battles if name in (one.a, one.b) and one.score is not None]
+
+
+def _score_for(battle: Battle, name: str) -> float:
+    return float(battle.score or 0.0) if battle.a == name else _score_of_b(battle)
+
+
+def _mean_rating(given: Sequence[tuple[Prompt, float]]) -> Figure:
+    values = [value for _, value in given]
     inside = all(LEAST_RATING <= value <= MOST_RATING for value in values)
     bounds = {"low": LEAST_RATING, "high": MOST_RATING} if inside else {}
-    return mean(values, [label for label, *_ in given], **bounds)
+    return mean(values, [cluster(prompt) for prompt, _ in given], **bounds)
 
 
 # ---------------------------------------------------------------- in words
@@ -274,6 +296,7 @@ def _tables(found: AsPeer) -> Iterator[Table]:
     rows = [
         (
             row.contestant,
+            f"{row.n} of {found.prompts}",
             *(_number(row.theirs.get(name)) for name in theirs),
             *("n/a" if isinstance(figure := row.ours[name], Undefined) else shown(figure) for name in ours),
             "n/a" if row.rank_low is None else f"{row.rank_low}-{row.rank_high}",
@@ -284,11 +307,17 @@ def _tables(found: AsPeer) -> Iterator[Table]:
     notes = (
         found.rule,
         f"With an interval: sciexam's own at {level}, by prompt{', of 100' if percent else ''}. "
-        "rank: the ranks that are possible.",
+        "n: the prompts used, of those there are. rank: the ranks that are possible.",
         *reasons({name: [row.ours[name] for row in found.rows] for name in given if name not in ours}),
         *sorted({f"n/a for {name}: {why}." for row in found.rows for name, why in row.why.items() if name in theirs}),
     )
-    head = ("contestant", *(name.replace("_", " ") for name in theirs), *(f"sciexam: {name}" for name in ours), "rank")
+    head = (
+        "contestant",
+        "n",
+        *(name.replace("_", " ") for name in theirs),
+        *(f"sciexam: {name}" for name in ours),
+        "rank",
+    )
     yield Table(f"As {found.peer} counts {found.suite}, by {found.judge} against {found.baseline}", head, rows, notes)
     yield methods_table((figure for row in found.rows for figure in row.ours.values()), found.level)
 

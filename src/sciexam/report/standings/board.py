@@ -162,6 +162,8 @@ class _Board:
             1 - values,
             self._clusters(prompt),
             baseline=baseline if baseline in a or baseline in b else None,
+            # Of a probability, Davidson's model would take all but what lies beyond 1/2 for a tie.
+            ties="half" if self._outcomes.weighed else "davidson",
             level=LEVEL,
             seed=self._evidence.seed,
         )

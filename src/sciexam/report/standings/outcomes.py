@@ -32,7 +32,8 @@ class Outcomes:
     `scores` (pairs, prompts): b's score as `report.scores.Score` has it, NaN where there is none; `status` (pairs,
     prompts): a place in STATUSES, for a prompt without a score the gravest of what stood in its way.
     `swapped` (n, 2) and `swapped_at` (n, 2): a's score in either order, and the pair and prompt, of each battle behind
-    the scores that was seen both ways round. `verdicts`: how many there are of each status.
+    the scores that was seen both ways round. `verdicts`: how many there are of each status. `weighed`: whether any of
+    them is a probability, and not a side.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Outcomes:
     swapped: Floats
     swapped_at: Codes
     verdicts: Mapping[Status, int]
+    weighed: bool = False
 
     @property
     def silent(self) -> bool:
@@ -72,6 +74,7 @@ def outcomes_of(evidence: Evidence, bench: Bench) -> Outcomes:
         swapped=swapped[:, 2:],
         swapped_at=swapped[:, :2].astype(np.intp),
         verdicts=Counter(verdict.status for _, verdict in bench.verdicts),
+        weighed=any(v.probability_second not in (None, 0.0, 0.5, 1.0) for _, v in bench.verdicts),
     )
 
 
@@ -154,6 +157,7 @@ def outcomes_of_judge(evidence: Evidence, name: str, description: str, sees_orde
         swapped=by_order[both],
         swapped_at=np.stack([said.pair[both], said.prompt[both]], axis=1),
         verdicts=dict(zip(STATUSES, counts, strict=True)),
+        weighed=bool(np.any((said.status == OK) & ~np.isin(said.second, (0.0, 0.5, 1.0)))),
     )
 
 

@@ -247,7 +247,7 @@ async function open() {
   document.title = other ? `${own} beside ${other}` : own;
   at("greeting").textContent = other ? `Ask ${own} and ${other} at once` : `Ask ${own}`;
   const drawn = told.temperature ? `at temperature ${told.temperature}` : "always with the likeliest word";
-  at("about").textContent = (other ? "Both get the same question, and answer side by side. While the switch Blind is on, which is left and which is right is drawn anew for each conversation, and told once you have voted. They answer" : "It answers") + ` as they sit the exam ${told.suite}: ${drawn}, in at most ${told.max_tokens} tokens.`.replace("they sit", other ? "they sit" : "it sits");
+  at("about").textContent = (other ? "Both get the same question, and answer side by side. While the switch Blind is on, which is left and which is right is drawn anew for each conversation, and told once you have voted. They answer" : "It answers") + ` with the settings of the exam ${told.suite}: ${drawn}, in at most ${told.max_tokens} tokens.`;
   at("why").textContent = told.why ? `${told.why}.`.replace(/\.\.$/, ".") : "";
   begin();
   at("question").focus();

@@ -1,0 +1,42 @@
+"""`provenance.json`: which command wrote a folder. None replaces the folder of another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from sciexam.errors import UsageError
+from sciexam.folders import LIST, resolved
+
+PROVENANCE = "provenance.json"
+HOLDS: Mapping[str, str] = {  # by the schema, without its version
+    "sciexam/import": "a suite that `sciexam import` wrote",
+    "sciexam/data": "training data that `sciexam data stackexchange` wrote",
+    "sciexam/data-answers": "training data that `sciexam data answers` wrote",
+}
+
+
+def check_same_command(out: Path, schema: str) -> None:
+    """Raises UsageError where sciexam wrote `out` by another command than the one whose `provenance.json` has `schema`.
+
+    What sciexam did not write is for `folders.check_folder` to judge.
+    """
+    folder = resolved(out)
+    if not (folder / LIST).is_file():
+        return
+    written = _written_by(folder / PROVENANCE)
+    if written != _command(schema):
+        what = HOLDS.get(written, "what another command of sciexam wrote")
+        raise UsageError(f"--out: {out} holds {what}, and would be replaced as a whole; name another folder")
+
+
+def _written_by(provenance: Path) -> str:
+    try:
+        return _command(str(json.loads(provenance.read_bytes()).get("schema")))
+    except (OSError, ValueError, RecursionError, AttributeError):
+        return ""
+
+
+def _command(schema: str) -> str:
+    return schema.rpartition("/")[0]
