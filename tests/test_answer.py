@@ -204,6 +204,7 @@ def start(folder: Path, suite: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_killed_and_interrupted_it_goes_on_and_pays_only_for_what_was_in_flight(tmp_path: Path) -> None:
     with Endpoint(latency=0.05) as endpoint:
         suite = write_suite(tmp_path, 60, {"llm": endpoint_model(endpoint.url, concurrency=4)})

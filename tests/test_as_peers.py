@@ -169,6 +169,7 @@ def test_as_arena_hard_both_games_count_and_a_game_without_a_verdict_leaves_the_
     assert "a verdict >> counts three times" in " ".join(table.split())
 
 
+@pytest.mark.slow
 def test_verdicts_against_another_baseline_are_told_and_every_table_says_how_many_prompts_count(
     tmp_path: Path, sciexam: Cli
 ) -> None:

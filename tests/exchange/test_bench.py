@@ -28,6 +28,8 @@ pytest.importorskip("torch")
 
 import checkpoints
 
+pytestmark = pytest.mark.slow
+
 
 class Ran(NamedTuple):
     """What a command left."""

@@ -360,6 +360,7 @@ def test_the_command_says_what_it_wrote_and_left_out(tmp_path: Path, sciexam: Cl
     assert "1 lines have none" in plain.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
@@ -379,6 +380,7 @@ def test_what_cannot_be_exported_is_refused(
     assert what in done.stderr
 
 
+@pytest.mark.slow
 def test_without_anything_to_write_the_old_file_stays(tmp_path: Path, sciexam: Cli) -> None:
     exam(tmp_path, ["x"], [said(0, preferred="first")])
     (tmp_path / "v.csv").write_text("old")

@@ -228,6 +228,7 @@ def test_an_import_replaces_an_earlier_one_and_nothing_else(tmp_path: Path) -> N
     assert (tmp_path / "mine" / "thesis").is_dir()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("provenance", "holds"),
     [
@@ -261,6 +262,7 @@ def test_an_import_replaces_one_of_another_version(tmp_path: Path, sciexam: Cli)
     assert (tmp_path / "made" / "suite.yaml").is_file()
 
 
+@pytest.mark.slow
 def test_a_fault_leaves_an_earlier_import_as_it_was(tmp_path: Path, sciexam: Cli) -> None:
     good = write_lines(tmp_path / "t" / "b.csv", ["model_a,model_b,winner", "x,y,tie"])
     assert sciexam("import", "lmarena", "t", "--out", "out").returncode == 0

@@ -81,6 +81,7 @@ def test_ratings_land_as_rewards_and_one_that_could_not_be_read_is_not_a_number(
     assert landed.rewards == {"gpt-4": 2}
 
 
+@pytest.mark.slow
 def test_the_commands_that_are_next_can_be_typed_as_they_are(tmp_path: Path, sciexam: Cli) -> None:
     bench(tmp_path / "mt", [pair(), pair(turn=2)], [single(7.5), single(-1, 2)])
     done = sciexam("import", "mt-bench", "mt", "--out", "my suite")

@@ -15,6 +15,8 @@ from sciexam.errors import DocumentError
 from sciexam.exchange import read
 from sciexam.exchange.landed import check
 
+pytestmark = pytest.mark.slow
+
 ODD = (None, [1], {"a": 1}, True, 3.5, "", 10**30)
 Files = dict[str, list[dict[str, Any]]]
 

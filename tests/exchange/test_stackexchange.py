@@ -378,6 +378,7 @@ def test_a_full_disk_says_where_temporary_files_lie(tmp_path: Path, monkeypatch:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_faulty_dump_leaves_the_folder_as_it_was(sciexam: Cli, tmp_path: Path) -> None:
     path = write_dump(tmp_path)
     assert sciexam("data", "stackexchange", str(path), "--out", "out").returncode == 0
@@ -390,6 +391,7 @@ def test_a_faulty_dump_leaves_the_folder_as_it_was(sciexam: Cli, tmp_path: Path)
     assert {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()} == before
 
 
+@pytest.mark.slow
 def test_an_imported_suite_is_not_replaced_and_an_import_does_not_replace_what_this_made(
     sciexam: Cli, tmp_path: Path
 ) -> None:

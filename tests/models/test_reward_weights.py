@@ -125,6 +125,7 @@ def test_a_checkpoint_without_a_padding_token_is_read_at_its_last_token(tmp_path
     assert rewards(model(folder)) == pytest.approx(by_transformers(folder, rows), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_batch_that_memory_has_no_room_for_is_halved_and_no_answer_is_lost(llama: Path) -> None:
     longest = max(reply.input_tokens or 0 for reply in replies(model(llama)))
     room = 0

@@ -17,6 +17,8 @@ from conftest import Cli, write_suite
 from vllm_server import VllmServer, draws, is_alive, verdict_longer
 from weight_files import adapter, weights
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = 24
 JUDGED = {"backend": "vllm", "weights": "judge", "template": "verdict-only", "probabilities": True}
 

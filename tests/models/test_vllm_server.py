@@ -24,6 +24,8 @@ from sciexam.types import Conversation, Generation, Message, Model
 from vllm_server import is_alive
 from weight_files import adapter, tokenizer, weights
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parents[1]
 FLAGS = {
     "--host": "127.0.0.1",

@@ -17,6 +17,8 @@ from sciexam.serve.votes import votes_in
 from sciexam.store import Store
 from served import Server, Start
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[..., Any]
 
 BEGINS = {"base": "Because of", "sft": "It follows from"}

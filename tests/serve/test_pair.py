@@ -52,6 +52,7 @@ def test_what_has_no_weights_is_not_served(tmp_path: Path) -> None:
         pair_of(suite, "basee", None)
 
 
+@pytest.mark.slow
 def test_other_machines_are_served_under_an_address_and_with_a_token_that_cannot_be_guessed(
     tmp_path: Path, sciexam: Cli
 ) -> None:
