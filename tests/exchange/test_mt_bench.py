@@ -6,6 +6,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import sciexam as sx
 from conftest import Cli
 from exchange.reading import imported, lines, refused, said, write_lines
