@@ -105,6 +105,9 @@ def export(
     without = found.margins.get("none", 0)
     print_list("Margins", [*margins, *([f"{without:,} lines have none"] if without else [])], console)
     print_list("Left out", [f"{number:,} x {why}" for why, number in found.left_out.items()], console)
+    if what == What.preferences and found.rows:
+        told = f"They are about the prompts of {chosen.name}: what trains on them has seen this exam."
+        console.print(text_for(console, told))
     if found.mended:
         told = f"{found.mended:,} lines held half a character, which no file can hold; U+FFFD stands there."
         console.print(text_for(console, told))

@@ -200,6 +200,7 @@ async function keep() {
     visit = told.visit;
     at("keep").checked = true;
     at("erase").hidden = false;
+    at("erase").textContent = `Delete what was kept as ${told.visitor}`;
     say(`Your votes are kept from here on, as ${told.visitor}.`);
   } catch (error) {
     at("keep").checked = false;
