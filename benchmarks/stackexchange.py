@@ -17,6 +17,7 @@ import contextlib
 import os
 import platform
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -128,17 +129,26 @@ def measured(dump: Path, out: Path, *more: str) -> dict[str, float]:
     begun = time.monotonic()
     with tempfile.TemporaryFile("w+") as said:
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
-        done, status, largest = 0, 0, 0
+        done, status, largest, peak = 0, 0, 0, 0.0
         while not done:
             time.sleep(0.2)
-            largest = max(largest, _temporary(child.pid))
+            largest, peak = max(largest, _temporary(child.pid)), max(peak, _resident(child.pid))
             done, status, used = os.wait4(child.pid, os.WNOHANG)
         if status:
             said.seek(0)
             raise SystemExit(said.read())
-    peak = used.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)  # macOS counts bytes, Linux kilobytes
+    # What is said at the end counts the parent as well, in Linux in kilobytes and in macOS in bytes.
+    peak = peak or used.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
     spent = {"seconds": time.monotonic() - begun, "cpu": used.ru_utime + used.ru_stime}
     return {**spent, "mb": peak, "temporary": largest / 1e6}
+
+
+def _resident(pid: int) -> float:
+    """The peak of resident memory of a process so far in MB (Linux), or 0."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+        return int(found[1]) / 1024 if found else 0.0
+    return 0.0
 
 
 def _temporary(pid: int) -> int:
