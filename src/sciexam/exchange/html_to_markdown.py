@@ -65,7 +65,7 @@ def words_of(html: str) -> str:
 
 
 class _TooDeep(Exception):
-    pass
+    """The HTML has more elements inside each other than the interpreter can follow."""
 
 
 @cache

@@ -20,7 +20,7 @@ from sciexam.digests import digest
 from sciexam.documents import MOST_KEYS, read_jsonl, read_yaml
 from sciexam.errors import DocumentError
 from sciexam.exchange.post_index import PostIndex
-from sciexam.exchange.posts import Post, utc
+from sciexam.exchange.posts import Post, UnreadableError, utc
 from sciexam.types import Record
 
 Row = Mapping[str, Any]
@@ -129,7 +129,7 @@ class LineReader:
         try:
             for post, again in self._posts(place, row):
                 self._index.add(post, again)
-        except _Fault as fault:
+        except UnreadableError as fault:
             self._index.fault(f"{place}: {fault}")
 
     def _posts(self, place: str, row: Row) -> Iterator[tuple[Post, bool]]:
@@ -148,10 +148,10 @@ class LineReader:
         yield question, columns.answers is None
         answers = [row] if columns.answers is None else row.get(columns.answers)
         if not isinstance(answers, list):
-            raise _Fault(f"{columns.answers}: must be a list of answers")
+            raise UnreadableError(f"{columns.answers}: must be a list of answers")
         for at, answer in enumerate(answers):
             if not isinstance(answer, dict):
-                raise _Fault(f"{columns.answers}.{at}: an answer must be an object {{...}}")
+                raise UnreadableError(f"{columns.answers}.{at}: an answer must be an object {{...}}")
             self._seen |= answer.keys()
             yield self._answer(place, row, answer, question.key), False
 
@@ -159,7 +159,7 @@ class LineReader:
         columns = self._columns.question
         title, text = _text(row, columns.title), _text(row, columns.text)
         if not (title + text).strip():
-            raise _Fault(f"{columns.title or columns.text}: the question is empty")
+            raise UnreadableError(f"{columns.title or columns.text}: the question is empty")
         id = _id(row, columns.id) or digest([title, text])[:16]
         accepted = _id(row, columns.accepted)
         tags = row.get(columns.tags) if columns.tags else None
@@ -174,7 +174,7 @@ class LineReader:
         id = _id(answer, columns.id) or digest([question, text])[:16]
         accepted = answer.get(columns.accepted) if columns.accepted else None
         if accepted not in (None, True, False, 0, 1):
-            raise _Fault(f"{columns.accepted}: must be true or false")
+            raise UnreadableError(f"{columns.accepted}: must be true or false")
         return self._post(place, row, answer, columns, id, text, question=question, accepted=bool(accepted))
 
     def _post(self, place: str, row: Row, own: Row, columns: PostColumns, id: str, body: str, **more: Any) -> Post:
@@ -202,12 +202,8 @@ class LineReader:
         column = getattr(self._columns, f"{name}_column")
         found = getattr(self._columns, name) if column is None else _text(row, column)
         if not found.strip():
-            raise _Fault(f"{column or name}: is empty")
+            raise UnreadableError(f"{column or name}: is empty")
         return str(found)
-
-
-class _Fault(Exception):
-    pass
 
 
 def _text(row: Row, column: str | None) -> str:
@@ -215,7 +211,7 @@ def _text(row: Row, column: str | None) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise _Fault(f"{column}: must be a text")
+        raise UnreadableError(f"{column}: must be a text")
     return _whole_characters(value, column)
 
 
@@ -223,7 +219,7 @@ def _whole_characters(value: str, column: str | None) -> str:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
-        raise _Fault(f"{column}: holds half a character (a lone surrogate)") from None
+        raise UnreadableError(f"{column}: holds half a character (a lone surrogate)") from None
     return value
 
 
@@ -232,7 +228,7 @@ def _id(row: Row, column: str | None) -> str | None:
     if value is None or (isinstance(value, str) and not value):
         return None
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise _Fault(f"{column}: must be a text or a whole number")
+        raise UnreadableError(f"{column}: must be a text or a whole number")
     return _whole_characters(str(value), column)
 
 
@@ -241,7 +237,7 @@ def _votes(row: Row, column: str | None) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value) or abs(value) > 1e15:
-        raise _Fault(f"{column}: must be a whole number of votes")
+        raise UnreadableError(f"{column}: must be a whole number of votes")
     return int(value)
 
 
@@ -254,7 +250,7 @@ def _date(row: Row, column: str | None) -> str:
             return utc(datetime.datetime.fromtimestamp(value, datetime.UTC).isoformat())
         return utc(value)
     except (ValueError, TypeError, OverflowError, OSError):
-        raise _Fault(f"{column}: must be a date, as 2016-03-19T06:05:48 or in seconds since 1970") from None
+        raise UnreadableError(f"{column}: must be a date, as 2016-03-19T06:05:48 or in seconds since 1970") from None
 
 
 def _tags(column: str | None, value: Any) -> tuple[str, ...]:
@@ -264,4 +260,4 @@ def _tags(column: str | None, value: Any) -> tuple[str, ...]:
         return tuple(word.strip() for word in value.split(",") if word.strip())
     if isinstance(value, list) and all(isinstance(word, str) for word in value):
         return tuple(value)
-    raise _Fault(f"{column}: must be a list of tags, or one text with commas")
+    raise UnreadableError(f"{column}: must be a list of tags, or one text with commas")

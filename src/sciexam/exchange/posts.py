@@ -17,6 +17,10 @@ _NETWORK = re.compile(
 )
 
 
+class UnreadableError(Exception):
+    """Why a row is no post: the column, and what is wrong with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Post:
     """A question, or an answer to `question`. Keys are unique among all that is read together."""

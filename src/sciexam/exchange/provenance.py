@@ -40,3 +40,8 @@ def _written_by(provenance: Path) -> str:
 
 def _command(schema: str) -> str:
     return schema.rpartition("/")[0]
+
+
+def most_first(counts: Mapping[str, int]) -> dict[str, int]:
+    """What was left out or found, the commonest first; what never was is not listed."""
+    return dict(sorted(((name, n) for name, n in counts.items() if n), key=lambda one: (-one[1], one[0])))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sciexam.errors import UsageError
 from sciexam.exchange.post_index import PostIndex
-from sciexam.exchange.posts import Post, is_host, known_site, licence_of, utc
+from sciexam.exchange.posts import Post, UnreadableError, is_host, known_site, licence_of, utc
 from sciexam.exchange.seven_zip import Sinks, stream
 from sciexam.exchange.xml_rows import PIECE, XmlRows
 
@@ -87,7 +87,7 @@ class SiteRows:
         def guarded(line: int, row: dict[str, str]) -> None:
             try:
                 take(f"{where}:{line}", row)
-            except _Fault as fault:
+            except UnreadableError as fault:
                 self._index.fault(f"{where}:{line}: row {row.get('Id', '')[:20] or '?'}: {fault}")
 
         return XmlRows(where, root, guarded)
@@ -129,20 +129,16 @@ class SiteRows:
         return f"{self.site}/{id}"
 
 
-class _Fault(Exception):
-    pass
-
-
 def _given(row: Mapping[str, str], name: str) -> str:
     if name not in row:
-        raise _Fault(f"{name}: is missing")
+        raise UnreadableError(f"{name}: is missing")
     return row[name]
 
 
 def _whole(row: Mapping[str, str], name: str) -> int:
     text = _given(row, name)
     if not re.fullmatch(r"-?[0-9]{1,18}", text):
-        raise _Fault(f"{name}: {text[:40]!r} is no whole number")
+        raise UnreadableError(f"{name}: {text[:40]!r} is no whole number")
     return int(text)
 
 
@@ -153,4 +149,4 @@ def _date(row: Mapping[str, str], name: str, default: str | None = None) -> str:
     try:
         return utc(text)
     except (ValueError, OverflowError):
-        raise _Fault(f"{name}: {text[:40]!r} is no date; 2016-03-19T06:05:48 is one") from None
+        raise UnreadableError(f"{name}: {text[:40]!r} is no date; 2016-03-19T06:05:48 is one") from None

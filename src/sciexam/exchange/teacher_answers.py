@@ -30,7 +30,7 @@ from sciexam.exchange.candidates import (
     read_candidate,
 )
 from sciexam.exchange.marked_reply import Request, RequestTemplate, is_broken
-from sciexam.exchange.provenance import PROVENANCE, check_same_command
+from sciexam.exchange.provenance import PROVENANCE, check_same_command, most_first
 from sciexam.exchange.shots import Shot, draw, fit, read_shots, shots_of
 from sciexam.folders import check_folder, replace_folder, resolved
 from sciexam.report.record import Calls
@@ -143,8 +143,8 @@ def answers(
         asked=len(useful),
         candidates=len(marked),
         best_grade=max((one.grade for one in marked if one.grade is not None), default=None),
-        left_out=_most_first(left_out),
-        rejected=_most_first(Counter(why for _, why in found.rejected)),
+        left_out=most_first(left_out),
+        rejected=most_first(Counter(why for _, why in found.rejected)),
         ties=found.ties,
         files={file: len(files[file]) for file in FILES if file in files},
         incomplete=sum(one.open for one in marked),
@@ -243,7 +243,3 @@ def _provenance(
         "settings": asdict(wanted),
         **{key: getattr(taught, key) for key in counts},
     }
-
-
-def _most_first(counts: Counter[str]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))

@@ -25,7 +25,7 @@ from sciexam.errors import UsageError
 from sciexam.exchange.lesson import Lesson, Line, Teacher
 from sciexam.exchange.mapped_posts import read_lines
 from sciexam.exchange.post_index import PostIndex, room_on_disk
-from sciexam.exchange.provenance import PROVENANCE, check_same_command
+from sciexam.exchange.provenance import PROVENANCE, check_same_command, most_first
 from sciexam.exchange.question_draw import Choice, QuestionDraw
 from sciexam.exchange.stackexchange import read_site
 from sciexam.folders import check_folder, replace_folder
@@ -167,16 +167,12 @@ class _Making:
             settings=settings,
             changes=CHANGES,
             read={what: read[what] for what in ("questions", "answers", "other")},
-            left_out={"questions": _most_first(self._draw.left_out), "answers": _most_first(answers)},
+            left_out={"questions": most_first(self._draw.left_out), "answers": most_first(answers)},
             questions=dict(self._questions),
             files={name: self._rows[name] for name in FILES if self._rows[name]},
-            sites=_most_first(self._sites),
-            licences=_most_first(self._licences),
+            sites=most_first(self._sites),
+            licences=most_first(self._licences),
         )
-
-
-def _most_first(counts: Counter[str]) -> dict[str, int]:
-    return dict(sorted(((name, n) for name, n in counts.items() if n), key=lambda one: (-one[1], one[0])))
 
 
 def _files(made: Made, spools: dict[str, IO[str]]) -> Iterator[tuple[str, str | Iterable[str]]]:
