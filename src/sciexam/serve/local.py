@@ -59,7 +59,7 @@ class LocalEngine:
                 yield _as_asked(piece, asked)
             yield Ended(_finish(finish), read, written, thought)
         finally:
-            turn.given_up = True
+            turn.is_over = True
 
 
 def _telling(loop: asyncio.AbstractEventLoop, arrived: asyncio.Queue[Told]) -> Callable[[Told], None]:

@@ -26,11 +26,14 @@ class Stopped(Exception):
 
 @dataclass(eq=False)
 class Turn:
-    """One answer: where its tokens come from, and who is told of them. `given_up` may be set from any thread."""
+    """One answer: where its tokens come from, and who is told of them.
+
+    `is_over`: nobody waits for more of it. Whoever asked and leaves may set it, from any thread; so does the end.
+    """
 
     start: Callable[[], Iterator[Token]]
     tell: Callable[[Told], None]
-    given_up: bool = False
+    is_over: bool = False
     _tokens: Iterator[Token] | None = field(default=None, repr=False)
 
     def take(self) -> bool:
@@ -41,10 +44,14 @@ class Turn:
             self.tell(next(self._tokens))
             return True
         except StopIteration:
-            self.tell(None)
+            self._end(None)
         except Exception as error:  # of the weights, of the device: it is told to whoever asked, and ends this answer
-            self.tell(error)
+            self._end(error)
         return False
+
+    def _end(self, told: Told) -> None:
+        self.is_over = True  # first: who is told of the end may ask again at once, and finds this place free
+        self.tell(told)
 
     def close(self) -> None:
         if self._tokens is not None:
@@ -66,7 +73,8 @@ class Turns:
     def queue(self, turn: Turn) -> None:
         """Put an answer in line. Raises Full."""
         with self._change:
-            if self._closed or len(self._waiting) + len(self._writing) >= self._room:
+            taken = sum(not turn.is_over for turn in (*self._waiting, *self._writing))
+            if self._closed or taken >= self._room:
                 raise Full
             self._waiting.append(turn)
             self._change.notify()
@@ -85,7 +93,7 @@ class Turns:
     def _work(self) -> None:
         while self._take_up():
             for turn in tuple(self._writing):
-                if turn.given_up or not turn.take():
+                if turn.is_over or not turn.take():
                     turn.close()
                     with self._change:
                         self._writing.remove(turn)
@@ -96,13 +104,13 @@ class Turns:
     def _take_up(self) -> bool:
         """Let those in line begin where there is room, wait where there is nobody; whether there is anything to do."""
         with self._change:
-            self._drop_given_up()
+            self._drop_what_is_over()
             while not (self._closed or self._writing or self._waiting):
                 self._change.wait()
-                self._drop_given_up()
+                self._drop_what_is_over()
             while self._waiting and len(self._writing) < self._at_once:
                 self._writing.append(self._waiting.popleft())
             return not self._closed
 
-    def _drop_given_up(self) -> None:
-        self._waiting = deque(turn for turn in self._waiting if not turn.given_up)
+    def _drop_what_is_over(self) -> None:
+        self._waiting = deque(turn for turn in self._waiting if not turn.is_over)

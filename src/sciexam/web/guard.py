@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST = 1_500_000  # bytes of a post: the longest text and comment of a form, at 12 bytes for a character (%F0%9F..)
 SECONDS = 20.0  # in which a post must have arrived
+LINGERING = 2.0  # seconds for which the rest of a refused post is read and thrown away
 
 HEADERS = {
     "cache-control": "no-store",
@@ -37,6 +39,29 @@ def in_words(refusal: Refused) -> tuple[str, bytes]:
     return "text/plain; charset=utf-8", refusal.why.encode()
 
 
+class Arriving:
+    """`receive` of a request, which knows whether there is `more` of its body to come."""
+
+    def __init__(self, receive: Receive, more: bool):
+        self._receive, self.more = receive, more
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self.more = message.get("more_body", False)
+        return message
+
+    async def thrown_away(self) -> None:
+        """Read what is still being sent, for LINGERING seconds at most.
+
+        A socket that is closed on unread bytes is reset, and with it goes the answer that the other end has not yet
+        read (RFC 9112, 9.6).
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGERING):
+                while self.more:
+                    await self()
+
+
 class Guard:
     """ASGI middleware. `origins` are the addresses under which the pages are served, such as "http://127.0.0.1:8400".
 
@@ -59,6 +84,8 @@ class Guard:
         if scope["type"] != "http":
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        is_sent_unasked = scope["method"] == "POST" and headers.get("expect", "").lower() != "100-continue"
+        arriving = Arriving(receive, more=is_sent_unasked)
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -72,10 +99,13 @@ class Guard:
             if scope["method"] == "POST":
                 self._check_origin(headers)
                 self._check_length(headers)
-                receive = await self._arrived(receive)
-            await self._app(scope, receive, sending)
+                await self._app(scope, await self._arrived(arriving), sending)
+            else:
+                await self._app(scope, receive, sending)
         except Refused as refusal:
             await self._refuse(refusal, sending)
+            await arriving.thrown_away()
+            await send({"type": "http.response.body", "body": b""})
 
     def _check_host(self, headers: dict[str, str]) -> None:
         if headers.get("host", "") not in self._hosts:
@@ -95,20 +125,20 @@ class Guard:
     def _too_large(self) -> Refused:
         return Refused(413, f"This is more than {self._largest / 1e6:g} MB at once. Nothing was changed.")
 
-    async def _arrived(self, receive: Receive) -> Receive:
+    async def _arrived(self, receive: Arriving) -> Receive:
         """`receive` once the whole body is there. What is too large or slow is refused before the app hears of it."""
         body = bytearray()
         try:
             async with asyncio.timeout(SECONDS):
-                more = True
-                while more:
+                while True:
                     message = await receive()
                     if message["type"] != "http.request":
                         raise Refused(400, "This did not arrive completely. Nothing was changed; send it once more.")
                     body += message.get("body", b"")
                     if len(body) > self._largest:
                         raise self._too_large()
-                    more = message.get("more_body", False)
+                    if not receive.more:
+                        break
         except TimeoutError:
             raise Refused(408, "This took too long to arrive. Nothing was changed; send it once more.") from None
         left: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
@@ -121,7 +151,6 @@ class Guard:
     async def _refuse(self, refusal: Refused, send: Send) -> None:
         kind, body = self._told(refusal)
         headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
-        # The rest of what is being sent is not waited for.
         headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.body", "body": body, "more_body": True})
