@@ -1,7 +1,7 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Both set up what they need, once.
 PYTHON ?= python3
 # What the tests need; with EXTRAS=test, those of training data, local weights, PostgreSQL and Ray are skipped.
-EXTRAS ?= test,data,local,quant,bench,postgres,ray,peers
+EXTRAS ?= test,data,train,quant,bench,postgres,ray,peers
 VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := src tests benchmarks $(wildcard docs/*/*.py)

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from forked import Commands
 
 pytest_plugins = ["study", "postgres", "served"]
 
@@ -25,20 +27,20 @@ COMMAND = Path(sys.executable).parent / "sciexam"
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    """What starts the command line, as a fork of one of two interpreters that have imported its libraries."""
+    made = Commands(COMMAND, clean_environment(), interpreters=2)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def sciexam(tmp_path: Path) -> Cli:
+def sciexam(tmp_path: Path, commands: Commands) -> Cli:
     """Run the real command line in an empty folder: `sciexam("compare", "a", "b", env={...})`."""
 
     def run(*args: str, cwd: Path = tmp_path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(COMMAND), *args],
-            cwd=cwd,
-            env=clean_environment() | dict(env or {}),
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
+        return commands.run(args, cwd, clean_environment() | dict(env or {}), timeout=100)
 
     return run
 

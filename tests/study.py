@@ -18,6 +18,7 @@ import httpx2
 import pytest
 
 from conftest import COMMAND, clean_environment, write_jsonl, write_suite
+from forked import Commands, Running
 from sciexam.annotate.desk import kept_queue
 from sciexam.annotate.queue import Queue
 from sciexam.store import Store
@@ -25,6 +26,7 @@ from sciexam.store.annotations import Judgement
 from sciexam.store.annotators import Annotator
 
 ANSWERS = 6
+EXECUTED = Commands(COMMAND, {}, interpreters=0)
 
 
 @dataclass
@@ -34,21 +36,16 @@ class Study:
     folder: Path
     options: Sequence[str]
     port: int = 0
-    process: subprocess.Popen[str] | None = None
+    process: Running | None = None
     links: dict[str, str] = field(default_factory=dict)
     output: str = ""
+    commands: Commands = EXECUTED
 
     def start(self) -> Study:
         """Serve, and wait until somebody can be let in. A port of 0 becomes the one that was free."""
         with (self.folder / "out.txt").open("w", encoding="utf-8") as out:
-            self.process = subprocess.Popen(
-                [str(COMMAND), "annotate", "serve", *self.options, "--port", str(self.port)],
-                cwd=self.folder,
-                env=clean_environment(),
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
+            asked = ["annotate", "serve", *self.options, "--port", str(self.port)]
+            self.process = self.commands.start(asked, self.folder, clean_environment(), out.fileno(), out.fileno())
         for _ in range(600):
             self.output = (self.folder / "out.txt").read_text(encoding="utf-8")
             if "Listening on" in self.output or self.process.poll() is not None:
@@ -90,15 +87,7 @@ class Study:
 
     def run(self, *args: str) -> subprocess.CompletedProcess[str]:
         """Another command beside it, in the same folder."""
-        return subprocess.run(
-            [str(COMMAND), *args],
-            cwd=self.folder,
-            env=clean_environment(),
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
+        return self.commands.run(args, self.folder, clean_environment(), timeout=100)
 
     def store(self) -> Store:
         return Store(self.folder / "results" / "ledger.sqlite")
@@ -130,7 +119,7 @@ def write_answers(
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Iterator[Callable[..., Study]]:
+def study(tmp_path: Path, commands: Commands) -> Iterator[Callable[..., Study]]:
     """Serve the answers of `base` and `sft` to `prompts` questions: `study("--annotators", "2", prompts=4)`."""
     started: list[Study] = []
 
@@ -148,7 +137,7 @@ def study(tmp_path: Path) -> Iterator[Callable[..., Study]]:
             models = {name: {"responses": f"{name}.jsonl"} for name in ("base", "sft")}
             write_suite(place, prompts, models, **suite)
         listed = [] if "--suite" in options else ["--suite", "exam.yaml"]
-        found = Study(place, [*options, *listed])
+        found = Study(place, [*options, *listed], commands=commands)
         started.append(found)
         return found.start()
 

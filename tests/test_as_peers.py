@@ -21,6 +21,7 @@ from sciexam.exam.calibration_file import read_calibration
 from sciexam.stats import Undefined
 from sciexam.stats.alpacaeval import AlpacaEvalRow, alpacaeval_row
 from sciexam.stats.arena_hard import ArenaHardScore, arena_hard_score
+from sciexam.stats.arena_hard_style import ArenaHardStyle, arena_hard_style_control, style_differences
 from sciexam.stats.mt_bench import MTBenchPairs, mt_bench_pairs, mt_bench_score
 from test_alpacaeval import REFERENCE, objects, rows, suite_file, verdict_lines
 
@@ -144,7 +145,7 @@ def exam(folder: Path, verdicts: list[dict[str, Any]], names: tuple[str, ...], p
     models = {n: {"responses": answers(folder, n, [f"{n} {i}" * (i + 1) for i in range(prompts)])} for n in names}
     write_jsonl(folder / "v.jsonl", verdicts)
     judges = {"gpt": {"backend": "recorded", "verdicts": "v.jsonl"}, **more.pop("judges", {})}
-    return write_suite(folder, prompts, models, judges=judges, baseline="base", **more)
+    return write_suite(folder, prompts, models, judges=judges, **{"baseline": "base", **more})
 
 
 def test_as_arena_hard_both_games_count_and_a_game_without_a_verdict_leaves_the_other(
@@ -194,6 +195,159 @@ def test_verdicts_against_another_baseline_are_told_and_every_table_says_how_man
     assert any(told in caveat for caveat in json.loads(named.stdout)["caveats"]), "also where gemini is not named"
     every = sciexam("leaderboard", "--suite", "exam.yaml", "--as", "mt-bench", "--json")
     assert not any("left out" in caveat for caveat in json.loads(every.stdout)["caveats"]), "all pairs count"
+
+
+ARENA = {"hard_prompt": "o3", "creative_writing": "gemini"}
+LABELS = {"A>>B": ("first", "strong"), "A>B": ("first", "clear"), "A=B": ("tie", None)}
+LABELS |= {"B>A": ("second", "clear"), "B>>A": ("second", "strong")}
+POINTS = {"A>>B": [1, 1, 1], "A>B": [1], "A=B": [0.5], "B>A": [0], "B>>A": [0, 0, 0]}
+
+
+def arena(folder: Path, seed: int = 0) -> tuple[sx.Suite, dict[tuple[str, str], list[list[Any]]]]:
+    """A suite as an import of v2.0 leaves it, and the labels of both games by category and model; None for no label."""
+    rng = np.random.default_rng(seed)
+    category = ["hard_prompt"] * 14 + ["creative_writing"] * 9
+    verdicts: list[dict[str, Any]] = []
+    labels: dict[tuple[str, str], list[list[Any]]] = {}
+    for i, name in enumerate(category):
+        for model in (one for one in ("o3", "gemini", "x", "gpt") if one != ARENA[name]):
+            both = [None if rng.random() < 0.15 else str(rng.choice(list(LABELS))) for _ in range(2)]
+            labels.setdefault((name, model), []).append(both)
+            shown = (ARENA[name], model), (model, ARENA[name])
+            for label, (first, second) in zip(both, shown, strict=True):
+                side, strength = LABELS[label] if label else (None, None)
+                said = {"preferred": side, "strength": strength} if label else {"failure": "no verdict"}
+                line = {"prompt": f"q{i}", "first": first, "second": second, "rater": "gpt"}
+                verdicts.append(line | {k: v for k, v in said.items() if v})
+    exam(folder, verdicts, ("o3", "gemini", "x", "gpt"), len(category), baseline="o3")
+    write_jsonl(
+        folder / "prompts.jsonl",
+        [
+            {"id": f"q{i}", "text": f"Why {i}?", "category": name, "baseline": ARENA[name]}
+            for i, name in enumerate(category)
+        ],
+    )
+    return sx.load_suite(str(folder / "exam.yaml")), labels
+
+
+def test_as_arena_hard_version_2_counts_each_category_against_its_own_baseline(tmp_path: Path) -> None:
+    suite, labels = arena(tmp_path)
+    found = as_peer(suite, peer="arena-hard", results=tmp_path / "r")
+    assert found.rule.startswith("Arena-Hard v2.0: each category by itself")
+    assert {(row.category, row.contestant) for row in found.rows} == {key for key in labels if key[1] != "gpt"}, (
+        "the judge itself has no row"
+    )
+    for row in found.rows:
+        whole = [both for both in labels[str(row.category), row.contestant] if None not in both]
+        # The origin's rows: in the first game the baseline is A, in the second the model.
+        points = [p for one, two in whole for p in (*POINTS[two], *(1 - p for p in POINTS[one]))]
+        assert row.theirs["score"] == pytest.approx(100 * np.mean(points))
+        assert (row.theirs["games"], row.theirs["rows"], row.n) == (2 * len(whole), len(points), len(whole))
+        of_games = [score for one, two in whole for score in (1 - _of_model(one), _of_model(two))]
+        again = arena_hard_score(of_games, [">>" in one for both in whole for one in both], suite.seed, level=0.9)
+        assert isinstance(again, ArenaHardScore)
+        assert (row.theirs["low"], row.theirs["high"]) == (again.low, again.high), "quantiles .05 and .95"
+        assert row.baseline == ARENA[str(row.category)]
+        rate = row.ours["win rate"]
+        by_prompt = [(_of_model(two) + 1 - _of_model(one)) / 2 for one, two in whole]
+        assert rate.value == pytest.approx(np.mean(by_prompt)), "ours counts a verdict once"
+    assert any(0 < row.n < row.prompts for row in found.rows), "a prompt without a label loses both games"
+    scores = [row.theirs["score"] for row in found.rows if row.category == "hard_prompt"]
+    assert scores == sorted(scores, reverse=True)
+    named = as_peer(suite, "x", peer="arena-hard", results=tmp_path / "r")
+    assert {row.contestant for row in named.rows} == {"x", "o3", "gemini"}, "baselines join who is named"
+    assert not any("left out" in caveat for caveat in found.caveats)
+
+
+def _of_model(label: str) -> float:
+    return float(POINTS[label][0])
+
+
+def test_an_interval_is_of_a_hundred_resamples_at_its_level() -> None:
+    rng = np.random.default_rng(1)
+    scores, strong = rng.choice([0.0, 0.5, 1.0], 300), rng.random(300) < 0.3
+    rows = np.repeat(scores, np.where(strong, 3, 1))
+    drawn = np.random.default_rng(3).choice(rows, size=(100, len(rows))).mean(1)
+    for level, tails in ((0.9, (5, 95)), (0.95, (2.5, 97.5))):
+        found = arena_hard_score(scores, strong, 3, level)
+        assert isinstance(found, ArenaHardScore)
+        assert [found.low, found.high] == pytest.approx(list(100 * np.percentile(drawn, tails)))
+    with pytest.raises(ValueError, match="level must lie between 0 and 1, not 95"):
+        arena_hard_score(scores, strong, level=95)
+
+
+def styled(folder: Path, rng: np.random.Generator) -> dict[str, list[dict[str, Any]]]:
+    """Give each recorded answer the counts that Arena-Hard writes."""
+    written: dict[str, list[dict[str, Any]]] = {}
+    for name in ("o3", "gemini", "x", "gpt"):
+        lines = [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
+        for line in lines:
+            tokens, *marks = (int(n) for n in rng.integers(1, (600, 9, 9, 9)))
+            line["metadata"] = {
+                "token_len": tokens,
+                "header_count": {"h1": marks[0], "h2": 1},
+                "list_count": {"ordered": marks[1], "unordered": 0},
+                "bold_count": marks[2],
+            }
+        written[name] = lines
+        write_jsonl(folder / f"{name}.jsonl", lines)
+    return written
+
+
+def test_style_control_is_that_of_the_counts_beside_the_answers(tmp_path: Path) -> None:
+    _, labels = arena(tmp_path)
+    lines = styled(tmp_path, np.random.default_rng(2))
+    found = as_peer(
+        sx.load_suite(str(tmp_path / "exam.yaml")), peer="arena-hard", style_control=True, results=tmp_path / "r"
+    )
+    counts = {
+        name: [
+            [m["token_len"], m["header_count"]["h1"] + 1, m["list_count"]["ordered"], m["bold_count"]]
+            for m in (line["metadata"] for line in listed)
+        ]
+        for name, listed in lines.items()
+    }
+    for category, start in (("hard_prompt", 0), ("creative_writing", 14)):
+        who, scores, strong, own, other = [], [], [], [], []
+        for (of, model), games in labels.items():
+            for i, both in enumerate(games):
+                if of == category and model != "gpt" and None not in both:
+                    who += [model, model]
+                    scores += [1 - _of_model(both[0]), _of_model(both[1])]
+                    strong += [">>" in label for label in both]
+                    own += [counts[model][start + i]] * 2
+                    other += [counts[ARENA[category]][start + i]] * 2
+        expected = arena_hard_style_control(who, scores, strong, style_differences(own, other), 7)
+        for row in found.rows:
+            if row.category == category:
+                one = expected[row.contestant]
+                assert isinstance(one, ArenaHardStyle)
+                assert row.theirs["style_score"] == pytest.approx(one.score, abs=1e-6)
+                equal = row.ours["at equal style"]
+                assert equal.low < equal.value < equal.high
+    assert "sciexam: at equal style" in found.tables()[0].head
+
+
+def test_style_control_without_its_counts_says_which_answers_lack_them(tmp_path: Path) -> None:
+    suite, _ = arena(tmp_path)
+    with pytest.raises(DocumentError) as caught:
+        as_peer(suite, peer="arena-hard", style_control=True, results=tmp_path / "r")
+    assert caught.value.faults[0] == (
+        f"{tmp_path}/o3.jsonl:1: metadata: --style-control needs the counts token_len, header_count, list_count, "
+        "bold_count"
+    )
+    exam(tmp_path, games(0, "x", {"preferred": "first"}, {"preferred": "tie"}), ("base", "x"), 1)
+    with pytest.raises(UsageError, match=r"--style-control is that of Arena-Hard v2\.0, whose prompts name"):
+        as_peer(sx.load_suite(str(tmp_path / "exam.yaml")), peer="arena-hard", style_control=True)
+
+
+def test_prompts_of_one_category_with_two_baselines_are_refused(tmp_path: Path) -> None:
+    arena(tmp_path)
+    prompts = [json.loads(line) for line in (tmp_path / "prompts.jsonl").read_text().splitlines()]
+    prompts[3]["baseline"] = "x"
+    write_jsonl(tmp_path / "prompts.jsonl", prompts)
+    with pytest.raises(UsageError, match="prompt 'q3': baseline: 'x', where others of 'hard_prompt' name 'o3'"):
+        as_peer(sx.load_suite(str(tmp_path / "exam.yaml")), peer="arena-hard", results=tmp_path / "r")
 
 
 def test_as_mt_bench_ratings_are_averaged_by_turn_and_both_games_make_a_win(tmp_path: Path) -> None:
@@ -298,6 +452,7 @@ def test_alpacaevals_length_control_takes_its_calibration_from_a_file(tmp_path: 
         (("--calibration", "c.csv"), "--calibration goes with --as alpacaeval"),
         (("--as", "mt-bench", "--calibration", "c.csv"), "--calibration is AlpacaEval's; mt-bench needs none"),
         (("--as", "alpacaeval", "--check"), "--as prints one table, and writes nothing"),
+        (("--as", "mt-bench", "--style-control"), "--style-control goes with --as arena-hard"),
     ],
 )
 def test_what_a_peer_cannot_count_is_refused(

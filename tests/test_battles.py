@@ -186,6 +186,8 @@ def test_the_preference_points_to_b_and_is_averaged_over_the_orders() -> None:
     assert battle([("second", "clear")], [("second", "clear")]).preference == 0.0
     assert battle(["second"], ["first"]).preference is None, "a verdict without a strength has no preference"
     assert battle([("second", "strong")], ["first"]).preference == 3.0
+    assert battle(["second"], ["tie"]).preference is None, "a tie gives no strength to the win beside it"
+    assert battle(["tie"], ["tie"]).preference == 0.0
 
 
 def test_first_is_the_score_of_whatever_was_shown_first() -> None:

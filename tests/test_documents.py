@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from sciexam import documents
+from sciexam import lines as line_reading
 from sciexam.digests import digest, file_digest
 from sciexam.documents import locate, parse_line, parse_yaml, read_jsonl, read_yaml
 from sciexam.errors import MAX_FAULTS, DocumentError, UsageError
@@ -317,7 +318,7 @@ def test_an_over_long_line_is_refused_before_it_is_read_whole(tmp_path: Path) ->
 def test_a_line_of_the_longest_length_is_read_and_one_byte_more_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(documents, "MAX_LINE_BYTES", 10)
+    monkeypatch.setattr(line_reading, "MAX_LINE_BYTES", 10)
     assert lines(tmp_path, b'{"a": 12}\n{"b": 12}\n') == [(1, {"a": 12}), (2, {"b": 12})]
     assert line_fault(tmp_path, b'{"a": 12}\n{"b": 123}\n') == "x.jsonl:2: a line of more than 10 bytes"
 

@@ -14,11 +14,11 @@ SOURCE = Path(__file__).parent.parent / "src" / "sciexam"
 
 FLOORS = {
     7: ("cli",),
-    6: ("train", "annotate", "exchange", "serve"),
+    6: ("train", "annotate", "exchange", "serve", "toy"),
     5: ("exam", "check", "validation", "audit"),
     4: ("suite", "judges", "contamination"),
     3: ("rubric", "lineage", "store", "report"),
-    2: ("documents", "digests", "files", "battles", "models", "sandbox", "manifest", "folders", "web"),
+    2: ("documents", "lines", "digests", "files", "battles", "models", "sandbox", "manifest", "folders", "web"),
     1: ("types", "stats", "errors"),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

@@ -21,8 +21,9 @@ class Battle:
     """A comparison resolved for one rater.
 
     `score` is a's, in [0, 1]; None when the battle is void (`status` and `failure` say why). `by_order` holds a's score
-    in each order that gave a usable verdict. `preference` is signed towards b on -3 .. 3 (strong a .. strong b), None
-    where no verdict carries a strength. `first` is the score of whatever was shown first, averaged over the orders.
+    in each order that gave a usable verdict. `preference` is signed towards b on -3 .. 3 (strong a .. strong b, 0 a
+    tie), None where a verdict names a side and none carries a strength. `first` is the score of whatever was shown
+    first, averaged over the orders.
     """
 
     prompt: str
@@ -120,6 +121,7 @@ def resolve(
     """
     by_order: dict[Order, float] = {}
     preferences: list[float] = []
+    counted: list[Verdict] = []
     spoilt: list[Verdict] = []
     for order in sorted({presentation.order for presentation, _ in shown}):
         verdicts = [verdict for presentation, verdict in shown if presentation.order == order]
@@ -127,6 +129,7 @@ def resolve(
         if not usable:
             spoilt += [verdict for verdict in verdicts if verdict.status != "skipped"]
             continue
+        counted += usable
         by_order[order] = sum(_score_of_a(v, order) for v in usable) / len(usable)
         strengths = [p for v in usable if (p := _preference_for_b(v, order)) is not None]
         if strengths:
@@ -145,7 +148,7 @@ def resolve(
         rater=rater,
         score=_combine(list(by_order.values()), policy),
         by_order=by_order,
-        preference=sum(preferences) / len(preferences) if preferences else None,
+        preference=sum(preferences) / len(preferences) if preferences and _has_strengths(counted) else None,
         first=first,
     )
 
@@ -172,6 +175,11 @@ def _preference_for_b(verdict: Verdict, order: Order) -> float | None:
         return None
     towards_second = STRENGTH[verdict.strength] * (1 if verdict.preferred == "second" else -1)
     return towards_second if order == "ab" else -towards_second
+
+
+def _has_strengths(usable: Sequence[Verdict]) -> bool:
+    """Whether verdicts say how strong they are: a tie beside a win of unknown strength does not."""
+    return any(one.strength is not None for one in usable) or all(one.preferred == "tie" for one in usable)
 
 
 def _combine(scores: Sequence[float], policy: Policy) -> float:

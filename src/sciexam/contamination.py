@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sciexam import lineage
 from sciexam.documents import read_jsonl
-from sciexam.lineage import ModelSpec, parents
+from sciexam.lineage.stages import ModelSpec
 from sciexam.types import Prompt
 
 LONG_WORDS = 4  # a prompt of more words than this is also looked for inside longer texts
@@ -28,9 +29,8 @@ class TrainingFile:
 def training_files(models: Mapping[str, ModelSpec], names: Sequence[str] = ()) -> Iterator[TrainingFile]:
     """What trained `names` and all that they descend from; without names, all models."""
     for name in ancestry(models, names) if names else models:
-        for key in ("data", "prompts"):
-            if (path := getattr(models[name], key, None)) is not None:
-                yield TrainingFile(name, key, Path(path))
+        for key, path in lineage.training_files(models[name]):
+            yield TrainingFile(name, key, path)
 
 
 def ancestry(models: Mapping[str, ModelSpec], names: Sequence[str]) -> list[str]:
@@ -41,15 +41,16 @@ def ancestry(models: Mapping[str, ModelSpec], names: Sequence[str]) -> list[str]
         name = waiting.pop()
         if name not in found:
             found[name] = None
-            waiting += parents(models[name])
+            waiting += lineage.parents(models[name])
     return [name for name in models if name in found]
 
 
 class Exam:
-    """The prompts that are looked for: case, spacing and punctuation aside."""
+    """The prompts that are looked for: case, spacing and punctuation aside. `texts`: as they are asked."""
 
     def __init__(self, prompts: Sequence[Prompt]):
-        self._asked = {normalise(prompt.messages[-1].content): prompt.id for prompt in prompts}
+        self.texts = tuple(prompt.messages[-1].content for prompt in prompts)
+        self._asked = {normalise(text): prompt.id for text, prompt in zip(self.texts, prompts, strict=True)}
         self._asked.pop("", None)  # a prompt without a word would match every empty line
 
     def found_in(self, path: Path) -> list[tuple[int, str]]:

@@ -15,12 +15,12 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 from pydantic import BaseModel, Tag, ValidationError
 
 from sciexam.errors import DocumentError, UsageError, did_you_mean
+from sciexam.lines import BOM, Fault, decoded, finite, json_lines, kind_of, open_file, refuse_constant
 
 Loc = tuple[str | int, ...]
 R = TypeVar("R", bound=BaseModel)
 
 MAX_YAML_BYTES = 4_000_000
-MAX_LINE_BYTES = 16_000_000
 MAX_DEPTH = 60
 MOST_KEYS = 12  # of a line, that a fault names
 
@@ -150,49 +150,24 @@ def _scalar(word: str) -> Any:
 # ---------------------------------------------------------------- JSON Lines
 
 
-def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+_DECODER = json.JSONDecoder(parse_constant=refuse_constant, parse_float=finite)
+
+
+def read_jsonl(path: Path, decoder: json.JSONDecoder = _DECODER) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number, object) for each line of a JSON Lines file; blank lines and a BOM are passed over.
 
     Faults raise DocumentError with the line: not UTF-8, not JSON (a truncated line says so), not an object.
     """
-    with _open(path) as file:
-        for number, raw in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), 1):
-            if len(raw) > MAX_LINE_BYTES:
-                raise DocumentError([f"{path}:{number}: a line of more than {MAX_LINE_BYTES:,} bytes"])
-            line = _decode(raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw, path, number).strip()
-            if line:
-                yield number, _json_object(line, path, number)
+    return json_lines(path, decoder, refuse(path))
 
 
-def _json_object(line: str, path: Path, number: int) -> dict[str, Any]:
-    try:
-        value = json.loads(line, parse_constant=_refuse_constant, parse_float=_finite)
-    except RecursionError:
-        raise DocumentError([f"{path}:{number}: nested too deep"]) from None
-    except json.JSONDecodeError as error:
-        rest = None if error.msg == "Extra data" else _CUT.fullmatch(line, error.pos)
-        cut = rest or "Unterminated" in error.msg
-        raise DocumentError([f"{path}:{number}: {_CUT_OFF if cut else f'not JSON: {error}'}"]) from None
-    except ValueError as error:
-        raise DocumentError([f"{path}:{number}: not JSON: {error}"]) from None
-    if not isinstance(value, dict):
-        raise DocumentError([f"{path}:{number}: each line must be an object {{...}}, this is {_kind(value)}"])
-    return value
+def refuse(path: Path) -> Fault:
+    """What raises DocumentError for the first fault of a file."""
 
+    def fault(number: int | None, what: str) -> None:
+        raise DocumentError([f"{path}: {what}" if number is None else f"{path}:{number}: {what}"])
 
-_CUT_OFF = "the line ends in the middle of its JSON; was the file cut off?"
-# What the rest of a line is, from where the parser gave up, when the cut went through a word, a number or an escape.
-_CUT = re.compile(r"tr?u?|fa?l?s?|nu?l?|-|\.|\.?[0-9]*[eE][-+]?|\\?u?[0-9a-fA-F]{0,4}")
-
-
-def _refuse_constant(word: str) -> Any:
-    raise ValueError(f"{word} is not a JSON number")
-
-
-def _finite(word: str) -> float:
-    if not math.isfinite(number := float(word)):
-        raise ValueError(f"{word} is too large for a number")
-    return number
+    return fault
 
 
 def parse_line(model: type[R], value: Mapping[str, Any], path: Path, number: int) -> R:
@@ -260,32 +235,13 @@ def shipped() -> Path:
 
 
 def _read_text(path: Path, limit: int) -> str:
-    with _open(path) as file:
+    with open_file(path) as file:
         raw = file.read(limit + 1)
     if len(raw) > limit:
         raise DocumentError([f"{path}: larger than {limit:,} bytes"])
-    return _decode(raw.removeprefix(b"\xef\xbb\xbf"), path, None)
-
-
-def _open(path: Path) -> typing.BinaryIO:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-
-
-def _decode(raw: bytes, path: Path, number: int | None) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = number or raw.count(b"\n", 0, error.start) + 1
-        if error.reason == "unexpected end of data":
-            raise DocumentError(
-                [f"{path}:{line}: the file ends in the middle of a character; was it cut off?"]
-            ) from None
-        raise DocumentError(
-            [f"{path}:{line}: not UTF-8 (byte {raw[error.start]:#04x}); save the file as UTF-8"]
-        ) from None
+    text = decoded(raw.removeprefix(BOM), 1, refuse(path))
+    assert text is not None, "`refuse` raises"
+    return text
 
 
 def _faults(error: ValidationError, path: Path, lines: Mapping[Loc, int], value: Any, model: Any) -> list[str]:
@@ -308,7 +264,7 @@ def _faults(error: ValidationError, path: Path, lines: Mapping[Loc, int], value:
         elif item["type"] == "missing":
             loc, what = (*loc, item["loc"][-1]), "this key is missing"
         elif item["type"] in ("model_type", "dict_type"):
-            what = f"must have keys of its own (key: value), this is {_kind(item['input'])}"
+            what = f"must have keys of its own (key: value), this is {kind_of(item['input'])}"
         else:
             what = what[:1].lower() + what[1:]
             if isinstance(item["input"], (str, int, float, bool)) and item["type"] != "value_error":
@@ -357,7 +313,3 @@ def _keys_at(annotation: Any, loc: Sequence[Any]) -> set[str]:
         by_name = {f.alias or name: f.annotation for name, f in annotation.model_fields.items()}
         return set(by_name) if not loc else _keys_at(by_name.get(str(loc[0])), loc[1:])
     return set()
-
-
-def _kind(value: Any) -> str:
-    return {list: "a list", str: "a string", bool: "a boolean", type(None): "null"}.get(type(value), "a number")

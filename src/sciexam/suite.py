@@ -22,7 +22,7 @@ from sciexam.judges.settings import (
     RecordedJudge,
     RewardsJudge,
 )
-from sciexam.lineage import ModelSpec
+from sciexam.lineage.stages import Judged, ModelSpec
 from sciexam.models.checkpoint_files import is_folder
 from sciexam.models.public_name import public_name
 from sciexam.models.recorded import read_responses
@@ -38,7 +38,7 @@ HUMANS = "humans"
 # Keys of a specification that name a file; a relative one lies beside the suite file.
 FILE_KEYS = ("responses", "data", "prompts", "verdicts", "rewards")
 # Keys that name a folder, or something that is not on this disk: a hub's id.
-FOLDER_KEYS = ("weights", "adapter")
+FOLDER_KEYS = ("weights", "adapter", "backbone")
 
 
 class SuiteFile(Record):
@@ -185,10 +185,11 @@ def usual_suite() -> str:
     raise UsageError(f"there are {len(here)} suites in ./suites; name one with --suite: {', '.join(here)}")
 
 
-def load_suite(name: str | None = None) -> Suite:
+def load_suite(name: str | None = None, results: str | Path = "results") -> Suite:
     """The suite called `name`, or in the file `name`; None: the usual one (`usual_suite`).
 
-    Raises DocumentError with all faults of the YAML file at once.
+    Models that were trained have the weights that lie among `results`. Raises DocumentError with all faults of the YAML
+    file at once.
     """
     document = read_yaml(locate("suites", name or usual_suite()), SuiteFile)
     file, folder = document.value, document.path.absolute().parent
@@ -201,7 +202,7 @@ def load_suite(name: str | None = None) -> Suite:
         prompts=read_prompts(_beside(folder, file.prompts), document.fault(("prompts",), "")),
         rubric=load_rubric(file.rubric, folder),
         seed=file.seed,
-        models={name: _absolute(spec, folder) for name, spec in file.models.items()},
+        models=lineage.with_artifacts({name: _absolute(spec, folder) for name, spec in file.models.items()}, results),
         contestants=file.contestants,
         baseline=file.baseline,
         generation=file.generation,
@@ -289,8 +290,8 @@ def _faults(document: Document[SuiteFile]) -> Iterable[str]:
     file = document.value
     for key, names in (("models", file.models), ("judges", file.judges)):
         for name in names:
-            if not re.fullmatch(r"\w[\w .:+@/-]{0,99}", name):
-                what = "a name is a letter or digit, then at most 99 of these, '_.:+@/-' or blanks"
+            if not re.fullmatch(r"\w[\w .:+@/()-]{0,99}", name):
+                what = "a name is a letter or digit, then at most 99 of these, '_.:+@/()-' or blanks"
                 yield document.fault((key, name), what)
     for index, name in enumerate(file.contestants):
         if name not in file.models:
@@ -325,15 +326,23 @@ def _no_member(judges: Mapping[str, JudgeSpec], name: str) -> str:
 
 
 def _absolute(spec: Any, folder: Path) -> Any:
-    files = {
-        key: str(_beside(folder, value)) for key in FILE_KEYS if isinstance(value := getattr(spec, key, None), str)
-    }
+    files: dict[str, Any] = {}
+    for key in FILE_KEYS:
+        match getattr(spec, key, None):
+            case str() as named:
+                files[key] = str(_beside(folder, named))
+            case tuple() as several:
+                files[key] = tuple(str(_beside(folder, named)) for named in several)
+            case Judged() as judged:
+                files[key] = judged.model_copy(update={"prompts": str(_beside(folder, judged.prompts))})
+    if (gate := getattr(spec, "gate", None)) and gate.dev:
+        files["gate"] = gate.model_copy(update={"dev": str(_beside(folder, gate.dev))})
     for key in FOLDER_KEYS:
-        if isinstance(named := getattr(spec, key, None), str) and is_folder(named, folder):
-            files[key] = str(_beside(folder, str(Path(named).expanduser())))
+        if isinstance(place := getattr(spec, key, None), str) and is_folder(place, folder):
+            files[key] = str(_beside(folder, str(Path(place).expanduser())))
     for key in ("template", "grading"):
-        if isinstance(named := getattr(spec, key, None), str) and "." in named:
-            files[key] = str(_beside(folder, named))
+        if isinstance(place := getattr(spec, key, None), str) and "." in place:
+            files[key] = str(_beside(folder, place))
     return spec.model_copy(update=files)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -255,3 +256,20 @@ def test_the_command_refuses_with_exit_code_2(tmp_path: Path, sciexam: Cli) -> N
     assert "x.json:1: data: this key is missing" in done.stderr
     done = sciexam("import", "inspect", "x.json", "--out", "out", "--mapping", "x.json")
     assert "--mapping goes with table, label-studio and argilla" in done.stderr
+
+
+def test_no_more_than_an_item_is_held_at_a_time(tmp_path: Path) -> None:
+    def line(number: int) -> str:
+        fields = {"prompt": f"Why {number}?", "response_1": "x" * 50_000, "response_2": "y" * 50_000}
+        answer = {"value": "response_1", "user_id": "u", "status": "submitted"}
+        return json.dumps({"id": str(number), "fields": fields, "responses": {"best": [answer]}}) + "\n"
+
+    path = tmp_path / "records.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(map(line, range(60)))
+    tracemalloc.start()
+    landing = exchange.read("argilla", [path])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (landing.told.count("verdict"), landing.faults) == (60, [])
+    assert peak < path.stat().st_size / 4

@@ -97,3 +97,19 @@ def test_an_answer_that_is_an_image_is_refused(tmp_path: Path) -> None:
     told = "model_answer/mine.jsonl:1: messages: holds no answer that is a text"
     more = " (and 1 more like this, the next in model_answer/o3-mini.jsonl:1)"
     assert refused("arena-hard", folder) == [told + more]
+
+
+def test_each_prompt_of_version_2_names_the_baseline_of_its_category(tmp_path: Path) -> None:
+    folder = v2(tmp_path / "ah", ["A>B", "B>A"])
+    more = [{"uid": "w", "category": "creative_writing", "prompt": "Write."}, {"uid": "x", "category": "other"}]
+    write_lines(folder / "more" / "question.jsonl", [more[0], more[1] | {"prompt": "Nobody was asked."}])
+    game = {"score": "A=B", "judgment": {"answer": "."}}
+    row = {"uid": "w", "judge": "gpt-4.1", "model": "mine", "baseline": "gemini [2]", "games": [game, game]}
+    write_lines(folder / "model_judgment" / "gpt-4.1" / "others.jsonl", [row])
+    landed = imported("arena-hard", folder)
+    named = dict(said(lines(folder, "prompts"), "id", "baseline"))
+    assert named == {"u": "o3-mini", "w": "gemini _2", "x": None}
+    assert landed.notes == [
+        "Each category has a baseline of its own: o3-mini in hard_prompt, gemini [2] in creative_writing. `leaderboard "
+        "--as arena-hard` counts by them; elsewhere the baseline is o3-mini."
+    ]

@@ -238,6 +238,100 @@ def test_a_task_file_that_is_to_be_data_cannot_name_code(tmp_path: Path, line: s
         load_tasks(["a"], tmp_path, None, None, None)
     assert told in str(error.value)
     assert "a.yaml" in str(error.value)
+    assert f"write --code-from {tmp_path}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("metric_list: [{metric: acc_nrm}]", "metric: 'acc_nrm' is no metric of lm-eval; did you mean 'acc_norm'?"),
+        ("generation_kwargs: {max_gen_tok: 3}", "max_gen_tok is not taken here; did you mean 'max_gen_toks'?"),
+        ("dataset_path: jsonl", "dataset_path: jsonl; for files of your own write one of json"),
+        ("dataset_path: https://a.org/b", "dataset_path: https://a.org/b; only local files are read"),
+        (
+            "dataset_kwargs: {data_files: {test: 'https://a.org/b.json'}}",
+            "https://a.org/b.json is an address, and only",
+        ),
+        (
+            "dataset_kwargs: {data_files: ['zip://a::s3://b/c']}",
+            "zip://a::s3://b/c is an address, and only local files",
+        ),
+        ("doc_to_choice: [a, b", "a.yaml:3: cannot be read as YAML: while parsing a flow sequence"),
+    ],
+)
+def test_a_fault_of_a_task_file_that_no_code_mends_is_told_without_advice_to_run_code(
+    tmp_path: Path, line: str, told: str
+) -> None:
+    from sciexam.exchange.bench_tasks import load_tasks
+
+    (tmp_path / "a.yaml").write_text(f"task: a\n{line}\n")
+    with pytest.raises(DocumentError) as error:
+        load_tasks(["a"], tmp_path, None, None, None)
+    assert told in str(error.value)
+    assert "--code-from" not in str(error.value)
+
+
+FIELD = "'anwser' is no field of the items (a fixed text is written as \"{{ 'anwser' }}\"); did you mean 'answer'?"
+
+
+@pytest.mark.parametrize("code", [False, True])
+@pytest.mark.parametrize(
+    ("file", "changed", "told"),
+    [
+        (CHOICE, ("target: answer", "target: anwser"), [f"letters.yaml: doc_to_target: {FIELD}"]),
+        (WRITTEN, ('target: "{{answer}}"', "target: anwser"), [f"words.yaml: doc_to_target: {FIELD}"]),
+        (WRITTEN, ('text: "{{question}}"', "text: qestion"), ["words.yaml: doc_to_text: 'qestion' is no field"]),
+        (
+            CHOICE,
+            ("target: answer", "target: far"),
+            ["letters.jsonl: row 2: far: 9 is no place among its 2 choices, which are counted from 0 to 1"],
+        ),
+        (
+            CHOICE,
+            ("target: answer", "target: under"),
+            ["letters.jsonl: row 1: under: -1 is no place among its 2 choices"],
+        ),
+        (
+            CHOICE,
+            ("target: answer", "target: said"),
+            [
+                "letters.jsonl: row 1: said: 'x' is none of its choices: 'b', 'c'",
+                "letters.jsonl: row 3: said: no value",
+            ],
+        ),
+        (CHOICE, ("metric: acc_norm", "metric: acc_nrm"), ["letters.yaml: metric: 'acc_nrm' is no metric of lm-eval"]),
+    ],
+)
+def test_an_answer_that_no_model_can_give_is_refused_with_its_row(
+    tmp_path: Path, file: str, changed: tuple[str, str], told: list[str], code: bool
+) -> None:
+    from sciexam.exchange.bench_tasks import load_tasks, quiet
+
+    quiet()
+    row = {"question": "a", "choices": ["b", "c"], "answer": 0, "far": 1, "under": -1, "said": "b"}
+    rows = [row | {"said": "x"}, row | {"far": 9}, row | {"said": None}]
+    name = "letters" if file == CHOICE else "words"
+    assert changed[0] in file
+    write_jsonl(tmp_path / f"{name}.jsonl", [one | {"under": -1 if one is rows[0] else 0} for one in rows])
+    (tmp_path / f"{name}.yaml").write_text(file.replace(*changed))
+    folders = (None, tmp_path) if code else (tmp_path, None)
+    with pytest.raises(DocumentError) as error:
+        load_tasks([name], *folders, None, None)
+    lines = str(error.value).splitlines()
+    assert len(lines) == len(told)
+    for line, expected in zip(lines, told, strict=True):
+        assert line.startswith(f"{tmp_path}/{expected}")
+
+
+def test_an_answer_may_be_a_fixed_one(tmp_path: Path) -> None:
+    from sciexam.exchange.bench_tasks import load_tasks, quiet
+
+    quiet()
+    write_jsonl(tmp_path / "letters.jsonl", [{"question": "a"}])
+    fixed = CHOICE.replace("choice: choices", "choice: [yes, no]").replace("target: answer", "target: 'yes'")
+    (tmp_path / "letters.yaml").write_text(fixed.replace("[yes, no]", "['yes', 'no']"))
+    (task,) = load_tasks(["letters"], tmp_path, None, None, None)
+    assert task.loaded.doc_to_target(task.items[0]) == "yes"
 
 
 def test_a_template_of_a_task_cannot_reach_the_interpreter(tmp_path: Path) -> None:
@@ -424,6 +518,28 @@ def test_the_board_shows_what_its_contestants_did(folder: Path, command: Command
     ours = {one["model"]: one["value"] for one in found_in(tmp_path)["results"]}
     assert board["benchmarks"] == {"letters acc": ours}
     assert "letters acc" in (tmp_path / "results" / "leaderboard" / "index.html").read_text()
+
+
+def test_a_comparison_shows_what_bench_printed_and_shows_it_again_without_the_weights(
+    folder: Path, command: Command, tmp_path: Path
+) -> None:
+    suite = str(suite_of(folder))
+    asked = ("-t", "letters", "--tasks-from", str(folder / "tasks"), "--margin", "0.5")
+    assert command("bench", "base", "sft", "-s", suite, *asked).returncode == 0
+    ran = command("compare", "base", "sft", "-s", suite, "--judge", "measures", "--json")
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    theirs = found_in(tmp_path)
+    assert found["benchmarks"]["pairs"] == theirs["pairs"]
+    assert found["benchmarks"]["results"] == theirs["results"]
+    for name in ("base", "sft"):
+        (folder / name).rename(folder / f"{name} elsewhere")
+    try:
+        again = command("report", found["run"], "--json")
+    finally:
+        for name in ("base", "sft"):
+            (folder / f"{name} elsewhere").rename(folder / name)
+    assert json.loads(again.stdout)["benchmarks"] == found["benchmarks"]
 
 
 # ---------------------------------------------------------------- figures

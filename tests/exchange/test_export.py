@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import sciexam as sx
 from conftest import Cli, answers, write_jsonl, write_suite
 from exchange.reading import imported
 from exchange.reading import lines as lines_of
+from sciexam.battles import present
+from sciexam.digests import digest
 from sciexam.errors import UsageError
 from sciexam.exchange.export import COLUMNS, export
 from sciexam.judges.recorded import read_verdicts
@@ -23,6 +26,7 @@ from sciexam.models.recorded import read_responses
 from sciexam.report.data_file import Columns, write_lines
 from sciexam.report.tables import from_cell, to_cell
 from sciexam.store import Store
+from sciexam.types import ADJUDICATION, Comparison, Order, Presentation, Reply, Response
 
 AWKWARD = (
     *("=1+1", "+1", "-1", "@x", "\tx", "\rx", "＝1", "\u200b=1", " =1", "'=1", "''=1", "'", "''", "'plain", ""),
@@ -342,6 +346,37 @@ def test_a_least_agreement_leaves_out_what_fewer_looks_name(tmp_path: Path) -> N
     assert (line["id"], "margin" in line) == ("q1", False)
     assert done.left_out == {"no usable verdict": 4, "agreement below 0.6": 1}
     assert done.margins == {"none": 1}
+
+
+def test_people_who_are_in_a_file_and_in_the_ledger_count_once(tmp_path: Path) -> None:
+    votes = [("Ann", "first"), ("Bob", "first"), ("Cid", "second")]
+    suite = people(tmp_path, [said(0, rater=who, preferred=side) for who, side in votes])
+    for judges in (["annotators"], ["humans", "annotators"], ["annotators", "humans"]):
+        export(suite, what="preferences", out=tmp_path / "p.jsonl", judges=judges, results=tmp_path / "r")
+        [line] = read_jsonl(tmp_path / "p.jsonl")
+        assert (line["looks"], line["agreement"], line["chosen_by"]) == (3, pytest.approx(2 / 3), "a"), judges
+
+
+def test_what_was_adjudicated_counts_alone_for_the_people_of_a_file_too(tmp_path: Path) -> None:
+    votes = [("Ann", "first"), ("Bob", "first"), ("Cid", "second")]
+    suite = people(tmp_path, [said(0, rater=who, preferred=side) for who, side in votes])
+    asked: dict[str, Any] = {"what": "preferences", "out": tmp_path / "p.jsonl", "results": tmp_path / "r"}
+    export(suite, judges=["annotators"], **asked)  # the people come into the ledger
+    with Store(tmp_path / "r" / "ledger.sqlite") as store:
+        subjects = {one.subject for one in _compared(suite)}
+        settled = next(one for one in store.human_verdicts(subjects) if one.rater == "Cid")
+        store.append([replace(settled, key=digest("settled"), rater=ADJUDICATION)])
+    export(suite, judges=["annotators", "humans"], **asked)
+    [line] = read_jsonl(tmp_path / "p.jsonl")
+    assert (line["looks"], line["agreement"], line["chosen_by"]) == (1, 1.0, "b")
+
+
+def _compared(suite: sx.Suite) -> list[Presentation]:
+    """The presentations of the first prompt's comparison of a and b."""
+    texts = {name: read_responses(Path(str(suite.models[name].responses)))["q0", 0].text for name in "ab"}
+    one, other = (Response(name, "q0", 0, Reply("k", text=text)) for name, text in texts.items())
+    orders: tuple[Order, ...] = ("ab", "ba")
+    return [present(Comparison(suite.prompts[0], one, other), order) for order in orders]
 
 
 # ---------------------------------------------------------------- the command

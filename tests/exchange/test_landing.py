@@ -18,7 +18,8 @@ from exchange.reading import lines, write_lines
 from sciexam.errors import DocumentError, UsageError
 from sciexam.exchange import read
 from sciexam.exchange.landed import absent_answer, land
-from sciexam.exchange.landing import LONGEST_NAME, Landing, Place, plain_name
+from sciexam.exchange.landing import Landing, Place
+from sciexam.exchange.names import LONGEST_NAME, plain_name
 from sciexam.exchange.rows import rows
 from sciexam.folders import replace_folder
 from sciexam.judges.recorded import read_verdicts
@@ -106,9 +107,9 @@ def test_any_names_of_models_become_names_of_the_suite_that_differ_and_files_tha
 
 
 def test_a_plain_name_stays_what_it_is() -> None:
-    for name in ("gpt-4.1-mini", "meta-llama/Llama-3 8B", "a+b:c@d", "x" * LONGEST_NAME):
+    for name in ("gpt-4.1-mini", "meta-llama/Llama-3 8B", "Platypus-2 Instruct (70B)", "a+b:c@d", "x" * LONGEST_NAME):
         assert plain_name(name) == name
-    assert plain_name("Platypus-2 (70B)") == "Platypus-2 _70B"
+    assert plain_name("Platypus-2 [70B]") == "Platypus-2 _70B"
 
 
 def test_the_same_prompt_and_answer_again_are_passed_over_and_others_are_faults(tmp_path: Path) -> None:
@@ -278,7 +279,7 @@ def test_a_fault_leaves_an_earlier_import_as_it_was(tmp_path: Path, sciexam: Cli
 
 
 def test_the_console_says_what_was_read_and_what_to_type_next(tmp_path: Path, sciexam: Cli) -> None:
-    write_lines(tmp_path / "t" / "b.csv", ["model_a,model_b,winner", "x (7B),y\x1b[31m,tie", "x (7B),x (7B),tie"])
+    write_lines(tmp_path / "t" / "b.csv", ["model_a,model_b,winner", "x [7B],y\x1b[31m,tie", "x [7B],x [7B],tie"])
     done = sciexam("import", "lmarena", "t", "--out", "my suite")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
@@ -292,7 +293,7 @@ def test_the_console_says_what_was_read_and_what_to_type_next(tmp_path: Path, sc
         "Left out:",
         "    a model against itself (first at t/b.csv:3): 1",
         "Renamed:",
-        "    x (7B): x _7B",
+        "    x [7B]: x _7B",
         "    y␛[31m: y_31m",
         "Next:",
         "    sciexam check 'my suite/suite.yaml'",
@@ -306,10 +307,14 @@ def test_the_console_says_what_was_read_and_what_to_type_next(tmp_path: Path, sc
     [
         ("a.jsonl", b'{"a": 1}\n[1]\nnull\n', ["2: each line must be an object {...}, this is a list", "3: each line"]),
         ("b.jsonl", b'{"a": 1, "a": 2}\n', ["1: a: this key stands twice in one object"]),
-        ("c.jsonl", b'{"a": Infinity}\n{"a": 1e999}\n', ["1: Infinity is not a JSON number", "2: 1e999 is too large"]),
+        (
+            "c.jsonl",
+            b'{"a": Infinity}\n{"a": 1e999}\n',
+            ["1: not JSON: Infinity is not a JSON number", "2: not JSON: 1e999"],
+        ),
         ("d.jsonl", b'{"a": "\xff"}\n', ["1: not UTF-8 (byte 0xff); save the file as UTF-8"]),
         ("e.jsonl", b'{"a": ' + b"[" * 100_000 + b"\n", ["1: nested too deep"]),
-        ("f.jsonl", b'{"a": "b"', ["1: it ends in the middle of its JSON; was the file cut off?"]),
+        ("f.jsonl", b'{"a": "b"', ["1: the line ends in the middle of its JSON; was the file cut off?"]),
         ("g.json", b'[{"a": 1},\n{"a": 2}', ["2: the list ends in the middle; was the file cut off?"]),
         ("h.json", b'[{"a": 1},\n 5, null]', ["2: each item of the list must be", "2: each item of the list must be"]),
         ("i.json", b'[{"a": 1}\n]\nmore', ["2: something stands after the end of the list"]),

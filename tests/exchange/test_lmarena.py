@@ -179,3 +179,63 @@ def test_answers_without_what_was_asked_are_refused(tmp_path: Path) -> None:
     row = {"id": "1", "model_a": "a", "model_b": "b", "winner": "tie", "response_a": "x", "response_b": "y"}
     write_lines(tmp_path / "t" / "battles.jsonl", [row])
     assert refused("lmarena", tmp_path / "t") == ["battles.jsonl:1: prompt: this key is missing"]
+
+
+def test_a_text_that_begins_with_a_bracket_is_a_text_and_only_three_lists_are_turns(tmp_path: Path) -> None:
+    columns = ("prompt", "response_a", "response_b")
+    asked = [
+        ("[INST] Why? [/INST]", "Because.", "[citation needed]"),
+        ("Write a list of JSON.", '["x"]', '["y"]'),
+        ("[1, 2]", "[3]", "[4, 5, 6]"),
+        ('["Why?", "And?"]', '["a", "b"]', '["c", "d"]'),
+    ]
+    rows = [
+        {"id": f"q{i}", "model_a": "a", "model_b": "b", "winner": "tie", **dict(zip(columns, cells, strict=True))}
+        for i, cells in enumerate(asked)
+    ]
+    write_lines(tmp_path / "t" / "battles.jsonl", rows)
+    imported("lmarena", tmp_path / "t")
+    assert [one.get("text") for one in lines(tmp_path / "t", "prompts")] == [cells[0] for cells in asked[:3]] + [None]
+    answers = said(lines(tmp_path / "t", "responses/b"), "text")
+    assert answers == [("[citation needed]",), ('["y"]',), ("[4, 5, 6]",), ("[answer 1]\nc\n\n[answer 2]\nd",)]
+    write_lines(tmp_path / "cut" / "t" / "battles.jsonl", [rows[3] | {"prompt": '["Why?", "An'}])
+    assert refused("lmarena", tmp_path / "cut" / "t") == [
+        "battles.jsonl:1: prompt, response_a, response_b: texts, or lists of texts of one length, as JSON"
+    ]
+
+
+ONE_COLUMN = (
+    "{0}:1: one column, '{1}': the cells are separated by {2}, not by {3}; {4}, or write `delimiter: {5}` in the "
+)
+ONE_COLUMN += "mapping of a table"
+WORKBOOK = "a zip archive, as a workbook of Excel is (.xlsx): save the sheet as CSV in UTF-8"
+HEAD = b"model_a,model_b,winner\nx,y,tie\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        (
+            "a.csv",
+            HEAD.replace(b",", b";"),
+            ("model_a;model_b;winner", "semicolons", "commas", "save it with commas", '";"'),
+        ),
+        (
+            "a.csv",
+            HEAD.replace(b",", b"\t"),
+            ("model_a\\tmodel_b\\twinner", "tabs", "commas", "call it .tsv", '"\\t"'),
+        ),
+        ("a.tsv", HEAD, ("model_a,model_b,winner", "commas", "tabs", "call it .csv", '","')),
+        ("a.csv", b"PK\x03\x04\x14\x00\x06\x00", WORKBOOK),
+        ("a.jsonl", b"\x1f\x8b\x08\x00", "gzipped: put .gz behind its name"),
+        ("a.json", b"PAR1\x00", "Parquet: rename it to .parquet"),
+    ],
+)
+def test_a_table_with_another_delimiter_and_what_is_no_text_are_called_by_what_they_are(
+    name: str, content: bytes, told: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / name).write_bytes(content)
+    is_text = isinstance(told, tuple)
+    expected = ONE_COLUMN.format(name, *told) if is_text else f"{name}: no text: the file is {told}"
+    assert refused("lmarena", tmp_path / "t") == [expected]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -198,21 +199,41 @@ def test_lines_need_columns_and_a_dump_takes_none(tmp_path: Path) -> None:
     dump = write_jsonl(tmp_path / "dump.jsonl", [{}])
     with pytest.raises(UsageError, match=r"says nothing of its columns: name a YAML file with --columns"):
         make([dump], tmp_path / "out", ALL_TRAIN)
+    (tmp_path / "Posts.xml").touch()
     with pytest.raises(UsageError, match=r"Posts\.xml: takes no --columns"):
         make([tmp_path / "Posts.xml"], tmp_path / "out", ALL_TRAIN, dump)
 
 
+def test_a_dump_that_is_none_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "posts.json.gz").touch()
+    refused = {
+        "posts.json.gz": r"posts\.json\.gz: is neither a site's \.7z, its Posts\.xml nor its folder, nor JSON Lines",
+        "none.7z": r"none\.7z: no such file or folder$",
+    }
+    for name, told in refused.items():
+        with pytest.raises(UsageError, match=told):
+            make([tmp_path / name], tmp_path / "out", ALL_TRAIN)
+    with pytest.raises(UsageError, match=r"posts\.json\.gz: is named twice$"):
+        make([tmp_path / "posts.json.gz"] * 2, tmp_path / "out", ALL_TRAIN)
+
+
 def test_questions_and_answers_may_come_in_files_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "columns.yaml").write_text(REDDIT)
-    comments = write_jsonl(tmp_path / "comments.jsonl", [GOOD])
+    comments = tmp_path / "comments.jsonl.gz"
+    comments.write_bytes(gzip.compress(write_jsonl(tmp_path / "plain.jsonl", [GOOD]).read_bytes()))
     submissions = write_jsonl(tmp_path / "submissions.jsonl", [submission("s1", "Why does pasta stick?")])
     made = make([comments, submissions], tmp_path / "out", ALL_TRAIN, tmp_path / "columns.yaml")
     assert made.questions["train"] == 1
     assert [Path(source["file"]).name for source in made.sources] == [comments.name, submissions.name, "columns.yaml"]
 
 
-def test_a_line_that_is_no_json_is_told(tmp_path: Path) -> None:
-    (tmp_path / "dump.jsonl").write_text('{"id": "s1", "titl')
+def test_all_lines_that_are_no_json_are_told(tmp_path: Path) -> None:
+    (tmp_path / "dump.jsonl").write_text('{"score": NaN}\n[]\n{"id": "s1", "titl')
     (tmp_path / "columns.yaml").write_text(REDDIT)
-    with pytest.raises(DocumentError, match=r"dump\.jsonl:1: the line ends in the middle of its JSON"):
+    with pytest.raises(DocumentError) as caught:
         make([tmp_path / "dump.jsonl"], tmp_path / "out", ALL_TRAIN, tmp_path / "columns.yaml")
+    assert [fault.partition("dump.jsonl:")[2] for fault in caught.value.faults[:3]] == [
+        "1: not JSON: NaN is not a JSON number",
+        "2: each line must be an object {...}, this is a list",
+        "3: the line ends in the middle of its JSON; was the file cut off?",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 import sciexam as sx
 from conftest import Cli
 from exchange.reading import imported, lines, refused, said, write_lines
+from sciexam.exchange.export import export
+from sciexam.judges.recorded import read_verdicts
 
 JUDGE = ["gpt-4", "pair-v2"]
 
@@ -122,7 +125,7 @@ def test_what_is_malformed_is_told_with_its_line(tmp_path: Path) -> None:
         "model_judgment/gpt-4_pair.jsonl:3: question_id: this key is missing",
         "model_judgment/gpt-4_pair.jsonl:3: model_1: this key is missing",
         "model_judgment/gpt-4_pair.jsonl:3: model_2: this key is missing",
-        "model_judgment/gpt-4_pair.jsonl:4: it ends in the middle of its JSON; was the file cut off?",
+        "model_judgment/gpt-4_pair.jsonl:4: the line ends in the middle of its JSON; was the file cut off?",
         "model_judgment/gpt-4_pair.jsonl:5: is no question ('turns'), and no judgment ('g1_winner', or 'score')",
         "model_judgment/gpt-4_single.jsonl:1: score: a number, or -1 where there is none, this is '7'",
         "model_answer/alpaca.jsonl:1: no prompt is called '81-1' (3 lines)",
@@ -136,3 +139,35 @@ def test_a_game_that_stands_twice_is_refused(tmp_path: Path) -> None:
         "model_judgment/gpt-4_pair.jsonl:2: 'gpt-4' judged '81-1' for 'alpaca' and 'gpt-3.5' already in "
     )
     assert told[0].endswith("gpt-4_pair.jsonl:1; which one counts? Remove the other")
+
+
+def test_judgments_without_their_questions_say_which_file_to_give(tmp_path: Path) -> None:
+    write_lines(tmp_path / "mt" / "gpt-4_pair.jsonl", [pair(), pair(turn=2)])
+    assert refused("mt-bench", tmp_path / "mt" / "gpt-4_pair.jsonl") == [
+        f"{tmp_path}/mt/gpt-4_pair.jsonl: no file holds the prompts; give question.jsonl, too"
+    ]
+
+
+def test_verdicts_and_ratings_of_one_judge_are_exported_under_two_names(tmp_path: Path) -> None:
+    ratings = [single(7.5), single(3) | {"model": "gpt-3.5"}]
+    imported("mt-bench", bench(tmp_path / "mt", [pair(), pair("tie", "tie", turn=2)], ratings))
+    suite = sx.load_suite(str(tmp_path / "out" / "suite.yaml"))
+    done = export(suite, what="verdicts", out=tmp_path / "v.jsonl", results=tmp_path / "r")
+    found = [json.loads(line) for line in (tmp_path / "v.jsonl").read_text().splitlines()]
+    assert [(one["rater"], one["judge"]) for one in found] == [("gpt-4",) * 2] * 4 + [("gpt-4 rewards",) * 2]
+    assert done.judges == ("gpt-4", "gpt-4 rewards")
+    assert {judge.name for judge in read_verdicts(tmp_path / "v.jsonl")} == {"gpt-4", "gpt-4 rewards"}
+
+
+def test_preferences_have_no_margin_without_strengths_and_no_prompt_that_lacks_a_turn(tmp_path: Path) -> None:
+    pairs = [pair("model_1", "tie"), pair("model_1", "model_1", turn=2)]
+    imported("mt-bench", bench(tmp_path / "mt", pairs))
+    suite = sx.load_suite(str(tmp_path / "out" / "suite.yaml"))
+    done = export(suite, what="preferences", out=tmp_path / "p.jsonl", results=tmp_path / "r")
+    (line,) = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    assert (line["id"], line["chosen_by"]) == ("81-1", "alpaca")
+    assert "margin" not in line, "a tie beside a win of unknown strength is no margin of 0"
+    assert done.margins == {"none": 1}
+    assert done.left_out == {
+        "its prompt has two messages of the user in a row: the answer between them is no part of it": 1
+    }

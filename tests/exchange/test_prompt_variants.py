@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import re
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ from conftest import COMMAND, Cli, clean_environment, write_jsonl
 from endpoint import Body, Endpoint, prompt_of
 from sciexam.errors import UsageError
 from sciexam.exchange.asking_a_model import Errand
+from sciexam.folders import replace_folder
 from sciexam.store.writer import UNCOMMITTED_REPLIES
 from sciexam.suite import read_prompts
 
@@ -45,7 +50,7 @@ class Writes:
         return f"PROMPT {nonce}\nWhat does the {bird} eat where the {other} sleeps in winter?"
 
 
-def varied(folder: Path, suite: Path, source: Path, n: int, out: str = "new.jsonl", **more: Any) -> Varied:
+def varied(folder: Path, suite: Path, source: Path, n: int, out: str = "new", **more: Any) -> Varied:
     wanted = Wanted(n, **{"shots": 4} | more)
     return vary("llm", source, folder / out, wanted, suite=str(suite), errand=Errand(results=folder / "results"))
 
@@ -57,25 +62,27 @@ def test_new_prompts_say_which_ones_they_were_made_after(sciexam: Cli, tmp_path:
         write_jsonl(source, [row | {"licence": "CC BY-SA 4.0"} for row in lines(source)])
         done = sciexam(
             *("data", "prompts", "--from", "train.jsonl", "--shots", "8", "--model", "llm", "-s", str(suite)),
-            *("--n", "6", "--out", "new.jsonl"),
+            *("--n", "6", "--out", "new"),
         )
         assert done.returncode == 0, done.stderr
         assert "sciexam: at most 6 calls for answers, besides retries; about " in done.stderr
         asked = endpoint.received[0]
         assert (asked["temperature"], asked["top_p"]) == (0.6, 0.9)
         assert len(set(re.findall(r"bees of kind \d+", prompt_of(asked)))) == 8
-    beside = tmp_path / "new.jsonl.provenance.json"
-    assert done.stdout.splitlines()[:2] == [
-        "Asked: llm, for 6 prompts, shown some of 12",
-        "Kept: 6 prompts in new.jsonl; where they come from is in new.jsonl.provenance.json",
+    assert done.stdout.splitlines()[:4] == [
+        "Wanted: 6 prompts of llm, which is shown 8 of 12 at a time",
+        "Kept: 6 prompts",
+        "new:",
+        "          6 train_prompts.jsonl: the new prompts; `--prompts` of `sciexam data answers`, "
+        "`prompts:` with `stage: ppo`",
     ]
-    rows = lines(tmp_path / "new.jsonl")
-    assert len(read_prompts(tmp_path / "new.jsonl")) == 6, "a file of prompts"
+    rows = lines(tmp_path / "new" / "train_prompts.jsonl")
+    assert len(read_prompts(tmp_path / "new" / "train_prompts.jsonl")) == 6, "a file of prompts"
     assert {len(set(row["shots"])) for row in rows} == {8}
     assert len({tuple(row["shots"]) for row in rows}) == 6
     assert rows[0]["shown"][0] == {"shot": rows[0]["shots"][0], "licence": "CC BY-SA 4.0"}
     assert (rows[0]["written_by"], rows[0]["model"], len(rows[0]["key"])) == ("llm", "m-1", 64)
-    provenance = json.loads(beside.read_text())
+    provenance = json.loads((tmp_path / "new" / "provenance.json").read_text())
     assert (provenance["source"]["file"], provenance["settings"]["shots"]) == ("train.jsonl", 8)
 
 
@@ -101,13 +108,12 @@ def test_a_reply_that_is_not_one_new_prompt_is_left_out_with_its_reason(tmp_path
     with Endpoint(Writes(list(BAD))) as endpoint:
         suite = suite_at(tmp_path, endpoint, model={"concurrency": 1})
         found = varied(tmp_path, suite, prompts_at(tmp_path, 5), len(BAD))
-    assert sorted(row["text"] for row in lines(tmp_path / "new.jsonl")) == sorted(
+    assert sorted(row["text"] for row in lines(tmp_path / "new" / "train_prompts.jsonl")) == sorted(
         text.removeprefix("PROMPT {n}\n") for text, why in BAD.items() if not why
     )
     reasons = [why for why in BAD.values() if why]
-    assert found.left_out == {why: reasons.count(why) for why in reasons}
-    provenance = json.loads((tmp_path / "new.jsonl.provenance.json").read_text())
-    assert sorted(one["reason"] for one in provenance["replies_left_out"]) == sorted(reasons)
+    assert found.rejected == {why: reasons.count(why) for why in reasons}
+    assert sorted(one["reason"] for one in lines(tmp_path / "new" / "rejected.jsonl")) == sorted(reasons)
 
 
 def test_a_prompt_that_says_nearly_what_the_exam_says_is_left_out(tmp_path: Path) -> None:
@@ -117,13 +123,14 @@ def test_a_prompt_that_says_nearly_what_the_exam_says_is_left_out(tmp_path: Path
         suite = suite_at(tmp_path, endpoint)
         write_jsonl(tmp_path / "prompts.jsonl", [{"id": "sky", "text": asked}])
         found = varied(tmp_path, suite, prompts_at(tmp_path, 5), 2)
-    assert (found.written, found.left_out) == (0, {"says nearly the same as a prompt of the suite": 2})
-    assert not (tmp_path / "new.jsonl").exists()
+    assert found.rejected == {"says nearly the same as a prompt of the suite": 2}
+    assert sorted(path.name for path in (tmp_path / "new").glob("[!.]*")) == ["provenance.json", "rejected.jsonl"]
 
 
 def test_the_exams_prompts_and_conversations_are_never_shown(tmp_path: Path) -> None:
     rows = [
         {"id": "exam", "text": "Why does thing 1 happen?"},
+        {"id": "near", "text": "Say why the sky looks blue at noon and red at night when the sun is low?"},
         {"id": "talk", "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]},
         *({"id": f"{i}", "text": f"What is the colour of {bird} eggs?"} for i, bird in enumerate(BIRDS[:4])),
         {"id": "twice", "text": "What is the colour of robin eggs?"},
@@ -131,14 +138,19 @@ def test_the_exams_prompts_and_conversations_are_never_shown(tmp_path: Path) -> 
     source = write_jsonl(tmp_path / "mixed.jsonl", rows)
     with Endpoint(Writes()) as endpoint:
         suite = suite_at(tmp_path, endpoint)
+        sky = "So say why the sky looks blue at noon and red at night when the sun is low?"
+        write_jsonl(tmp_path / "prompts.jsonl", [*lines(tmp_path / "prompts.jsonl"), {"id": "sky", "text": sky}])
         found = varied(tmp_path, suite, source, 3)
-        assert not any("thing 1" in prompt_of(body) for body in endpoint.received)
+        assert not any("thing 1" in prompt_of(body) or "sky" in prompt_of(body) for body in endpoint.received)
         with pytest.raises(UsageError) as caught:
             varied(tmp_path, suite, source, 3, shots=8)
     assert found.shots == 4
-    left_out = "1 that hold a prompt of the suite; 1 conversations of several messages; 1 the same as an earlier one"
+    left_out = (
+        "1 holding a prompt of the suite; 1 saying nearly the same as a prompt of the suite; 1 of several messages; "
+        "1 the same as an earlier one"
+    )
     assert str(caught.value) == (
-        f"{source}: 8 prompts are shown at a time, and 4 of 7 can be shown; {left_out}; give more, or lower --shots"
+        f"{source}: 8 prompts are shown at a time, and 4 of 8 can be shown; {left_out}; give more, or lower --shots"
     )
 
 
@@ -153,26 +165,68 @@ def test_more_prompts_ask_for_the_additional_ones_and_two_ledgers_give_one_file(
         assert endpoint.requests == 4
         varied(tmp_path, suite, source, 9, seed=3)
         assert endpoint.requests == 9
-        before = [(tmp_path / name).read_bytes() for name in ("new.jsonl", "new.jsonl.provenance.json")]
+        before = {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()}
         (other := tmp_path / "other").mkdir()
-        vary("llm", source, other / "new.jsonl", Wanted(9, 4, seed=3), suite=str(suite), errand=Errand(results=other))
-        assert [(other / name).read_bytes() for name in ("new.jsonl", "new.jsonl.provenance.json")] == before
+        vary("llm", source, other / "new", Wanted(9, 4, seed=3), suite=str(suite), errand=Errand(results=other))
+        assert {path.name: path.read_bytes() for path in (other / "new").iterdir()} == before
         varied(tmp_path, suite, source, 9, seed=4)
-    assert (tmp_path / "new.jsonl").read_bytes() != before[0]
+    assert (tmp_path / "new" / "train_prompts.jsonl").read_bytes() != before["train_prompts.jsonl"]
 
 
 def test_no_file_of_somebody_else_is_replaced(tmp_path: Path) -> None:
     with Endpoint(Writes()) as endpoint:
         suite, source = suite_at(tmp_path, endpoint), prompts_at(tmp_path, 5)
-        with pytest.raises(UsageError, match=r"^--out: .*train\.jsonl is the file that is read; name another$"):
-            varied(tmp_path, suite, source, 1, out="train.jsonl")
-        with pytest.raises(
-            UsageError, match=r"marks\.yaml was not written by this command, and would be replaced; name"
-        ):
-            varied(tmp_path, suite, source, 1, out="marks.yaml")
-        with pytest.raises(UsageError, match=r"^--out: .* is a folder; name a file$"):
+        with pytest.raises(UsageError, match=r"^--out: new\.jsonl is to be a folder, with .* in it: --out new$"):
+            vary("llm", source, Path("new.jsonl"), Wanted(1, 4), suite=str(suite), errand=Errand())
+        with pytest.raises(UsageError, match=r"^.*train\.jsonl lies in --out .*, which is replaced as a whole; name"):
             varied(tmp_path, suite, source, 1, out=".")
+        with pytest.raises(UsageError, match=r"marks\.yaml is a file, and a folder is to be written there; name"):
+            varied(tmp_path, suite, source, 1, out="marks.yaml")
+        taught = tmp_path / "taught"
+        replace_folder(taught, [("provenance.json", json.dumps({"schema": "sciexam/data-answers/1"}))])
+        with pytest.raises(UsageError, match=r"taught holds training data that `sciexam data answers` wrote, and"):
+            varied(tmp_path, suite, source, 1, out="taught")
         assert endpoint.requests == 0
+
+
+def killed_at(step: int, folder: Path, write: Callable[[], object]) -> bool:
+    """Run `write` in a fork that is killed before its operation number `step` on the folder; whether it got there."""
+
+    places = (str(folder), str(folder.with_name(f".{folder.name}.")))
+
+    def in_the_fork() -> None:
+        left = iter(range(step))
+
+        def count(_: str, given: tuple[object, ...]) -> None:
+            if given and str(given[0]).startswith(places) and next(left, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(count)
+        write()
+
+    child = multiprocessing.get_context("fork").Process(target=in_the_fork)
+    child.start()
+    child.join()
+    assert child.exitcode in (0, -signal.SIGKILL), child.exitcode
+    return child.exitcode != 0
+
+
+@pytest.mark.slow
+def test_killed_at_any_step_of_the_writing_the_folder_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
+    with Endpoint(Writes()) as endpoint:
+        suite, source = suite_at(tmp_path, endpoint), prompts_at(tmp_path, 12)
+        found = []
+        for n in (9, 4):
+            varied(tmp_path, suite, source, n)
+            found.append({path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()})
+    after, before = found
+    steps, seen = 0, []
+    while killed_at(steps, tmp_path / "new", lambda: varied(tmp_path, suite, source, 9)):
+        there = {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()}
+        assert there in (before, after), steps
+        seen.append(there == after)
+        steps += 1
+    assert set(seen) == {False, True}, "kills before and after the folder is replaced"
 
 
 @pytest.mark.slow
@@ -189,7 +243,7 @@ def test_killed_and_failing_it_goes_on(sciexam: Cli, tmp_path: Path) -> None:
         "--n",
         "40",
         "-o",
-        "new.jsonl",
+        "new",
     ]
     with Endpoint(Writes(), latency=0.03, faults=["400"]) as endpoint:
         suite_at(tmp_path, endpoint, model={"concurrency": 4})
@@ -201,8 +255,8 @@ def test_killed_and_failing_it_goes_on(sciexam: Cli, tmp_path: Path) -> None:
             time.sleep(0.01)
         child.send_signal(signal.SIGKILL)
         assert child.wait() == -signal.SIGKILL
-        assert not (tmp_path / "new.jsonl").exists()
+        assert not (tmp_path / "new").exists()
         done = sciexam(*command)
         assert done.returncode == 0, done.stderr
         assert endpoint.requests <= 40 + 1 + 4 + UNCOMMITTED_REPLIES
-    assert len(lines(tmp_path / "new.jsonl")) == 40
+    assert len(lines(tmp_path / "new" / "train_prompts.jsonl")) == 40

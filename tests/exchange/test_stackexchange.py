@@ -119,7 +119,8 @@ def test_an_edit_and_what_the_dump_states_decide_the_licence(tmp_path: Path) -> 
         answer(2, 1, 4, ContentLicense="CC BY-SA 4.0"),
         answer(3, 1, 1, "<p>Other.</p>", ContentLicense="whatever"),
     ]
-    made_of(tmp_path, posts)
+    made = made_of(tmp_path, posts)
+    assert made.licences == {"CC BY-SA 3.0": 2, "CC BY-SA 4.0": 1}, "each post once, whatever rows it stands in"
     (pair,) = lines(tmp_path / "out" / "preferences.jsonl")
     assert [text["licence"] for text in pair["attribution"]] == ["CC BY-SA 3.0", "CC BY-SA 4.0", "CC BY-SA 3.0"]
 

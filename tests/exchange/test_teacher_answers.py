@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("datasketch")
+
 from teaching import Teaches, by_seed, grade_of, lines, prompts_at, question_of, suite_at, word_of
 
 from conftest import COMMAND, Cli, clean_environment, write_jsonl
@@ -57,7 +60,7 @@ def test_the_best_answer_to_each_prompt_trains_and_the_others_are_told(sciexam: 
         assert (again.calls.made, again.calls.reused, endpoint.requests) == (0, 24, before)
     told = done.stdout.splitlines()
     assert told[:2] == [
-        "Asked: llm, for 12 answers to 4 of 4 prompts",
+        "Wanted: 12 answers of llm to 4 prompts",
         "Kept: 4 answers with a grade of 0.9 or more by judge; the best grade is 1.00",
     ]
     assert "Caveat: judge grades its own answers: the teacher llm is the same model (m-1)." in told
@@ -106,13 +109,32 @@ def test_the_exams_own_prompts_never_train(tmp_path: Path) -> None:
         found = made(tmp_path, suite, prompts, samples=3)
         assert not any("WHY" in prompt_of(body) for body in endpoint.received), "it is not even asked"
         alone = write_jsonl(tmp_path / "alone.jsonl", rows[:1])
-        with pytest.raises(
-            UsageError, match=r"alone\.jsonl: no prompt is left of 1: 1 that hold a prompt of the suite$"
-        ):
+        with pytest.raises(UsageError, match=r"alone\.jsonl: no prompt is left of 1: 1 holding a prompt of the suite$"):
             made(tmp_path, suite, alone, out="other")
-    assert found.left_out == {"that hold a prompt of the suite": 1, "the same as an earlier one": 1}
+    assert found.left_out == {"holding a prompt of the suite": 1, "the same as an earlier one": 1}
     assert found.rejected["holds a prompt of the suite"] == 3
     assert [row["id"] for row in lines(tmp_path / "made" / "demonstrations.jsonl")] == ["t0", "t2"]
+
+
+SKY = "Why does the sky look blue at noon and red in the evening when the sun is low over the sea?"
+NEARLY_SKY = SKY.replace("sea?", "fields?")
+
+
+def test_what_says_nearly_what_the_exam_asks_is_neither_asked_nor_shown(tmp_path: Path) -> None:
+    shots = [
+        {"prompt": NEARLY_SKY, "completion": "Air scatters."},
+        {"prompt": "Why is it dark?", "completion": "Dusk."},
+    ]
+    with Endpoint(Teaches()) as endpoint:
+        suite = suite_at(tmp_path, endpoint)
+        write_jsonl(tmp_path / "prompts.jsonl", [{"id": "sky", "text": SKY}])
+        prompts = write_jsonl(
+            tmp_path / "p.jsonl", [{"id": "near", "text": NEARLY_SKY}, *lines(prompts_at(tmp_path, 1))]
+        )
+        found = made(tmp_path, suite, prompts, shots_from=write_jsonl(tmp_path / "shots.jsonl", shots))
+        assert not any("scatters" in prompt_of(body) or "noon" in prompt_of(body) for body in endpoint.received)
+        assert any("Dusk." in prompt_of(body) for body in endpoint.received)
+    assert (found.asked, found.left_out) == (1, {"saying nearly the same as a prompt of the suite": 1})
 
 
 # ---------------------------------------------------------------- replies
@@ -180,10 +202,12 @@ def test_an_answer_that_was_cut_off_or_failed_is_told_apart(sciexam: Cli, tmp_pa
         done = sciexam(*command, "--samples", "3", "--json")
         assert done.returncode == 3
         assert "not everything has a result; the same command asks again for it" in done.stderr
-        rejected = json.loads(done.stdout)["rejected"]
+        found = json.loads(done.stdout)
+        rejected, missing = found["rejected"], found["missing"]
         assert rejected["cut off by the limit of tokens"] == 1
         assert rejected["invalid: empty"] == 1
-        assert sum(count for why, count in rejected.items() if why.startswith("failed: ")) == 1
+        assert [why.partition(":")[0] for why in missing] == ["failed"]
+        assert found["incomplete"] == 1
         again = made(tmp_path, suite, prompts, samples=3, retry_invalid=True)
     assert (again.incomplete, again.calls.made) == (0, 4), "two answers and their grades"
     assert again.rejected["cut off by the limit of tokens"] == 1

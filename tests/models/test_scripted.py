@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from sciexam.errors import UsageError
-from sciexam.lineage import Sft
+from sciexam.lineage.stages import Sft
 from sciexam.models.scripted import ScriptedModel
 from sciexam.models.settings import Custom, Endpoint, Recorded, Rule, Scripted
 from sciexam.types import Conversation, Message, Record, Reply

@@ -169,7 +169,7 @@ def test_an_adapter_is_merged_into_unquantised_weights(world: Path, tmp_path: Pa
     import torch
 
     from sciexam.models.checkpoint import LocalCheckpoint
-    from sciexam.serve.merging import merged
+    from sciexam.models.merging import merged
 
     own = Weights(weights=str(world / "base"), adapter=str(world / "lora"), dtype="fp32")
     asked = own.model_copy(update={"quantization": quantization})

@@ -23,10 +23,12 @@ from sciexam.cli import (
     grade,
     importing,
     leaderboard,
+    lineage,
     plan,
     report,
     reward,
     serve,
+    train,
     validate,
 )
 from sciexam.errors import SciexamError, redacted
@@ -53,6 +55,8 @@ app.command("bench")(bench.bench)
 app.command("import")(importing.import_)
 app.command("export")(exporting.export)
 app.command("serve")(serve.serve)
+app.command("train")(train.train)
+app.command("lineage")(lineage.lineage)
 app.command("check")(author.check)
 app.command("init")(author.init)
 app.command("schema")(author.schema)

@@ -61,7 +61,7 @@ def agree(
     from sciexam import exam
 
     check_figures(figures, figure_format)
-    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [], samples)
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [], samples, results=results)
     found = exam.agree(
         chosen, *names, judges=judge or (), policy=policy.value, by=by, limit=limit, store=store, results=results
     )

@@ -116,7 +116,7 @@ def serve(
         raise typer.BadParameter("--annotators counts people without names; give --names FILE or this, not both")
     named = serving.read_names(names) if names else []
     instructions = _read_guide(guide)
-    chosen, listed = chosen_suite(suite, contestants or [], prompts, rubric, [], samples)
+    chosen, listed = chosen_suite(suite, contestants or [], prompts, rubric, [], samples, results=results)
     if task is Task.demonstrations and len(listed) > 1:
         raise UsageError(
             "--task demonstrations: name the one contestant whose answers are edited, or none to have them written"
@@ -305,7 +305,7 @@ def import_(
     from sciexam.report.plain_text import one_line
     from sciexam.store import Store
 
-    chosen, listed = chosen_suite(suite, contestants or [], prompts, rubric, [], samples)
+    chosen, listed = chosen_suite(suite, contestants or [], prompts, rubric, [], samples, results=results)
     with Store(location_of(store, results)) as ledger:
         answers = answers_of(chosen, listed, ledger, USUAL, recorded_only=True)
         done = import_verdicts(ledger, answers, file, chosen.rubric.digest)

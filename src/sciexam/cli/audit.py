@@ -62,7 +62,7 @@ def audit(
     from sciexam.errors import GateNotMet
     from sciexam.exam.audit import audit as run_audit
 
-    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, [judge])
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, [judge], results=results)
     with interruptible() as stop, progress() as shown:
         card = run_audit(
             chosen,

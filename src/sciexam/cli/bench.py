@@ -41,10 +41,11 @@ def bench(
         typer.Option("--group-by", help="Fields of an item that say what belongs together.  [default: group]"),
     ] = None,
     toxicity: Annotated[
-        Path | None, typer.Option("--toxicity", help="A classifier of toxic texts: a folder of weights.")
+        str | None,
+        typer.Option("--toxicity", help="A classifier of toxic texts: a folder of weights, or a service's address."),
     ] = None,
     toxic_label: Annotated[
-        str | None, typer.Option("--toxic-label", help="Its label for it.  [default: toxic, or toxicity]")
+        str | None, typer.Option("--toxic-label", help="Its label for it.  [default: toxic or toxicity]")
     ] = None,
     budget: BudgetOption = None,
     max_wait: MaxWait = 120.0,

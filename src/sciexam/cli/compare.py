@@ -92,7 +92,7 @@ def compare(
     from sciexam import exam
 
     check_figures(figures, figure_format)
-    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [], samples)
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [], samples, results=results)
     with interruptible() as stop, progress(quiet) as shown:
         report = exam.compare(
             chosen,

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,13 +15,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sciexam.cli.generated import answers, prompts
+from sciexam.cli.made import SHOWN, counted, folder, reasons, show
 from sciexam.cli.options import AsJson
 
 if TYPE_CHECKING:
     from sciexam.exchange.training_data import Made
 
 PACE = 10.0  # seconds between two lines on how far a command is
-SHOWN = 12  # reasons of a list
 
 data = typer.Typer(help="Make data to train with and to test with.", no_args_is_help=True, rich_markup_mode=None)
 data.command("answers")(answers)
@@ -33,7 +34,7 @@ _DAY = ["%Y-%m-%d"]
 def stackexchange(
     dumps: Annotated[
         list[Path],
-        typer.Argument(metavar="DUMP", help="Posts.xml, its folder, a site's .7z; or .jsonl with --columns."),
+        typer.Argument(metavar="DUMP", help="Posts.xml, its folder, a site's .7z; or .jsonl (.gz) with --columns."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write; it is replaced as a whole.")],
     columns: Annotated[
@@ -99,7 +100,7 @@ def stackexchange(
     if as_json:
         print(json.dumps(made.to_json(), indent=1, allow_nan=False))
     else:
-        _show(made, suite)
+        show(_lines(made, suite))
 
 
 class _Pace:
@@ -118,37 +119,33 @@ class _Pace:
             print(f"sciexam: {what} {done:,}, {rate:,.0f} a second", file=sys.stderr, flush=True)
 
 
-def _show(made: Made, suite: str | None) -> None:
-    from sciexam.report.plain_text import one_line
-
-    for line in _lines(made, suite):
-        print(" " * (len(line) - len(line.lstrip())) + one_line(line))
-
-
-def _lines(made: Made, suite: str | None) -> list[str]:
+def _lines(made: Made, suite: str | None) -> Iterator[str]:
     from sciexam.exchange.training_data import FILES
 
-    read, kept = ", ".join(f"{n:,} {what}" for what, n in made.read.items() if n), made.questions
-    lines = [f"Read: {read}"]
-    total = kept["train"] + kept["test"]
-    lines.append(f"Kept: {total:,} questions, {kept['train']:,} to train with, {kept['test']:,} to test with")
+    read = [counted(made.read["questions"], "question"), counted(made.read["answers"], "answer")]
+    read += [counted(made.read["other"], "other row")] if made.read["other"] else []
+    yield f"Read: {', '.join(read)}"
+    kept = made.questions
+    parts = f"{kept['train']:,} to train with, {kept['test']:,} to test with"
+    yield f"Kept: {counted(kept['train'] + kept['test'], 'question')}, {parts}"
     for what, counts in made.left_out.items():
-        lines += [f"Left out {what}:"] if counts else []
-        lines += [f"  {n:>9,}  {why}" for why, n in list(counts.items())[:SHOWN]]
-        lines += [f"  and for {len(counts) - SHOWN} more reasons, in provenance.json"] if len(counts) > SHOWN else []
-    lines.append(f"{made.folder}:")
-    lines += [f"  {n:>9,}  {name}: {FILES[name]}" for name, n in made.files.items()]
-    licences = ", ".join(f"{licence} ({n:,} texts)" for licence, n in list(made.licences.items())[:SHOWN])
-    lines.append(f"Licences: {licences}. Each row names author, link and licence: pass them on with its texts.")
-    return [*lines, *_next(made, suite)]
+        yield from reasons(f"Left out {what}", counts)
+    yield from folder(made.folder, made.files, FILES)
+    licences = list(made.licences.items())
+    named = [f"{licence[:80]} ({counted(n, 'post')})" for licence, n in licences[:SHOWN]]
+    named += [f"{len(licences) - SHOWN:,} more, in provenance.json"] if len(licences) > SHOWN else []
+    yield f"Licences: {', '.join(named)}. Each row names author, link and licence: pass them on with its texts."
+    yield from _next(made, suite)
 
 
-def _next(made: Made, suite: str | None) -> list[str]:
-    folder = Path(made.folder)
-    uses = [("demonstrations.jsonl", "sft: {from: base, stage: sft, data: %s}")]
-    uses += [("preferences.jsonl", "rm: {from: sft, stage: reward, data: %s}")]
-    models = [f"    {use % (folder / name)}" for name, use in uses if name in made.files]
-    lines = ["Next: name the files in a suite, and look it over:", *models]
-    if suite is None and "test_prompts.jsonl" in made.files:
-        lines.insert(1, f"    prompts: {folder / 'test_prompts.jsonl'}")
-    return [*lines, f"    sciexam check {suite or 'SUITE'}"]
+def _next(made: Made, suite: str | None) -> Iterator[str]:
+    out, files = Path(made.folder), made.files
+    yield f"Next: name the files in {suite or 'a suite'}, and look it over:"
+    if suite is None and "test_prompts.jsonl" in files:
+        yield f"    prompts: {out / 'test_prompts.jsonl'}"
+    if "demonstrations.jsonl" in files:
+        yield f"    sft: {{from: base, stage: sft, data: {out / 'demonstrations.jsonl'}}}"
+    if "preferences.jsonl" in files:
+        begun = "sft" if "demonstrations.jsonl" in files else "base"
+        yield f"    rm: {{from: {begun}, stage: reward, data: {out / 'preferences.jsonl'}}}"
+    yield f"    sciexam check {suite or 'SUITE'}"

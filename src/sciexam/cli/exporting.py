@@ -80,7 +80,7 @@ def export(
         raise UsageError("--min-agreement goes with preferences alone")
     if judge and what == What.responses:
         raise UsageError("--judge: nobody judges responses; leave it out")
-    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [], samples)
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [], samples, results=results)
     found = write(
         chosen,
         *names,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sciexam.cli.made import SHOWN, counted, folder, reasons, show
 from sciexam.cli.options import (
     AsJson,
     BatchOption,
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from sciexam.exchange.prompt_variants import Varied
     from sciexam.exchange.teacher_answers import Taught
     from sciexam.report.record import Calls
-
-SHOWN = 12  # reasons of a list
 
 _MODEL = "A model of the suite, `openai:MODEL`, or a folder of weights."
 _SEED = typer.Option("--seed", help="Draws the shots.")
@@ -88,6 +87,8 @@ def answers(
     """
     from sciexam.errors import GateNotMet
     from sciexam.exchange.asking_a_model import Errand
+
+    _need_datasketch("answers")
     from sciexam.exchange.teacher_answers import Wanted
     from sciexam.exchange.teacher_answers import answers as make
 
@@ -136,7 +137,7 @@ def prompts(
     source: Annotated[Path, typer.Option("--from", help="A file of prompts (.jsonl), of which some are shown.")],
     model: Annotated[str, typer.Option("--model", "-m", help=_MODEL)],
     n: Annotated[int, typer.Option("--n", min=1, help="So many prompts are asked for; fewer are left.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write; it is replaced as a whole.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write; it is replaced as a whole.")],
     shots: Annotated[int, typer.Option("--shots", min=1, max=64, help="So many prompts are shown for each.")] = 8,
     suite: SuiteName = None,
     max_words: Annotated[int, typer.Option("--max-words", min=1, help="Of a prompt that is kept.")] = 150,
@@ -159,12 +160,11 @@ def prompts(
     Replies are kept in the ledger: the same command again does only what is left to do, and a larger --n asks for the
     additional ones alone.
     """
-    from sciexam.errors import GateNotMet, UsageError
+    from sciexam.errors import GateNotMet
     from sciexam.exchange.asking_a_model import Errand
 
-    if find_spec("datasketch") is None:
-        raise UsageError("`sciexam data prompts` needs datasketch: pip install 'sciexam[data]'")
-    from sciexam.exchange.prompt_variants import Wanted, provenance_of, vary
+    _need_datasketch("prompts")
+    from sciexam.exchange.prompt_variants import Wanted, vary
 
     wanted = Wanted(n, shots, temperature, top_p, max_tokens, max_words, template, seed)
     with interruptible() as stop, progress() as shown:
@@ -181,12 +181,12 @@ def prompts(
             progress=shown,
         )
         varied = vary(model, source, out, wanted, suite=suite, errand=errand)
-    _print(varied.to_json() if as_json else None, _lines_of_prompts(varied, str(provenance_of(out))))
+    _print(varied.to_json() if as_json else None, _lines_of_prompts(varied))
     if varied.incomplete:
         refuse_incomplete(True, varied.calls.unasked)
-    if not varied.written:
-        why = "; ".join(f"{count:,} {reason}" for reason, count in list(varied.left_out.items())[:SHOWN])
-        raise GateNotMet(f"no prompt is left of {varied.asked:,}, and {out} was not written: {why}")
+    if "train_prompts.jsonl" not in varied.files:
+        why = "; ".join(f"{count:,} {reason}" for reason, count in list(varied.rejected.items())[:SHOWN])
+        raise GateNotMet(f"no prompt is left of {varied.asked:,}: {why}; see {out}/rejected.jsonl")
     if not shown.worked and not as_json:
         print("sciexam: nothing was left to ask; every fact was in the ledger", file=sys.stderr)
 
@@ -195,48 +195,48 @@ def prompts(
 
 
 def _print(as_json: object, lines: Iterator[str]) -> None:
-    from sciexam.report.plain_text import one_line
-
     if as_json is not None:
         print(json.dumps(as_json, indent=1, allow_nan=False))
-        return
-    for line in lines:
-        print(" " * (len(line) - len(line.lstrip())) + one_line(line))
+    else:
+        show(lines)
 
 
 def _lines_of_answers(taught: Taught, bar: float) -> Iterator[str]:
     from sciexam.exchange.teacher_answers import FILES
 
-    asked = f"{taught.candidates:,} answers to {taught.asked:,} of {taught.prompts:,} prompts"
-    yield f"Asked: {taught.teacher}, for {asked}"
-    yield from _reasons("Left out prompts", taught.left_out)
+    of = "" if taught.asked == taught.prompts else f" of {taught.prompts:,}"
+    yield f"Wanted: {counted(taught.candidates, 'answer')} of {taught.teacher} to {counted(taught.asked, 'prompt')}{of}"
+    yield from reasons("Left out prompts", taught.left_out)
     best = "" if taught.best_grade is None else f"; the best grade is {taught.best_grade:.2f}"
-    kept = taught.files.get("demonstrations.jsonl", 0)
-    yield f"Kept: {kept:,} answers with a grade of {bar:g} or more by {taught.judge}{best}"
-    yield from _reasons("Rejected answers", taught.rejected)
+    kept = counted(taught.files.get("demonstrations.jsonl", 0), "answer")
+    yield f"Kept: {kept} with a grade of {bar:g} or more by {taught.judge}{best}"
+    yield from reasons("Rejected answers", taught.rejected)
+    yield from reasons("Missing answers", taught.missing)
     if taught.ties:
-        yield f"No pair: {taught.ties:,} prompts, whose best and worst answer have one grade"
-    yield f"{taught.folder}:" if taught.written else f"{taught.folder}: not written, for no reply came back"
-    if taught.written:
-        yield from (f"  {count:>9,}  {name}: {FILES[name]}" for name, count in taught.files.items())
+        yield f"No pair: of {counted(taught.ties, 'prompt')}, where the best and the worst answer have one grade"
+    yield from folder(taught.folder, taught.files if taught.written else None, FILES)
     yield from _ending(taught.caveats, taught.calls)
 
 
-def _lines_of_prompts(varied: Varied, provenance: str) -> Iterator[str]:
-    yield f"Asked: {varied.model}, for {varied.asked:,} prompts, shown some of {varied.shots:,}"
-    yield from _reasons("Prompts that are not shown", varied.shots_left_out)
-    yield from _reasons("Left out replies", varied.left_out)
-    if varied.written:
-        yield f"Kept: {varied.written:,} prompts in {varied.out}; where they come from is in {provenance}"
+def _lines_of_prompts(varied: Varied) -> Iterator[str]:
+    from sciexam.exchange.prompt_variants import FILES
+
+    shown = f"which is shown {varied.shown:,} of {varied.shots:,} at a time"
+    yield f"Wanted: {counted(varied.asked, 'prompt')} of {varied.model}, {shown}"
+    yield from reasons("Prompts that are not shown", varied.shots_left_out)
+    yield f"Kept: {counted(varied.files.get('train_prompts.jsonl', 0), 'prompt')}"
+    yield from reasons("Rejected replies", varied.rejected)
+    yield from reasons("Missing replies", varied.missing)
+    yield from folder(varied.folder, varied.files if varied.written else None, FILES)
     yield from _ending(varied.caveats, varied.calls)
 
 
-def _reasons(what: str, counts: Mapping[str, int]) -> Iterator[str]:
-    if counts:
-        yield f"{what}:"
-    yield from (f"  {count:>9,}  {why[:200]}" for why, count in list(counts.items())[:SHOWN])
-    if len(counts) > SHOWN:
-        yield f"  and for {len(counts) - SHOWN} more reasons"
+def _need_datasketch(command: str) -> None:
+    """To tell what says nearly the same as a prompt of the suite."""
+    from sciexam.errors import UsageError
+
+    if find_spec("datasketch") is None:
+        raise UsageError(f"`sciexam data {command}` needs datasketch: pip install 'sciexam[data]'")
 
 
 def _ending(caveats: tuple[str, ...], calls: Calls) -> Iterator[str]:

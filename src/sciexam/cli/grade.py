@@ -63,7 +63,7 @@ def grade(
     from sciexam.exam import marking
 
     check_figures(figures, figure_format)
-    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [])
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [], results=results)
     with interruptible() as stop, progress() as shown:
         found = marking.grade(
             chosen,

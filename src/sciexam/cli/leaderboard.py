@@ -95,6 +95,9 @@ def leaderboard(
     calibration: Annotated[
         Path | None, typer.Option(help="For --as alpacaeval: the file that its length control needs (.csv, .csv.gz).")
     ] = None,
+    style_control: Annotated[
+        bool, typer.Option("--style-control", help="For --as arena-hard: the style-controlled score of v2.0, too.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Rate the contestants of a suite by one judge: ratings, rank ranges, win rates against the baseline.
@@ -113,8 +116,10 @@ def leaderboard(
         raise UsageError("--json and --markdown: stdout holds one of them; name one")
     if calibration is not None and as_peer is None:
         raise UsageError("--calibration goes with --as alpacaeval")
+    if style_control and (as_peer is None or as_peer.value != "arena-hard"):
+        raise UsageError("--style-control goes with --as arena-hard")
     check_figures(figures, figure_format)
-    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [])
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [], results=results)
     asked: dict[str, Any] = {
         "judge": judge[0] if judge else None,
         "pairs": pairs.value,
@@ -131,7 +136,7 @@ def leaderboard(
                 "--as prints one table, and writes nothing; leave out --check, --figures, --site and --open"
             )
         kept = {key: value for key, value in asked.items() if key not in ("orders", "policy")}
-        more = {"peer": as_peer.value, "reward": reward, "calibration": calibration}
+        more = {"peer": as_peer.value, "reward": reward, "calibration": calibration, "style_control": style_control}
         print_as_peer(chosen, names, as_json, as_markdown, **kept, **more)
         return
     if check:

@@ -95,14 +95,19 @@ def chosen_suite(
     rubric: str | None,
     judges: list[str],
     samples: int | None = None,
+    *,
+    results: Path,
 ) -> tuple[Suite, list[str]]:
-    """The suite, and the contestants by name; a file among them joins the suite as a recorded model."""
-    chosen, names = _chosen(name, given, prompts, rubric, judges)
+    """The suite, and the contestants by name; a file among them joins the suite as a recorded model.
+
+    Where the suite's models were trained, their weights lie among `results`.
+    """
+    chosen, names = _chosen(name, given, prompts, rubric, judges, results)
     return (chosen if samples is None else chosen.with_samples(samples)), names
 
 
 def _chosen(
-    name: str | None, given: list[str], prompts: Path | None, rubric: str | None, judges: list[str]
+    name: str | None, given: list[str], prompts: Path | None, rubric: str | None, judges: list[str], results: Path
 ) -> tuple[Suite, list[str]]:
     from sciexam import suite as suites
     from sciexam.errors import UsageError
@@ -124,7 +129,7 @@ def _chosen(
         return chosen, list(chosen.contestants)
     if prompts is not None:
         raise UsageError("--prompts goes with files of answers alone; a suite names its own prompts")
-    chosen = suites.load_suite(name)
+    chosen = suites.load_suite(name, results)
     if rubric is not None:
         chosen = chosen.model_copy(update={"rubric": load_rubric(rubric)})
     named = dict(zip(map(str, files), suites.name_files(files).items(), strict=True))

@@ -66,7 +66,7 @@ def plan(
     from sciexam.exam.planning import plan_ahead
 
     check_figures(figures, figure_format)
-    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [])
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [], results=results)
     outlook = plan_ahead(
         chosen,
         *names,

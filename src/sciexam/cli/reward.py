@@ -60,7 +60,7 @@ def reward(
     from sciexam.exam import marking
 
     check_figures(figures, figure_format)
-    chosen, names = chosen_suite(suite, contestants or [], prompts, None, [])
+    chosen, names = chosen_suite(suite, contestants or [], prompts, None, [], results=results)
     with interruptible() as stop, progress() as shown:
         found = marking.reward(
             chosen,

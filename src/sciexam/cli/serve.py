@@ -48,7 +48,7 @@ def serve(
         return
     from sciexam.suite import load_suite
 
-    chosen = load_suite(suite)
+    chosen = load_suite(suite, results)
     location, address = location_of(store, results), (host, port, public_url)
     _serve(chosen, name, beside, address, max_tokens, (at_once, waiting), open_page, location, results)
 

@@ -82,7 +82,7 @@ def validate(
     from sciexam.exam import validating
 
     check_figures(figures, figure_format)
-    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, [judge], samples)
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, [judge], samples, results=results)
     with interruptible() as stop, progress() as shown:
         found = validating.validate(
             chosen,

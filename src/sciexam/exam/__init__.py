@@ -85,7 +85,7 @@ def compare(
 
     Setting `stop` ends the run early: calls in flight are waited for, and Interrupted is raised.
     """
-    suite = load_suite(suite) if isinstance(suite, str) else suite
+    suite = load_suite(suite, results) if isinstance(suite, str) else suite
     judges = [judges] if isinstance(judges, str) else judges
     if batch and until_decided:
         raise UsageError("--batch: --until-decided looks at every round of answers, and a batch may take a day")
@@ -125,7 +125,7 @@ def agree(
     """
     from sciexam.report.agreeing.agreement import build_agreement
 
-    suite = load_suite(suite) if isinstance(suite, str) else suite
+    suite = load_suite(suite, results) if isinstance(suite, str) else suite
     named = [judges] if isinstance(judges, str) else list(judges)
     with reading(suite, contestants, named, "agree", policy, by, limit, store, results) as read:
         try:
@@ -174,7 +174,7 @@ def leaderboard(
     from sciexam.exam.board import check_models, read_board, sit
     from sciexam.report.standings.board import build_leaderboard
 
-    suite = load_suite(suite) if isinstance(suite, str) else suite
+    suite = load_suite(suite, results) if isinstance(suite, str) else suite
     terms = terms_of(suite, max_wait, budget, batch, engine)
     plan, models = make_board_plan(suite, contestants, judge, pairs, orders, policy, by, limit, terms)
     _check_site(plan, site_folder(site, results), store, results)
@@ -214,7 +214,7 @@ def check_leaderboard(
     """
     from sciexam.exam.board_check import check_board
 
-    suite = load_suite(suite) if isinstance(suite, str) else suite
+    suite = load_suite(suite, results) if isinstance(suite, str) else suite
     plan, _ = make_board_plan(suite, contestants, judge, pairs, orders, policy, by, limit, USUAL)
     location = location_of(store, results)
     check_there(location)

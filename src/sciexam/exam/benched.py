@@ -6,9 +6,9 @@ grade is the model, so that a leaderboard finds what its contestants were asked.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +17,13 @@ from sciexam.errors import SciexamError
 from sciexam.models import open_model
 from sciexam.models.checkpoint import LocalCheckpoint
 from sciexam.models.settings import Weights, artifact_of
-from sciexam.report.benchmarks import figure_of
-from sciexam.report.record import Figure
-from sciexam.store import Store
+from sciexam.report.benchmarks import Told
 from sciexam.suite import Suite
 from sciexam.types import Grade
 
 RATER = "bench:"
 SCHEMA = 1  # part of every key: raised when a fact comes to mean something else
+UNREAD = "unread"  # the metric of tasks on toxicity: whether the classifier read only the beginning of a text
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +54,28 @@ class Outcome:
     key: str
 
 
-def identity_of(suite: Suite, name: str, fetch: bool = False) -> str:
+def identity_of(suite: Suite, name: str) -> str:
     """The digest of a model as benchmarks know it: weights by their contents, whatever else as it is asked."""
     spec = suite.model(name)
     if isinstance(weights := artifact_of(spec), Weights):
-        return identity_of_weights(LocalCheckpoint(name, weights, "causal", weights.device, fetch), weights)
+        return identity_of_weights(LocalCheckpoint(name, weights, "causal", weights.device), weights)
     return open_model(name, spec, suite.generation_of(name)).digest
+
+
+def identities_of(suite: Suite, digests: Mapping[str, str]) -> dict[str, str]:
+    """The identities of models whose `digests` are known, by name: nothing but the files of weights is looked at.
+
+    Weights that are not here have none.
+    """
+    found = {}
+    for name, known in digests.items():
+        weights = artifact_of(suite.model(name))
+        if not isinstance(weights, Weights):
+            found[name] = known
+            continue
+        with contextlib.suppress(SciexamError):  # what they answered may be recorded
+            found[name] = identity_of_weights(LocalCheckpoint(name, weights, "causal", weights.device), weights)
+    return found
 
 
 def identity_of_weights(checkpoint: LocalCheckpoint, settings: Weights) -> str:
@@ -119,33 +134,21 @@ def read_outcome(grade: Grade, model: str) -> Outcome:
     )
 
 
-def on_board(suite: Suite, contestants: Sequence[str], store: Store, level: float) -> dict[str, dict[str, Figure]]:
-    """The figures of the benchmarks in the ledger: by task, with its metric, and by contestant.
-
-    Of one task the figures have one setting, that which most contestants have, and of these the latest.
-    """
-    if not store.knows(RATER):
-        return {}
-    by_task: dict[str, list[Outcome]] = {}
-    for name in contestants:
-        try:
-            model = identity_of(suite, name)
-        except SciexamError:  # its weights are not here: what it answered may be recorded
-            continue
-        for grade in store.grades_on([model], RATER):
-            if grade.status == "ok":
-                by_task.setdefault(grade.rater, []).append(read_outcome(grade, name))
-    found: dict[str, dict[str, Figure]] = {}
-    for outcomes in by_task.values():
-        chosen = _most_common(outcomes)
-        of_chosen = {one.model: one for one in outcomes if one.setting == chosen}
-        shots = f", {chosen.shots} shots" if chosen.shots else ""
-        label = f"{outcomes[-1].task} {next(iter(of_chosen.values())).metric}{shots}"
-        found[label] = {name: figure_of(one.values, one.groups, level) for name, one in of_chosen.items()}
-    return found
+def told_of(one: Outcome) -> Told:
+    """An outcome as it is counted."""
+    shots, chat = one.setting.shots, one.setting.chat
+    return Told(
+        one.model, one.task, one.metric, one.higher_is_better, shots, chat, one.values, one.groups, one.reported
+    )
 
 
-def _most_common(outcomes: Iterable[Outcome]) -> Setting:
-    latest = {one.setting: place for place, one in enumerate(outcomes)}
-    models = Counter(setting for setting, _ in {(one.setting, one.model) for one in outcomes})
-    return max(latest, key=lambda setting: (models[setting], latest[setting]))
+def shortfalls_of(one: Outcome) -> Iterator[str]:
+    """What of a task was not done as it should be, in sentences."""
+    on = f"{one.model} on {one.task}"
+    if one.cut:
+        texts = "1 text had no room, and was" if one.cut == 1 else f"{one.cut} texts had no room, and were"
+        yield f"{on}: {texts} cut at {'its' if one.cut == 1 else 'their'} beginning."
+    if unread := round(sum(v for k, v in one.reported.items() if k.split(",")[0] == UNREAD) * len(one.values)):
+        yield f"{on}: of {unread} text{'s' if unread > 1 else ''} the classifier read only the beginning."
+    if missing := sum(value is None for value in one.values):
+        yield f"{on}: {missing} of {len(one.values)} items {'has' if missing == 1 else 'have'} no value."

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from sciexam.errors import SciexamError, UsageError, did_you_mean
-from sciexam.exam.benched import on_board
+from sciexam.exam.benchmark_figures import on_board
 from sciexam.exam.marked import marking_of
 from sciexam.exam.plan import Plan
 from sciexam.exam.raters import Rater, raters_of
@@ -35,7 +35,7 @@ def besides_of(plan: Plan, store: Store, reward: str | None, files_are_read: boo
     specs = {name: plan.suite.models[name] for name in plan.contestants}
     known = plan.suite.prices
     prices = {n: known[spec.model] for n, spec in specs.items() if isinstance(spec, Endpoint) and spec.model in known}
-    done = on_board(plan.suite, plan.contestants, store, LEVEL)
+    done = on_board(plan.suite, plan.models, store, LEVEL)
     if reward is not None:
         return Besides(_marks_of(plan, reward_model(plan, reward), store, files_are_read), prices, (), done)
     for name in _reward_models(plan):

@@ -23,7 +23,7 @@ from sciexam.exam.runs import check_all_ready, hold, location_of, opened, terms_
 from sciexam.exam.sitting import Sitting
 from sciexam.exam.tally import Progress
 from sciexam.files import write_atomically
-from sciexam.lineage import ModelSpec
+from sciexam.lineage.stages import ModelSpec
 from sciexam.models.checkpoint_files import read_json
 from sciexam.models.settings import Endpoint, Scripted, Weights
 from sciexam.models.terms import Engine, Terms
@@ -91,7 +91,7 @@ def answer(
     `out` is replaced as a whole, and holds usable answers only, in the order of the prompts; where there is none it is
     left alone. `format` is that of a suite's `responses:`, or AlpacaEval's list of outputs. The rest as in `compare`.
     """
-    chosen, name = chosen_model(suite, model, None if prompts is None else Path(prompts), samples)
+    chosen, name = chosen_model(suite, model, None if prompts is None else Path(prompts), samples, results)
     chosen = chosen.model_copy(update={"judges": {}})  # nobody judges here, also where a judge is called `humans`
     terms = terms_of(chosen, max_wait, budget, batch, engine)
     plan, models = make_plan(chosen, [name], [HUMANS], None, "mean", None, "category", limit, terms, purpose="answer")
@@ -105,7 +105,9 @@ def answer(
         return _write(plan, ledger, out, format, calls, notes)
 
 
-def chosen_model(suite: Suite | str | None, model: str, prompts: Path | None, samples: int | None) -> tuple[Suite, str]:
+def chosen_model(
+    suite: Suite | str | None, model: str, prompts: Path | None, samples: int | None, results: str | Path = "results"
+) -> tuple[Suite, str]:
     """The suite with `model` in it and the prompts that are meant, and the name of the model there.
 
     Without a suite, prompts of a file and a model that is named by what it is are all that it takes.
@@ -114,7 +116,7 @@ def chosen_model(suite: Suite | str | None, model: str, prompts: Path | None, sa
     if suite is None and read is not None and (spec := _by_what_it_is(model)):
         chosen = suite_of_prompts(read)
     else:
-        chosen = load_suite(suite) if not isinstance(suite, Suite) else suite
+        chosen = load_suite(suite, results) if not isinstance(suite, Suite) else suite
         chosen = chosen if read is None else chosen.model_copy(update={"prompts": read})
         spec = None if model in chosen.models else _by_what_it_is(model)
     name = model

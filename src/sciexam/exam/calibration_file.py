@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import math
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from sciexam.documents import refuse
 from sciexam.errors import DocumentError, UsageError
+from sciexam.lines import csv_rows
 from sciexam.stats import Calibration
 
 NUMBERS = ("preference", "std_delta_len", "instruction_difficulty")
@@ -48,25 +48,12 @@ def read_calibration(path: Path, prompts: Collection[str]) -> Calibration:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    try:
-        with (
-            gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-            if path.suffix == ".gz"
-            else path.open(encoding="utf-8-sig", newline="") as file
-        ):
-            found = csv.DictReader(file, strict=True)
-            if missing := [name for name in ("index", *NUMBERS) if name not in (found.fieldnames or ())]:
-                raise DocumentError([f"{path}:1: {name}: this column is missing" for name in missing])
-            for row in found:
-                if None in row or None in row.values():
-                    raise DocumentError([f"{path}:{found.line_num}: not as many cells as the head has names"])
-                yield found.line_num, row
-    except UnicodeDecodeError:
-        raise DocumentError([f"{path}: not UTF-8; save the file as UTF-8"]) from None
-    except csv.Error as error:
-        raise DocumentError([f"{path}: not CSV: {error}"]) from None
-    except (OSError, EOFError) as error:
-        raise UsageError(f"--calibration {path}: {str(getattr(error, 'strerror', None) or error).lower()}") from None
+    if not path.is_file():
+        raise UsageError(f"--calibration {path}: no such file")
+    for number, row in csv_rows(path, refuse(path)):
+        if missing := [name for name in ("index", *NUMBERS) if name not in row]:
+            raise DocumentError([f"{path}:1: {name}: this column is missing" for name in missing])
+        yield number, row
 
 
 def _number(cell: str) -> float | None:

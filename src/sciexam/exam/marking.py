@@ -54,7 +54,7 @@ def grade(
     """
     from sciexam.report.marking.grades import build_grades
 
-    suite = load_suite(suite) if isinstance(suite, str) else suite
+    suite = load_suite(suite, results) if isinstance(suite, str) else suite
     judges = [judges] if isinstance(judges, str) else judges
     terms = terms_of(suite, max_wait, budget, batch, engine)
     plan, models = plan_marks(suite, contestants, judges, limit, terms, "grade")
@@ -103,7 +103,7 @@ def reward(
     """
     from sciexam.report.marking.rewards import build_rewards
 
-    suite = load_suite(suite) if isinstance(suite, str) else suite
+    suite = load_suite(suite, results) if isinstance(suite, str) else suite
     suite, judge = _with_rewards(suite, model)
     terms = terms_of(suite, max_wait, budget, batch, engine)
     plan, models = plan_marks(suite, contestants, [judge], limit, terms, "reward")

@@ -46,7 +46,7 @@ def plan_ahead(
     `size`: another number of prompts to look at; `labels`: prompts that people label as well. `typed`: what the
     recommended command repeats. Raises UsageError for names that are not in the suite and numbers out of range.
     """
-    suite = load_suite(suite) if isinstance(suite, str) else suite
+    suite = load_suite(suite, results) if isinstance(suite, str) else suite
     judges = [judges] if isinstance(judges, str) else list(judges) or [suite.judge]
     _check(size, samples, effect, budget, power, labels)
     location = str(store or Path(results) / "ledger.sqlite")

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sciexam.errors import Incomplete, SciexamError, UsageError
+from sciexam.exam.benched import identities_of
+from sciexam.exam.benchmark_figures import beside
 from sciexam.exam.facts import read_facts
 from sciexam.exam.people import are_judged_by_people, held_against_people
 from sciexam.exam.plan import Plan, from_manifest
@@ -45,9 +47,15 @@ def count(
         found = build_stopped(evidence, replayed(plan, ledger, skipped).outcomes())
     else:
         found = build(evidence)
-    found = replace(found, missing=missing)
+    found = replace(found, missing=missing, benchmarks=beside(_identities(plan, manifest), ledger))
     judged = are_judged_by_people(plan, evidence, ledger)
     return replace(found, next_steps=next_steps(found, manifest.get("argv", ()), plan.suite.judges, judged))
+
+
+def _identities(plan: Plan, manifest: Mapping[str, Any]) -> Mapping[str, str]:
+    """The contestants as benchmarks know them: those of then, whatever has become of their weights."""
+    known: Mapping[str, str] | None = manifest.get("benchmarked")
+    return identities_of(plan.suite, plan.models) if known is None else known
 
 
 def write(report: Report, manifest: Mapping[str, Any], results: Path, refresh: int | None = None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sciexam.errors import UsageError
+from sciexam.exam.benched import identities_of
 from sciexam.exam.plan import Plan, to_manifest
 from sciexam.exam.preflight import owed_by
 from sciexam.exam.sitting import Sitting
@@ -79,6 +80,9 @@ def check_all_ready(plan: Plan, models: Mapping[str, Model], ledger: Store, retr
 def hold(sitting: Sitting, plan: Plan, models: Mapping[str, Model], ledger: Store) -> dict[str, Any]:
     """Write the manifest of the run first, then hold the sitting. Returns the manifest."""
     manifest = environment() | {"run": plan.run, "plan": to_manifest(plan)}
+    if plan.purpose == "compare":
+        # As they are now: the report is counted again when other weights may lie where these do.
+        manifest["benchmarked"] = identities_of(plan.suite, plan.models)
     ledger.add_run(plan.run, json.dumps(manifest))
     sitting.hold(models)
     return manifest

@@ -67,7 +67,7 @@ def validate(
     """
     from sciexam.report.validating.validation import build_validation
 
-    suite = load_suite(suite) if isinstance(suite, str) else suite
+    suite = load_suite(suite, results) if isinstance(suite, str) else suite
     if not 0 < epsilon < 1:
         raise UsageError(f"--epsilon: how much worse than a human a judge may be, between 0 and 1, not {epsilon}")
     terms = terms_of(suite, max_wait, budget, batch, engine)

@@ -91,7 +91,7 @@ def read(paths: Sequence[Path]) -> Landing:
         model = named.get(file.parent.parent / OUTPUTS) or named.get(file.parent / OUTPUTS)
         _read_annotations(file, landing, questions, model)
     questions.check()
-    if landing.files("verdict"):
+    if landing.told.files("verdict"):
         landing.note(NO_ORDER)
     return landing
 

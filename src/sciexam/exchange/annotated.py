@@ -13,7 +13,7 @@ in a YAML file (`--mapping`):
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -81,12 +81,24 @@ def read_layout(mapping: Path | None) -> Layout:
     return Layout() if mapping is None else read_yaml(mapping, Layout).value
 
 
-def land(landing: Landing, items: Iterable[Item], layout: Layout) -> Landing:
-    """Tell the landing all items: prompts, answers, verdicts of people, and their ratings as rewards."""
-    known = [(item, answers) for item in items if (answers := _answers(landing, item, layout)) is not None]
-    question = _question(landing, known, layout)
-    scales = {said.question for item, _ in known for said in item.said if said.kind == "rating"}
-    for item, answers in known:
+def land(landing: Landing, items: Callable[[Landing], Iterable[Item]], layout: Layout) -> Landing:
+    """Tell the landing all items: prompts, answers, verdicts of people, and their ratings as rewards.
+
+    `items` reads them, and tells the landing that it is given what is wrong. It is called twice, for which question
+    compares the answers is known only after the last item; so no more than one is held.
+    """
+    comparing: dict[str, Place] = {}
+    scales: set[str] = set()
+    first: Place | None = None
+    aside = Landing("a look")
+    for item in items(aside):
+        if (answers := _answers(aside, item, layout)) is not None:
+            first = first or item.at
+            _note_questions(item, answers, comparing, scales)
+    question = _question(landing, comparing, first, layout)
+    for item in items(landing):
+        if (answers := _answers(landing, item, layout)) is None:
+            continue
         prompt = layout.prompt or _prompt(item)
         landing.prompt(item.at, item.id, item.fields[prompt], kept={"about": dict(item.about)} if item.about else None)
         for answer in answers:
@@ -146,16 +158,21 @@ def _model(item: Item, field: str, layout: Layout) -> str:
 # ---------------------------------------------------------------- what was said
 
 
-def _question(landing: Landing, known: Sequence[tuple[Item, Sequence[_Answer]]], layout: Layout) -> str | None:
-    """The question that compares the answers: the one that is named, or the only one of which a value does."""
-    found: dict[str, Place] = {}
-    for item, answers in known:
-        for said in item.said:
-            if said.kind in ("side", "ranking") or (said.kind == "label" and _side(said.value, answers) is not None):
-                found.setdefault(said.question, item.at)
+def _note_questions(item: Item, answers: Sequence[_Answer], comparing: dict[str, Place], scales: set[str]) -> None:
+    """The questions of an item of which a value compares its answers, with the first place, and those of ratings."""
+    for said in item.said:
+        if said.kind in ("side", "ranking") or (said.kind == "label" and _side(said.value, answers) is not None):
+            comparing.setdefault(said.question, item.at)
+        elif said.kind == "rating":
+            scales.add(said.question)
+
+
+def _question(landing: Landing, found: Mapping[str, Place], first: Place | None, layout: Layout) -> str | None:
+    """The question that compares the answers: the one that is named, or the only one of those `found`. `first`: where
+    the first item stands."""
     if layout.question is not None:
-        if layout.question not in found and known:
-            landing.fault(known[0][0].at, f"no question {layout.question!r} compares the answers; {_listed(found)}")
+        if layout.question not in found and first is not None:
+            landing.fault(first, f"no question {layout.question!r} compares the answers; {_listed(found)}")
         return layout.question
     if len(found) > 1:
         landing.fault(next(iter(found.values())), f"{_listed(found)}; name one with `question:` in a file: --mapping")

@@ -3,15 +3,17 @@
     question.jsonl  model_answer/MODEL.jsonl  model_judgment/JUDGE/MODEL.jsonl
 
 In the first game the baseline is A and the model is B, in the second the model is A. v0.1 does not write down who the
-baseline was: its own is gpt-4-0314.
+baseline was: its own is gpt-4-0314. v2.0 does, and has one for each category: each prompt then names its own in its
+metadata, by which `leaderboard --as arena-hard` knows whose rule to count by.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sciexam.exchange.conversation import said, transcript, turns_of
 from sciexam.exchange.landing import Landing, Place, shown
@@ -23,27 +25,63 @@ _LAYOUT = ("question.jsonl", "model_answer/*.jsonl", "model_judgment/*/*.jsonl")
 _LABEL = re.compile(r"(A|B)(>{1,2}|<{1,2}|=)(A|B)")
 
 
+class _Met(NamedTuple):
+    """Whom a judgment of a prompt is against, and whether it names them itself."""
+
+    prompt: str
+    baseline: str
+    named: bool
+
+
 def read(paths: Sequence[Path]) -> Landing:
-    landing = Landing("arena-hard")
-    baselines: dict[str, int] = {}
+    landing = Landing("arena-hard", prompts_in=_LAYOUT[0])
+    questions: list[tuple[Place, str, dict[str, Any]]] = []
+    met: Counter[_Met] = Counter()
     for file in found(paths, *_LAYOUT):
         for at, row in rows(file, landing):
             if "games" in row:
-                _judgment(at, row, landing, baselines)
+                _judgment(at, row, landing, met)
             elif "choices" in row or "messages" in row:
                 _answer(at, row, landing, file)
             elif "turns" in row or "prompt" in row:
-                _question(at, row, landing)
+                if (id := _id(at, row, landing)) is not None:
+                    questions.append((at, id, row))
             else:
                 landing.fault(at, "is no question ('turns', 'prompt'), no answer and no judgment ('games')")
-    landing.baseline = max(baselines, key=lambda name: baselines[name], default=None)
-    if len(baselines) > 1:
-        listed = ", ".join(baselines)
-        landing.note(
-            f"Baselines differ by category: {listed}. The suite's is {landing.baseline}: what counts pairs with the "
-            "baseline alone, such as `leaderboard --as arena-hard`, leaves out the verdicts against the others."
-        )
+    landing.baseline = _most((one.baseline, n) for one, n in met.items())
+    categories = {id: str(row.get("category")) for _, id, row in questions}
+    own = _baselines(met, categories)
+    for at, id, row in questions:
+        _question(at, id, row, own.get(categories[id]), landing)
+    _tell_baselines(own, landing)
     return landing
+
+
+def _baselines(met: Mapping[_Met, int], categories: Mapping[str, str]) -> dict[str, str]:
+    """The baseline of each category: whom most of its judgments name, where they name one."""
+    named: dict[str, list[tuple[str, int]]] = {}
+    for one, n in met.items():
+        if one.named and one.prompt in categories:
+            named.setdefault(categories[one.prompt], []).append((one.baseline, n))
+    return {category: most for category, counts in named.items() if (most := _most(counts))}
+
+
+def _most(counts: Iterable[tuple[str, int]]) -> str | None:
+    """What is counted most often over all."""
+    total: Counter[str] = Counter()
+    for name, n in counts:
+        total[name] += n
+    return max(total, key=lambda name: total[name], default=None)
+
+
+def _tell_baselines(own: Mapping[str, str], landing: Landing) -> None:
+    """Say who the suite's baseline is, where categories have one each."""
+    if len(set(own.values())) > 1:
+        listed = ", ".join(f"{baseline} in {category}" for category, baseline in own.items())
+        landing.note(
+            f"Each category has a baseline of its own: {listed}. `leaderboard --as arena-hard` counts by them; "
+            f"elsewhere the baseline is {landing.baseline}."
+        )
 
 
 def _id(at: Place, row: dict[str, Any], landing: Landing) -> str | None:
@@ -54,18 +92,17 @@ def _id(at: Place, row: dict[str, Any], landing: Landing) -> str | None:
     return None
 
 
-def _question(at: Place, row: dict[str, Any], landing: Landing) -> None:
-    id = _id(at, row, landing)
+def _question(at: Place, id: str, row: dict[str, Any], baseline: str | None, landing: Landing) -> None:
+    """`baseline`: that of its category, where judgments name one."""
     turns = row.get("turns", [row.get("prompt")])
     texts = [turn if isinstance(turn, str) else _content(turn) for turn in turns] if isinstance(turns, list) else []
-    if id is None:
-        return
     if not texts or not all(isinstance(text, str) for text in texts):
         landing.fault(at, f"{'turns' if 'turns' in row else 'prompt'}: is no text")
         return
     asked = [{"role": "user", "content": text} for text in texts]
-    used = ("uid", "question_id", "category", "turns", "prompt")
+    used = ("uid", "question_id", "category", "turns", "prompt", "baseline")
     kept = {key: value for key, value in row.items() if key not in used}
+    kept |= {"baseline": landing.models.get(baseline, baseline)} if baseline else {}
     landing.prompt(at, id, str(texts[0]) if len(texts) == 1 else asked, category=row.get("category"), kept=kept)
 
 
@@ -100,7 +137,7 @@ def _answers(row: dict[str, Any]) -> list[list[str]]:
     return samples
 
 
-def _judgment(at: Place, row: dict[str, Any], landing: Landing, baselines: dict[str, int]) -> None:
+def _judgment(at: Place, row: dict[str, Any], landing: Landing, met: Counter[_Met]) -> None:
     id, games = _id(at, row, landing), row["games"]
     if id is None or missing(at, row, ("model", "judge"), landing):
         return
@@ -116,7 +153,7 @@ def _judgment(at: Place, row: dict[str, Any], landing: Landing, baselines: dict[
     if baseline == row["model"]:
         landing.left_out(at, "a model compared with itself")
         return
-    baselines[baseline] = baselines.get(baseline, 0) + 1
+    met[_Met(id, baseline, "baseline" in row)] += 1
     for number, game in enumerate(games):
         first, second = (baseline, row["model"]) if number == 0 else (row["model"], baseline)
         if game is not None and not (isinstance(game, dict) and "score" in game):

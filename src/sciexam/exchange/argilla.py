@@ -8,6 +8,7 @@ column `q` is a list of objects with user_id, value and status.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ _RESPONSES = ".responses"
 
 def read(paths: Sequence[Path], mapping: Path | None = None) -> Landing:
     landing = Landing("argilla")
-    return land(landing, _items(paths, landing), read_layout(mapping))
+    return land(landing, partial(_items, paths), read_layout(mapping))
 
 
 def _items(paths: Sequence[Path], landing: Landing) -> Iterator[Item]:

@@ -26,7 +26,7 @@ from sciexam.exam.tally import Tally
 from sciexam.exchange.bench_result import files_of, found_of, plan_of
 from sciexam.exchange.bench_run import Taker, grades_of, item_of, run_task, setting_of
 from sciexam.exchange.bench_tasks import Task, load_tasks, quiet
-from sciexam.exchange.toxicity import with_classifier
+from sciexam.exchange.toxicity import keep_scores, with_scorer
 from sciexam.manifest import environment
 from sciexam.models import check_ready, open_model
 from sciexam.models.checkpoint import LocalCheckpoint
@@ -53,7 +53,7 @@ def bench(
     chat: bool = False,
     margin: float | None = None,
     group_by: Sequence[str] = (),
-    toxicity: Path | None = None,
+    toxicity: str | Path | None = None,
     toxic_label: str | None = None,
     budget: float | None = None,
     max_wait: float = 120.0,
@@ -67,11 +67,11 @@ def bench(
     `tasks_from`: a folder of task files, which are data; `code_from`: one whose Python may run. `limit`: the first
     items of each task; `shots`: examples before each item; `chat`: render prompts by the chat template of local
     weights. `margin`: the difference of means within which two models count as equal. `toxicity`: the folder of a
-    classifier, for tasks that are about it. `tell` is told what is about to be done. Raises UsageError before anybody
-    is asked.
+    classifier, or the address of a service, for tasks that are about it. `tell` is told what is about to be done.
+    Raises UsageError before anybody is asked.
     """
     quiet()
-    suite = load_suite(suite) if isinstance(suite, str) else suite
+    suite = load_suite(suite, results) if isinstance(suite, str) else suite
     if margin is not None and not 0 < margin < 1:
         raise UsageError(f"--margin: a difference of means between 0 and 1, not {margin}")
     names = contestants or baseline_first(suite)
@@ -79,10 +79,13 @@ def bench(
         raise UsageError("a model is named twice")
     terms = terms_of(suite, max_wait, budget)
     takers = [_taker(suite, name, chat, terms) for name in names]
-    chosen = with_classifier(load_tasks(tasks, tasks_from, code_from, shots, limit, group_by), toxicity, toxic_label)
+    loaded = load_tasks(tasks, tasks_from, code_from, shots, limit, group_by)
+    chosen = with_scorer(loaded, toxicity, toxic_label, max_wait)
     _check_pairs(takers, chosen)
     with opened(store, results, terms) as ledger:
-        sitting = _Sitting(suite, takers, chosen, ledger, terms, stop or threading.Event(), tell or (lambda _: None))
+        stop = stop or threading.Event()
+        keep_scores(chosen, ledger, stop)
+        sitting = _Sitting(suite, takers, chosen, ledger, terms, stop, tell or (lambda _: None))
         run = digest([suite.name, [[t.name, t.identity] for t in takers], *sitting.settings, margin, list(group_by)])[
             :16
         ]
@@ -195,9 +198,10 @@ class _Sitting:
             if self._stop.is_set() or self._terms.over_budget:
                 self.missing[what] = self._terms.unasked or "it was stopped before"
                 continue
-            self._tell(f"{taker.name}: {task.name}, {len(task.items):,} items")
+            items = len(task.items)
+            self._tell(f"{taker.name}: {task.name}, {items:,} item{'s' if items != 1 else ''}")
             try:
-                outcome, items = run_task(lm, taker.name, taker.identity, task, taker.chat, system)
+                done = run_task(lm, taker.name, taker.identity, task, taker.chat, system)
             except Incomplete as error:
                 self.missing[what] = str(error)
             except UsageError:
@@ -205,7 +209,7 @@ class _Sitting:
             except Exception as error:  # a task is a stranger's program: the others go on
                 self.missing[what] = _why(taker.name, error)
             else:
-                self._keep(taker, task, outcome, items)
+                self._keep(taker, task, *done)
 
     def _keep(self, taker: Taker, task: Task, outcome: Outcome, items: Sequence[Item]) -> None:
         facts = grades_of(outcome, items, taker.identity)

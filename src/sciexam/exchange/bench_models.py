@@ -10,17 +10,16 @@ import json
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from lm_eval.api.model import LM
 
-from sciexam.errors import Incomplete, UsageError
-from sciexam.exam.asking import Asking, attempts, owes
+from sciexam.errors import UsageError
 from sciexam.exam.plan import conversation_of
+from sciexam.exchange.bench_asking import check_all, replies_to
 from sciexam.models import open_model
 from sciexam.models.checkpoint import LocalCheckpoint
 from sciexam.models.checkpoint_loading import Loaded
@@ -134,34 +133,15 @@ class AskedModel(LM):  # type: ignore[misc]
             conversations.append(conversation_of(model.digest, prompt, seen[context], recorded=False))
             seen[context] += 1
         by_key = {one.key: one for one in conversations}
-        found = self._store.replies(by_key)
-        owed = [one for one in by_key.values() if owes(found.get(one.key), retry_invalid=False)]
-        for key in by_key.keys() - {one.key for one in owed}:
-            self._account(self._name, found[key], False)
-
-        def take(reply: Reply, new: bool) -> None:
-            found[reply.key] = reply
-            self._account(self._name, reply, new)
-
-        with self._store.writer() as writer:
-            retried = [replace(one, attempt=attempts(found.get(one.key))) for one in owed]
-            errand: Asking[Conversation] = Asking(
-                self._name, self._store, writer, dict(found), self._store.replies, take, self._is_over
-            )
-            errand.run(retried, model.generate)
-        self._check(by_key, found)
+        found = replies_to(self._name, self._store, by_key, model.generate, self._account_for, self._is_over)
+        check_all(by_key, found)
         return [found[one.key].text for one in conversations]
+
+    def _account_for(self, reply: Reply, new: bool) -> None:
+        self._account(self._name, reply, new)
 
     def _is_over(self) -> bool:
         return self._stop.is_set() or self._terms.over_budget
-
-    def _check(self, asked: Iterable[str], found: Mapping[str, Reply]) -> None:
-        failed = [found[key].failure for key in asked if key in found and found[key].status in ("failed", "skipped")]
-        unasked = sum(key not in found for key in asked)
-        if failed or unasked:
-            calls = "call" if len(failed) == 1 else "calls"
-            told = f"{len(failed)} {calls} failed, such as: {failed[0]}" if failed else f"{unasked} were not asked for"
-            raise Incomplete(f"{told}; the same command asks again for them and for nothing else")
 
 
 def _messages(name: str, context: str) -> tuple[Message, ...]:

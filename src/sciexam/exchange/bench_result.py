@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from sciexam.exam.benched import Outcome
+from sciexam.exam.benched import Outcome, shortfalls_of, told_of
 from sciexam.exchange.bench_run import Taker
 from sciexam.exchange.bench_tasks import Task
 from sciexam.lineage import lineage_digest
-from sciexam.report.benchmarks import LEVEL, Benchmarks, Item, Told, items_csv, pairs_of, pooled, results_of
+from sciexam.report.benchmarks import LEVEL, Benchmarks, Item, items_csv, pairs_of, pooled, results_of
 from sciexam.report.record import Calls
 from sciexam.suite import Suite, suite_digest
 
@@ -31,7 +31,7 @@ def found_of(
 ) -> Benchmarks:
     """The record of what was done; the arguments are as in `Benchmarks`."""
     told = [
-        _told(outcomes[task.name, taker.name])
+        told_of(outcomes[task.name, taker.name])
         for task in tasks
         for taker in takers
         if (task.name, taker.name) in outcomes
@@ -40,7 +40,6 @@ def found_of(
     for task in tasks:
         groups.setdefault(task.under, []).append(task.name)
     everything = list(pooled(told, groups))
-    cut = [one for one in outcomes.values() if one.cut]
     return Benchmarks(
         suite=suite.name,
         run=run,
@@ -56,21 +55,11 @@ def found_of(
         asked=asked,
         caveats=(
             *dict.fromkeys(note for task in tasks for note in task.notes),
-            *(
-                f"{one.model} on {one.task}: {one.cut} texts had no room, and were cut at their beginning."
-                for one in cut
-            ),
+            *(line for one in outcomes.values() for line in shortfalls_of(one)),
             *_limited(tasks),
             *_mixed(takers),
         ),
         notes={taker.name: note for taker in takers if (note := getattr(suite.models[taker.name], "note", None))},
-    )
-
-
-def _told(one: Outcome) -> Told:
-    shots, chat = one.setting.shots, one.setting.chat
-    return Told(
-        one.model, one.task, one.metric, one.higher_is_better, shots, chat, one.values, one.groups, one.reported
     )
 
 
@@ -108,6 +97,7 @@ def plan_of(suite: Suite, takers: Sequence[Taker], tasks: Sequence[Task], margin
         "purpose": "bench",
         "caveats": [],
         "tasks": {task.name: [task.digest, task.shots, len(task.items)] for task in tasks},
+        "under": {task.name: task.under for task in tasks},
     }
 
 

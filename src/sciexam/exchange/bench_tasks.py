@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from sciexam.digests import digest, file_digest
-from sciexam.errors import UsageError, did_you_mean
-from sciexam.exchange.bench_task_files import READERS, check_data
+from sciexam.errors import DocumentError, UsageError, did_you_mean
+from sciexam.exchange.bench_items import check_items
+from sciexam.exchange.bench_task_files import NAME, READERS, check_data, unreadable_in
 from sciexam.models.checkpoint_files import silence
 
 GROUP = ("group",)  # the field of an item that says which items belong together, unless others are named
@@ -42,6 +43,7 @@ class Task:
     group_by: tuple[str, ...]
     scorer: str = ""  # the digest of what else its results depend on
     notes: tuple[str, ...] = ()
+    scoring: Any = None  # who scores its answers, where the task is about toxicity: a toxicity.Scorer
 
     @property
     def generates(self) -> bool:
@@ -98,7 +100,7 @@ def load_tasks(
         check_data(folder)
     if code is not None and not code.is_dir():
         raise UsageError(f"--code-from: {code} is no folder")
-    folders = [path.resolve() for path in (folder, code) if path is not None]
+    folders = {path.resolve(): path for path in (folder, code) if path is not None}  # as they were named
     manager = _manager(named, folders)
     found: dict[str, Task] = {}
     for name in dict.fromkeys(named):
@@ -137,7 +139,7 @@ def quiet() -> None:
         lm_eval.utils.env = made
 
 
-def _manager(named: Sequence[str], folders: Sequence[Path]) -> Any:
+def _manager(named: Sequence[str], folders: Mapping[Path, Path]) -> Any:
     """The index of the tasks there are. Those of the harness itself take seconds to read, and are read where needed."""
     from lm_eval.tasks import TaskManager
 
@@ -147,7 +149,9 @@ def _manager(named: Sequence[str], folders: Sequence[Path]) -> Any:
             return own
     every = TaskManager(include_path=list(folders) or None)
     if unknown := next((name for name in named if name not in every.task_index), None):
-        where = f" in {' or '.join(map(str, folders))}, nor one" if folders else ""
+        if broken := [said for folder in folders.values() for said in unreadable_in(folder)]:
+            raise DocumentError(broken)
+        where = f" in {' or '.join(map(str, folders.values()))}, nor one" if folders else ""
         near = get_close_matches(unknown, every.task_index, n=1)
         raise UsageError(
             f"--tasks: {unknown!r} is no task{where} of lm-eval {version('lm-eval')}{did_you_mean(unknown, near)}"
@@ -163,7 +167,7 @@ def _programs(manager: Any, name: str, code: Path | None) -> str:
     return digest([file_digest(program) for program in sorted(code.rglob("*.py"))])
 
 
-def _load(manager: Any, name: str, folders: Sequence[Path]) -> list[Any]:
+def _load(manager: Any, name: str, folders: Mapping[Path, Path]) -> list[Any]:
     own = manager.task_index[name].yaml_path
     beside = next((path for path in folders if own is not None and own.is_relative_to(path)), None)
     try:
@@ -174,6 +178,10 @@ def _load(manager: Any, name: str, folders: Sequence[Path]) -> list[Any]:
                 len(task.eval_docs)
     except Exception as error:  # whatever is in the files of a stranger, or whatever a hub answers
         raise _unloadable(name, manager, error) from None
+    for task in tasks:
+        path = manager.task_index[task.task_name].yaml_path if task.task_name in manager.task_index else own
+        if beside is not None and path is not None and path.is_relative_to(beside):
+            check_items(task, folders[beside] / path.relative_to(beside), folders[beside])
     if not tasks:
         raise UsageError(f"--tasks: {name!r} holds no task")
     if other := [task.task_name for task in tasks if getattr(task, "MULTIMODAL", False)]:
@@ -186,7 +194,11 @@ def _load(manager: Any, name: str, folders: Sequence[Path]) -> list[Any]:
 def _unloadable(name: str, manager: Any, error: Exception) -> UsageError:
     said = " ".join(str(error).split()) or type(error).__name__
     said = said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
-    path = (manager.task_index[name].cfg or {}).get("dataset_path")
+    config = manager.task_index[name].cfg or {}
+    choices = config.get("doc_to_choice")
+    if isinstance(choices, str) and NAME.fullmatch(choices) and "malformed node" in said:
+        return UsageError(f"--tasks: {name} cannot be loaded: doc_to_choice: {choices!r} is no field of the items")
+    path = config.get("dataset_path")
     if path and path not in READERS and not Path(path).exists():
         return UsageError(
             f"--tasks: {name}: its items are {path} on the hub, and are not to be had here ({said}); run it once where "

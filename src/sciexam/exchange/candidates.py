@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from sciexam.contamination import Exam
+from sciexam.exchange.decontamination import HOLDS
 from sciexam.exchange.marked_reply import Request, read_marked
 from sciexam.report.marking.marks import of_criterion, sample_value
 from sciexam.types import Grade, Prompt, Response
@@ -15,7 +16,6 @@ from sciexam.types import Grade, Prompt, Response
 Line = dict[str, Any]
 
 WORD = "ANSWER"  # of the line above the answer
-HOLDS, HOLD = "holds a prompt of the suite", "that hold a prompt of the suite"  # one text, and several
 SOURCE = ("attribution", "site", "licence")  # of a prompt, that go with every text made of it
 
 

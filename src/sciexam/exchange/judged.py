@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sciexam.battles import Battle
@@ -58,13 +59,16 @@ BATTLES: Columns = {
 def verdict_lines(read: Reading, left_out: Omissions) -> Iterator[Line]:
     """A line for each verdict, with the keys of a file of recorded verdicts, and what else is known of it.
 
-    A verdict on several benches (a judge by itself, and in a panel) is one line. Raises UsageError where two raters
-    have one name.
+    A verdict on several benches (a judge by itself, and in a panel) is one line. Verdicts that follow from marks are
+    those of their judge, where somebody who compares has the name of who gave the marks. Raises UsageError where two
+    raters have one name all the same.
     """
+    renamed = _named_by_bench(read)
     for _, benches in read.by_pair():
         seen: dict[tuple[Any, ...], str] = {}
         for bench in benches:
             for shown, verdict in _said(bench, left_out):
+                verdict = replace(verdict, rater=renamed.get((bench.name, verdict.rater), verdict.rater))
                 slot = (verdict.rater, shown.prompt.id, shown.first_by, shown.second_by, shown.sample, shown.repeat)
                 if slot not in seen:
                     yield _verdict(bench, shown, verdict)
@@ -74,6 +78,18 @@ def verdict_lines(read: Reading, left_out: Omissions) -> Iterator[Line]:
                         "time with --judge"
                     )
                 seen[slot] = verdict.key
+
+
+def _named_by_bench(read: Reading) -> dict[tuple[str, str], str]:
+    """What to call those who gave marks, by bench and name, where a rater that compares has their name."""
+    raters = read.plan.raters
+    compare = {rater.name for rater in raters if not rater.grades}
+    return {
+        (rater.bench, rater.name): rater.bench if single else f"{rater.bench}: {rater.name}"
+        for rater in raters
+        if rater.grades and rater.name in compare
+        for single in [sum(one.bench == rater.bench for one in raters) == 1]
+    }
 
 
 def _said(bench: Bench, left_out: Omissions) -> Iterator[tuple[Presentation, Verdict]]:
@@ -119,27 +135,33 @@ def _verdict(bench: Bench, shown: Presentation, verdict: Verdict) -> Line:
 
 
 def battle_lines(read: Reading, left_out: Omissions) -> Iterator[Line]:
-    """A line for each battle, with its score; one that is void says why.
+    """A line for each battle, with its score; one that is void says why."""
+    for _, benches in read.by_pair():
+        said = [(bench, battle) for bench in benches for battle in (*bench.battles, *bench.adjudicated)]
+        for bench, battle in each_once(read, said, left_out):
+            if battle.status != "skipped":
+                yield _battle(bench, battle)
+            elif not bench.silent:
+                left_out[f"comparison by {bench.name}: {battle.failure}"] += 1
 
-    The ledger holds the people of a file, too: what they said is one line, by the judge that is the file.
-    """
+
+def each_once(
+    read: Reading, said: Iterable[tuple[Bench, Battle]], left_out: Omissions
+) -> Iterator[tuple[Bench, Battle]]:
+    """The battles of one pair. The ledger holds the people of a file, too: what they said is there once, by the judge
+    that is the file."""
     people = {(rater.bench, rater.name) for rater in read.plan.raters if rater.kind == "human"}
     files = {rater.bench for rater in read.plan.raters}
-    for _, benches in read.by_pair():
-        by_file: dict[tuple[str, str, int], list[Battle]] = {}
-        for bench in sorted(benches, key=lambda one: one.name not in files):  # the people of the ledger come last
-            for battle in (*bench.battles, *bench.adjudicated):
-                place = (battle.rater, battle.prompt, battle.sample)
-                if battle.status == "skipped":
-                    if not bench.silent:
-                        left_out[f"comparison by {bench.name}: {battle.failure}"] += 1
-                elif bench.name not in files and place in by_file:
-                    if battle not in by_file[place]:
-                        left_out[f"comparison by {bench.name}: a file has another verdict of the same annotator"] += 1
-                else:
-                    if (bench.name, battle.rater) in people:
-                        by_file.setdefault(place, []).append(battle)
-                    yield _battle(bench, battle)
+    by_file: dict[tuple[str, str, int], list[Battle]] = {}
+    for bench, battle in sorted(said, key=lambda one: one[0].name not in files):  # the people of the ledger come last
+        place = (battle.rater, battle.prompt, battle.sample)
+        if bench.name not in files and place in by_file and battle.status != "skipped":
+            if battle not in by_file[place]:
+                left_out[f"comparison by {bench.name}: a file has another verdict of the same annotator"] += 1
+            continue
+        if (bench.name, battle.rater) in people and battle.status != "skipped":
+            by_file.setdefault(place, []).append(battle)
+        yield bench, battle
 
 
 def _battle(bench: Bench, battle: Battle) -> Line:

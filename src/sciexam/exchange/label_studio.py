@@ -6,6 +6,7 @@ The results that say something of answers are `pairwise` (left or right), `choic
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from sciexam.exchange.rows import found, missing, rows
 
 def read(paths: Sequence[Path], mapping: Path | None = None) -> Landing:
     landing = Landing("label-studio")
-    return land(landing, _items(paths, landing), read_layout(mapping))
+    return land(landing, partial(_items, paths), read_layout(mapping))
 
 
 def _items(paths: Sequence[Path], landing: Landing) -> Iterator[Item]:

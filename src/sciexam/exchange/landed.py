@@ -17,7 +17,8 @@ from typing import Any
 from sciexam.digests import digest, file_digest
 from sciexam.documents import locate
 from sciexam.errors import DocumentError, UsageError
-from sciexam.exchange.landing import Landing, Omission, plain_name, shown
+from sciexam.exchange.landing import Landing, Omission, shown
+from sciexam.exchange.names import plain_name
 from sciexam.exchange.provenance import PROVENANCE, check_same_command
 from sciexam.folders import check_folder, replace_folder
 from sciexam.report.site.names import slug
@@ -85,7 +86,10 @@ def check_target(folder: Path, name: str | None, rubric: str) -> tuple[str, str]
 
 def check(landing: Landing) -> None:
     """Raises DocumentError with everything that is wrong, the same fault of many lines told once."""
-    orphans = landing.query(
+    if landing.prompts_in and not landing.faults and landing.models and not landing.told.count("prompt"):
+        read = ", ".join(landing.rows_read)
+        raise DocumentError([f"{read}: no file holds the prompts; give {landing.prompts_in}, too"])
+    orphans = landing.told.query(
         "SELECT prompt, min(at), count(*) FROM line WHERE kind <> 'prompt' AND prompt NOT IN "
         "(SELECT prompt FROM line WHERE kind = 'prompt') GROUP BY prompt ORDER BY min(rowid) LIMIT 1000"
     )
@@ -112,17 +116,17 @@ def _folded(faults: Sequence[str]) -> Iterator[str]:
 def _account(landing: Landing, folder: Path, name: str) -> Landed:
     missing = "FROM owed WHERE NOT EXISTS (SELECT 1 FROM line WHERE kind = 'response' AND file = owed.model "
     missing += "AND prompt = owed.prompt AND key = CAST(owed.sample AS TEXT))"
-    ((absent,),) = landing.query(f"SELECT count(*) {missing}")
+    ((absent,),) = landing.told.query(f"SELECT count(*) {missing}")
     unmatched = _unmatched(landing) if absent else 0
     return Landed(
         folder=str(folder),
         format=landing.format,
         suite=name,
         files={path: _source(Path(path), rows) for path, rows in landing.rows_read.items()},
-        prompts=landing.count("prompt"),
-        responses={model: landing.count("response", model) for model in landing.models.values()},
-        verdicts={judge: landing.count("verdict", judge) for judge in landing.files("verdict")},
-        rewards={judge: landing.count("reward", judge) for judge in landing.files("reward")},
+        prompts=landing.told.count("prompt"),
+        responses={model: landing.told.count("response", model) for model in landing.models.values()},
+        verdicts={judge: landing.told.count("verdict", judge) for judge in landing.told.files("verdict")},
+        rewards={judge: landing.told.count("reward", judge) for judge in landing.told.files("reward")},
         raters=dict(landing.kinds),
         baseline=landing.models.get(landing.baseline) if landing.baseline else None,
         answers_missing=absent,
@@ -139,7 +143,7 @@ def _unmatched(landing: Landing) -> int:
     answered = "(SELECT 1 FROM line AS one WHERE one.kind = 'response' AND one.file = json_extract(line.text, '$.{0}') "
     answered += "AND one.prompt = line.prompt AND one.key = ifnull(json_extract(line.text, '$.sample'), 0))"
     both = " AND ".join(f"EXISTS {answered.format(side)}" for side in ("first", "second"))
-    ((found,),) = landing.query(f"SELECT count(*) FROM line WHERE kind = 'verdict' AND NOT ({both})")  # noqa: S608
+    ((found,),) = landing.told.query(f"SELECT count(*) FROM line WHERE kind = 'verdict' AND NOT ({both})")  # noqa: S608
     return int(found)
 
 
@@ -152,12 +156,12 @@ def _source(path: Path, rows: int) -> dict[str, Any]:
 
 def _files(landing: Landing, landed: Landed, rubric: str) -> Iterator[tuple[str, str | Iterable[str]]]:
     yield SUITE, _suite(landing, landed, rubric)
-    yield "prompts.jsonl", landing.lines("prompt")
+    yield "prompts.jsonl", landing.told.lines("prompt")
     for model in landing.models.values():
         yield f"responses/{slug(model)}.jsonl", _responses(landing, model)
     for kind in ("verdict", "reward"):
-        for judge in landing.files(kind):
-            yield f"{kind}s/{slug(judge)}.jsonl", landing.lines(kind, judge)
+        for judge in landing.told.files(kind):
+            yield f"{kind}s/{slug(judge)}.jsonl", landing.told.lines(kind, judge)
     yield PROVENANCE, json.dumps(landed.to_json(), indent=1, allow_nan=False) + "\n"
 
 
@@ -165,8 +169,8 @@ def _responses(landing: Landing, model: str) -> Iterator[str]:
     """The answers of a model, and a sentence in the place of each that is not there: without an answer, a suite cannot
     hold what was said of it. Each sentence is another, of one length, so that texts can be told apart by what they are.
     """
-    yield from landing.lines("response", model)
-    owed = landing.query(
+    yield from landing.told.lines("response", model)
+    owed = landing.told.query(
         "SELECT prompt, sample FROM owed WHERE model = ? AND NOT EXISTS (SELECT 1 FROM line WHERE kind = 'response' "
         "AND file = owed.model AND prompt = owed.prompt AND key = CAST(owed.sample AS TEXT))",
         model,
@@ -190,7 +194,7 @@ def _suite(landing: Landing, landed: Landed, rubric: str) -> str:
     lines += [f"  {_quoted(name)}: {{responses: {_quoted(f'responses/{slug(name)}.jsonl')}}}" for name in models]
     lines += [f"contestants: [{', '.join(map(_quoted, models))}]"]
     lines += [f"baseline: {_quoted(landed.baseline)}"] if landed.baseline else []
-    samples = 1 + max((key for (key,) in landing.query(_LARGEST_SAMPLE) if key is not None), default=0)
+    samples = 1 + max((key for (key,) in landing.told.query(_LARGEST_SAMPLE) if key is not None), default=0)
     lines += [f"generation: {{samples: {samples}}}"] if samples > 1 else []
     judges = [(judge, judge, "verdict", "recorded") for judge in landed.verdicts]
     judges += [(landed.rewarder(judge), judge, "reward", "rewards") for judge in landed.rewards]

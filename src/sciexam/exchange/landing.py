@@ -11,42 +11,31 @@ line) where it stands, and returns it. `exchange/landed.py` writes the folder.
     return landing
 
 Nothing is raised for a row that is wrong: it becomes a fault, and all faults are raised together when the folder is
-written. What is told lies in a private database that SQLite keeps on disk and removes by itself, so memory stays the
-same however much is told. Each line is checked by the record that later reads it, so whatever lands can be loaded.
+written. What is told waits on disk (`exchange/told.py`). Each line is checked by the record that later reads it, so
+whatever lands can be loaded.
 """
 
 from __future__ import annotations
 
-import json
-import re
-import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from sciexam.digests import digest
 from sciexam.documents import parse_line
 from sciexam.errors import DocumentError
+from sciexam.exchange.names import PEOPLE, named
+from sciexam.exchange.told import Told, as_json
 from sciexam.judges.recorded import VerdictLine
 from sciexam.judges.rewards import RewardLine
 from sciexam.models.recorded import ResponseLine
 from sciexam.suite import PromptLine
 from sciexam.types import Kind, Side, Strength
 
-PEOPLE = "annotators"  # the judge whose raters are the people of all files
 MOST_FAULTS = 1000  # before reading is given up
-LONGEST_NAME = 100
-
-_TABLES = """
-PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -64000;
-CREATE TABLE line (kind TEXT, file TEXT, prompt TEXT, key TEXT, text TEXT, at TEXT, UNIQUE (kind, file, prompt, key));
-CREATE TABLE owed (model TEXT, prompt TEXT, sample INTEGER, at TEXT, PRIMARY KEY (model, prompt, sample)) WITHOUT ROWID;
-"""
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Place(NamedTuple):
@@ -72,8 +61,9 @@ class Landing:
     """Everything that one import found. `kept` of any record is a mapping of what the format says besides; it is
     written into the same line and read by nobody but people."""
 
-    def __init__(self, format: str):
+    def __init__(self, format: str, prompts_in: str = ""):
         self.format = format
+        self.prompts_in = prompts_in  # the file of this format that holds the prompts, where it is one by itself
         self.baseline: str | None = None  # the model that the others were compared with
         self.licence: str | None = None  # where the files state one
         self.rows_read: Counter[str] = Counter()  # by file
@@ -83,8 +73,7 @@ class Landing:
         self.models: dict[str, str] = {}  # by the name that the files have, the name that the suite has
         self.judges: dict[str, str] = {}  # likewise, of judges
         self._omissions: dict[str, list[Any]] = {}
-        self._base = sqlite3.connect("", isolation_level=None)
-        self._base.executescript(_TABLES + "BEGIN;")
+        self.told = Told()
 
     def prompt(
         self,
@@ -150,15 +139,15 @@ class Landing:
             return
         if self.kinds.setdefault(line["rater"], kind) != kind:
             self.fault(at, f"{shown(rater)} is a person in one line, and a judge in another; name them apart")
-        file = PEOPLE if kind == "human" else _named(self.judges, line["rater"])
+        file = PEOPLE if kind == "human" else named(self.judges, line["rater"])
         slot = [line["rater"], one, other, sample]
         if repeat is None:
-            repeat = self._before("verdict", file, line["prompt"], slot)
+            repeat = self.told.before("verdict", file, line["prompt"], slot)
             line |= {"repeat": repeat} if repeat else {}
         what = f"{shown(rater)} judged {shown(line['prompt'])} for {shown(first)} and {shown(second)}"
-        self._add("verdict", file, line["prompt"], _text([*slot, repeat]), line, at, what, again=True)
+        self._add("verdict", file, line["prompt"], as_json([*slot, repeat]), line, at, what, again=True)
         for name in (one, other):
-            self._owe(name, line["prompt"], sample, at)
+            self.told.owe(name, line["prompt"], sample, str(at))
 
     def reward(
         self,
@@ -176,9 +165,9 @@ class Landing:
         said = {"prompt": prompt, "model": name, "reward": reward, "rater": rater, "sample": sample}
         if name and (line := self._checked(RewardLine, at, said, kept, optional=("reward",))) is not None:
             what = f"{shown(rater)} rewards {shown(model)} on {shown(line['prompt'])} otherwise"
-            key = _text([line["rater"], name, sample])
-            self._add("reward", _named(self.judges, line["rater"]), line["prompt"], key, line, at, what)
-            self._owe(name, line["prompt"], sample, at)
+            key = as_json([line["rater"], name, sample])
+            self._add("reward", named(self.judges, line["rater"]), line["prompt"], key, line, at, what)
+            self.told.owe(name, line["prompt"], sample, str(at))
 
     def fault(self, at: Place | Path, what: str) -> None:
         """Something that makes the files unfit to be imported. Raises DocumentError with all where there are many."""
@@ -194,35 +183,8 @@ class Landing:
         if text not in self.notes:
             self.notes.append(text)
 
-    # ------------------------------------------------ what was told
-
     def omissions(self) -> list[Omission]:
         return [Omission(why, rows, first) for why, (rows, first) in self._omissions.items()]
-
-    def has(self, prompt: Any) -> bool:
-        """Whether a prompt with this id was told."""
-        found = self._base.execute("SELECT 1 FROM line WHERE kind = 'prompt' AND prompt = ?", (_text(str(prompt)),))
-        return found.fetchone() is not None
-
-    def files(self, kind: str) -> list[str]:
-        """Whose lines of this kind there are: models for responses, raters for verdicts and rewards."""
-        found = self._base.execute("SELECT file FROM line WHERE kind = ? GROUP BY file ORDER BY min(rowid)", (kind,))
-        return [file for (file,) in found]
-
-    def lines(self, kind: str, file: str = "") -> Iterator[str]:
-        """The lines of one file, each a JSON object with its line feed, in order of appearance."""
-        found = self._base.execute("SELECT text FROM line WHERE kind = ? AND file = ? ORDER BY rowid", (kind, file))
-        return (f"{text}\n" for (text,) in found)
-
-    def count(self, kind: str, file: str | None = None) -> int:
-        where = (kind,) if file is None else (kind, file)
-        more = "" if file is None else " AND file = ?"
-        (found,) = self._base.execute(f"SELECT count(*) FROM line WHERE kind = ?{more}", where).fetchone()  # noqa: S608
-        return int(found)
-
-    def query(self, sql: str, *values: Any) -> Iterable[tuple[Any, ...]]:
-        """Rows of the two tables, `line` and `owed`; names and ids in them are JSON strings."""
-        return self._base.execute(sql, values)
 
     # ------------------------------------------------ how it is kept
 
@@ -254,75 +216,21 @@ class Landing:
     ) -> None:
         """`again`: a second line under one key is a fault even where it says the same."""
         try:
-            text = _text(line)
+            known = self.told.add(kind, file, prompt, key, line, str(at))
         except ValueError:  # a number that JSON does not have, or what is nested too deep
             self.fault(at, "holds a number that is none, or an infinite one; write null, or a text")
             return
-        slot = (kind, file, _text(prompt), key)
-        row = self._base.execute("INSERT OR IGNORE INTO line VALUES (?, ?, ?, ?, ?, ?)", (*slot, text, str(at)))
-        if row.rowcount:
-            return
-        where = "kind = ? AND file = ? AND prompt = ? AND key = ?"
-        found = self._base.execute(f"SELECT text, at FROM line WHERE {where}", slot)  # noqa: S608
-        earlier, place = found.fetchone()
-        if kind == "response" and (merged := _merged(earlier, text)):
-            self._base.execute(f"UPDATE line SET text = ? WHERE {where}", (merged, *slot))  # noqa: S608
-        elif again or earlier != text:
-            self.fault(at, f"{what} {'already ' if again else ''}in {place}; which one counts? Remove the other")
-
-    def _before(self, kind: str, file: str, prompt: str, slot: Sequence[Any]) -> int:
-        """How many lines there are of this slot."""
-        start = _text(slot)[:-1] + ", "
-        found = self._base.execute(
-            "SELECT count(*) FROM line WHERE kind = ? AND file = ? AND prompt = ? AND substr(key, 1, ?) = ?",
-            (kind, file, _text(prompt), len(start), start),
-        )
-        return int(found.fetchone()[0])
-
-    def _owe(self, model: str, prompt: str, sample: int, at: Place) -> None:
-        self._base.execute("INSERT OR IGNORE INTO owed VALUES (?, ?, ?, ?)", (model, _text(prompt), sample, str(at)))
+        if known is not None and (again or not known[1]):
+            self.fault(at, f"{what} {'already ' if again else ''}in {known[0]}; which one counts? Remove the other")
 
     def _model(self, at: Place, model: Any) -> str:
         if not isinstance(model, str) or not model.strip():
             self.fault(at, f"a model's name is a text that is not empty, this is {shown(model)}")
             return ""
-        return _named(self.models, model)
-
-
-def _named(names: dict[str, str], name: str) -> str:
-    """The name that the suite has for `name`; two names of the files never get the same."""
-    if name not in names:
-        plain = plain_name(name)
-        if plain in (*names.values(), PEOPLE):
-            plain = f"{plain[: LONGEST_NAME - 9]}-{digest(name)[:8]}"
-        names[name] = plain
-    return names[name]
-
-
-def plain_name(name: str) -> str:
-    """`name` as a suite may call a model or a judge: letters, digits, `_.:+@/-` and blanks, at most 100 of them.
-
-    `_` stands for anything else.
-    """
-    plain = re.sub(r"[^\w .:+@/-]+", "_", name).strip("_ ")
-    if not re.match(r"\w", plain):
-        plain = f"x{plain}"
-    return plain if len(plain) <= LONGEST_NAME else f"{plain[: LONGEST_NAME - 9]}-{digest(name)[:8]}"
+        return named(self.models, model)
 
 
 def shown(value: Any) -> str:
     """A value of a file in a message: short, and on one line."""
     word = repr(value)
     return word if len(word) <= 60 else f"{word[:57]}..."
-
-
-def _merged(earlier: str, later: str) -> str:
-    """One line of two that hold the same answer; empty where they hold two. What the earlier one says counts."""
-    one, other = json.loads(earlier), json.loads(later)
-    return _text(other | one) if one["text"] == other["text"] else ""
-
-
-def _text(value: Any) -> str:
-    """JSON on one line. Raises ValueError for NaN. What is half a character is escaped, or it could not be written."""
-    written = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return _SURROGATE.sub(lambda half: f"\\u{ord(half.group()):04x}", written)

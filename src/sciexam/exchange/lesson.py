@@ -45,11 +45,15 @@ class Lesson:
     def texts(self) -> Iterator[str]:
         """Everything in it that a model would read."""
         yield self.question.title
-        yield self.prompt.text
         if self.question.html:  # without the addresses of links and other marks that stand between the words
             yield words_of(self.question.body)
-        for one in (*([self.best] if self.best else []), *(text for pair in self.pairs for text in pair)):
+        for one in self.posts():
             yield one.text
+
+    def posts(self) -> Iterator[Text]:
+        """Each post in it once."""
+        found = [self.prompt, *([self.best] if self.best else []), *(text for pair in self.pairs for text in pair)]
+        yield from {one.voted.key: one for one in found}.values()
 
     def prompt_line(self) -> Line:
         asked = {"id": self.question.key, "text": self.prompt.text}
@@ -129,7 +133,7 @@ class Teacher:
             if chosen is None or rejected is None:
                 continue
             if chosen.text == rejected.text:
-                self.left_out["pairs of twice the same text"] += 1
+                self.left_out["twice the same text in a pair"] += 1
             else:
                 yield chosen, rejected
 

@@ -133,7 +133,7 @@ def _talks(at: Place, row: Mapping[str, Any], landing: Landing) -> list[Turns] |
     if "response_a" in row or "response_b" in row:
         if missing(at, row, ("prompt", "response_a", "response_b"), landing):
             return None
-        lists = [_list(row[key]) for key in ("prompt", "response_a", "response_b")]
+        lists = _texts([row[key] for key in ("prompt", "response_a", "response_b")])
         if any(one is None or len(one) != len(lists[0] or []) for one in lists):
             landing.fault(at, "prompt, response_a, response_b: texts, or lists of texts of one length, as JSON")
             return None
@@ -152,6 +152,22 @@ def _talks(at: Place, row: Mapping[str, Any], landing: Landing) -> list[Turns] |
     last = 2 * int(turn) if isinstance(turn, (int, str)) and str(turn).isdecimal() else None
     first = [sum(role == "system" for role, _ in talk) for talk in talks if talk is not None]  # these are no turns
     return [talk[: last and last + n] for talk, n in zip(talks, first, strict=True) if talk is not None]
+
+
+def _texts(cells: Sequence[Any]) -> list[list[Any] | None]:
+    """The prompt and both answers by turn. Texts are lists of turns as JSON only where all three are: a text may begin
+    with `[`, and an answer may be a list."""
+    if not all(isinstance(cell, str) for cell in cells):
+        return [_list(cell) for cell in cells]
+    found = [_turns(cell) for cell in cells]
+    cut_off = found[0] is None and None not in found[1:] and cells[0].startswith('["')
+    return found if cut_off or None not in found else [[cell] for cell in cells]
+
+
+def _turns(cell: str) -> list[Any] | None:
+    """The texts of a list of JSON; None where it is no list of texts."""
+    found = _list(cell) if cell[:1] == "[" else None
+    return found if found is not None and all(isinstance(one, (str, type(None))) for one in found) else None
 
 
 def _list(value: Any) -> list[Any] | None:

@@ -1,87 +1,26 @@
 """Questions and answers in JSON Lines whose columns a YAML file names: forums, extracts, anything that is voted on.
 
-Three layouts are told apart by what is named:
-
-- `answers`: a line is a question, and this column lists its answers;
-- `answer.question`: a line is a question or an answer, and in an answer's line this column holds the question's id;
-- neither: a line holds a question and one answer to it, and the lines of one question agree in what they say of it.
+What is named there tells the layout (post_columns.py).
 """
 
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
-
-from pydantic import Field, model_validator
+from typing import Any
 
 from sciexam.digests import digest
-from sciexam.documents import MOST_KEYS, read_jsonl, read_yaml
-from sciexam.errors import DocumentError
+from sciexam.documents import MOST_KEYS, read_yaml
+from sciexam.exchange.post_columns import Columns, PostColumns
 from sciexam.exchange.post_index import PostIndex
 from sciexam.exchange.posts import Post, UnreadableError, utc
-from sciexam.types import Record
+from sciexam.lines import finite, json_lines, refuse_constant
 
 Row = Mapping[str, Any]
 
-
-class PostColumns(Record):
-    """Which columns hold what is said of a question as well as of an answer."""
-
-    id: str | None = None
-    votes: str | None = None
-    date: str | None = None
-    author: str | None = None
-    link: str | None = None
-
-
-class QuestionColumns(PostColumns):
-    """`title`, `text` or both; `accepted` is the id of the answer that was accepted."""
-
-    title: str | None = None
-    text: str | None = None
-    tags: str | None = None
-    accepted: str | None = None
-
-    @model_validator(mode="after")
-    def _asks(self) -> Self:
-        if self.title is None and self.text is None:
-            raise ValueError("name the column of the question: title, text, or both")
-        return self
-
-
-class AnswerColumns(PostColumns):
-    """`accepted` is true or false; `question` is the id of the question; what stands before it there is `prefix`."""
-
-    text: str
-    accepted: str | None = None
-    question: str | None = None
-    prefix: str = ""
-
-
-class Columns(Record):
-    """A file of columns. `site` and `licence` are those of all lines, unless a column holds them."""
-
-    html: bool = False
-    site: str | None = None
-    site_column: str | None = None
-    licence: str | None = None
-    licence_column: str | None = None
-    question: QuestionColumns
-    answer: AnswerColumns
-    answers: str | None = Field(None, description="the column that lists a question's answers")
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        for key in ("site", "licence"):
-            if (getattr(self, key) is None) == (getattr(self, f"{key}_column") is None):
-                raise ValueError(f"say {key}: for all lines, or {key}_column: where a column holds it")
-        if self.answers is not None and self.answer.question is not None:
-            raise ValueError("answers: that stand in their question's line need no answer.question")
-        if self.answer.question is not None and self.question.id is None:
-            raise ValueError("answer.question refers to question.id: name its column")
-        return self
+_DECODER = json.JSONDecoder(parse_constant=refuse_constant, parse_float=finite)
 
 
 def read_lines(paths: Sequence[Path], columns: Path, index: PostIndex) -> None:
@@ -89,12 +28,12 @@ def read_lines(paths: Sequence[Path], columns: Path, index: PostIndex) -> None:
     mapping = read_yaml(columns, Columns)
     reader = LineReader(mapping.value, index)
     for path in paths:
-        try:
-            for number, row in read_jsonl(path):
-                reader.take(f"{path}:{number}", row)
-        except DocumentError as error:
-            for fault in error.faults:
-                index.fault(fault)
+
+        def told(number: int | None, what: str, file: Path = path) -> None:
+            index.fault(f"{file}: {what}" if number is None else f"{file}:{number}: {what}")
+
+        for number, row in json_lines(path, _DECODER, told):
+            reader.take(f"{path}:{number}", row)
     for column in reader.unseen():
         where = ", ".join(map(str, paths))
         index.fault(f"{mapping.path}: no line of {where} has the column {column!r}; the first one has {reader.first}")

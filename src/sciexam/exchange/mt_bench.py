@@ -24,7 +24,7 @@ _LAYOUT = ("question.jsonl", "model_answer/*.jsonl", "reference_answer/*.jsonl",
 
 
 def read(paths: Sequence[Path]) -> Landing:
-    landing = Landing("mt-bench")
+    landing = Landing("mt-bench", prompts_in=_LAYOUT[0])
     files = found(paths, *_LAYOUT)
     references = [file for file in files if file.parent.name == "reference_answer"]
     written = {file: _references(file, landing) for file in references}

@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,27 @@ CREATE INDEX shared_bucket ON shared (bucket, question)
 """
 
 
+def repeats(known: Sequence[str], texts: Sequence[str], *, each_once: bool = False) -> list[int | None]:
+    """For each of `texts`, the place in [*known, *texts] of one that says nearly the same; None where none does.
+
+    `each_once`: also of earlier texts, those aside that repeat something themselves.
+    """
+    with closing(sqlite3.connect("", isolation_level=None)) as database:
+        database.execute("BEGIN")
+        index = NearDuplicates(database)
+        for place, text in enumerate((*known, *texts)):
+            index.add(place, text)
+        index.finish()
+        for place in range(len(known)):
+            index.keep(place)
+        found = []
+        for place in range(len(known), len(known) + len(texts)):
+            found.append(index.duplicate_of(place))
+            if each_once and found[-1] is None:
+                index.keep(place)
+        return found
+
+
 class NearDuplicates:
     """Signatures first (`add` each, then `finish`); then `duplicate_of` and `keep`, in the order in which
     questions are to be kept."""
@@ -49,8 +71,10 @@ class NearDuplicates:
         self._run(_TABLES)
 
     def add(self, question: int, text: str) -> None:
-        """Remember the text of a question, known by its number."""
-        hashes = self._signature(text)
+        """Remember the text of a question, known by its number. A text without a word is like no other."""
+        if not (shingles := shingles_of(text)):
+            return
+        hashes = self._signature(shingles)
         self._database.execute("INSERT INTO signature VALUES (?, ?)", (question, hashes.tobytes()))
         buckets = ((bucket, question) for bucket in _buckets(hashes))
         self._database.executemany("INSERT INTO band VALUES (?, ?)", buckets)
@@ -86,10 +110,9 @@ class NearDuplicates:
         for _, other, hashes in self._database.execute(query, (question,)):
             yield other, hashes
 
-    def _signature(self, text: str) -> Any:
+    def _signature(self, shingles: set[bytes]) -> Any:
         made = self._empty.copy()
-        if shingles := shingles_of(text):
-            made.update_batch(sorted(shingles))
+        made.update_batch(sorted(shingles))
         return np.asarray(made.hashvalues, np.uint32)
 
 

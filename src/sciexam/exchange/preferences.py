@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from sciexam.battles import Battle, Slot
 from sciexam.errors import UsageError
 from sciexam.exam.by_grades import grades_by_slot, mark_of
 from sciexam.exam.reading import Reading
-from sciexam.exchange.judged import Line, Omissions
+from sciexam.exchange.judged import Line, Omissions, each_once
 from sciexam.report.data_file import Columns
 from sciexam.report.evidence import Bench
 from sciexam.stats.sides import side_of
-from sciexam.types import Comparison, Response
+from sciexam.types import Comparison, Prompt, Response
 
 PREFERENCES: Columns = {
     "prompt": "chat",
@@ -55,11 +56,11 @@ def preference_lines(
 
     The winner has the higher score: the mean over raters of what their battles came to. `agreement` is the share of all
     looks (a rater, in one order) that name the winner; a comparison with less than `min_agreement` is left out, as are
-    ties. `margins` counts the lines by what their margin is made of. Raises UsageError where that is not the same in
-    all lines, because numbers on two scales are no margin to train on.
+    ties, and prompts that lack a turn. `margins` counts the lines by what their margin is made of. Raises UsageError
+    where that is not the same in all lines, because numbers on two scales are no margin to train on.
     """
     for comparisons, benches in read.by_pair():
-        opinions = _opinions(read, comparisons, benches)
+        opinions = _opinions(read, comparisons, benches, left_out)
         for comparison in comparisons:
             battles = opinions.battles.get((comparison.prompt.id, comparison.a.sample), [])
             found = _preference(comparison, battles, opinions, min_agreement)
@@ -75,12 +76,13 @@ def preference_lines(
             yield found
 
 
-def _opinions(read: Reading, comparisons: Sequence[Comparison], benches: Sequence[Bench]) -> _Opinions:
+def _opinions(
+    read: Reading, comparisons: Sequence[Comparison], benches: Sequence[Bench], left_out: Omissions
+) -> _Opinions:
     battles: dict[tuple[str, int], list[Battle]] = {}
-    for bench in benches:
-        for battle in bench.settled:
-            if battle.score is not None:
-                battles.setdefault((battle.prompt, battle.sample), []).append(battle)
+    for battle in _settled(read, benches, left_out):
+        if battle.score is not None:
+            battles.setdefault((battle.prompt, battle.sample), []).append(battle)
     probable = {
         (verdict.rater, shown.prompt.id, shown.sample)
         for bench in benches
@@ -93,6 +95,16 @@ def _opinions(read: Reading, comparisons: Sequence[Comparison], benches: Sequenc
     return _Opinions(battles, probable, marks)
 
 
+def _settled(read: Reading, benches: Sequence[Bench], left_out: Omissions) -> Iterator[Battle]:
+    """The battles that count: each person once, and on a comparison that was adjudicated that alone for all people."""
+    said = [(bench, battle) for bench in benches for battle in bench.settled]
+    people = {(rater.bench, rater.name) for rater in read.plan.raters if rater.kind == "human"}
+    over = {(one.prompt, one.sample) for bench in benches for one in bench.adjudicated}
+    for bench, battle in each_once(read, said, left_out):
+        if (battle.prompt, battle.sample) not in over or (bench.name, battle.rater) not in people:
+            yield battle
+
+
 def _preference(
     comparison: Comparison, battles: Sequence[Battle], opinions: _Opinions, min_agreement: float
 ) -> Line | str:
@@ -101,6 +113,8 @@ def _preference(
         return "no usable verdict"
     if comparison.a.text == comparison.b.text:
         return "both answers are the same text"
+    if _lacks_a_turn(comparison.prompt):
+        return "its prompt has two messages of the user in a row: the answer between them is no part of it"
     score_a = sum(battle.score for battle in battles if battle.score is not None) / len(battles)
     if not (side := int(side_of(score_a))):
         return "tie"
@@ -123,6 +137,11 @@ def _preference(
         "id": comparison.prompt.id,
         "sample": chosen.sample,
     }
+
+
+def _lacks_a_turn(prompt: Prompt) -> bool:
+    """Whether the user speaks twice in a row: each contestant was asked after an answer of its own."""
+    return any(one.role == other.role == "user" for one, other in pairwise(prompt.messages))
 
 
 def _margin(found: Sequence[Margin | None], towards_b: int) -> tuple[MarginOf | None, float | None]:

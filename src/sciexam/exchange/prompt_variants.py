@@ -1,46 +1,45 @@
 """More prompts of the kind of those in a file: a model sees some of them, drawn by a seed, and writes one more.
 
+    train_prompts.jsonl  rejected.jsonl  provenance.json
+
 As Self-Rewarding Language Models make their prompts (arXiv 2401.10020, self-instruction creation, after Self-Instruct,
-arXiv 2212.10560): eight shots, a temperature of 0.6 and a top-p of 0.9. All shots are prompts of the file.
+arXiv 2212.10560): eight shots, a temperature of 0.6 and a top-p of 0.9. All shots are prompts of the file. Every reply
+is a fact of the ledger; the folder is a function of them, written whole or not at all.
 """
 
 from __future__ import annotations
 
 import json
 import random
-import re
-import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from sciexam.contamination import Exam
-from sciexam.digests import digest, file_digest
+from sciexam.digests import file_digest
 from sciexam.errors import UsageError
 from sciexam.exam.answer_file import joined
-from sciexam.exam.runs import location_of, opened, terms_of
+from sciexam.exam.runs import opened, terms_of
 from sciexam.exchange.asking_a_model import Errand, asked, plan_requests, suite_with
-from sciexam.exchange.candidates import HOLD, HOLDS, SOURCE
-from sciexam.exchange.marked_reply import Request, RequestTemplate, is_broken, read_marked
-from sciexam.files import write_atomically
+from sciexam.exchange.decontamination import leaks
+from sciexam.exchange.marked_reply import RequestTemplate, is_broken
+from sciexam.exchange.prompt_replies import prompt_line, read_prompt, rejected_line, without_duplicates
+from sciexam.exchange.provenance import PROVENANCE, check_same_command, most_first
+from sciexam.folders import check_folder, replace_folder, resolved
 from sciexam.report.record import Calls
 from sciexam.suite import Suite, read_prompts
-from sciexam.types import Prompt, Response
+from sciexam.types import Prompt
 
 SCHEMA = "sciexam/data-prompts/1"
+FILES = {
+    "train_prompts.jsonl": "the new prompts; `--prompts` of `sciexam data answers`, `prompts:` with `stage: ppo`",
+    "rejected.jsonl": "the other replies, each with its reason; to read, not to train with",
+}
 TEMPLATE = "prompts"
 VARIABLES = ("shots",)
-WORD = "PROMPT"  # of the line above the prompt
-FEWEST_WORDS, FEWEST_CHARACTERS = 3, 8  # a prompt with fewer of both asks nothing
-CHARACTERS_A_WORD = 10  # more than a word has in languages that put blanks between words
-# The first line of a list of several prompts, or of one that was given a heading.
-_LABELLED = re.compile(
-    r"\s*(?:[-*#>]|\d+[.):]|(?:the |my )?(?:new )?(?:prompt|question|task|instruction)\s*\d*\s*:)", re.I
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,52 +58,45 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Varied:
-    """What came of it. `shots_left_out`: prompts of the file that are not shown; `left_out`: replies; by reason."""
+    """What came of it. `shown`: prompts of the file in a request, of the `shots` that may be; the others by reason.
 
-    out: str
+    `rejected`: replies, by reason; `missing`: those that the same command asks for again, by what became of the call.
+    """
+
+    folder: str
+    written: bool
     model: str
     asked: int
-    written: int
+    shown: int
     shots: int
     shots_left_out: dict[str, int]
-    left_out: dict[str, int]
-    incomplete: int
+    rejected: dict[str, int]
+    missing: dict[str, int]
+    files: dict[str, int]  # lines of each
     calls: Calls
     caveats: tuple[str, ...]
 
+    @property
+    def incomplete(self) -> int:
+        return sum(self.missing.values())
+
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    number: int
-    shots: tuple[Prompt, ...]
-    response: Response
-    text: str
-    failure: str
+        return asdict(self) | {"incomplete": self.incomplete}
 
 
 def vary(model: str, source: Path, out: Path, wanted: Wanted, *, suite: str | None = None, errand: Errand) -> Varied:
     """Ask `model` for `n` more prompts like those in the file `source`, and write those that are new into `out`.
 
-    Beside `out` lies OUT.provenance.json, with the replies that were left out. A larger `n` asks for the additional
-    ones alone. Raises UsageError for what cannot be asked, read or written; then, and where nothing came back, both
-    files are left alone.
+    A larger `n` asks for the additional ones alone. Raises UsageError for what cannot be asked, read or written; then,
+    and where no reply came back, the folder is left alone.
     """
-    beside = provenance_of(out)
-    _check(source, out, beside, location_of(errand.store, errand.results))
+    _check(source, out)
     generation = {key: getattr(wanted, key) for key in ("temperature", "top_p", "max_tokens")}
     chosen, name = suite_with(suite, model, **generation)
     exam, left_out = Exam(chosen.prompts), Counter[str]()
     read = read_prompts(source)
     shots = list(_shots(read, exam, left_out))
-    if len(shots) < wanted.shots:
-        why = "".join(f"; {count:,} {reason}" for reason, count in left_out.items())
-        raise UsageError(
-            f"{source}: {wanted.shots} prompts are shown at a time, and {len(shots)} of {len(read)} can be shown{why}; "
-            "give more, or lower --shots"
-        )
+    _check_enough(shots, wanted, source, len(read), left_out)
     template = RequestTemplate(wanted.template, TEMPLATE, VARIABLES)
     drawn = [_draw(shots, wanted, number) for number in range(wanted.n)]
     requests = [
@@ -115,69 +107,53 @@ def vary(model: str, source: Path, out: Path, wanted: Wanted, *, suite: str | No
     planned = plan_requests(chosen, name, requests, terms)
     with opened(errand.store, errand.results, terms) as ledger:
         calls, caveats, replies = asked(planned, ledger, terms, errand)
-        said = [_read(number, drawn[number], *reply, exam, wanted.max_words) for number, reply in enumerate(replies)]
-    said = list(_without_duplicates(said, chosen, read))
-    kept = [one for one in said if not one.failure]
+        said = [
+            read_prompt(number, drawn[number], *reply, exam, wanted.max_words) for number, reply in enumerate(replies)
+        ]
+    said = list(without_duplicates(said, exam, read))
+    kept = [prompt_line(one, name) for one in said if not one.failure]
+    files = {"train_prompts.jsonl": kept, "rejected.jsonl": [rejected_line(one) for one in said if one.failure]}
     varied = Varied(
-        out=str(out),
+        folder=str(out),
+        written=not all(one.open for one in said),
         model=name,
         asked=wanted.n,
-        written=len(kept),
+        shown=wanted.shots,
         shots=len(shots),
-        shots_left_out=dict(left_out.most_common()),
-        left_out=dict(sorted(Counter(one.failure for one in said if one.failure).items(), key=lambda x: (-x[1], x[0]))),
-        incomplete=sum(one.response.reply.status in ("failed", "skipped") for one in said),
+        shots_left_out=most_first(left_out),
+        rejected=most_first(Counter(one.failure for one in said if one.failure and not one.open)),
+        missing=most_first(Counter(one.failure for one in said if one.open)),
+        files={file: len(lines) for file, lines in files.items() if lines},
         calls=calls,
         caveats=caveats,
     )
-    if kept:
-        provenance = _provenance(varied, planned[0].models[name], template, wanted, chosen, source, said)
-        write_atomically(beside, json.dumps(provenance, indent=1, allow_nan=False) + "\n")
-        write_atomically(out, joined((_line(one, name) for one in kept), "jsonl"))
+    if varied.written:
+        provenance = _provenance(varied, planned[0].models[name], template, wanted, chosen, source)
+        texts = [(file, joined(files[file], "jsonl")) for file in varied.files]
+        replace_folder(out, [*texts, (PROVENANCE, json.dumps(provenance, indent=1, allow_nan=False) + "\n")])
     return varied
-
-
-def provenance_of(out: Path) -> Path:
-    return out.with_name(f"{out.name}.provenance.json")
-
-
-def _check(source: Path, out: Path, beside: Path, ledger: str) -> None:
-    """Raises UsageError where `out` cannot be written, or holds what this command did not write."""
-    for path in (out, beside):
-        if path.is_dir():
-            raise UsageError(f"--out: {path} is a folder; name a file")
-    if out.exists() and (out.samefile(source) if source.exists() else False):
-        raise UsageError(f"--out: {out} is the file that is read; name another")
-    if "://" not in ledger and Path(ledger).exists() and out.exists() and out.samefile(ledger):
-        raise UsageError(f"--out: {out} is the ledger; name another file")
-    if out.exists() and out.stat().st_size and not _is_ours(beside):
-        raise UsageError(f"--out: {out} was not written by this command, and would be replaced; name another file")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(probe := out.with_name(f".{out.name}.probe"), "")
-        probe.unlink()
-    except OSError as error:
-        raise UsageError(f"--out: {out} cannot be written: {(error.strerror or str(error)).lower()}") from None
-
-
-def _is_ours(beside: Path) -> bool:
-    try:
-        return bool(json.loads(beside.read_bytes()).get("schema") == SCHEMA)
-    except (OSError, ValueError, RecursionError, AttributeError):
-        return False
 
 
 # ---------------------------------------------------------------- what is asked
 
 
+def _check(source: Path, out: Path) -> None:
+    if out.suffix == ".jsonl" and not out.is_dir():
+        raise UsageError(f"--out: {out} is to be a folder, with {', '.join(FILES)} in it: --out {out.with_suffix('')}")
+    if source.resolve().is_relative_to(resolved(out)):
+        raise UsageError(f"{source} lies in --out {out}, which is replaced as a whole; name another folder")
+    check_folder(out, [*FILES, PROVENANCE])
+    check_same_command(out, SCHEMA)
+
+
 def _shots(read: Sequence[Prompt], exam: Exam, left_out: Counter[str]) -> Iterator[Prompt]:
     """The prompts that a model is shown, each text once. `left_out` counts the others."""
     seen: set[str] = set()
-    for prompt in read:
+    for prompt, leak in zip(read, leaks(exam, [[prompt.text] for prompt in read]), strict=True):
         if len(prompt.messages) > 1:
-            left_out["conversations of several messages"] += 1
-        elif exam.asked_in(prompt.text) is not None:
-            left_out[HOLD] += 1
+            left_out["of several messages"] += 1
+        elif leak:
+            left_out[leak] += 1
         elif is_broken(prompt.text):
             left_out["with half a character"] += 1
         elif prompt.text in seen:
@@ -187,86 +163,28 @@ def _shots(read: Sequence[Prompt], exam: Exam, left_out: Counter[str]) -> Iterat
             yield prompt
 
 
+def _check_enough(shots: Sequence[Prompt], wanted: Wanted, source: Path, read: int, left_out: Counter[str]) -> None:
+    if len(shots) < wanted.shots:
+        why = "".join(f"; {count:,} {reason}" for reason, count in left_out.items())
+        raise UsageError(
+            f"{source}: {wanted.shots} prompts are shown at a time, and {len(shots)} of {read} can be shown{why}; "
+            "give more, or lower --shots"
+        )
+
+
 def _draw(shots: Sequence[Prompt], wanted: Wanted, number: int) -> tuple[Prompt, ...]:
     """The shots of one request; those of the first ones stay where more are asked for."""
     return tuple(random.Random(f"{wanted.seed}\nprompts\n{number}").sample(shots, wanted.shots))  # noqa: S311
 
 
-# ---------------------------------------------------------------- what is kept
-
-
-def _read(
-    number: int, shots: tuple[Prompt, ...], request: Request, response: Response, exam: Exam, longest: int
-) -> _Reply:
-    found = read_marked(response.reply, WORD, request)
-    failure = found.failure or _unfit(found.text, exam, longest)
-    return _Reply(number, shots, response, found.text, failure)
-
-
-def _unfit(text: str, exam: Exam, longest: int) -> str:
-    """Why a text is no prompt to use; "" where it is one."""
-    words = len(text.split())
-    if _LABELLED.match(text):
-        return "begins like a list, or has a heading"
-    if words < FEWEST_WORDS and len(text) < FEWEST_CHARACTERS:
-        return "too short to ask anything"
-    if words > longest or len(text) > longest * CHARACTERS_A_WORD:
-        return f"longer than {longest} words"
-    return HOLDS if exam.asked_in(text) is not None else ""
-
-
-def _without_duplicates(said: Sequence[_Reply], suite: Suite, read: Sequence[Prompt]) -> Iterator[_Reply]:
-    """All replies; a prompt that says nearly what one of the suite, of the file or an earlier one says is of no use."""
-    from sciexam.exchange.near_duplicates import NearDuplicates
-
-    usable = [one for one in said if not one.failure]
-    known = [("suite", prompt.text) for prompt in suite.prompts] + [("file", prompt.text) for prompt in read]
-    texts = [*known, *(("reply", one.text) for one in usable)]
-    whose = {"suite": "a prompt of the suite", "file": "a prompt of the file", "reply": "an earlier one"}
-    with closing(sqlite3.connect(":memory:")) as database:
-        index = NearDuplicates(database)
-        for number, (_, text) in enumerate(texts):
-            index.add(number, text)
-        index.finish()
-        for number in range(len(known)):
-            index.keep(number)
-        place = {one.number: len(known) + at for at, one in enumerate(usable)}
-        for one in said:
-            if one.failure:
-                yield one
-            elif (other := index.duplicate_of(place[one.number])) is not None:
-                yield replace(one, failure=f"says nearly the same as {whose[texts[other][0]]}")
-            else:
-                index.keep(place[one.number])
-                yield one
-
-
 # ---------------------------------------------------------------- what is written
 
 
-def _line(one: _Reply, model: str) -> dict[str, Any]:
-    """A line of a prompts file; its id follows from its text."""
-    reply = one.response.reply
-    told = {"written_by": model, "model": reply.model, "key": reply.key, "shots": [shot.id for shot in one.shots]}
-    line = {"id": f"new-{digest(one.text)[:16]}", "text": one.text} | told
-    sources = [
-        {"shot": shot.id} | {key: shot.metadata[key] for key in SOURCE if shot.metadata.get(key) is not None}
-        for shot in one.shots
-    ]
-    return line | ({"shown": sources} if any(len(source) > 1 for source in sources) else {})
-
-
 def _provenance(
-    varied: Varied,
-    model: str,
-    template: RequestTemplate,
-    wanted: Wanted,
-    suite: Suite,
-    source: Path,
-    said: Iterable[_Reply],
+    varied: Varied, model: str, template: RequestTemplate, wanted: Wanted, suite: Suite, source: Path
 ) -> dict[str, Any]:
-    """What the file is made of. Nothing in it tells how often the command was run until it was done."""
-    counts = ("asked", "written", "shots", "shots_left_out", "left_out", "incomplete")
+    """What the folder is made of. Nothing in it tells how often the command was run until it was done."""
+    counts = ("asked", "shots", "shots_left_out", "rejected", "missing", "files")
     return {
         "schema": SCHEMA,
         "made_with": {package: version(package) for package in ("sciexam", "datasketch")},
@@ -276,15 +194,4 @@ def _provenance(
         "template": template.digest,
         "settings": asdict(wanted),
         **{key: getattr(varied, key) for key in counts},
-        "replies_left_out": [
-            {
-                "number": one.number,
-                "reason": one.failure,
-                "reply": one.text or one.response.text,
-                "shots": [shot.id for shot in one.shots],
-                "key": one.response.reply.key,
-            }
-            for one in said
-            if one.failure
-        ],
     }

@@ -14,6 +14,7 @@ HOLDS: Mapping[str, str] = {  # by the schema, without its version
     "sciexam/import": "a suite that `sciexam import` wrote",
     "sciexam/data": "training data that `sciexam data stackexchange` wrote",
     "sciexam/data-answers": "training data that `sciexam data answers` wrote",
+    "sciexam/data-prompts": "prompts that `sciexam data prompts` wrote",
 }
 
 

@@ -105,7 +105,7 @@ class QuestionDraw:
                 f"DELETE FROM drawn WHERE question NOT IN ({first})",  # noqa: S608
                 (self._choice.max_questions,),
             )
-            self.left_out["more than --max-questions"] += cut.rowcount
+            self.left_out["beyond --max-questions"] += cut.rowcount
 
     def questions(self) -> Iterator[tuple[Post, bool, Callable[[], None]]]:
         """Each question that is no duplicate of a kept one: itself, whether it is for the test, and what keeps it.

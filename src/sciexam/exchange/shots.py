@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sciexam.contamination import Exam, normalise
 from sciexam.documents import parse_lines, read_jsonl
 from sciexam.errors import DocumentError
+from sciexam.exchange.decontamination import leaks
 from sciexam.exchange.marked_reply import is_broken
 from sciexam.rubric import Rubric
 
@@ -57,10 +58,10 @@ def read_shots(path: Path) -> list[Shot]:
 
 
 def fit(shots: Sequence[Shot], exam: Exam) -> Iterator[Shot]:
-    """Those that hold no prompt of the exam: what a teacher reads, it may say."""
-    for shot in shots:
-        texts = [shot.question, shot.answer, shot.reasoning]
-        if exam.asked_in(texts) is None and not any(map(is_broken, texts)):
+    """Those without a prompt of the exam, and whose question is near none: what a teacher reads, it may say."""
+    for shot, leak in zip(shots, leaks(exam, [[shot.question] for shot in shots]), strict=True):
+        rest = [shot.answer, shot.reasoning]
+        if not leak and exam.asked_in(rest) is None and not any(map(is_broken, [shot.question, *rest])):
             yield shot
 
 

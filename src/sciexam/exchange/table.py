@@ -168,7 +168,7 @@ def _land(at: Place, row: Row, section: Section, keyed: Column | None, bare: boo
     assert isinstance(section, (Responses, Verdicts, Rewards))
     prompt = cell(section.prompt if section.prompt is not None else keyed or Number(row=True))
     sample = _whole(at, "sample", cell(section.sample), landing)
-    if bare and isinstance(prompt, str | int) and not landing.has(prompt):
+    if bare and isinstance(prompt, str | int) and not landing.told.has(prompt):
         landing.prompt(at, prompt, None)
     if isinstance(section, Responses):
         landing.response(at, cell(section.model), prompt, cell(section.text), sample=sample, kept=kept)

@@ -23,12 +23,8 @@ from sciexam.exam.plan import Plan
 from sciexam.exam.runs import opened, terms_of
 from sciexam.exchange.asking_a_model import Errand, asked, plan_requests, suite_with, together
 from sciexam.exchange.candidate_grades import Bill, grade_all, plan_to_grade, self_graded
-from sciexam.exchange.candidates import (
-    HOLD,
-    choose,
-    lines_of,
-    read_candidate,
-)
+from sciexam.exchange.candidates import choose, lines_of, read_candidate
+from sciexam.exchange.decontamination import leaks
 from sciexam.exchange.marked_reply import Request, RequestTemplate, is_broken
 from sciexam.exchange.provenance import PROVENANCE, check_same_command, most_first
 from sciexam.exchange.shots import Shot, draw, fit, read_shots, shots_of
@@ -42,7 +38,7 @@ SCHEMA = "sciexam/data-answers/1"
 FILES = {
     "demonstrations.jsonl": "the best answer to each prompt; `data:` of a model with `stage: sft`",
     "preferences.jsonl": "the best and the worst answer to a prompt; `data:` with `stage: reward` or `stage: dpo`",
-    "rejected.jsonl": "the other candidates, each with its reason; to read, not to train with",
+    "rejected.jsonl": "the others, each with its reason; to read, not to train with",
 }
 TEMPLATE = "answers"
 VARIABLES = ("question", "rubric", "best", "shots")
@@ -70,7 +66,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """What came of it. Counts of prompts and candidates; `incomplete`: calls that the same command makes again."""
+    """What came of it, in counts of prompts and of candidates."""
 
     folder: str
     written: bool
@@ -82,14 +78,18 @@ class Taught:
     best_grade: float | None
     left_out: dict[str, int]  # prompts, by reason
     rejected: dict[str, int]  # candidates, by reason
+    missing: dict[str, int]  # those that the same command asks for again, by what became of the call
     ties: int
     files: dict[str, int]  # lines of each
-    incomplete: int
     calls: Calls
     caveats: tuple[str, ...]
 
+    @property
+    def incomplete(self) -> int:
+        return sum(self.missing.values())
+
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"incomplete": self.incomplete}
 
 
 def answers(
@@ -128,7 +128,8 @@ def answers(
         calls, notes, replies = asked(planned, ledger, terms, replace(errand, preflight=bill.of_answers))
         by_id = {prompt.id: prompt for prompt in useful}
         candidates = [read_candidate(by_id[r.prompt.id], r, response, exam) for r, response in replies]
-        marked, more, caveats = grade_all(chosen, name, candidates, judge, terms, ledger, bill)
+        marked, more, said = grade_all(chosen, name, candidates, judge, terms, ledger, bill)
+    caveats = [*notes, *self_graded(chosen, name, judge), *said]
     found = choose(marked, wanted.min_grade, wanted.keep)
     if not wanted.preferences:
         found = replace(found, pairs=[], ties=0)
@@ -144,12 +145,12 @@ def answers(
         candidates=len(marked),
         best_grade=max((one.grade for one in marked if one.grade is not None), default=None),
         left_out=most_first(left_out),
-        rejected=most_first(Counter(why for _, why in found.rejected)),
+        rejected=most_first(Counter(why for one, why in found.rejected if not one.open)),
+        missing=most_first(Counter(why for one, why in found.rejected if one.open)),
         ties=found.ties,
         files={file: len(files[file]) for file in FILES if file in files},
-        incomplete=sum(one.open for one in marked),
         calls=together(calls, more),
-        caveats=tuple(dict.fromkeys([*notes, *self_graded(chosen, name, judge), *caveats])),
+        caveats=tuple(one for one in dict.fromkeys(caveats) if one != terms.unasked),
     )
     if came_back:
         sources = [prompts, *([shots_from] if shots_from else [])]
@@ -178,15 +179,15 @@ def _check(out: Path, prompts: Path, shots_from: Path | None, wanted: Wanted) ->
 def _useful(read: Sequence[Prompt], exam: Exam, messages: bool, left_out: Counter[str]) -> Iterator[Prompt]:
     """The prompts that may train. `left_out` counts the others."""
     seen: set[str] = set()
-    for prompt in read:
+    said_by = [[message.content for message in prompt.messages] for prompt in read]
+    for prompt, said, leak in zip(read, said_by, leaks(exam, said_by), strict=True):
         if len(prompt.messages) > 1 and not messages:
             raise UsageError(
                 f"prompt {prompt.id!r} is a conversation of {len(prompt.messages)} messages; add --messages"
             )
-        said = [message.content for message in prompt.messages]
         asks = digest([(message.role, message.content) for message in prompt.messages])
-        if exam.asked_in(said) is not None:
-            left_out[HOLD] += 1
+        if leak:
+            left_out[leak] += 1
         elif any(map(is_broken, said)):
             left_out["with half a character, which no tokenizer takes"] += 1
         elif asks in seen:
@@ -229,7 +230,7 @@ def _provenance(
 ) -> dict[str, Any]:
     """What the folder is made of. Nothing in it tells how often the command was run until it was done."""
     rubric = suite.rubric
-    counts = ("prompts", "asked", "candidates", "left_out", "rejected", "ties", "files", "incomplete")
+    counts = ("prompts", "asked", "candidates", "left_out", "rejected", "missing", "ties", "files")
     return {
         "schema": SCHEMA,
         "made_with": {"sciexam": version("sciexam")},

@@ -22,6 +22,7 @@ from typing import IO, Any
 from sciexam.contamination import Exam
 from sciexam.digests import file_digest
 from sciexam.errors import UsageError
+from sciexam.exchange.decontamination import HOLDS
 from sciexam.exchange.lesson import Lesson, Line, Teacher
 from sciexam.exchange.mapped_posts import read_lines
 from sciexam.exchange.post_index import PostIndex, room_on_disk
@@ -61,7 +62,7 @@ class Made:
     questions: dict[str, int]  # train, test
     files: dict[str, int]  # rows of each
     sites: dict[str, int]  # questions of each
-    licences: dict[str, int]  # texts under each
+    licences: dict[str, int]  # posts under each, however many rows have them
 
     def to_json(self) -> dict[str, Any]:
         made_with = {package: version(package) for package in _MADE_WITH}
@@ -98,7 +99,16 @@ def make(
 def _read(dumps: Sequence[Path], index: PostIndex, choice: Choice, columns: Path | None) -> list[Path]:
     """Returns the files that were read."""
     for path in dumps:
-        lines = path.suffix in (".jsonl", ".ndjson")
+        if not path.exists():
+            raise UsageError(f"{path}: no such file or folder")
+        if dumps.count(path) > 1:
+            raise UsageError(f"{path}: is named twice")
+        lines = path.name.removesuffix(".gz").endswith((".jsonl", ".ndjson"))
+        if not lines and path.is_file() and path.suffix not in (".xml", ".7z"):
+            raise UsageError(
+                f"{path}: is neither a site's .7z, its Posts.xml nor its folder, nor JSON Lines (.jsonl, .jsonl.gz); "
+                "see docs/training-data.md"
+            )
         if lines != (columns is not None):
             what = "says nothing of its columns: name a YAML file with --columns" if lines else "takes no --columns"
             raise UsageError(f"{path}: {what}; see docs/training-data.md")
@@ -114,7 +124,7 @@ class _Making:
     def __init__(self, index: PostIndex, choice: Choice, exam: Sequence[Prompt], stack: ExitStack, tick: Tick):
         self.spools: dict[str, IO[str]] = {}
         self._index, self._choice, self._exam, self._stack, self._tick = index, choice, Exam(exam), stack, tick
-        self._draw = QuestionDraw(index, choice, [prompt.messages[-1].content for prompt in exam], tick)
+        self._draw = QuestionDraw(index, choice, self._exam.texts, tick)
         self._teacher = Teacher(index, choice.seed, choice.min_score)
         self._questions: Counter[str] = Counter(train=0, test=0)
         self._rows, self._sites, self._licences = Counter[str](), Counter[str](), Counter[str]()
@@ -126,7 +136,7 @@ class _Making:
             self._tick("written", done)
             found = self._teacher.lesson(question)
             if isinstance(found, Lesson) and not test and self._exam.asked_in(list(found.texts())) is not None:
-                found = "holds a prompt of the suite"
+                found = HOLDS
             if isinstance(found, str):
                 self._draw.left_out[found] += 1
                 continue
@@ -140,6 +150,7 @@ class _Making:
     def _write(self, lesson: Lesson, test: bool) -> None:
         self._questions["test" if test else "train"] += 1
         self._sites[lesson.question.site] += 1
+        self._licences.update(text.licence for text in lesson.posts())
         self._row("test_prompts.jsonl" if test else "train_prompts.jsonl", lesson.prompt_line())
         if lesson.best is not None:
             if test:
@@ -155,8 +166,6 @@ class _Making:
             self.spools[name] = self._stack.enter_context(file)
         self.spools[name].write(json.dumps(line, ensure_ascii=False) + "\n")
         self._rows[name] += 1
-        for text in line["attribution"]:
-            self._licences[text["licence"]] += 1
 
     def made(self, folder: str, sources: Iterable[Path], settings: dict[str, Any]) -> Made:
         read, teacher = self._index.read, self._teacher

@@ -6,13 +6,12 @@ import json
 import math
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sciexam.digests import digest, file_digest
-from sciexam.documents import MAX_LINE_BYTES, parse_lines
-from sciexam.errors import DocumentError, UsageError
+from sciexam.documents import parse_lines, read_jsonl
+from sciexam.errors import DocumentError
 from sciexam.judges.by_model import ByModel
 from sciexam.types import Grade, Kind, Message, Model, Submission
 
@@ -21,6 +20,7 @@ Slot = tuple[str, str, int]  # prompt, model, sample
 LARGEST = 1e100  # in size: the square of a larger reward is no number, and there would be no spread
 NOT_FINITE = "not finite"
 TOO_LARGE = f"larger than {LARGEST:g} in size"
+_DECODER = json.JSONDecoder()  # it reads NaN and Infinity, which are no JSON: a reward may be one
 
 
 class RewardLine(BaseModel):
@@ -73,7 +73,7 @@ def read_rewards(path: Path) -> list[RecordedRewards]:
     by_rater: dict[str, dict[Slot, RewardLine]] = {}
     seen: dict[tuple[str, Slot], int] = {}
     faults: list[str] = []
-    for number, line in parse_lines(RewardLine, _objects(path), path, faults):
+    for number, line in parse_lines(RewardLine, read_jsonl(path, _DECODER), path, faults):
         slot = (line.prompt, line.model, line.sample)
         earlier = seen.setdefault((line.rater, slot), number)
         if earlier != number:
@@ -87,33 +87,6 @@ def read_rewards(path: Path) -> list[RecordedRewards]:
         raise DocumentError([f"{path}: holds no rewards"])
     content = file_digest(path)
     return [RecordedRewards(rater, lines, content) for rater, lines in by_rater.items()]
-
-
-def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each line of the file as an object. NaN and Infinity, which are no JSON, are read: a reward may be one."""
-    try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), 1):
-                if line := raw.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"").strip():
-                    yield number, _object(line, path, number)
-    except OSError as error:
-        raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-
-
-def _object(line: bytes, path: Path, number: int) -> dict[str, Any]:
-    if len(line) > MAX_LINE_BYTES:
-        raise DocumentError([f"{path}:{number}: a line of more than {MAX_LINE_BYTES:,} bytes"])
-    try:
-        value = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise DocumentError(
-            [f"{path}:{number}: not UTF-8 (byte {line[error.start]:#04x}); save the file as UTF-8"]
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise DocumentError([f"{path}:{number}: not JSON: {error}"]) from None
-    if not isinstance(value, dict):
-        raise DocumentError([f"{path}:{number}: each line must be an object {{...}}"])
-    return value
 
 
 class RewardModelGrader(ByModel):

@@ -48,8 +48,8 @@ def open_model(name: str, settings: Record, generation: Generation, terms: Terms
             own = terms if terms.engine == "local" else Terms(terms.max_wait, fetch=terms.fetch)
             return placed(partial(open_vllm, name, weights, generation, own), weights, terms)
     raise UsageError(
-        f"model {name!r} is a training stage, and there is no artifact of it; name its weights with `weights: FOLDER`, "
-        "or its answers with `responses: FILE`"
+        f"model {name!r} is a training stage that was not trained here, or that the exam rejected; run `sciexam train "
+        f"{name}`, or name its weights with `weights: FOLDER`, or its answers with `responses: FILE`"
     )
 
 

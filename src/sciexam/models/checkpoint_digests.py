@@ -14,7 +14,9 @@ from sciexam.files import write_atomically
 
 # What a reply can depend on. Pickle (*.bin, *.pt, *.pth) is neither read nor fetched: reading it runs what is in it.
 READ = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
-UNREAD = frozenset(("trainer_state.json", "all_results.json", "train_results.json", "eval_results.json", "README.txt"))
+UNREAD = frozenset(
+    ("trainer_state.json", "all_results.json", "train_results.json", "eval_results.json", "lineage.json", "README.txt")
+)
 SETTLED = 2.0  # seconds that a file must be old for its digest to be remembered: a second change may keep its date
 
 

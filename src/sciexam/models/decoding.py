@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,29 @@ class Rules:
     top_p: float | None
     ends: frozenset[int]
     is_complete: Callable[[Sequence[int]], bool]
+
+
+def ends_of(loaded: Loaded) -> frozenset[int]:
+    """The tokens at which the checkpoint ends an answer."""
+    named = (loaded.model.generation_config, loaded.config, loaded.tokenizer)
+    return frozenset(token for one in named for token in _ids(getattr(one, "eos_token_id", None)))
+
+
+def complete_at(stops: Sequence[str], tokenizer: Any) -> Callable[[Sequence[int]], bool]:
+    """Whether tokens end with, or behind, one of the texts `stops`; to be asked at every token."""
+    longest = max(map(len, stops), default=0)
+
+    def is_complete(tokens: Sequence[int]) -> bool:
+        # A token has a byte or more: so many of the last ones hold any stop that ends with the last one.
+        tail = tokenizer.decode(list(tokens[-4 * longest - 8 :])) if longest else ""
+        return any(stop in tail for stop in stops)
+
+    return is_complete
+
+
+def _ids(value: Any) -> Iterable[int]:
+    """The token ids that a configuration names: one, several, or none."""
+    return [value] if isinstance(value, int) else value or ()
 
 
 @dataclass(slots=True, eq=False)

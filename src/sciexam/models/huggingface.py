@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from queue import SimpleQueue
-from typing import Any
 
 from sciexam.digests import digest
 from sciexam.errors import UsageError
 from sciexam.models.checkpoint import LocalCheckpoint, Stopped, free_memory
 from sciexam.models.checkpoint_loading import Loaded, out_of_memory
-from sciexam.models.decoding import Row, Rules, decode
+from sciexam.models.decoding import Row, Rules, complete_at, decode, ends_of
 from sciexam.models.public_name import public_name
 from sciexam.models.replies import NEVER
 from sciexam.models.settings import Weights
@@ -210,16 +209,8 @@ class HuggingFaceModel:
         )
 
     def _rules(self, loaded: Loaded) -> Rules:
-        own, tokenizer = loaded.model.generation_config, loaded.tokenizer
-        ends = {*_ids(own.eos_token_id), *_ids(loaded.config.eos_token_id), *_ids(tokenizer.eos_token_id)}
-        longest = max(map(len, self._stops), default=0)
-
-        def is_complete(tokens: Sequence[int]) -> bool:
-            # A token has a byte or more: so many of the last ones hold any stop that ends with the last one.
-            tail = tokenizer.decode(list(tokens[-4 * longest - 8 :])) if longest else ""
-            return any(stop in tail for stop in self._stops)
-
-        return Rules(self._generation.temperature, self._generation.top_p, frozenset(ends), is_complete)
+        is_complete = complete_at(self._stops, loaded.tokenizer)
+        return Rules(self._generation.temperature, self._generation.top_p, ends_of(loaded), is_complete)
 
     @cached_property
     def _stops(self) -> tuple[str, ...]:
@@ -315,11 +306,3 @@ def _usable(text: str, finish: str) -> tuple[Status, str]:
 
 def _failed(conversation: Conversation, why: str) -> Reply:
     return Reply(conversation.key, status="failed", failure=why, attempt=conversation.attempt)
-
-
-def _ids(value: Any) -> Iterator[int]:
-    """The token ids that a configuration names: one, several, or none."""
-    if isinstance(value, int):
-        yield value
-    elif isinstance(value, Iterable):
-        yield from value

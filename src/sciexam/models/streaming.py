@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ from sciexam.digests import digest
 from sciexam.errors import UsageError
 from sciexam.models.checkpoint import LocalCheckpoint
 from sciexam.models.checkpoint_loading import Loaded
-from sciexam.models.decoding import Row, Rules, advance
+from sciexam.models.decoding import Row, Rules, advance, ends_of
 from sciexam.models.settings import Weights
 from sciexam.models.token_prompts import PLAIN, PLAIN_STOP, TokenPrompts
 from sciexam.types import Message
@@ -113,7 +113,7 @@ class TokenStream:
         top = None if sampling.top_logprobs is None else max(sampling.top_logprobs, 1)
         seed = secrets.token_hex(8) if sampling.seed is None else str(sampling.seed)
         row = Row(list(tokens), limit, seed, top or 0)
-        rules = Rules(sampling.temperature or None, sampling.top_p, _ends(loaded), lambda _: False)
+        rules = Rules(sampling.temperature or None, sampling.top_p, ends_of(loaded), lambda _: False)
         return self._told(row, rules, sampling.top_logprobs or 0)
 
     def _told(self, row: Row, rules: Rules, top: int) -> Iterator[Token]:
@@ -203,13 +203,3 @@ class _Text:
 
     def _decode(self, tokens: Sequence[int], whole: bool = False) -> str:
         return str(self._tokenizer.decode(list(tokens), skip_special_tokens=not whole))
-
-
-def _ends(loaded: Loaded) -> frozenset[int]:
-    """The tokens at which the checkpoint ends an answer."""
-    named = (loaded.model.generation_config, loaded.config, loaded.tokenizer)
-    return frozenset(token for one in named for token in _ids(getattr(one, "eos_token_id", None)))
-
-
-def _ids(value: Any) -> Iterable[int]:
-    return [value] if isinstance(value, int) else value or ()

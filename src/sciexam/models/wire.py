@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -152,7 +152,7 @@ class Wire:
             # OPENAI_PROJECT_ID, and a description of this machine.
             for name in [name for name in request.headers if name.lower() not in _HEADERS]:
                 del request.headers[name]
-            request.headers["authorization"] = f"Bearer {key}"
+            self.sign(request.headers, key)
 
         try:
             http = DefaultAsyncHttpxClient(
@@ -169,6 +169,10 @@ class Wire:
             timeout=Timeout(self.settings.timeout, connect=min(CONNECT, self.settings.timeout)),
             http_client=http,
         )
+
+    def sign(self, headers: MutableMapping[str, str], key: str) -> None:
+        """Put the key where this endpoint looks for it."""
+        headers["authorization"] = f"Bearer {key}"
 
     def spoken(self, options: dict[str, Any]) -> dict[str, Any]:
         """The options under the names this endpoint takes them by."""

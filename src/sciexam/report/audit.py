@@ -129,7 +129,7 @@ class Card:
             yield Table("Without a usable verdict", (), (), tuple(missing))
         yield Table("What the figures are", (), (), tuple(self._measures()))
         yield Table("What passing does not prove", (), (), NOT_PROVED)
-        yield methods_table([line.figure for line in self.lines], self.level)
+        yield from methods_table([line.figure for line in self.lines], self.level)
 
     def _inapplicable(self) -> Iterator[str]:
         """Why lines have no figure, lines of one reason together."""

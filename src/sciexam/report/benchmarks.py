@@ -19,6 +19,7 @@ LEVEL = 0.95
 WHOLE = Undefined("the harness counts it over all items together: there is nothing to make an interval of")
 UNSHARED = Undefined("they have no items in common")
 
+Margin = float | None | Mapping[str, float | None]  # for all tasks, or by task
 Values = Sequence[float | None]  # one for each item, None where an item has none
 Finding = Literal["higher", "lower", "equivalent", "undecided"]
 
@@ -58,8 +59,8 @@ class Paired:
     """Model b against model a on the items that both have. `difference` is b's mean less a's.
 
     `both` to `neither` count items that are right or wrong, None where the metric is no such thing. `p` is of `test`;
-    `p_holm` is corrected over all of the command. `equivalent`: whether the difference is shown to lie within the
-    margin; None without one. `finding` is of b's mean: higher, lower, equivalent, or undecided.
+    `p_holm` is corrected over all pairs of a record. `equivalent`: whether the difference is shown to lie within
+    `margin`; None without one. `finding` is of b's mean: higher, lower, equivalent, or undecided.
     """
 
     a: str
@@ -78,6 +79,20 @@ class Paired:
     p_holm: float | None
     equivalent: bool | None
     finding: Finding
+    margin: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What the contestants of a comparison did on benchmarks: of each task those who were asked alike, and each two.
+
+    `shortfalls`: what was not done as it should be, in sentences.
+    """
+
+    results: tuple[Result, ...]
+    pairs: tuple[Paired, ...]
+    level: float
+    shortfalls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +192,11 @@ def results_of(told: Sequence[Told], level: float = LEVEL) -> tuple[Result, ...]
     )
 
 
-def pairs_of(told: Sequence[Told], margin: float | None, level: float = LEVEL) -> tuple[Paired, ...]:
+def pairs_of(told: Sequence[Told], margin: Margin, level: float = LEVEL) -> tuple[Paired, ...]:
     """Each two models on each task, with p-values corrected over all of them (Holm 1979)."""
+    margins = margin if isinstance(margin, Mapping) else dict.fromkeys((one.task for one in told), margin)
     pairs = [
-        _paired(a, b, margin, level)
+        _paired(a, b, margins.get(task), level)
         for task in dict.fromkeys(one.task for one in told)
         for a, b in combinations([one for one in told if one.task == task], 2)
     ]
@@ -223,6 +239,7 @@ def _paired(a: Told, b: Told, margin: float | None, level: float) -> Paired:
         p_holm=None,
         equivalent=equal,
         finding="undecided",
+        margin=margin,
     )
 
 

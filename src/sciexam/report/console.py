@@ -12,13 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from sciexam.report import wording
+from sciexam.report.benchmarks_text import beside_tables
 from sciexam.report.record import Category, Report
-from sciexam.report.tables import text_for
+from sciexam.report.tables import print_tables, text_for
 from sciexam.stats import Estimate
 
 NARROW = 72  # columns below which the table is left out: the sentences say the same
 WIDE = 110  # columns from which an interval stands beside its value, and not below it
 MOST_PAIRS = 6  # comparisons that are told one by one; of more the page has the details
+MOST_BENCHMARKS = 12  # comparisons of two contestants on a task that are told one by one
 MOST_CATEGORIES = 3  # pairs whose categories are printed; more of them are left to the report
 
 
@@ -33,10 +35,16 @@ def print_report(report: Report, console: Console, html: Path | None) -> None:
         _print_what_differs(report, console)
     else:
         _print_pairs(report, console)
+    if report.benchmarks:
+        console.print()
+        print_tables(beside_tables(report.benchmarks, MOST_BENCHMARKS), console)
     notes = [f"{contestant}: {note}" for contestant, note in report.notes.items()]
+    spaced = report.benchmarks is not None  # a blank line follows each table
     for heading, lines in (("Caveats", report.caveats), ("Notes", notes)):
         if lines:
-            console.print()
+            if not spaced:
+                console.print()
+            spaced = False
             console.print(Text(heading, "bold"))
             for line in lines:
                 console.print(Padding(text_for(console, f"- {line}"), (0, 0, 0, 2)))

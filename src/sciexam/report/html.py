@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sciexam.report import wording
+from sciexam.report.benchmarks_text import beside_tables
 from sciexam.report.exhibits import Exhibit, categories_of, exhibits_of
 from sciexam.report.making import making_of
 from sciexam.report.packing import open_count, packed
@@ -60,6 +61,7 @@ def to_html(report: Report, manifest: Mapping[str, Any] | None = None, refresh: 
             exhibits=shown,
             unanswered=[item.prompt for number, item in enumerate(report.items, 1) if number not in numbers],
             lead=lead,
+            benchmarks=[*beside_tables(report.benchmarks)] if report.benchmarks else [],
             drawings=[drawing for drawing in drawings if drawing not in lead],
             making=making_of(manifest) if manifest else [],
             refresh=refresh,

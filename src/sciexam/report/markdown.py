@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sciexam.report import wording
 from sciexam.report.plain_text import one_line
 from sciexam.report.record import Pair, Report
 from sciexam.stats import Estimate
+
+if TYPE_CHECKING:
+    from sciexam.report.benchmarks import Beside
 
 # Entities where a backslash would do in CommonMark but not in every renderer: a `\<` is a live tag in Python-Markdown.
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "`": "&#96;", "~": "&#126;", "$": "&#36;"}
@@ -50,13 +53,15 @@ def _escaped(match: re.Match[str]) -> str:
 
 def _blocks(report: Report) -> Iterator[str]:
     yield f"# {escape(wording.title(report))}"
-    yield f"Suite {escape(report.suite)}, rubric {escape(report.rubric)}, {report.prompts} prompts."
+    yield f"Suite {escape(report.suite)}, rubric {escape(report.rubric)}, {_prompts(report)}."
     if report.missing:
         yield f"**So far:** {wording.so_far(report)}"
     for pair in report.pairs:
         result = f"**By {escape(pair.judge)} {escape(wording.after_judge(pair))}**"
         yield " ".join(filter(None, (result, escape(wording.conclusion(report, pair)), escape(wording.bounds(pair)))))
     yield _results(report)
+    if report.benchmarks:
+        yield from _benchmarks(report.benchmarks)
     if report.caveats:
         yield "## Caveats"
         yield "\n".join(f"- {escape(caveat)}" for caveat in report.caveats)
@@ -93,6 +98,19 @@ def _results(report: Report) -> str:
         for pair in report.pairs
     )
     return _table((*head, "conclusion"), rows)
+
+
+def _prompts(report: Report) -> str:
+    return f"{report.prompts} prompt{'s' if report.prompts != 1 else ''}"
+
+
+def _benchmarks(found: Beside) -> Iterator[str]:
+    from sciexam.report.benchmarks_text import beside_tables  # its tables are written with what stands here
+
+    for table in beside_tables(found):
+        yield f"## {escape(table.title)}"
+        yield _table(map(escape, table.head), (map(escape, row) for row in table.rows))
+        yield from map(escape, table.notes)
 
 
 def _slices(report: Report, by: str, which: Literal["categories", "criteria"]) -> Iterator[str]:

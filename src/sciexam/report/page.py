@@ -21,10 +21,12 @@ def to_page(
     caveats: Iterable[str] = (),
     remarks: Iterable[str] = (),
     has_figures: bool = True,
+    prompts: int | None = None,
 ) -> str:
     """The page as text, which can be written as UTF-8. `kind`: what was done, in a word or two above the title.
 
     `found` is the record that `tables` show, of which figures are drawn where it has any; it knows its suite.
+    `prompts`: how many its figures are about; None: those of the manifest's plan.
     """
     return (
         page_environment("sciexam.report")
@@ -36,8 +38,12 @@ def to_page(
             sentence=sentence,
             caveats=tuple(caveats),
             remarks=tuple(remarks),
-            drawings=drawn(found, len(manifest["plan"]["prompts"])) if has_figures else (),
+            drawings=drawn(found, _prompts(manifest) if prompts is None else prompts) if has_figures else (),
             tables=list(tables),
             making=making_of(manifest),
         )
     )
+
+
+def _prompts(manifest: Mapping[str, Any]) -> int:
+    return len(manifest["plan"]["prompts"])

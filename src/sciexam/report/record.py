@@ -11,6 +11,7 @@ from sciexam.stats import Conclusion, Estimate, Undefined
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sciexam.report.benchmarks import Beside
     from sciexam.report.escalation import Escalation
     from sciexam.report.gains import Gain
     from sciexam.report.panel import Panel
@@ -296,6 +297,7 @@ class Report:
     lineage: tuple[Gain, ...] = ()  # what each stage of training gained, by each judge
     next_steps: tuple[Step, ...] = ()
     missing: int = 0  # verdicts that were still to come when it was counted
+    benchmarks: Beside | None = None  # what the ledger has of the contestants; no judge has a say in it
     schema: str = SCHEMA
 
     @property
@@ -315,6 +317,7 @@ class Report:
         more = ("pairs", "lineage", "calls", "caveats", "next_steps")
         made = {key: plain(getattr(self, key)) for key in (*keys, *more)}
         made |= {"missing": self.missing} if self.missing else {}
+        made |= {"benchmarks": plain(self.benchmarks)} if self.benchmarks else {}
         for pair, row in zip(self.pairs, made["pairs"], strict=True):
             row["win_rate"] = {"of": pair.b, **row["win_rate"]}
             row["bounds"] = None if pair.bounds is None else {"low": pair.bounds[0], "high": pair.bounds[1]}

@@ -36,13 +36,14 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-def methods_table(figures: Iterable[Estimate | Undefined], level: float) -> Table:
-    """How the intervals of `figures` were made, each method once."""
+def methods_table(figures: Iterable[Estimate | Undefined], level: float) -> Iterator[Table]:
+    """How the intervals of `figures` were made, each method once; nothing where there is no interval."""
     methods = dict.fromkeys(figure.method for figure in figures if isinstance(figure, Estimate))
     notes = tuple(method[0].upper() + method[1:] + "." for method in methods)
     if any("groups" in method for method in methods):
         notes += ("A group is what belongs to one prompt, or to prompts with one text or one `group`.",)
-    return Table(f"How the {100 * level:g} % intervals were made", (), (), notes)
+    if notes:
+        yield Table(f"How the {100 * level:g} % intervals were made", (), (), notes)
 
 
 def reasons(named: Mapping[str, Iterable[object]]) -> Iterator[str]:

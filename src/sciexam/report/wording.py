@@ -309,6 +309,10 @@ def methods(report: Report) -> tuple[tuple[float, str], ...]:
         figures += [pair.length.longer_wins, pair.length.controlled] if pair.length else []
         figures += [category.win_rate for category in (*pair.categories, *pair.criteria)]
         made |= {(figure.level, figure.method): None for figure in figures if isinstance(figure, Estimate)}
+    if report.benchmarks:
+        figures = [one.value for one in report.benchmarks.results]
+        figures += [one.difference for one in report.benchmarks.pairs]
+        made |= {(figure.level, figure.method): None for figure in figures if isinstance(figure, Estimate)}
     return tuple(made)
 
 

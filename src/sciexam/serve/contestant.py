@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sciexam.errors import UsageError
-from sciexam.lineage import Stage, kind_of
+from sciexam.lineage.stages import Stage, kind_of
 from sciexam.models.settings import Vllm, Weights, artifact_of
 from sciexam.serve.engine import Engine
 from sciexam.serve.local import LocalEngine
@@ -113,8 +113,8 @@ def _through_vllm(spec: Weights | Vllm) -> Weights | Vllm:
 
 
 def _here(name: str, spec: Weights, merged_into: Path, turns: Turns) -> LocalEngine:
+    from sciexam.models.merging import merged
     from sciexam.models.streaming import TokenStream
-    from sciexam.serve.merging import merged
 
     stream = TokenStream(name, merged(name, spec, merged_into))
     stream.open()

@@ -69,7 +69,7 @@ def audit(
     Raises UsageError for a judge that cannot be shown anything (recorded verdicts, humans) or marks answers one by one,
     and where a contestant has no answer yet.
     """
-    suite = load_suite(suite) if isinstance(suite, str) else suite
+    suite = load_suite(suite, results) if isinstance(suite, str) else suite
     seed = suite.seed if seed is None else seed
     terms = terms_of(suite, max_wait, budget, batch, engine)
     plan, models, own = _plan(suite, judge, contestants, limit, terms)

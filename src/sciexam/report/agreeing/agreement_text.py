@@ -45,7 +45,7 @@ def tables_of(found: Agreement) -> Iterator[Table]:
         yield Table(f"By {found.by}", (found.by, *head), rows, tuple(_why(sliced)))
     yield _majority_table([one for one in found.majority if one.items])
     yield _raters_table(found)
-    yield methods_table(_figures(found), found.level)
+    yield from methods_table(_figures(found), found.level)
 
 
 def _majority_table(shown: Sequence[Majority]) -> Table:

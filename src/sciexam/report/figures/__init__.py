@@ -11,12 +11,13 @@ from sciexam.report.marking.rewards import Rewards
 from sciexam.report.planning.outlook import Outlook
 from sciexam.report.record import Report
 from sciexam.report.standings.leaderboard import Leaderboard
+from sciexam.report.training.training import Training
 from sciexam.report.validating.validation import Validation
 
 MANY = 8  # contestants
 
 
-Drawn = Report | Leaderboard | Agreement | Rewards | Grades | Outlook | Validation
+Drawn = Report | Leaderboard | Agreement | Rewards | Grades | Outlook | Validation | Training
 
 
 def figures_of(found: Drawn) -> tuple[Drawing, ...]:
@@ -39,6 +40,10 @@ def figures_of(found: Drawn) -> tuple[Drawing, ...]:
         from sciexam.report.figures import power
 
         return tuple(power.of_outlook(found))
+    if isinstance(found, Training):
+        from sciexam.report.figures.training import training
+
+        return tuple(training(found))
     from sciexam.report.figures.validation import validation
 
     return tuple(validation(found))

@@ -35,10 +35,14 @@ def _totals(found: Grades, judge: str, marked: Sequence[Marked], name: str) -> D
         name=name,
         title=f"Grades by {judge}",
         caption=f"The mean grade in total over prompts, with its {percent(found.level)} interval.",
-        words=sentences(f"{row.contestant}: {said(row.total)}, over {row.used} prompts" for row in marked),
+        words=sentences(f"{row.contestant}: {said(row.total)}, over {_prompts(row.used)}" for row in marked),
         height=height_of(rows, measured),
         draw=lambda figure, palette: draw_rows(figure, palette, rows, measured),
     )
+
+
+def _prompts(count: int) -> str:
+    return f"{count} prompt{'s' if count != 1 else ''}"
 
 
 def _criteria(found: Grades, judge: str, marked: Sequence[Marked], name: str) -> Iterator[Drawing]:
@@ -62,7 +66,7 @@ def _criteria(found: Grades, judge: str, marked: Sequence[Marked], name: str) ->
         title=f"Points on each criterion by {judge}",
         caption=f"The mean points on each criterion over prompts, with their {percent(found.level)} intervals.",
         words=sentences(
-            f"{criterion}, {contestant}: {said(one.points)}, over {one.used} prompts"
+            f"{criterion}, {contestant}: {said(one.points)}, over {_prompts(one.used)}"
             for (contestant, criterion), one in of.items()
         ),
         height=height_of(rows, measured),

@@ -266,4 +266,5 @@ def _caveats(rows: Sequence[Row]) -> Iterator[str]:
         missing = row.grades["invalid"] + row.grades["failed"]
         asked = missing + row.grades["ok"]
         if missing > MANY_INVALID * asked:
-            yield f"{row.contestant} by {row.judge}: {missing} of {asked} grades are invalid or failed."
+            of = f"of {asked} grades {'is' if missing == 1 else 'are'}"
+            yield f"{row.contestant} by {row.judge}: {missing} {of} invalid or failed."

@@ -38,7 +38,7 @@ def tables_of(found: Grades) -> Iterator[Table]:
             yield _criteria(rows)
     if found.differences:
         yield _differences(found.differences)
-    yield methods_table(_figures(found), found.level)
+    yield from methods_table(_figures(found), found.level)
 
 
 def _totals(rows: Sequence[Row], before: Sequence[str]) -> Table:

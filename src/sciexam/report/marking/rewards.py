@@ -373,9 +373,11 @@ def _caveats(rows: Sequence[Row]) -> Iterator[str]:
         yield f"{min(counts)} prompt{'s are' if min(counts) > 1 else ' is'} few; the intervals are wide."
     for row in rows:
         if row.not_finite:
-            yield f"{row.not_finite} of {row.planned} rewards of {row.contestant} by {row.judge} are not finite."
+            of = f"of {row.planned} rewards of {row.contestant} by {row.judge}"
+            yield f"{row.not_finite} {of} {'is' if row.not_finite == 1 else 'are'} not finite."
         if row.missing:
-            yield f"{row.missing} of {row.planned} prompts have no reward of {row.contestant} by {row.judge}."
+            of = f"of {row.planned} prompts {'has' if row.missing == 1 else 'have'}"
+            yield f"{row.missing} {of} no reward of {row.contestant} by {row.judge}."
     for judge in dict.fromkeys(row.judge for row in rows):
         mine = [row.distribution for row in rows if row.judge == judge]
         known = [one for one in mine if isinstance(one, Distribution)]

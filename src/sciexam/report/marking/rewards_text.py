@@ -39,7 +39,7 @@ def tables_of(found: Rewards) -> Iterator[Table]:
         yield _distances(found.pairs)
         yield _people(found)
         yield _selections(found.selections)
-    yield methods_table(_figures(found), found.level)
+    yield from methods_table(_figures(found), found.level)
 
 
 def _rewards(rows: Sequence[Row]) -> Table:

@@ -57,7 +57,7 @@ def _made(board: Leaderboard) -> Iterator[Table]:
     shown = [row for one in board.standings for row in one.rows]
     figures = [figure for row in shown for figure in _figures(board, row)]
     figures += [figure for of in board.benchmarks.values() for figure in of.values()]
-    yield methods_table(figures, board.level)
+    yield from methods_table(figures, board.level)
 
 
 def _benchmarks(board: Leaderboard) -> Table:

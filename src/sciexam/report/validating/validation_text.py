@@ -26,7 +26,7 @@ def tables_of(found: Validation) -> Iterator[Table]:
     yield _rates(found)
     yield _biases(found)
     yield _calibration(found)
-    yield methods_table(_figures(found), found.level)
+    yield from methods_table(_figures(found), found.level)
 
 
 def _against(found: Validation) -> Table:

@@ -13,13 +13,14 @@ from pathlib import Path
 
 from sciexam.digests import digest
 from sciexam.models.checkpoint import LocalCheckpoint, free_memory
+from sciexam.models.checkpoint_files import Head
 from sciexam.models.settings import Weights
 
 NOT_THE_TOKENIZERS = ("config.json", "generation_config.json", "adapter_config.json")
 OF_A_TOKENIZER = (".json", ".jinja", ".txt", ".model")
 
 
-def merged(name: str, settings: Weights, folder: Path) -> Weights:
+def merged(name: str, settings: Weights, folder: Path, head: Head = "causal") -> Weights:
     """The settings of the same model without an adapter: its weights lie in `folder`, made there if they do not yet.
 
     Raises UsageError where the weights or the adapter cannot be loaded.
@@ -27,7 +28,7 @@ def merged(name: str, settings: Weights, folder: Path) -> Weights:
     if settings.adapter is None:
         return settings
     unquantised = settings.model_copy(update={"quantization": "none"})
-    checkpoint = LocalCheckpoint(name, unquantised, "causal", "cpu")
+    checkpoint = LocalCheckpoint(name, unquantised, head, "cpu")
     whole = folder / digest(checkpoint.contents)[:16]
     if not whole.is_dir():
         print(f"sciexam: merging the adapter of {name} into its weights, once, as {whole}", file=sys.stderr)
