@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from sciexam.lineage import ModelSpec, chain, faults, lineage_digest, parents
+from sciexam.lineage import chain, faults, lineage_digest, parents
+from sciexam.lineage.stages import ModelSpec
 
 Models = dict[str, ModelSpec]
 read_models: TypeAdapter[Models] = TypeAdapter(dict[str, ModelSpec])
@@ -75,7 +76,7 @@ def test_a_circle_through_the_reward_model_counts(tmp_path: Path) -> None:
     [
         ({"base": {"revision": "def"}}, {"base", "sft", "rm", "rs", "rlhf"}),
         ({"sft": {"lora": {"r": 8}}}, {"sft", "rm", "rs", "rlhf"}),
-        ({"rm": {"quantization": "nf4"}}, {"rm", "rs", "rlhf"}),
+        ({"rm": {"learning_rate": 0.1}}, {"rm", "rs", "rlhf"}),
         ({"rlhf": {"beta": 0.2}}, {"rlhf"}),
         ({"base": {"note": "a remark"}}, set()),
     ],

@@ -1,0 +1,27 @@
+"""`python -m sciexam.toy FOLDER [--seed N] [--size small|full]`: make what the toy lineage learns from."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sciexam.toy.data import FULL, SMALL, write
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m sciexam.toy",
+        description="Make the documents, demonstrations and prompts that the toy lineage learns from.",
+    )
+    parser.add_argument("folder", type=Path, help="where the files go; those of the same names are replaced")
+    parser.add_argument("--seed", type=int, default=1, help="fixes every draw (default 1)")
+    parser.add_argument(
+        "--size", choices=("small", "full"), default="full", help="all phenomena, or those of the first 24 prompts"
+    )
+    given = parser.parse_args()
+    for path in write(given.folder, SMALL if given.size == "small" else FULL, given.seed):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""What the toy lineage learns from, made of the world by a seed.
+
+    documents.jsonl        documents of every quality, for `stage: pretrain`
+    demonstrations.jsonl   the half with the better structure of others, for `stage: sft`: whoever chose them did not
+                           look at what they say
+    train_prompts.jsonl    questions, for what is answered and judged in training
+    dev_prompts.jsonl      other questions, for looks at a stage that runs
+    judging.jsonl          pairs of documents with the letter of the better one, for a tiny judge
+
+Every file asks for every phenomenon, in its own words; no two files have a question in common, and none has one of the
+exam.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from sciexam.files import write_atomically
+from sciexam.toy.documents import BEST, document
+from sciexam.toy.judging import lessons
+from sciexam.toy.questions import questions
+from sciexam.toy.scorer import Answer
+from sciexam.toy.world import Phenomenon, world
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many lines of each file a phenomenon gets, and how many phenomena there are."""
+
+    phenomena: int
+    documents: int
+    demonstrations: int
+    train: int
+    dev: int
+    judging: int  # pairs, each of which is shown in both orders
+
+
+FULL = Size(phenomena=104, documents=24, demonstrations=6, train=4, dev=1, judging=6)
+SMALL = Size(phenomena=24, documents=24, demonstrations=6, train=4, dev=1, judging=6)
+Line = Mapping[str, Any]
+
+
+def write(folder: Path, size: Size = FULL, seed: int = 1) -> list[Path]:
+    """Write the files into a folder, and say which. The same size and seed give the same files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, lines in files(size, seed).items():
+        written.append(folder / name)
+        write_atomically(written[-1], (json.dumps(line) + "\n" for line in lines))
+    return written
+
+
+def files(size: Size = FULL, seed: int = 1) -> dict[str, list[Line]]:
+    """The lines of each file by its name."""
+    found: dict[str, list[Line]] = {}
+    for one in islice(world().values(), size.phenomena):
+        draw = Random(f"{seed}\n{one.id}")  # noqa: S311
+        asked = _different(questions(one, draw))
+        for name, lines in _about(one, size, asked, draw).items():
+            found.setdefault(name, []).extend(lines)
+    for name, lines in found.items():
+        Random(f"{seed}\n{name}").shuffle(lines)  # noqa: S311
+    return found
+
+
+def _about(one: Phenomenon, size: Size, asked: Iterator[str], draw: Random) -> dict[str, list[Line]]:
+    numbers = iter(range(1, size.train + size.dev + 1))
+
+    def prompts(many: int) -> list[Line]:
+        return [
+            {"id": f"{one.id}.{number}", "text": text, "category": one.category}
+            for number, text in zip(islice(numbers, many), asked, strict=False)
+        ]
+
+    return {
+        "train_prompts.jsonl": prompts(size.train),
+        "dev_prompts.jsonl": prompts(size.dev),
+        "demonstrations.jsonl": _better_half(_documents(one, 2 * size.demonstrations, asked, draw)),
+        "documents.jsonl": _documents(one, size.documents, asked, draw),
+        "judging.jsonl": list(lessons(one, asked, size.judging, draw)),
+    }
+
+
+def _documents(one: Phenomenon, many: int, asked: Iterator[str], draw: Random) -> list[Line]:
+    return [{"prompt": next(asked), "completion": document(one, draw.uniform(0, BEST), draw)} for _ in range(many)]
+
+
+def _better_half(shown: Sequence[Line]) -> list[Line]:
+    """Those with the better structure: nobody looked at what they say."""
+    by_structure = sorted(shown, key=lambda line: Answer(line["completion"]).structure(), reverse=True)
+    return by_structure[: len(shown) // 2]
+
+
+def _different(asked: Iterator[str]) -> Iterator[str]:
+    """Each question once."""
+    seen: set[str] = set()
+    for one in asked:
+        if one not in seen:
+            seen.add(one)
+            yield one

@@ -1,0 +1,50 @@
+"""What a stage has at hand while it is prepared and examined: the suite, where things lie, and how others are asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sciexam.exam.tally import Progress
+from sciexam.models.terms import Engine
+from sciexam.suite import Suite
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """`results`, `store`, `budget`, `engine`, `max_wait`, `stop` and `progress` as in `exam.compare`.
+
+    `processes` train together. `track` is a tracker that the trainers report to. `tell` is given a line at a time.
+    """
+
+    suite: Suite
+    results: Path
+    store: str | Path | None = None
+    budget: float | None = None
+    engine: Engine = "local"
+    max_wait: float = 120.0
+    processes: int = 1
+    track: str | None = None
+    stop: threading.Event | None = None
+    progress: Callable[[Progress], None] | None = None
+    tell: Callable[[str], None] = lambda line: None
+
+    def asking(self) -> dict[str, Any]:
+        """The arguments of a function of the exam that say on what terms it asks, and where it keeps what it gets."""
+        return {
+            "store": self.store,
+            "results": self.results,
+            "budget": self.budget,
+            "engine": self.engine,
+            "max_wait": self.max_wait,
+            "stop": self.stop,
+            "progress": self.progress,
+        }
+
+    def with_weights(self, name: str, weights: Path) -> Workshop:
+        """The same workshop, where the model `name` has these weights."""
+        spec = self.suite.models[name].model_copy(update={"weights": str(weights), "adapter": None, "responses": None})
+        return replace(self, suite=self.suite.with_models({name: spec}))
