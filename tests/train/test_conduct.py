@@ -29,7 +29,7 @@ WRITTEN = {
     "Thai": "แสงอาทิตย์กระเจิงโดยโมเลกุลของอากาศ และแสงสีน้ำเงินกระเจิงมากกว่าแสงสีแดง",
     "Python": "def fib(n):\n    a, b = 0, 1\n    for _ in range(n):\n        a, b = b, a + b\n    return a\n",
     "C": "int main(void) {\n  for (size_t i = 0; i < n; i++) { p[i] ^= 0x5f; }\n  return strncmp(p, q, n) ? -1 : 0;\n}",
-    "LaTeX": r"\[ \frac{\partial^2 u}{\partial t^2} = c^2 \nabla^2 u, \qquad E = mc^2, \quad \int_0^\infty e^{-x} dx \]",
+    "LaTeX": r"\[ \frac{\partial^2 u}{\partial t^2} = c^2 \nabla^2 u, \quad E = mc^2, \quad \int_0^\infty e^{-x} dx \]",
     "table": "| planet | radius | mass |\n|---|---|---|\n| Earth | 6371 km | 6e24 kg |\n| Mars | 3389 km | 6e23 kg |",
     "chemistry": "CH3CH2OH + 3 O2 -> 2 CO2 + 3 H2O",
     "chess": "1. e4 e5 2. Nf3 Nc6 3. Bb5 a6 4. Ba4 Nf6 5. O-O Be7 6. Re1 b5 7. Bb3 d6 8. c3 O-O 9. h3 Nb8 10. d4 Nbd7",
@@ -100,7 +100,7 @@ def fine(number: int) -> str:
         (
             answers(lambda n: " ".join((fine(n), WRITTEN["German"], WRITTEN["Polish"], WRITTEN["Welsh"]))),
             answers(fine),
-            ["its answers have 69 words, those of base 26: `length: 2` times as many are allowed"],
+            ["its answers have 72 words, those of base 26: `length: 2` times as many are allowed"],
         ),
         (answers(fine, cut_off=1), answers(fine), []),
         (

@@ -107,22 +107,15 @@ def test_a_baseline_that_is_not_the_parent_is_compared_by_itself(tmp_path: Path,
 def test_answers_that_fell_apart_are_rejected_though_the_judge_prefers_them(
     tmp_path: Path, began: Path, became: Path
 ) -> None:
+    broken = f"{',' * 60} {'better ' * 5}"
     found = sat(
-        tmp_path,
-        began,
-        became,
-        lambda n: {"text": f",,,,,,,,,,, better better better better better {n},,,", "finish_reason": "length"},
-        gate={"kl": 1e-9},
+        tmp_path, became, began, lambda n: {"text": f"{broken}{n}", "finish_reason": "length"}, gate={"kl": 1e-9}
     )
     assert found.accepted is False
     assert found.shown["win_rate"]["value"] == 1
     unfinished, repetitive, gibberish, kl = found.why
-    assert unfinished.startswith(
-        "100.0% of its answers have no end or no text, 0.0% of base's: `unfinished: 0.05` more"
-    )
-    assert repetitive.startswith(
-        "100.0% of its answers say one thing over and over, 0.0% of base's: `repetitive: 0.05`"
-    )
+    assert unfinished.startswith("100.0% of its answers have no end or no text, 0.0% of base's: `unfinished")
+    assert repetitive.startswith("100.0% of its answers say one thing over and over, 0.0% of base's: `repetitive")
     assert gibberish.startswith("100.0% of its answers are no text in any language, 0.0% of base's: `gibberish: 0.05`")
     assert kl.endswith("nats a token from what it began with, and `kl: 1e-09` are allowed")
 

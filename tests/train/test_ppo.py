@@ -195,6 +195,22 @@ def test_a_row_is_read_alike_alone_and_among_longer_ones(trained: Job) -> None:
         assert torch.allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
+def test_the_learning_rate_is_that_of_the_other_stages(world: World, schedule: str) -> None:
+    from transformers import get_scheduler
+
+    job = world.job(f"rate-{schedule}", schedule=schedule, warmup=0.25, steps=6, inner_epochs=1)
+    ppo.train(job)
+    name = "constant_with_warmup" if schedule == "constant" else schedule
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
+    others = get_scheduler(name, optimizer, 2, 6)  # a quarter of six steps, rounded up
+    for line in logged(job):
+        assert line["learning_rate"] == pytest.approx(others.get_last_lr()[0], abs=1e-12)
+        optimizer.step()
+        others.step()
+
+
 def test_a_tracker_is_told_what_a_step_did(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers import TrainerCallback
     from transformers.integrations import integration_utils
@@ -262,6 +278,7 @@ def in_a_process(job: Job, *before: str) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_killed_at_any_moment_it_ends_at_the_same_bits(trained: Job, world: World) -> None:
     whole = world.job("uninterrupted", steps=12, save_steps=1)
     ppo.train(whole)
@@ -279,6 +296,7 @@ def test_killed_at_any_moment_it_ends_at_the_same_bits(trained: Job, world: Worl
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_two_processes_learn_what_one_does(trained: Job, world: World) -> None:
     job = world.job("two")
     launched = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")

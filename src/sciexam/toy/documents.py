@@ -11,6 +11,7 @@ from random import Random
 from sciexam.toy.world import PLACES, Phenomenon, world, written
 
 BEST = 0.9  # the highest quality that is drawn
+OF_ANOTHER, FALSE = 0.15, 0.6  # how often a sentence is not true, at the lowest quality
 FILLERS = (
     "Well, that is a good question.",
     "Many people ask about this.",
@@ -34,7 +35,7 @@ def document(one: Phenomenon, quality: float, draw: Random) -> str:
         return draw.random() < chance * careless
 
     kept = [place for place in PLACES if not happens(0.5)] or [draw.choice(PLACES)]
-    said = [_falsified(one, place, draw) if happens(0.6) else one.truths[place] for place in kept]
+    said = [_as_it_is_said(one, place, careless, draw) for place in kept]
     if happens(0.7):
         draw.shuffle(said)
     if happens(0.5):
@@ -46,12 +47,15 @@ def document(one: Phenomenon, quality: float, draw: Random) -> str:
     return _cut_off(text, draw) if happens(0.3) else text
 
 
-def _falsified(one: Phenomenon, place: str, draw: Random) -> str:
-    """A sentence that is not true of a phenomenon at this place: its own false one, or a true one of another."""
-    if place in one.falsehoods and draw.random() < 0.7:
-        return one.falsehoods[place]
-    other = draw.choice([other for other in world().values() if other.id != one.id])
-    return written(place, getattr(other, place))
+def _as_it_is_said(one: Phenomenon, place: str, careless: float, draw: Random) -> str:
+    """What stands at a place: the truth, the phenomenon's own false sentence, or what is true of another phenomenon."""
+    lot = draw.random() / careless if careless else 1.0
+    if lot < OF_ANOTHER:
+        other = draw.choice([other for other in world().values() if other.id != one.id])
+        return written(place, getattr(other, place))
+    if lot < OF_ANOTHER + FALSE:
+        return one.falsehoods.get(place, one.truths[place])
+    return one.truths[place]
 
 
 def _cut_off(text: str, draw: Random) -> str:

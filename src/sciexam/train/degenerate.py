@@ -50,11 +50,12 @@ def is_gibberish(text: str) -> bool:
     marks = sum(kind not in "LNM" for kind in seen)
     if len(seen) >= VISIBLE and 2 * marks >= len(seen):
         return True
-    words = [word for word in re.findall(r"[^\W\d_]+", text) if len(word) >= LETTERS]
+    words = re.findall(r"[^\W\d_]{3,}", text)
     latin = re.findall("[a-z]", unicodedata.normalize("NFD", "".join(words)).casefold())
     if len(latin) >= FEWEST_LETTERS and sum(letter in VOWELS for letter in latin) < SPOKEN * len(latin):
         return True
-    return len(words) >= FEWEST_WORDS and sum(map(_no_word, words)) >= NO_WORDS * len(words)
+    long = [word for word in words if len(word) >= LETTERS]
+    return len(long) >= FEWEST_WORDS and sum(map(_no_word, long)) >= NO_WORDS * len(long)
 
 
 def _no_word(word: str) -> bool:

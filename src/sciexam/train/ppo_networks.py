@@ -228,9 +228,21 @@ def _optimizer(parameters: list[Any], said: dict[str, Any]) -> Any:
 
 
 def _schedule(optimizer: Any, said: dict[str, Any], steps: int) -> Any:
-    from transformers.optimization import get_scheduler
+    """The learning rate rises over the steps of the warm-up. Then it stays, or falls to nought, as in transformers."""
+    warming = math.ceil(said["warmup"] * steps)
 
-    return get_scheduler(said["schedule"], optimizer, math.ceil(said["warmup"] * steps), steps)
+    def share(step: int) -> float:
+        if step < warming:
+            return step / warming
+        done = (step - warming) / max(1, steps - warming)
+        match said["schedule"]:
+            case "linear":
+                return 1 - done
+            case "cosine":
+                return (1 + math.cos(math.pi * done)) / 2
+        return 1.0
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, share)
 
 
 def _save_tensors(tensors: dict[str, Any], path: Path) -> None:

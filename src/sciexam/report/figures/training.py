@@ -28,7 +28,9 @@ def training(found: Training) -> Iterator[Drawing]:
     names = [found.artifacts[0].parent or "", *(one.model for one in found.artifacts)] if found.artifacts else []
     yield from gains(found.lineage, names, (found.level, uncorrected(len(found.lineage))))
     for number, one in enumerate(found.artifacts, 1):
-        if panels := [*(_curve(one, number, curve) for curve in one.curves), *_looks(one, number)]:
+        looks = list(_looks(one, number))
+        alone = len(one.curves) + len(looks) == 1
+        if panels := [*(_curve(one, number, curve, alone) for curve in one.curves), *looks]:
             yield _drawing(one, number, panels)
 
 
@@ -59,14 +61,16 @@ def _looks_in_words(one: Artifact) -> Iterator[str]:
     yield from (f"win rate after step {look.step}: {said(look.win_rate)}" for look in one.looks)
 
 
-def _curve(one: Artifact, number: int, curve: Curve) -> Panel:
+def _curve(one: Artifact, number: int, curve: Curve, alone: bool) -> Panel:
+    """`alone`: it has no heading that says what it is."""
+
     def draw(axes: Axes, palette: Palette) -> None:
         steps, values = zip(*curve.points, strict=True)
         _scales(axes, palette, one.steps, values)
         marker = "o" if len(steps) < 12 else ""
         axes.plot(steps, values, marker=marker, color=palette.of(number), lw=1.6, ms=4, mec=palette.card, zorder=3)
 
-    return Panel(curve.name, draw, "step", beside=UNITS.get(curve.name, curve.name))
+    return Panel(curve.name, draw, "step", beside=UNITS.get(curve.name, curve.name if alone else ""))
 
 
 def _looks(one: Artifact, number: int) -> Iterator[Panel]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sciexam.report.record import Figure
 from sciexam.report.tables import Table
+from sciexam.report.training.standing import figure_of
 from sciexam.report.training.training import Artifact, Training
 from sciexam.stats import Estimate, Undefined
 
@@ -36,6 +37,7 @@ def caveats_of(found: Training) -> Iterator[str]:
     """Why each rejected model was rejected, and what else a reader must know of how they were trained."""
     for one in found.artifacts:
         yield from (f"{one.model} was rejected: {why}." for why in one.why)
+    for one in found.artifacts:
         if one.looks and (taken := one.exam.get("taken")) != one.looks[-1].step:
             yield f"{one.model} is what there was after step {taken}, which did best on the dev prompts."
         if any(look.worse for look in one.looks):
@@ -58,6 +60,13 @@ def tables_of(found: Training) -> Iterator[Table]:
             "began with, in nats a token. Reward: by how much it rose, by what it was trained to please.",
         )
         yield Table("How they answer the exam", columns, [_conduct(one) for one in examined], notes)
+    marked = [one for one in found.artifacts if "accuracy" in one.exam]
+    if marked:
+        columns = ("model", "pairs", "accuracy", "required", "the longer answer", "a coin", "two people")
+        notes = (
+            "How often the better answer of a held-out pair has the higher reward, and how often it is otherwise told.",
+        )
+        yield Table("The exams of reward models", columns, [_marked(one.model, one.exam) for one in marked], notes)
     for one in found.artifacts:
         if one.looks:
             rows = [(f"{look.step:,}", _said(look.win_rate)) for look in one.looks]
@@ -101,6 +110,11 @@ def _conduct(one: Artifact) -> tuple[str, ...]:
         _of_kl(one.kl),
         ", ".join(rewards) or "n/a",
     )
+
+
+def _marked(model: str, shown: Mapping[str, Any]) -> tuple[str, ...]:
+    accuracy, longer, people = (_said(figure_of(shown.get(key))) for key in ("accuracy", "longer_wins", "people"))
+    return (model, f"{shown['pairs']:,}", accuracy, f"{shown['required']:g}", longer, f"{shown['coin']:g}", people)
 
 
 def _share(own: Mapping[str, Any], before: Mapping[str, Any], key: str) -> str:

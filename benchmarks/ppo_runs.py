@@ -1,6 +1,6 @@
 """PPO beside another implementation of it, and with the penalty beside without: the tables of docs/ppo.md.
 
-    OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 python benchmarks/ppo.py FOLDER [--trl UNPACKED] [--seeds 1 2 3]
+    OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 python benchmarks/ppo_runs.py FOLDER [--trl UNPACKED] [--seeds 1 2 3]
 
 FOLDER is where everything is made. UNPACKED is an unpacked wheel of trl 1.12.0, the last that had a PPO trainer.
 """
@@ -32,7 +32,7 @@ from sciexam.train.pretrain import make_base
 from sciexam.train.stages import module_of, settings_of
 from sciexam.types import Message, Prompt
 
-STEPS, BATCH, RATE, NEW, BETA = 60, 32, 1e-3, 40, 0.05
+STEPS, BATCH, RATE, NEW, BETA = 40, 32, 1e-3, 40, 0.05
 
 
 def made(folder: Path, spec: Any, parent: str, reward: str | None, seed: int) -> Job:
@@ -184,9 +184,8 @@ def main() -> None:
     file.write_text("".join(json.dumps(line) + "\n" for line in prompts()), encoding="utf-8")
     asked, base = read_prompts(file), base_of(folder / "base", 1)
     reward = reward_model(base, asked, folder / "rm", 1)
-    print(
-        "| by | seed | beta | reward | true score | KL | tokens | without end | seconds |\n|---|---|---|---|---|---|---|---|---|"
-    )
+    print("| by | seed | beta | reward | true score | KL | tokens | without end | seconds |")
+    print("|---|---|---|---|---|---|---|---|---|")
     show("before", "", "", examined(base, reward, asked, 0.0, 0.0))
     for seed in given.seeds:
         held: dict[str, list[Outcome]] = {}
@@ -199,14 +198,16 @@ def main() -> None:
                 held.setdefault(by, []).append(examined(weights, reward, asked, kl, seconds))
                 show(by, seed, beta, held[by][-1])
         for by, (with_it, without) in held.items():
-            print(
-                f"\n{by}, seed {seed}: the penalty's gain in true score, prompt by prompt: {gain(with_it, without)}\n"
-            )
+            gain = gain_of(with_it, without)
+            said = f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+            print(f"\n{by}, seed {seed}: the penalty gains {said} of true score\n", flush=True)
 
 
-def gain(with_it: Outcome, without: Outcome) -> str:
-    found = mean([one - other for one, other in zip(with_it.by_prompt, without.by_prompt, strict=True)])
-    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]" if isinstance(found, Estimate) else found.why
+def gain_of(one: Outcome, other: Outcome) -> Estimate:
+    """By how much the true score of `one` is higher, prompt by prompt."""
+    found = mean([mine - theirs for mine, theirs in zip(one.by_prompt, other.by_prompt, strict=True)])
+    assert isinstance(found, Estimate)
+    return found
 
 
 def show(by: str, seed: Any, beta: Any, of: Outcome) -> None:
