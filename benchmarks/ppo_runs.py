@@ -72,7 +72,7 @@ def answers_of(weights: str, prompts: Sequence[Prompt], seed: str) -> list[Any]:
         turns = Turns("policy", loaded.tokenizer)
         asked = [Asked(one.messages, turns.prompt(one.messages)) for one in prompts]
         job = Job("policy", "ppo", "", {"temperature": 1.0, "max_new_tokens": NEW}, 0, weights)
-        return Drawing(job, loaded).answers(asked, [f"{seed}:{row}" for row in range(len(asked))], 256)
+        return Drawing(job, loaded).answers(loaded, asked, [f"{seed}:{row}" for row in range(len(asked))], 256)
 
 
 def reward_model(base: str, asked: Sequence[Prompt], folder: Path, seed: int) -> str:

@@ -328,6 +328,37 @@ def test_style_control_is_that_of_the_counts_beside_the_answers(tmp_path: Path) 
     assert "sciexam: at equal style" in found.tables()[0].head
 
 
+def test_a_model_whose_answers_no_file_holds_has_a_score_and_no_style(tmp_path: Path) -> None:
+    arena(tmp_path)
+    for name, listed in styled(tmp_path, np.random.default_rng(2)).items():
+        if name == "x":
+            write_jsonl(tmp_path / "x.jsonl", [{**line, "absent": True} for line in listed])
+    suite = sx.load_suite(str(tmp_path / "exam.yaml"))
+    found = as_peer(suite, peer="arena-hard", style_control=True, results=tmp_path / "r")
+    for row in found.rows:
+        assert ("style_score" in row.theirs) == (row.contestant != "x")
+        if row.contestant == "x":
+            assert row.theirs["score"] > 0
+            why = f"in {row.n} of {row.n} comparisons no imported file holds one of the answers"
+            assert row.why["style_score"] == row.ours["at equal style"].why == why
+
+
+def test_the_length_of_a_sentence_in_the_place_of_an_answer_is_no_length(tmp_path: Path) -> None:
+    win, loss = {"preferred": "second"}, {"preferred": "first"}
+    verdicts = [line for i in range(4) for line in games(i, "x", *([win, loss] if i else [win, win]))]
+    exam(tmp_path, verdicts, ("base", "x"), 4)
+    lines = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    write_jsonl(tmp_path / "x.jsonl", [lines[0] | {"absent": True}, *lines[1:]])
+    head = "index,preference,std_delta_len,instruction_difficulty\n"
+    rows = "".join(f"q{i},0.{i},{i - 1}.5,0.{9 - i}\n" for i in range(4))
+    (tmp_path / "calibration.csv").write_text(head + rows)
+    suite = sx.load_suite(str(tmp_path / "exam.yaml"))
+    [row] = as_peer(suite, peer="alpacaeval", calibration=tmp_path / "calibration.csv", results=tmp_path / "r").rows
+    assert row.theirs["avg_length"] == int(np.mean([len(line["text"]) for line in lines[1:]]))
+    assert row.theirs["length_controlled_winrate"] is None
+    assert row.ours["length controlled"].why == "in 1 of 4 comparisons no imported file holds one of the answers"
+
+
 def test_style_control_without_its_counts_says_which_answers_lack_them(tmp_path: Path) -> None:
     suite, _ = arena(tmp_path)
     with pytest.raises(DocumentError) as caught:

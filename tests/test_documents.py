@@ -507,6 +507,18 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize("name", ["imported", "./imported", "imported/"])
+def test_the_folder_of_a_suite_is_refused_with_the_file_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "imported").mkdir()
+    (tmp_path / "imported" / "suite.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        locate("suites", name)
+    assert str(caught.value) == f"{name} is a folder; name the file in it: imported/suite.yaml"
+
+
 def test_a_name_too_long_for_the_file_system_is_unknown_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="no such suite; known: science"):

@@ -13,7 +13,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "sciexam"
 
 FLOORS = {
-    7: ("cli",),
+    7: ("cli", "__main__"),
     6: ("train", "annotate", "exchange", "serve", "toy"),
     5: ("exam", "check", "validation", "audit"),
     4: ("suite", "judges", "contamination"),
@@ -76,6 +76,13 @@ def test_import_and_help_load_nothing_heavy() -> None:
     assert loaded_by(helped) == set()
     per_command = helped.replace("'--help'", "'compare', '--help'")
     assert loaded_by(per_command) == set()
+
+
+def test_the_package_runs_as_a_module() -> None:
+    """Its own name is on no path where the sources alone are."""
+    done = subprocess.run([sys.executable, "-m", "sciexam", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip()
 
 
 def test_a_loaded_statistic_would_be_seen() -> None:

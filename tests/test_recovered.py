@@ -279,8 +279,10 @@ SEEDS = 40
 
 @pytest.mark.parametrize(
     "mind",
-    [Mind(sft=0.6), Mind(first=0.15, longer=0.2, tie=0.15, coin=0.1, sft=0.7)],
-    ids=["noise alone", "a little of everything"],
+    [
+        pytest.param(Mind(sft=0.6), id="noise alone", marks=pytest.mark.slow),
+        pytest.param(Mind(first=0.15, longer=0.2, tie=0.15, coin=0.1, sft=0.7), id="a little of everything"),
+    ],
 )
 def test_intervals_hold_what_was_set_about_as_often_as_they_say(tmp_path: Path, mind: Mind) -> None:
     """Forty judges draw the same mind anew on 80 prompts; a 95 % interval may miss its truth in a few of them.

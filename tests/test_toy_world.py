@@ -236,4 +236,4 @@ def test_the_same_seed_makes_the_same_files_and_another_one_others(tmp_path: Pat
     assert [*map(file_digest, first)] == [*map(file_digest, again)]
     assert all(file_digest(one) != file_digest(another) for one, another in zip(first, other, strict=True))
     assert len((tmp_path / "a" / "documents.jsonl").read_text().splitlines()) == 12
-    assert json.loads(first[0].read_text().splitlines()[0]).keys() == {"id", "text", "category"}
+    assert json.loads(first[0].read_text().splitlines()[0]).keys() == {"prompt", "completion"}

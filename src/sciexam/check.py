@@ -67,9 +67,11 @@ def _answers(suite: Suite) -> Iterator[Finding]:
         except SciexamError as error:
             yield from (Finding(line, fault=True) for line in str(error).splitlines())
             continue
-        answered = {prompt for prompt, _ in lines}
+        answered = {prompt for (prompt, _), line in lines.items() if not line.absent}
         missing = [p.id for p in suite.prompts if p.id not in answered and p.messages[-1].content not in answered]
-        yield Finding(f"{name}: {len(suite.prompts) - len(missing)} of {len(suite.prompts)} prompts have an answer")
+        told = f"{name}: {len(suite.prompts) - len(missing)} of {len(suite.prompts)} prompts have an answer"
+        absent = sum(line.absent for line in lines.values())
+        yield Finding(f"{told}; in no imported file: {absent}" if absent else told)
         if unmatched := RecordedModel(Path(path)).unmatched(suite.prompts):
             shown = ", ".join(repr(one[:40]) for one in unmatched[:SHOWN])
             yield Finding(f"{path}: {len(unmatched)} answers match no prompt: {shown}", fault=True)

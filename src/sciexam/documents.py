@@ -216,13 +216,22 @@ def locate(kind: str, name: str, suffix: str = ".yaml") -> Path:
         path = Path(name)
         if path.is_file():
             return path
+        _refuse_folder(kind, name)
         raise UsageError(f"{name}: no such file")
     for folder in (Path(kind), shipped() / kind):
         path = folder / f"{name}{suffix}"
         if len(name) < 200 and path.is_file():  # the system refuses to look for a longer one
             return path
+    _refuse_folder(kind, name)
     known = {p.stem for folder in (Path(kind), shipped() / kind) for p in folder.glob(f"*{suffix}")}
     raise UsageError(f"{kind[:-1]} {name!r}: no such {kind[:-1]}{did_you_mean(name, known)}")
+
+
+def _refuse_folder(kind: str, name: str) -> None:
+    """Raises UsageError where `name` is a folder with the file in it, as an import leaves it."""
+    inside = Path(name) / f"{kind[:-1]}.yaml"
+    if len(name) < 200 and inside.is_file():
+        raise UsageError(f"{name} is a folder; name the file in it: {inside}")
 
 
 def shipped() -> Path:
@@ -251,6 +260,8 @@ def _faults(error: ValidationError, path: Path, lines: Mapping[Loc, int], value:
     for item in items:
         if item["type"] == "too_short" and any(len(other["loc"]) > len(item["loc"]) for other in items):
             continue  # only the echo of a faulty item
+        if item["type"] in ("tuple_type", "model_type") and _other_member(item["loc"], items, value):
+            continue  # only that a value is not of the other kind that may stand there
         loc, what = _known_loc(item["loc"], value), item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden" and item["loc"][-1] == "api_key":
             what = "keys are never written in files; name the environment variable that holds it: api_key_env: NAME"
@@ -271,6 +282,14 @@ def _faults(error: ValidationError, path: Path, lines: Mapping[Loc, int], value:
                 what += f", not {item['input']!r}"
         found.append(_fault(path, lines, loc, what))
     return found
+
+
+def _other_member(loc: Loc, items: Sequence[Any], value: Any) -> bool:
+    """Whether `loc` ends with a member of a union of which another member has a fault further in."""
+    is_member = _known_loc(loc, value) == _known_loc(loc[:-1], value)
+    return is_member and any(
+        other["loc"][: len(loc) - 1] == loc[:-1] and len(other["loc"]) > len(loc) for other in items
+    )
 
 
 def _fault(path: Path, lines: Mapping[Loc, int], loc: Loc, what: str) -> str:

@@ -264,7 +264,8 @@ def name_files(paths: Sequence[Path]) -> dict[str, ModelSpec]:
 def read_prompts(path: Path, named_at: str = "") -> tuple[Prompt, ...]:
     """The prompts of a JSON Lines file. All its faults are raised at once; `named_at` says where the file was named."""
     if not path.is_file():
-        raise DocumentError([f"{named_at or ''}{path}: no such file"])
+        what = "a folder; name a file of prompts in it" if path.is_dir() else "no such file"
+        raise DocumentError([f"{named_at or ''}{path}: {what}"])
     seen: dict[str, int] = {}
     prompts: list[Prompt] = []
     faults: list[str] = []

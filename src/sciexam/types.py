@@ -97,6 +97,9 @@ class Reply:
     logprobs: tuple[Mapping[str, float], ...] | None = field(default=None, repr=False)
 
 
+ABSENT = "absent"  # the `finish_reason` of a sentence that stands for an answer which no imported file holds
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """One contestant's answer to one prompt (sample index `sample`), as the reply it came in."""
@@ -109,6 +112,11 @@ class Response:
     @property
     def text(self) -> str:
         return self.reply.text
+
+    @property
+    def absent(self) -> bool:
+        """Whether the text is no answer, but a sentence in the place of one that no imported file holds."""
+        return self.reply.finish_reason == ABSENT
 
 
 @dataclass(frozen=True, slots=True)

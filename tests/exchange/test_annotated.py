@@ -121,7 +121,11 @@ def test_a_mapping_names_prompt_answers_and_the_question(landed: Landed) -> None
     [
         ([task(by(1, result("pairwise", selected="up")))], "pw: selected: 'up' is neither left nor right"),
         ([task(by(None, result("pairwise", selected="left")))], "annotations.completed_by: who annotated"),
-        ([task(prompt="Why?", base="x", sft="y")], "which of 'prompt', 'base', 'sft' is the answers? Say so in a file"),
+        (
+            [task(prompt="Why?", base="x", sft="y")],
+            "which of 'prompt', 'base', 'sft' are the answers? Say so in a file: --mapping FILE, with `prompt: prompt` "
+            "and `answers: [FIELD, FIELD]`",
+        ),
         ([task(topic="Why?", answer_a="x", answer_b="y")], "is the prompt? Say so in a file: --mapping"),
         ([{"id": 1, "annotator": 3, "sentiment": "good"}], "is of the export JSON-MIN; export as JSON"),
         ([{"id": 1, "data": {}}], "annotations: this key is missing"),
@@ -273,3 +277,15 @@ def test_no_more_than_an_item_is_held_at_a_time(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert (landing.told.count("verdict"), landing.faults) == (60, [])
     assert peak < path.stat().st_size / 4
+
+
+def test_what_no_annotator_submitted_is_counted(landed: Landed) -> None:
+    said = by(1, result("pairwise", selected="left"))
+    found = landed("label-studio", [task(said) | {"drafts": [{"result": []}], "predictions": [{"result": []}] * 2}])
+    assert left_out(found) == {"a draft": 1, "a prediction, which no annotator gave": 2}
+    assert len(found["verdicts"]) == 1
+    answered = {"choice": [{"user_id": "u", "value": "A", "status": "submitted"}]}
+    more = {"fields": {"prompt": "Why?", "response_a": "x", "response_b": "y"}, "responses": answered}
+    found = landed("argilla", [record(suggestions={"choice": {"value": "B", "agent": "m"}}, **more)])
+    assert left_out(found) == {"a suggestion, which no annotator gave": 1}
+    assert len(found["verdicts"]) == 1

@@ -18,6 +18,7 @@ from conftest import Cli, answers, write_jsonl, write_suite
 from exchange.reading import imported
 from exchange.reading import lines as lines_of
 from sciexam.battles import present
+from sciexam.check import check
 from sciexam.digests import digest
 from sciexam.errors import UsageError
 from sciexam.exchange.export import COLUMNS, export
@@ -337,6 +338,32 @@ def test_margins_on_two_scales_are_refused_and_nothing_is_written(tmp_path: Path
     with pytest.raises(UsageError, match="some margins are made of probability and others of strength"):
         preferences(tmp_path, verdicts)
     assert not (tmp_path / "p.jsonl").exists()
+
+
+def test_a_sentence_that_stands_for_a_missing_answer_is_neither_a_response_nor_trained_on(tmp_path: Path) -> None:
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "votes.csv").write_text("id,text,left,said,right,winner\n1,Why?,x,So.,y,left\n", encoding="utf-8")
+    columns = tmp_path / "columns.yaml"
+    columns.write_text(
+        "prompts: {id: id, text: text}\nresponses: {model: left, text: said}\n"
+        "verdicts: {first: left, second: right, preferred: winner, labels: {left: first}}\n",
+        encoding="utf-8",
+    )
+    imported("table", tmp_path / "v", columns)
+    suite = sx.load_suite(str(tmp_path / "out" / "suite.yaml"))
+    there = {"results": tmp_path / "r", "out": tmp_path / "t.jsonl"}
+    found = export(suite, "x", "y", what="responses", **there)
+    assert (found.rows, found.left_out) == (1, {"y: an answer that the imported files do not hold": 1})
+    with pytest.raises(UsageError, match="1 x an answer that the imported files do not hold"):
+        export(suite, "x", "y", what="preferences", judges=["recorded"], **there)
+    assert export(suite, "x", "y", what="verdicts", judges=["recorded"], **there).rows == 1
+    report = sx.compare(suite, "x", "y", judges=["recorded"], results=tmp_path / "r")
+    assert report.pairs["x", "y"].length is None, "and its length is none"
+    assert any(one.startswith("In no imported file: 1 of 2 answers.") for one in report.caveats)
+    assert "y: 0 of 1 prompts have an answer; in no imported file: 1" in [one.text for one in check(suite)]
+    row = sx.leaderboard(suite, judge="recorded", results=tmp_path / "r").standings[0].rows[1]
+    assert (row.contestant, row.words) == ("y", None)
+    assert row.length_controlled.why == "no imported file holds both answers to a prompt"
 
 
 def test_a_least_agreement_leaves_out_what_fewer_looks_name(tmp_path: Path) -> None:

@@ -126,6 +126,18 @@ def test_the_same_prompt_and_answer_again_are_passed_over_and_others_are_faults(
     )
 
 
+def test_a_prompt_that_differs_in_no_word_of_the_question_says_in_what(tmp_path: Path) -> None:
+    def fill(landing: Landing) -> None:
+        landing.prompt(Place(Path("a.jsonl"), 1), "q", "Why?", category="stem")
+        landing.prompt(Place(Path("b.jsonl"), 4), "q", "Why?")
+
+    with pytest.raises(DocumentError) as told:
+        land(landing_of(fill), tmp_path / "out")
+    assert told.value.faults == (
+        "b.jsonl:4: prompt 'q' has another category in a.jsonl:1; which one counts? Remove the other",
+    )
+
+
 def test_the_same_answer_again_adds_what_is_said_besides_and_what_was_told_first_counts(tmp_path: Path) -> None:
     def fill(landing: Landing) -> None:
         landing.prompt(AT, "q", "Why?")
@@ -212,6 +224,19 @@ def test_the_same_fault_in_many_lines_is_told_once(tmp_path: Path) -> None:
         land(landing_of(fill), tmp_path / "out")
     assert told.value.faults == (
         "a.jsonl:1: winner: this key is missing (and 498 more like this, the next in a.jsonl:2)",
+    )
+
+
+def test_a_file_of_another_format_is_told_in_a_line_and_not_in_a_thousand() -> None:
+    def fill(landing: Landing) -> None:
+        for line in range(1, 5000):
+            landing.fault(Place(Path("a.jsonl"), line), "winner: this key is missing")
+
+    with pytest.raises(DocumentError) as told:
+        fill(Landing("test"))
+    assert told.value.faults == (
+        "a.jsonl:1: winner: this key is missing (and 999 more like this, the next in a.jsonl:2)",
+        "reading was given up after 1,000 faults",
     )
 
 
@@ -344,6 +369,9 @@ def test_a_format_or_an_ending_that_is_not_known_is_told(tmp_path: Path) -> None
     (tmp_path / "a.txt").touch()
     with pytest.raises(UsageError, match=r"the name ends in none of \.jsonl"):
         read("lmarena", [tmp_path / "a.txt"])
+    (tmp_path / "a.xlsx").touch()
+    with pytest.raises(UsageError, match=r"a\.xlsx: a workbook; save its sheet as CSV in UTF-8, and name that file"):
+        read("lmarena", [tmp_path / "a.xlsx"])
     with pytest.raises(UsageError, match=r"'alpaca-eval' .*; did you mean 'alpacaeval'\?"):
         read("alpaca-eval", [tmp_path / "a.txt"])
     with pytest.raises(UsageError, match="nowhere: no such file or folder"):

@@ -72,6 +72,42 @@ def test_without_conversations_an_id_stands_for_the_question_and_a_sentence_for_
     assert report.pairs["x", "y"].wins == 1
 
 
+def test_rows_of_two_files_without_ids_are_battles_of_their_own(tmp_path: Path) -> None:
+    for name, winner in (("a", "model_a"), ("b", "model_b")):
+        write_lines(tmp_path / "t" / f"{name}.csv", ["model_a,model_b,winner", f"x,y,{winner}"])
+    imported("lmarena", tmp_path / "t")
+    assert said(lines(tmp_path / "t", "prompts"), "id") == [("row-2",), ("file-2-row-2",)]
+    verdicts = lines(tmp_path / "t", "verdicts/annotators")
+    assert said(verdicts, "prompt", "repeat") == [("row-2", None), ("file-2-row-2", None)]
+
+
+def test_a_file_that_is_named_twice_counts_once(tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "t" / "a.csv", ["model_a,model_b,winner", "x,y,tie"])
+    landed = land(read("lmarena", [tmp_path / "t", file.parent / ".." / "t" / "a.csv"]), tmp_path / "out")
+    assert (landed.prompts, list(landed.files)) == (1, [str(file)])
+
+
+def test_an_id_of_zero_is_an_id(tmp_path: Path) -> None:
+    rows = [{"id": number, "model_a": "x", "model_b": "y", "winner": "tie"} for number in (0, 1)]
+    write_lines(tmp_path / "t" / "battles.jsonl", rows)
+    imported("lmarena", tmp_path / "t")
+    assert said(lines(tmp_path / "t", "prompts"), "id") == [("0",), ("1",)]
+
+
+def test_texts_that_parquet_has_as_bytes_are_texts_and_other_bytes_are_refused(tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "t").mkdir()
+    row = {"model_a": "x", "model_b": "y", "winner": "tie", "prompt": b"Why?", "response_a": "é".encode()}
+    parquet.write_table(arrow.Table.from_pylist([{**row, "response_b": b"b"}]), tmp_path / "t" / "b.parquet")
+    imported("lmarena", tmp_path / "t")
+    assert said(lines(tmp_path / "t", "responses/x"), "text") == [("é",)]
+    (tmp_path / "u" / "t").mkdir(parents=True)
+    parquet.write_table(arrow.Table.from_pylist([{**row, "response_b": b"\xff"}]), tmp_path / "u" / "t" / "b.parquet")
+    assert refused("lmarena", tmp_path / "u" / "t")[0] == (
+        "b.parquet:1: response_b: bytes that are no text in UTF-8; leave this column out, or write it as text"
+    )
+
+
 def test_an_import_into_the_folder_that_it_reads_is_not_read_the_next_time(tmp_path: Path) -> None:
     write_lines(tmp_path / "battles.jsonl", [battle()])
     for _ in range(2):
@@ -109,6 +145,26 @@ def test_the_table_of_the_kaggle_competition_has_a_column_for_each_outcome(tmp_p
     imported("lmarena", tmp_path / "t")
     assert said(lines(tmp_path / "t", "verdicts/annotators"), "prompt", "preferred") == [("5", "second")]
     assert said(lines(tmp_path / "t", "responses/b"), "text") == [("B",)]
+
+
+def test_a_column_that_is_spelt_otherwise_is_named(tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "a.csv").write_text("modelA,Model B,Winner\nx,y,model_a\n")
+    assert refused("lmarena", tmp_path / "t") == [
+        "a.csv:2: model_a: this key is missing; did you mean 'modelA'?",
+        "a.csv:2: model_b: this key is missing; did you mean 'Model B'?",
+        "a.csv:2: winner: this key is missing; did you mean 'Winner'?",
+    ]
+
+
+def test_battles_on_one_prompt_are_one_piece_of_evidence_where_the_table_names_it(tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    rows = "".join(f"p{row % 3},a,b,model_a,{rater}\n" for row, rater in enumerate(["ann"] * 3 + ["ben"] * 3))
+    (tmp_path / "t" / "battles.csv").write_text(f"prompt,model_a,model_b,winner,rater\n{rows}")
+    imported("lmarena", tmp_path / "t")
+    found = lines(tmp_path / "t", "prompts")
+    assert [line["group"] for line in found] == ["p0", "p1", "p2"] * 2
+    assert len({line["id"] for line in found}) == 6
 
 
 def test_what_is_malformed_is_told_with_its_line(tmp_path: Path) -> None:

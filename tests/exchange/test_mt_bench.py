@@ -91,6 +91,7 @@ def test_the_commands_that_are_next_can_be_typed_as_they_are(tmp_path: Path, sci
     bench(tmp_path / "mt", [pair(), pair(turn=2)], [single(7.5), single(-1, 2)])
     done = sciexam("import", "mt-bench", "mt", "--out", "my suite")
     commands = done.stdout.split("Next:\n")[1].splitlines()
+    assert commands[2].endswith(" --judge gpt-4 --as mt-bench"), "the peer's own figures"
     assert commands[-1] == ("    sciexam reward alpaca gpt-3.5 --suite 'my suite/suite.yaml' --model 'gpt-4 rewards'")
     for command in commands:
         name, *args = shlex.split(command)

@@ -54,6 +54,15 @@ def test_the_votes_of_llmfao_give_the_published_board(tmp_path: Path, shared_dat
         assert (standing.battles, standing.rank) == (int(row["n_comparisons"]), int(row["rank"]))
 
 
+def test_rows_of_two_files_that_are_numbered_are_prompts_of_their_own(tmp_path: Path) -> None:
+    for name, winner in (("a", "left"), ("b", "right")):
+        write_lines(tmp_path / "v" / f"{name}.csv", ["prompt,left,right,winner", f"1,x,y,{winner}"])
+    landed = imported("table", tmp_path / "v", mapping(tmp_path, VOTES))
+    assert landed.prompts == 2
+    votes = lines(tmp_path / "v", "verdicts/annotators")
+    assert said(votes, "prompt", "preferred", "repeat") == [("row-2", "first", None), ("file-2-row-2", "second", None)]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_the_leaderboard_on_the_votes_of_llmfao_is_that_of_evalica(tmp_path: Path, shared_data: Path) -> None:
@@ -151,6 +160,17 @@ def test_who_is_a_person_may_be_a_column(tmp_path: Path) -> None:
     ]
     with pytest.raises(DocumentError, match=r"a\.csv:2: humans: no such column"):
         imported("table", tmp_path / "u", mapping(tmp_path, text.replace("kind: what", "kind: humans")))
+
+
+def test_a_wrong_word_in_a_mapping_is_told_once_where_it_stands(tmp_path: Path) -> None:
+    """A section may be one or a list of them; that it is no list is not what is wrong."""
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "a.csv").write_text("first,second,won\nx,y,left\n")
+    text = "verdicts:\n  first: first\n  second: second\n  preferred: won\n  labels: {left: links}\n"
+    told = refused("table", tmp_path / "t", mapping(tmp_path, text))
+    assert [line.partition("columns.yaml:")[2] for line in told] == [
+        "5: verdicts.labels.left: input should be 'first', 'second', 'tie' or 'failed', not 'links'"
+    ]
 
 
 def test_what_is_malformed_is_told_with_its_line(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import random
 from collections.abc import Callable
+from pathlib import Path
 from string import ascii_lowercase
 
 import pytest
@@ -78,6 +81,17 @@ def test_words_of_drawn_letters_are_found_in_most_texts() -> None:
         words = ["".join(draw.choices(ascii_lowercase, k=draw.randint(2, 9))) for _ in range(40)]
         found += is_gibberish(" ".join(words))
     assert found >= 160
+
+
+@pytest.mark.slow
+def test_real_answers_are_hardly_ever_taken_for_loops_and_never_for_gibberish(shared_data: Path) -> None:
+    with gzip.open(shared_data / "alpacaeval" / "answers_science.jsonl.gz", "rt", encoding="utf-8") as lines:
+        texts = [
+            text for line in lines for text in json.loads(line).values() if isinstance(text, str) and len(text) > 60
+        ]
+    assert len(texts) > 400
+    assert sum(map(is_repetitive, texts)) <= 0.005 * len(texts)
+    assert not any(map(is_gibberish, texts))
 
 
 def answers(said: Callable[[int], str], count: int = 20, cut_off: int = 0, empty: int = 0) -> Conduct:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +20,22 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
+from conftest import write_jsonl, write_suite
 from job_world import World, logged, make_world
+from sciexam.digests import file_digest
 from sciexam.errors import UsageError
-from sciexam.lineage.stages import LOSSES, Dpo
+from sciexam.lineage.stages import LOSSES, Dpo, Judged
 from sciexam.models.checkpoint import LocalCheckpoint
 from sciexam.models.settings import Weights
 from sciexam.models.token_prompts import TokenPrompts
+from sciexam.suite import load_suite
 from sciexam.train import dpo
 from sciexam.train.fitting import Fitted
 from sciexam.train.job import Job, rows_of
 from sciexam.train.preferences import Preference
 from sciexam.train.tokens import Turns
 from sciexam.train.trainer_settings import check_trainer_settings
+from sciexam.train.workshop import Workshop
 from sciexam.types import Message
 
 PAIRS = [
@@ -91,6 +100,34 @@ def test_whole_weights_are_left_that_are_not_the_parents_and_no_pickle(world: Wo
     assert before.keys() == after.keys()
     assert any(not torch.equal(before[name], after[name]) for name in before)
     assert not [path for path in trained.weights.rglob("*") if path.suffix in (".bin", ".pt", ".pth")]
+
+
+def test_pairs_are_made_of_answers_that_a_judge_has_marked(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The longest of four against the shortest; the longest was cut off, and has no end that could be learnt."""
+    (tmp_path / "marking_length.py").write_text(
+        "class Length:\n"
+        "    name = 'length'\n"
+        "    def grade(self, submissions):\n"
+        "        for s in submissions:\n"
+        "            yield s.grade('length', float(len(s.text)))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    prompts = write_jsonl(tmp_path / "train.jsonl", [{"id": "t", "text": "What is rust?"}])
+    texts = [("It.", "stop"), ("It is red", "length"), ("It is.", "stop"), ("It is.", "stop")]
+    lines = [
+        {"prompt": "t", "sample": at, "text": text, "finish_reason": how} for at, (text, how) in enumerate(texts)
+    ]
+    write_jsonl(tmp_path / "a.jsonl", lines)
+    judges = {"length": {"backend": "marking_length:Length"}}
+    suite = load_suite(str(write_suite(tmp_path, 2, {"a": {"responses": "a.jsonl"}}, judges=judges)))
+    data = Judged(of=("a",), prompts=str(prompts), n=4, judge="length", pairs="best_worst")
+    job = world.job("judged", Dpo(**{**SAID, "from": "a", "data": data}), Workshop(suite, tmp_path / "results"))
+    (row,) = rows_of(job)
+    tokenizer = LocalCheckpoint("sft", Weights(weights=str(world.policy)), "causal", "cpu").tokenizer
+    assert tokenizer.decode(row["chosen_ids"]) == "It is red"
+    assert tokenizer.decode(row["rejected_ids"]) == f"It.{tokenizer.eos_token}"
 
 
 # ---------------------------------------------------------------- what is refused
@@ -188,3 +225,21 @@ def test_with_an_adapter_the_reference_is_the_weights_below_it(world: World) -> 
     assert told[0]["loss"] == pytest.approx(math.log(2), abs=1e-6)
     assert told[-1]["rewards/margins"] > 0
     assert (job.weights / "adapter_model.safetensors").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_killed_it_goes_on_to_the_very_same_weights(world: World) -> None:
+    """In the third time through the pairs."""
+    whole, killed = (made(world, name, steps=12, save_steps=1) for name in ("whole", "killed"))
+    dpo.train(whole)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, "-m", "sciexam.train", killed.folder], env=environment)
+    while not (killed.checkpoints / "checkpoint-5" / "trainer_state.json").is_file():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not killed.weights.is_dir()
+    subprocess.run([sys.executable, "-m", "sciexam.train", killed.folder], env=environment, check=True)
+    assert file_digest(whole.weights / "model.safetensors") == file_digest(killed.weights / "model.safetensors")

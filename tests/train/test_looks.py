@@ -1,4 +1,4 @@
-"""Looks end what gets worse, and the best of what was looked at goes on to the exam; what is rejected stays rejected."""
+"""Looks end what gets worse, the best that was looked at goes on to the exam, and what is rejected stays rejected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytest.importorskip("trl")
 from sciexam.lineage.artifacts import Lineage, read_lineage
 from sciexam.train.walk import Step, train
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 NAMES = ("tide", "cloud", "rainbow", "magnet", "flame", "echo", "frost", "tower")
 GOOD, BAD = "it is so for it is light .", "no no no no no no no ."
@@ -67,14 +67,20 @@ def record(step: Step) -> Lineage:
     return told
 
 
-def walked(world: str, folder: Path, told: list[str] | None = None, **how: Any) -> Step:
-    return train(world, "sft", results=folder / "results", tell=(told if told is not None else []).append, **how)[-1]
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all, so that their base is trained once."""
+    return tmp_path_factory.mktemp("looks")
 
 
-def test_what_a_look_shows_to_be_worse_ends_early_and_falls_back_to_the_best(tmp_path: Path) -> None:
+def walked(world: str, results: Path, told: list[str] | None = None, **how: Any) -> Step:
+    return train(world, "sft", results=results, tell=(told if told is not None else []).append, **how)[-1]
+
+
+def test_what_a_look_shows_to_be_worse_ends_early_and_falls_back_to_the_best(tmp_path: Path, results: Path) -> None:
     said: list[str] = []
     world = write_world(tmp_path / "a", BAD, {"dev": "dev.jsonl", "looks": 5, "margin": 0.4}, steps=40)
-    step = walked(world, tmp_path, said)
+    step = walked(world, results, said)
     shown = record(step).exam["shown"]  # type: ignore[index]
     looks = shown["looks"]
     assert looks[-1]["worse"]
@@ -86,38 +92,40 @@ def test_what_a_look_shows_to_be_worse_ends_early_and_falls_back_to_the_best(tmp
     assert all(look["win_rate"]["level"] == pytest.approx(0.99) for look in looks)
 
 
-def test_one_that_is_worse_at_every_look_is_rejected_without_an_exam_and_not_trained_again(tmp_path: Path) -> None:
-    world = write_world(tmp_path / "a", BAD, {"dev": "dev.jsonl", "looks": 1}, steps=40)
-    step = walked(world, tmp_path)
+def test_one_that_is_worse_at_every_look_is_rejected_without_an_exam_and_not_trained_again(
+    tmp_path: Path, results: Path
+) -> None:
+    world = write_world(tmp_path / "a", BAD, {"dev": "dev.jsonl", "looks": 1}, steps=41)
+    step = walked(world, results)
     assert step.outcome == "rejected"
     (why,) = step.exam["why"]  # type: ignore[index]
     assert why == "at every look it was worse than its parent: the win rate on the dev prompts is 0.00 [0.00, 0.37]"
     assert sorted(path.name for path in Path(step.folder).iterdir()) == ["lineage.json", "metrics.jsonl"]
     before = (Path(step.folder) / "lineage.json").stat().st_mtime_ns
     said: list[str] = []
-    again = walked(world, tmp_path, said)
+    again = walked(world, results, said)
     assert (again.outcome, again.exam["why"]) == ("rejected", [why])  # type: ignore[index]
     assert said == []
     assert (Path(step.folder) / "lineage.json").stat().st_mtime_ns == before
 
 
-def test_a_kept_checkpoint_sits_again_where_the_gate_has_changed(tmp_path: Path) -> None:
+def test_a_kept_checkpoint_sits_again_where_the_gate_has_changed(tmp_path: Path, results: Path) -> None:
     world = write_world(tmp_path / "a", GOOD, {"margin": 0.0}, steps=4)
-    step = walked(world, tmp_path, keep_rejected=True)
+    step = walked(world, results, keep_rejected=True)
     assert step.outcome == "rejected"
     weights = Path(step.folder) / "model.safetensors"
     before = weights.stat().st_mtime_ns
     said: list[str] = []
-    again = walked(write_world(tmp_path / "a", GOOD, {"margin": 0.4}, steps=4), tmp_path, said)
+    again = walked(write_world(tmp_path / "a", GOOD, {"margin": 0.4}, steps=4), results, said)
     assert (again.outcome, again.folder) == ("trained", step.folder)
     assert record(again).accepted is True
     assert weights.stat().st_mtime_ns == before
     assert said == []
 
 
-def test_a_loss_that_is_no_number_is_recorded_as_a_rejection(tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_is_recorded_as_a_rejection(tmp_path: Path, results: Path) -> None:
     world = write_world(tmp_path / "a", GOOD, {}, steps=30, learning_rate=1e6, save_steps=1)
-    step = walked(world, tmp_path)
+    step = walked(world, results)
     assert step.outcome == "rejected"
     (why,) = step.exam["why"]  # type: ignore[index]
     assert why.startswith("step ")

@@ -22,13 +22,13 @@ from safetensors.torch import load_file
 
 import checkpoints
 from sciexam.digests import file_digest
-from sciexam.errors import UsageError
+from sciexam.errors import SciexamError, UsageError
 from sciexam.lineage.stages import Ppo
-from sciexam.train import ppo
+from sciexam.train import fitting, ppo
 from sciexam.train.fitting import Diverged, Fitted
 from sciexam.train.job import Job
 from sciexam.train.ppo_networks import ActorCritic
-from sciexam.train.ppo_rollouts import minibatches, of_step, prompts_of, rollouts_of
+from sciexam.train.ppo_rollouts import Drawing, minibatches, of_step, prompts_of, rollouts_of
 from sciexam.train.stages import settings_of
 
 SAID: dict[str, Any] = {
@@ -136,6 +136,13 @@ def test_memory_that_does_not_suffice_halves_what_is_held(world: World, monkeypa
 
     monkeypatch.setattr(ActorCritic, "values", short)
     assert ppo.train(job) == Fitted(1, 1, 2)
+    # Where others wait for this process, they all begin again.
+    job = world.job("memory-of-several", steps=1)
+    monkeypatch.setattr(fitting, "world_size", lambda: 2)
+    said = "memory-of-several: 4 rows at once do not fit into the memory of a process; train it again: it goes on with"
+    with pytest.raises(SciexamError, match=said):
+        ppo.train(job)
+    assert ppo.train(job) == Fitted(1, 1, 2)
 
 
 @pytest.mark.slow
@@ -152,6 +159,27 @@ def test_an_adapter_is_trained_against_the_policy_without_it(world: World) -> No
     names = [name for name, value in networks.policy.named_parameters() if value.requires_grad]
     assert names
     assert all("lora_" in name for name in names)
+
+
+@pytest.mark.slow
+def test_four_bits_that_have_answered_still_give_right_gradients(world: World) -> None:
+    pytest.importorskip("bitsandbytes")
+    folder, wide = world.folder / "wide", {"hidden_size": 64, "intermediate_size": 128}
+    wide_world = World(folder, checkpoints.causal(folder / "p", **wide), checkpoints.reward(folder / "r", **wide))
+    job = wide_world.job("nf4", quantization="nf4", lora={"r": 2}, dtype="bf16")
+    found = []
+    for answers_before in (False, True):
+        networks = ActorCritic(job, 4, torch.device("cpu"))
+        asked = prompts_of(job, networks.tokenizer, None)[:2]
+        if answers_before:
+            with networks.answering() as policy:
+                Drawing(job, policy).answers(policy, asked, ["a", "b"], 2)
+        prompts = [one.tokens for one in asked]
+        rows = rollouts_of(prompts, [[9, 8, 7], [5]], torch.zeros(2), torch.ones(2).bool(), 0)
+        networks.log_probabilities(rows)[0].sum().backward()
+        found.append(torch.cat([one.grad.flatten() for one in networks.parameters if one.grad is not None]))
+    assert torch.allclose(found[0], found[1], atol=1e-6)
+    assert found[0].any()
 
 
 @pytest.mark.slow
@@ -263,6 +291,32 @@ def test_what_cannot_be_done_as_it_is_said_is_refused(world: World, said: dict[s
     assert fault in str(caught.value)
 
 
+@pytest.mark.slow
+def test_weights_that_have_no_value_function_are_refused(world: World) -> None:
+    other = World(world.folder / "h1", checkpoints.causal(world.folder / "h1" / "p", "falcon_h1"), world.reward)
+    with pytest.raises(UsageError, match=r"h1: from: .*\(falcon_h1\) that makes a number.*write `stage: rloo`"):
+        ppo.train(other.job("h1"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["gpt2", "qwen3_next", "mistral"])
+def test_other_architectures_learn_with_a_value_function_of_their_own(world: World, family: str) -> None:
+    folder = world.folder / family
+    job = World(folder, checkpoints.causal(folder / "p", family), world.reward).job(family, steps=2)
+    ppo.train(job)
+    first, second = logged(job)
+    assert first["kl"] == 0.0 != second["kl"]
+
+
+@pytest.mark.slow
+def test_a_plain_policy_is_judged_by_an_encoder(world: World) -> None:
+    folder = world.folder / "plain"
+    policy, reward = checkpoints.causal(folder / "p", chat_template=None), checkpoints.reward(folder / "r", "roberta")
+    job = World(folder, policy, reward).job("plain", steps=2)
+    ppo.train(job)
+    assert logged(job)[1]["kl"] != 0.0
+
+
 def test_a_loss_that_is_no_number_ends_training(world: World) -> None:
     job = world.job("wild", learning_rate=1e30)
     with pytest.raises(Diverged, match=r"wild: .*no number.*lower learning_rate, and train again"):
@@ -302,6 +356,6 @@ def test_two_processes_learn_what_one_does(trained: Job, world: World) -> None:
     launched = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
     assert in_a_process(job, *launched).wait() == 0
     for one, two in zip(logged(trained), logged(job), strict=True):
-        assert one == pytest.approx(two, rel=1e-3, abs=1e-5)
+        assert one == pytest.approx(two, rel=1e-4, abs=1e-5)
     ours, theirs = weights_of(trained), weights_of(job)
     assert max(float((ours[name] - theirs[name]).abs().max()) for name in ours) < 1e-3

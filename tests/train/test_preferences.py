@@ -31,11 +31,11 @@ class Longer:
             a, b = len(p.first), len(p.second)
             yield p.verdict(self.name, "tie" if a == b else "first" if a > b else "second")
 
-class First:
-    name = "first"
+class Wavering:
+    name = "wavering"
     def judge(self, presentations):
         for p in presentations:
-            yield p.verdict(self.name, "first")
+            yield p.verdict(self.name, "first" if len(p.first) > len(p.second) else "tie")
 
 class Length:
     name = "length"
@@ -75,7 +75,7 @@ def made(folder: Path, monkeypatch: pytest.MonkeyPatch, said: Mapping[str, Seque
         for n, text in enumerate(texts)
     ]
     write_jsonl(folder / "a.jsonl", lines)
-    judges = {name.lower(): {"backend": f"liking:{name}"} for name in ("Longer", "First", "Length")}
+    judges = {name.lower(): {"backend": f"liking:{name}"} for name in ("Longer", "Wavering", "Length")}
     suite = load_suite(str(write_suite(folder, 2, {"a": {"responses": "a.jsonl"}}, judges=judges)))
     found = World(Workshop(suite, folder / "results"), prompts)
     found.workshop = Workshop(suite, folder / "results", tell=found.told.append)
@@ -202,9 +202,9 @@ def test_a_judge_compares_every_two_answers_of_one_model_in_both_orders(world: W
 def test_orders_that_disagree_are_a_tie_and_without_a_pair_nothing_is_learnt(world: World) -> None:
     with pytest.raises(
         UsageError,
-        match=r"train\.jsonl: no pair of answers is left to learn from: 0 pairs of 0 prompts by first; 6 ties left out",
+        match=r"train\.jsonl: no pair of answers is left to learn from: .* by wavering; 6 ties left out",
     ):
-        world.judged("first")
+        world.judged("wavering")
 
 
 def test_a_judge_that_marks_gives_margins(world: World) -> None:
@@ -221,6 +221,12 @@ def test_the_best_is_paired_with_the_worst(world: World, judge: str, margin: flo
     found = world.judged(judge, pairs="best_worst")
     assert pairs(found) == [("Cccccccc.", "Aa."), ("cccccccc.", "aa.")]
     assert [one.margin for one in found] == [margin, margin]
+
+
+def test_answers_that_are_all_the_same_are_no_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = made(tmp_path, monkeypatch, {"t0": ["Same."] * 4})
+    with pytest.raises(UsageError, match=r"train\.jsonl: no prompt has two different answers; raise `n` or `temp"):
+        world.judged("longer")
 
 
 def test_an_unknown_judge_is_named_with_the_nearest_known_one(world: World) -> None:

@@ -93,7 +93,7 @@ def check_reads_what_it_was_trained_on(workshop: Workshop, step: Step, folder: P
     job, given = prepare(workshop, "rm", folder)
     read = sorted({tuple(row[key]) for row in given for key in ("chosen_ids", "rejected_ids")})
     learnt, _ = split(preferences_of(workshop, job.settings["data"]), 0.3, job)
-    asked = sorted(set(scores_of(step.folder, learnt)))
+    asked = sorted(scores_of(step.folder, learnt))
     assert len(read) == 2 * len(learnt)
     assert sorted(logits_of(step.folder, [list(ids) for ids in read])) == pytest.approx(asked, abs=1e-5)
 
@@ -243,8 +243,7 @@ def test_the_loss_is_that_of_the_paper_with_margins_rankings_and_a_center(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["roberta", "modernbert"])
-@pytest.mark.parametrize("form", ["template", "pair"])
+@pytest.mark.parametrize(("family", "form"), [("roberta", "pair"), ("roberta", "template"), ("modernbert", "template")])
 def test_an_encoder_is_a_backbone_too(tmp_path: Path, base: Path, family: str, form: str) -> None:
     encoder = reward(tmp_path / "encoder", family)
     if form == "pair":
@@ -268,13 +267,16 @@ def as_pair(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("more", [{}, {"quantization": "nf4"}], ids=["lora", "qlora"])
-@pytest.mark.parametrize("family", ["llama", "roberta"])
+@pytest.mark.parametrize(
+    ("family", "more"),
+    [("llama", {"quantization": "nf4", "learning_rate": 1e-2}), ("roberta", {"learning_rate": 2e-3})],
+    ids=["llama in 4 bits", "roberta"],
+)
 def test_an_adapter_brings_its_score_head_and_is_merged(
     tmp_path: Path, base: Path, family: str, more: dict[str, Any]
 ) -> None:
     backbone = {} if family == "llama" else {"backbone": str(reward(tmp_path / "encoder", family))}
-    lora = {"lora": {"r": 8}, "steps": 60, "learning_rate": 1e-2}
+    lora = {"lora": {"r": 8}, "steps": 60}
     workshop = world(tmp_path, base, **lora | backbone | more)
     steps = walk(workshop, "rm")
     folder = Path(steps[-1].folder)

@@ -112,19 +112,19 @@ def test_it_asks_and_scores_as_the_exam_does(world: World, monkeypatch: pytest.M
 
 @pytest.mark.slow
 def test_what_is_rewarded_is_said_more_often(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reward that likes one letter: after thirty steps it stands in more of the answers."""
+    """A reward that counts a letter: after thirty steps the answers have half as many again."""
     from sciexam.train.ppo_rollouts import Scoring
 
     found: list[float] = []
 
     def scores(scoring: Any, asked: Any, answers: Any) -> list[float]:
-        liked = [float("e" in answer.text) for answer in answers]
+        liked = [float(answer.text.count("e")) for answer in answers]
         found.append(sum(liked) / len(liked))
         return liked
 
     monkeypatch.setattr(Scoring, "scores", scores)
-    rloo.train(made(world, "liked", steps=30, batch_size=32, n=4, learning_rate=3e-3, beta=0, missing_end=0))
-    assert sum(found[-5:]) > sum(found[:5]) + 0.5
+    rloo.train(made(world, "liked", steps=30, batch_size=32, n=4, learning_rate=1e-2, beta=0, missing_end=0))
+    assert sum(found[-5:]) > 1.5 * sum(found[:5])
 
 
 @pytest.mark.slow
@@ -143,6 +143,7 @@ def test_it_is_the_same_each_time_and_in_parts_and_broken_off_anywhere(world: Wo
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_killed_it_goes_on_to_the_very_same_weights(world: World) -> None:
     whole, killed = (made(world, name, steps=8, save_steps=1) for name in ("whole-8", "killed-8"))
     rloo.train(whole)

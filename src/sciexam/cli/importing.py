@@ -103,11 +103,14 @@ def _listed(head: str, found: dict[str, str]) -> list[str]:
 def _commands(landed: Landed) -> list[str]:
     import shlex
 
+    from sciexam.report.standings.as_peers import PEERS
+
     suite = shlex.quote(str(Path(landed.folder) / "suite.yaml"))
     commands = [f"sciexam check {suite}"]
     if landed.verdicts and len(landed.responses) > 1:
         judge = next(iter(landed.verdicts))
-        commands.append(f"sciexam leaderboard --suite {suite} --judge {shlex.quote(judge)}")
+        board = f"sciexam leaderboard --suite {suite} --judge {shlex.quote(judge)}"
+        commands += [board, *([f"{board} --as {landed.format}"] if landed.format in PEERS else [])]
     if landed.verdicts and len(landed.raters) > 1:
         commands.append(f"sciexam agree --suite {suite}")
     if landed.rewards:

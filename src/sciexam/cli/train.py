@@ -6,7 +6,7 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,9 @@ from sciexam.cli.progress import progress
 from sciexam.cli.running import interruptible
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sciexam.suite import Suite
     from sciexam.train.walk import Step
 
 
@@ -53,27 +56,48 @@ def train(
     from sciexam.train.walk import train as walk
 
     with interruptible() as stop, progress() as shown:
+        terms: dict[str, Any] = {"budget": budget, "engine": engine.value, "max_wait": max_wait}
+        terms |= {"store": store, "results": results}
         steps = walk(
             suite,
             name,
             keep_rejected=keep_rejected,
             processes=processes,
             track=track.value if track else None,
-            budget=budget,
-            engine=engine.value,
-            max_wait=max_wait,
-            store=store,
-            results=results,
+            **terms,
             stop=stop,
             progress=shown,
+            write_prompts=prompt_writer(**terms, stop=stop, progress=shown),
             tell=lambda line: print(f"sciexam: {line}", file=sys.stderr),
         )
     if as_json:
         print(json.dumps([step.to_json() for step in steps], indent=1, allow_nan=False))
     else:
         _show(steps)
+        _show_report(suite, name, results)
     if steps and steps[-1].outcome == "rejected":
         raise typer.Exit(4)
+
+
+def prompt_writer(**terms: Any) -> Callable[[Suite, str, Path, Path, int, int], Path]:
+    """How a stage has a model write prompts, as `sciexam data prompts` does: see `train.workshop.Workshop`."""
+
+    def write(suite: Suite, model: str, shown: Path, folder: Path, replies: int, seed: int) -> Path:
+        from sciexam.errors import Incomplete, UsageError
+        from sciexam.exchange.asking_a_model import Errand
+        from sciexam.exchange.prompt_variants import NEW_PROMPTS, Wanted, vary
+
+        wanted = Wanted(replies, seed=seed, max_tokens=suite.generation_of(model).max_tokens)
+        varied = vary(model, shown, folder, wanted, suite=suite, errand=Errand(**terms))
+        if varied.incomplete:
+            why = ", ".join(f"{count:,} {reason}" for reason, count in varied.missing.items())
+            said = f"prompts_by: not every reply of {model} came back: {why}; run the same command to go on"
+            raise Incomplete(varied.calls.unasked or said)
+        if NEW_PROMPTS not in varied.files:
+            raise UsageError(f"prompts_by: no prompt is left of {replies:,} replies of {model}; see {folder}")
+        return folder / NEW_PROMPTS
+
+    return write
 
 
 def _show(steps: list[Step]) -> None:
@@ -82,4 +106,15 @@ def _show(steps: list[Step]) -> None:
     for step in steps:
         print(one_line(f"{step.model}: {step.stage}: {step.outcome}{f': {step.folder}' if step.folder else ''}"))
         for why in (step.exam or {}).get("why", ()):
-            print(one_line(f"  - {why}"))
+            print(f"  - {one_line(why)}")
+        if step.outcome == "rejected":
+            print("  Change its settings, its data or its `gate:`; the same command then goes on with it.")
+
+
+def _show_report(suite: str | None, name: str, results: Path) -> None:
+    """Write the training report, and say where it lies."""
+    from sciexam.suite import load_suite
+    from sciexam.train.reporting import write_report
+
+    _, folder = write_report(load_suite(suite, results), name, results)
+    print(f"Report: {folder}/report.html, .md, .json")

@@ -123,8 +123,10 @@ def _answers(landing: Landing, item: Item, layout: Layout) -> list[_Answer] | No
     names = layout.answers or _named(item.fields, prompt)
     listed = ", ".join(map(repr, item.fields))
     if not prompt or not names:
-        what = "answers" if prompt else "prompt"
-        landing.fault(item.at, f"which of {listed} is the {what}? Say so in a file: --mapping (docs/importing.md)")
+        what = "are the answers" if prompt else "is the prompt"
+        known = prompt or "FIELD"
+        how = f"--mapping FILE, with `prompt: {known}` and `answers: [FIELD, FIELD]`"
+        landing.fault(item.at, f"which of {listed} {what}? Say so in a file: {how}")
         return None
     faulty = [name for name in (prompt, *names) if not isinstance(item.fields.get(name), str)]
     for name in faulty:

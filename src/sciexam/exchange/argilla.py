@@ -35,11 +35,21 @@ def _items(paths: Sequence[Path], landing: Landing) -> Iterator[Item]:
             if not isinstance(fields, dict) or not isinstance(given, dict):
                 landing.fault(at, "fields and responses: objects by field and by question")
                 continue
+            for _ in _suggested(record):
+                landing.left_out(at, "a suggestion, which no annotator gave")
             metadata = record.get("metadata")
             about = metadata if isinstance(metadata, dict) else {} if nested else record
             said = [one for question, listed in given.items() for one in _said(at, question, listed, landing)]
             plain = {key: value for key, value in fields.items() if nested or key not in _besides(record)}
             yield Item(at, id, plain, {key: value for key, value in about.items() if isinstance(value, str)}, said)
+
+
+def _suggested(record: Mapping[str, Any]) -> list[str]:
+    """The questions that a record has a suggestion for; in Argilla 1 a column of its own holds each."""
+    nested = record.get("suggestions")
+    found = nested if isinstance(nested, dict) else {}
+    ends = (".suggestion", "-suggestion")
+    return [*found, *(key for key, value in record.items() if key.endswith(ends) and value not in (None, ""))]
 
 
 def _besides(record: Mapping[str, Any]) -> set[str]:

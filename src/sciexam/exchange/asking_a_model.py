@@ -39,9 +39,9 @@ class Errand:
     progress: Callable[[Progress], None] | None = None
 
 
-def suite_with(suite: str | None, model: str, **generation: Any) -> tuple[Suite, str]:
+def suite_with(suite: Suite | str | None, model: str, **generation: Any) -> tuple[Suite, str]:
     """The suite with `model` in it, asked as `generation` says, and the model's name there."""
-    chosen, name = chosen_model(load_suite(suite), model, None, None)
+    chosen, name = chosen_model(suite if isinstance(suite, Suite) else load_suite(suite), model, None, None)
     if is_recorded(chosen, name):
         raise UsageError(f"{name} is a file of answers; name a model that can be asked")
     asked = Generation.model_validate(chosen.generation_of(name).model_dump(exclude={"samples"}) | generation)

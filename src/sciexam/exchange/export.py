@@ -12,7 +12,7 @@ from sciexam.battles import Policy
 from sciexam.errors import UsageError
 from sciexam.exam.plan import Purpose
 from sciexam.exam.reading import Reading, reading
-from sciexam.exchange.judged import BATTLES, VERDICTS, Line, Omissions, battle_lines, verdict_lines
+from sciexam.exchange.judged import BATTLES, NOT_THERE, VERDICTS, Line, Omissions, battle_lines, verdict_lines
 from sciexam.exchange.preferences import PREFERENCES, preference_lines
 from sciexam.report.data_file import Columns, check_parquet, format_of, write_lines
 from sciexam.suite import HUMANS, Suite
@@ -124,8 +124,8 @@ def response_lines(read: Reading, left_out: Omissions) -> Iterator[Line]:
     """A line for each usable answer, with the keys of a file of recorded answers, and what else is known of it."""
     for response in read.responses():
         reply = response.reply
-        if reply.status != "ok":
-            left_out[f"{response.contestant}: {reply.failure or reply.status}"] += 1
+        if reply.status != "ok" or response.absent:
+            left_out[f"{response.contestant}: {NOT_THERE if response.absent else reply.failure or reply.status}"] += 1
             continue
         yield {
             "prompt": response.prompt,

@@ -17,6 +17,7 @@ from sciexam.types import ADJUDICATION, Presentation, Verdict
 
 Line = dict[str, Any]
 Omissions = Counter[str]  # how many did not become a line, by the reason
+NOT_THERE = "an answer that the imported files do not hold"
 
 VERDICTS: Columns = {
     "prompt": "text",

@@ -31,12 +31,21 @@ def _items(paths: Sequence[Path], landing: Landing) -> Iterator[Item]:
                 if not isinstance(task["data"], dict) or not isinstance(task["annotations"], list):
                     landing.fault(at, "data and annotations: an object and a list")
                     continue
+                _leave_out(at, task, landing)
                 yield Item(at, id, task["data"], _meta(task), list(_said(at, task["annotations"], landing)))
 
 
 def _meta(task: Mapping[str, Any]) -> Mapping[str, Any]:
     found = task.get("meta")
     return found if isinstance(found, dict) else {}
+
+
+def _leave_out(at: Place, task: Mapping[str, Any], landing: Landing) -> None:
+    """What a task holds of answers that nobody submitted."""
+    for key, why in (("drafts", "a draft"), ("predictions", "a prediction, which no annotator gave")):
+        given = task.get(key)
+        for _ in given if isinstance(given, list) else ():
+            landing.left_out(at, why)
 
 
 def _said(at: Place, annotations: Sequence[Any], landing: Landing) -> Iterator[Said]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from sciexam.digests import digest, file_digest
 from sciexam.documents import locate
 from sciexam.errors import DocumentError, UsageError
-from sciexam.exchange.landing import Landing, Omission, shown
+from sciexam.exchange.landing import Landing, Omission, folded, shown
 from sciexam.exchange.names import plain_name
 from sciexam.exchange.provenance import PROVENANCE, check_same_command
 from sciexam.folders import check_folder, replace_folder
@@ -98,19 +98,7 @@ def check(landing: Landing) -> None:
     if not faults and not landing.models:
         faults = [f"{', '.join(landing.rows_read) or 'the files'}: no answer, verdict or reward was found"]
     if faults:
-        raise DocumentError(_folded(faults))
-
-
-def _folded(faults: Sequence[str]) -> Iterator[str]:
-    """Each fault where it first stands, with the number of other places that say the same."""
-    places: dict[str, list[str]] = {}
-    for fault in faults:
-        at = re.match(r".*?:\d+(?=: )", fault)
-        place = at.group() if at else ""
-        places.setdefault(fault.removeprefix(place), []).append(place)
-    for what, found in places.items():
-        more = f" (and {len(found) - 1:,} more like this, the next in {found[1]})" if len(found) > 1 else ""
-        yield f"{found[0]}{what}{more}"
+        raise DocumentError(folded(faults))
 
 
 def _account(landing: Landing, folder: Path, name: str) -> Landed:

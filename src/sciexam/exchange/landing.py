@@ -17,8 +17,9 @@ whatever lands can be loaded.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -173,7 +174,13 @@ class Landing:
         """Something that makes the files unfit to be imported. Raises DocumentError with all where there are many."""
         self.faults.append(f"{at}: {what}")
         if len(self.faults) >= MOST_FAULTS:
-            raise DocumentError(self.faults)
+            stopped = f"reading was given up after {MOST_FAULTS:,} faults"
+            raise DocumentError([*folded(self.faults), stopped])
+
+    def row_id(self, at: Place) -> str:
+        """What a row is called that has no id: `row-2`, and `file-3-row-2` in the third file that is read."""
+        number = list(self.rows_read).index(str(at.path)) + 1
+        return f"row-{at.line}" if number == 1 else f"file-{number}-row-{at.line}"
 
     def left_out(self, at: Place | Path, why: str) -> None:
         """A row that does not land, and is counted with its reason."""
@@ -220,14 +227,31 @@ class Landing:
         except ValueError:  # a number that JSON does not have, or what is nested too deep
             self.fault(at, "holds a number that is none, or an infinite one; write null, or a text")
             return
-        if known is not None and (again or not known[1]):
-            self.fault(at, f"{what} {'already ' if again else ''}in {known[0]}; which one counts? Remove the other")
+        if known is None:
+            return
+        place, differing = known
+        if kind == "prompt" and not {"text", "messages"} & {*differing}:
+            what = f"prompt {shown(line['id'])} has another {' and '.join(differing)}"
+        if again or differing:
+            self.fault(at, f"{what} {'already ' if again else ''}in {place}; which one counts? Remove the other")
 
     def _model(self, at: Place, model: Any) -> str:
         if not isinstance(model, str) or not model.strip():
             self.fault(at, f"a model's name is a text that is not empty, this is {shown(model)}")
             return ""
         return named(self.models, model)
+
+
+def folded(faults: Sequence[str]) -> Iterator[str]:
+    """Each fault where it first stands, with the number of other places that say the same."""
+    places: dict[str, list[str]] = {}
+    for fault in faults:
+        at = re.match(r".*?:\d+(?=: )", fault)
+        place = at.group() if at else ""
+        places.setdefault(fault.removeprefix(place), []).append(place)
+    for what, found in places.items():
+        more = f" (and {len(found) - 1:,} more like this, the next in {found[1]})" if len(found) > 1 else ""
+        yield f"{found[0]}{what}{more}"
 
 
 def shown(value: Any) -> str:

@@ -1,7 +1,8 @@
 """LMArena-style battle tables: CSV, JSON or Parquet with `model_a`, `model_b`, `winner`, and conversations or none.
 
-Each row is one battle. Its prompt is called by `question_id` (or `id`; else by the number of its row), with the turn
-behind it where the table has one, and asks what the conversation asks; without a conversation the id stands for it.
+Each row is one battle. Its prompt is called by `question_id` (or `id`; else by its row, and its file where there are
+several), with the turn behind it where the table has one, and asks what the conversation asks; without a conversation
+the id stands for it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from sciexam.digests import digest
 from sciexam.exchange.conversation import Turns, transcript, turns_of
 from sciexam.exchange.landing import Landing, Place, shown
-from sciexam.exchange.rows import found, missing, rows
+from sciexam.exchange.rows import found, missing, near_key, rows
 from sciexam.types import Kind, Side
 
 CROWD = "crowd"
@@ -65,9 +66,11 @@ def _battle(at: Place, row: dict[str, Any], landing: Landing, each: bool) -> Non
     said = _winner(row)
     lacking = [key for key in ("model_a", "model_b") if not row.get(key)]
     for key in lacking:
-        landing.fault(at, f"{key}: this key is missing")
+        landing.fault(at, f"{key}: this key is missing{near_key(key, row)}")
     side = WINNERS.get(said) if isinstance(said, str) else None
-    if side is None:
+    if not {"winner", *_ONE_HOT} & {*row}:
+        landing.fault(at, f"winner: this key is missing{near_key('winner', row)}")
+    elif side is None:
         landing.fault(at, f"winner: {shown(said)} is none of {', '.join(WINNERS)}")
     if lacking or side is None:
         return
@@ -77,7 +80,7 @@ def _battle(at: Place, row: dict[str, Any], landing: Landing, each: bool) -> Non
     talks = _talks(at, row, landing)
     if talks is None:
         return
-    id = _id(at, row)
+    id = _id(at, row, landing)
     _answers(at, row, id, talks, landing)
     rater, kind = _rater(row, each)
     kept = {key: value for key, value in row.items() if key not in _USED and value not in (None, "")}
@@ -91,9 +94,17 @@ def _winner(row: Mapping[str, Any]) -> Any:
     return said[0] if len(said) == 1 else None
 
 
-def _id(at: Place, row: Mapping[str, Any]) -> str:
-    id = row.get("question_id") or row.get("id") or f"row-{at.line}"
+def _id(at: Place, row: Mapping[str, Any], landing: Landing) -> str:
+    given = (row.get(key) for key in ("question_id", "id"))
+    id = next((one for one in given if one not in (None, "")), None)
+    id = landing.row_id(at) if id is None else id
     return f"{id}-{row['turn']}" if row.get("turn") not in (None, "") else str(id)
+
+
+def _question(row: Mapping[str, Any]) -> str | None:
+    """The question of which a row is one turn or one battle; `prompt` names it where no answers stand beside it."""
+    given = (row.get(key) for key in ("question_id", "prompt"))
+    return next((str(one) for one in given if one not in (None, "")), None)
 
 
 def _rater(row: Mapping[str, Any], each: bool) -> tuple[str, Kind]:
@@ -111,7 +122,7 @@ def _answers(at: Place, row: Mapping[str, Any], id: str, talks: Sequence[Turns],
     """The prompt, and both answers: what was voted on is all that a model said."""
     asked = [[text for role, text in talk if role == "user"] for talk in talks]
     if not talks or not asked[0]:
-        landing.prompt(at, id, None, group=str(row["question_id"]) if row.get("question_id") else None)
+        landing.prompt(at, id, None, group=_question(row))
         return
     if asked[0] != asked[1]:
         landing.fault(at, "conversation_b: asks otherwise than conversation_a")

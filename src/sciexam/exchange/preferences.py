@@ -15,7 +15,7 @@ from sciexam.battles import Battle, Slot
 from sciexam.errors import UsageError
 from sciexam.exam.by_grades import grades_by_slot, mark_of
 from sciexam.exam.reading import Reading
-from sciexam.exchange.judged import Line, Omissions, each_once
+from sciexam.exchange.judged import NOT_THERE, Line, Omissions, each_once
 from sciexam.report.data_file import Columns
 from sciexam.report.evidence import Bench
 from sciexam.stats.sides import side_of
@@ -111,6 +111,8 @@ def _preference(
     """The line of a comparison, or why there is none."""
     if not battles:
         return "no usable verdict"
+    if comparison.a.absent or comparison.b.absent:
+        return NOT_THERE
     if comparison.a.text == comparison.b.text:
         return "both answers are the same text"
     if _lacks_a_turn(comparison.prompt):

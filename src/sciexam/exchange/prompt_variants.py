@@ -34,8 +34,9 @@ from sciexam.suite import Suite, read_prompts
 from sciexam.types import Prompt
 
 SCHEMA = "sciexam/data-prompts/1"
+NEW_PROMPTS = "train_prompts.jsonl"
 FILES = {
-    "train_prompts.jsonl": "the new prompts; `--prompts` of `sciexam data answers`, `prompts:` with `stage: ppo`",
+    NEW_PROMPTS: "the new prompts; `--prompts` of `sciexam data answers`, `prompts:` with `stage: ppo`",
     "rejected.jsonl": "the other replies, each with its reason; to read, not to train with",
 }
 TEMPLATE = "prompts"
@@ -84,7 +85,9 @@ class Varied:
         return asdict(self) | {"incomplete": self.incomplete}
 
 
-def vary(model: str, source: Path, out: Path, wanted: Wanted, *, suite: str | None = None, errand: Errand) -> Varied:
+def vary(
+    model: str, source: Path, out: Path, wanted: Wanted, *, suite: Suite | str | None = None, errand: Errand
+) -> Varied:
     """Ask `model` for `n` more prompts like those in the file `source`, and write those that are new into `out`.
 
     A larger `n` asks for the additional ones alone. Raises UsageError for what cannot be asked, read or written; then,
@@ -112,7 +115,7 @@ def vary(model: str, source: Path, out: Path, wanted: Wanted, *, suite: str | No
         ]
     said = list(without_duplicates(said, exam, read))
     kept = [prompt_line(one, name) for one in said if not one.failure]
-    files = {"train_prompts.jsonl": kept, "rejected.jsonl": [rejected_line(one) for one in said if one.failure]}
+    files = {NEW_PROMPTS: kept, "rejected.jsonl": [rejected_line(one) for one in said if one.failure]}
     varied = Varied(
         folder=str(out),
         written=not all(one.open for one in said),

@@ -52,6 +52,8 @@ def rows(path: Path, landing: Landing, *, delimiter: str | None = None) -> Itera
         case ".csv" | ".tsv":
             between = delimiter or ("\t" if suffix == ".tsv" else ",")
             found = _placed(path, csv_rows(path, _told(path, landing), between))
+        case ".xlsx" | ".xls" | ".ods":
+            raise UsageError(f"{path}: a workbook; save its sheet as CSV in UTF-8, and name that file")
         case _:
             raise UsageError(f"{path}: the name ends in none of .jsonl, .json, .csv, .tsv, .parquet (or .gz after it)")
     return _counted(path, found, landing)
@@ -87,8 +89,15 @@ def missing(at: Place, row: Mapping[str, Any], keys: Iterable[str], landing: Lan
     """Whether a row lacks one of these keys; each that it lacks is a fault."""
     lacking = [key for key in keys if key not in row]
     for key in lacking:
-        landing.fault(at, f"{key}: this key is missing")
+        landing.fault(at, f"{key}: this key is missing{near_key(key, row)}")
     return bool(lacking)
+
+
+def near_key(key: str, row: Mapping[str, Any]) -> str:
+    """The tail of a message about a key that a row lacks: the one that it may be called there, or nothing."""
+    plain = {"".join(filter(str.isalnum, name)).lower(): name for name in row}
+    found = plain.get("".join(filter(str.isalnum, key)).lower())
+    return f"; did you mean {found!r}?" if found and found != key else ""
 
 
 def _counted(path: Path, found: Iterator[Row], landing: Landing) -> Iterator[Row]:
@@ -119,15 +128,27 @@ def _parquet(path: Path, landing: Landing) -> Iterator[Row]:
                 for batch in file.iter_batches(BATCH, row_groups=[group], use_threads=False):
                     for row in batch.to_pylist():
                         number += 1
-                        yield Place(path, number), {key: _plain(value) for key, value in row.items()}
+                        at = Place(path, number)
+                        yield at, {key: _cell(at, key, value, landing) for key, value in row.items()}
     except OSError as error:
         raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     except ArrowException as error:
         landing.fault(Place(path, number + 1), f"not Parquet: {str(error).splitlines()[0].lower()}")
 
 
+def _cell(at: Place, column: str, value: Any, landing: Landing) -> Any:
+    try:
+        return _plain(value)
+    except UnicodeDecodeError:
+        landing.fault(at, f"{column}: bytes that are no text in UTF-8; leave this column out, or write it as text")
+        return None
+
+
 def _plain(value: Any) -> Any:
-    """A cell of Parquet as JSON has it: what is no number is missing, a date is its ISO form, bytes are not taken."""
+    """A cell of Parquet as JSON has it: what is no number is missing, a date is its ISO form, and bytes are a text in
+    UTF-8. Raises UnicodeDecodeError where they are none."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     if isinstance(value, Mapping):
@@ -170,18 +191,20 @@ _DECODER = json.JSONDecoder(parse_constant=_constant, parse_float=finite, object
 
 
 def found(paths: Iterable[Path], *patterns: str) -> list[Path]:
-    """The files among `paths`, and those in its folders whose path inside fits a pattern, in the order of both.
+    """The files among `paths`, and those in its folders whose path inside fits a pattern, in the order of both; each
+    once, by whatever path it is reached.
 
     What an earlier import left inside such a folder is passed over. Raises UsageError for a folder that holds none.
     """
-    files: dict[Path, None] = {}
+    files: dict[Path, Path] = {}
     for path in paths:
         inside = [path] if path.is_file() else [one for pattern in patterns for one in sorted(path.rglob(pattern))]
         inside = [one for one in inside if not _written_by_us(one, path)]
         if not inside:
             raise UsageError(f"{path}: holds no {' or '.join(patterns)}")
-        files |= dict.fromkeys(inside)
-    return list(files)
+        for one in inside:
+            files.setdefault(one.resolve(), one)
+    return list(files.values())
 
 
 def _written_by_us(file: Path, folder: Path) -> bool:

@@ -4,7 +4,8 @@
     responses: [{model: left, text: left_answer}, {model: right, text: right_answer}]
     verdicts:  {first: left, second: right, preferred: winner, labels: {left: first, right: second, draw: tie}}
 
-A word is the name of a column; `{value: gpt-4}` is the same in every row, and `{row: true}` the number of the row.
+A word is the name of a column; `{value: gpt-4}` is the same in every row, and `{row: true}` the number of the row. Of
+a section that is of several files a row is called by its file as well, so that no two rows are one item.
 """
 
 from __future__ import annotations
@@ -158,8 +159,10 @@ def _columns(section: Section) -> Iterator[str]:
 
 
 def _land(at: Place, row: Row, section: Section, keyed: Column | None, bare: bool, kept: Row, landing: Landing) -> None:
+    named = f"row-{at.line}" if section.file is not None else landing.row_id(at)
+
     def cell(column: Column | None) -> Any:
-        return _cell(column, row, at)
+        return _cell(column, row, named)
 
     if isinstance(section, Prompts):
         more = {key: cell(getattr(section, key)) for key in ("category", "group", "reference")}
@@ -206,10 +209,10 @@ def _side(word: Any, first: Any, second: Any) -> str | None:
     return str(word) if word in ("first", "second", "tie") else {first: "first", second: "second"}.get(word)
 
 
-def _cell(column: Column | None, row: Row, at: Place) -> Any:
-    """What a row says; an empty cell is nothing."""
+def _cell(column: Column | None, row: Row, named: str) -> Any:
+    """What a row says; an empty cell is nothing. `named`: what the row is called by its number."""
     if isinstance(column, Number):
-        return f"row-{at.line}"
+        return named
     found = column.value if isinstance(column, Value) else None if column is None else row[column]
     return None if found == "" else found
 

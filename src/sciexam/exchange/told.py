@@ -26,8 +26,8 @@ class Told:
         self._base = sqlite3.connect("", isolation_level=None)
         self._base.executescript(_TABLES + "BEGIN;")
 
-    def add(self, kind: str, file: str, prompt: str, key: str, line: Any, at: str) -> tuple[str, bool] | None:
-        """Keep a line that stands at `at`. Where another has its key: where that stands, and whether it says the same.
+    def add(self, kind: str, file: str, prompt: str, key: str, line: Any, at: str) -> tuple[str, list[str]] | None:
+        """Keep a line that stands at `at`. Where another has its key: where that stands, and in which keys they differ.
 
         Two responses of one text become one line. Raises ValueError for what is not JSON.
         """
@@ -41,8 +41,8 @@ class Told:
         earlier, place = found.fetchone()
         if kind == "response" and (merged := _merged(earlier, text)):
             self._base.execute(f"UPDATE line SET text = ? WHERE {where}", (merged, *slot))  # noqa: S608
-            return place, True
-        return place, earlier == text
+            return place, []
+        return place, _differing(json.loads(earlier), json.loads(text))
 
     def before(self, kind: str, file: str, prompt: str, slot: Sequence[Any]) -> int:
         """How many lines there are of this slot."""
@@ -81,6 +81,10 @@ class Told:
     def query(self, sql: str, *values: Any) -> Iterable[tuple[Any, ...]]:
         """Rows of the two tables, `line` and `owed`; names and ids in them are JSON strings."""
         return self._base.execute(sql, values)
+
+
+def _differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    return [key for key in {**one, **other} if one.get(key) != other.get(key)]
 
 
 def _merged(earlier: str, later: str) -> str:

@@ -99,7 +99,7 @@ class Stage(ModelSettings):
 
 
 class Trained(Stage):
-    """How weights are trained. The defaults of None depend on the stage: docs/training.md lists them.
+    """How weights are trained. The defaults of None depend on the stage: docs/stages.md lists them.
 
     `batch_size` is the effective one: rows, or pairs, of all processes in one step; `micro_batch` is what one process
     holds at once, and is halved where memory does not suffice. `max_length` is in tokens. `trainer` holds further

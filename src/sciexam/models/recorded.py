@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from sciexam.digests import digest, file_digest
 from sciexam.documents import parse_lines, read_jsonl
 from sciexam.errors import DocumentError, UsageError
-from sciexam.types import Conversation, Prompt, Reply
+from sciexam.types import ABSENT, Conversation, Prompt, Reply
 
 
 class ResponseLine(BaseModel):
@@ -24,6 +24,7 @@ class ResponseLine(BaseModel):
     text: str
     sample: int = 0
     finish_reason: str = ""
+    absent: bool = False  # of an import: the text is a sentence in the place of an answer that no file holds
     instruction: str | None = None
 
 
@@ -41,7 +42,8 @@ class RecordedModel:
             if line is None:
                 yield Reply(conversation.key, status="skipped", failure="no recorded answer")
             else:
-                yield Reply(conversation.key, line.text, finish_reason=line.finish_reason, model=self.path.stem)
+                reason = ABSENT if line.absent else line.finish_reason
+                yield Reply(conversation.key, line.text, finish_reason=reason, model=self.path.stem)
 
     def _line(self, prompt: str, text: str, sample: int) -> ResponseLine | None:
         return self.lines.get((prompt, sample)) or self.lines.get((text, sample))

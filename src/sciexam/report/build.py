@@ -11,7 +11,7 @@ from typing import Any
 from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import NOT_ASKED, Bench, Evidence
 from sciexam.report.gains import Gain, gains_of
-from sciexam.report.lengths import Words, bins_of, control_lengths, words_of
+from sciexam.report.lengths import Words, bins_of, control_lengths, measured, words_of
 from sciexam.report.panel import panels_of
 from sciexam.report.planning.prospects import curve_of, outlook_sentence, takes_of
 from sciexam.report.record import Answer, Category, Figure, Item, Length, Opinion, Outcome, Pair, Pairs, Power, Report
@@ -232,7 +232,8 @@ def _lengths(
     for bench, scores in by_bench.items():
         used = {pair: used_of(listed) for pair, listed in scores.items()}
         controlled = control_lengths(used, words, LEVEL).win_rates
-        for (a, b), kept in used.items():
+        for (a, b), listed in used.items():
+            kept = measured(listed, words, a, b)
             found[a, b, bench] = _length(words, a, b, kept, controlled[a, b]) if kept else None
     return found
 

@@ -31,6 +31,11 @@ def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
         empty = sum(not reply.text.strip() for reply in answers if reply.status == "ok")
         if empty:
             yield f"{empty} of {len(answers)} answers of {contestant} are empty; they are judged as they are."
+    if absent := sum(response.absent for response in evidence.responses.values()):
+        yield (
+            f"In no imported file: {absent:,} of {len(evidence.responses):,} answers. Imported verdicts on them count; "
+            "whoever is asked to judge them reads a sentence in their place."
+        )
     # A pair that was watched until decided says by itself how many prompts that took.
     if any(0 < pair.used < FEW_PROMPTS and pair.stop is None for pair in pairs):
         fewest = min(pair.used for pair in pairs if pair.used)

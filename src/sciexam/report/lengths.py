@@ -17,12 +17,20 @@ FEWEST_IN_BIN = 8  # prompts; fewer have an interval that says nothing
 
 
 def words_of(evidence: Evidence) -> dict[tuple[str, str], float]:
-    """Mean words of the usable answers of each contestant to each prompt, by (contestant, prompt id)."""
+    """Mean words of the usable answers of each contestant to each prompt, by (contestant, prompt id).
+
+    An answer that no imported file holds has none.
+    """
     counts: dict[tuple[str, str], list[int]] = {}
     for (name, prompt, _), response in evidence.responses.items():
-        if response.reply.status == "ok":
+        if response.reply.status == "ok" and not response.absent:
             counts.setdefault((name, prompt), []).append(len(response.text.split()))
     return {key: sum(listed) / len(listed) for key, listed in counts.items()}
+
+
+def measured(used: Iterable[Score], words: Words, a: str, b: str) -> list[Score]:
+    """Those of the scores of a pair of which both answers have a length."""
+    return [s for s in used if (a, s.prompt.id) in words and (b, s.prompt.id) in words]
 
 
 def control_lengths(used: Mapping[tuple[str, str], Sequence[Score]], words: Words, level: float) -> LengthControl:
@@ -33,7 +41,7 @@ def control_lengths(used: Mapping[tuple[str, str], Sequence[Score]], words: Word
     pairs: list[tuple[str, str]] = []
     clusters: list[str] = []
     for (a, b), listed in used.items():
-        for s in listed:
+        for s in measured(listed, words, a, b):
             if s.score is not None:
                 values.append(s.score)
                 own.append(words[b, s.prompt.id])

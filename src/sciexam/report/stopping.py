@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from sciexam.report.build import LEVEL, bias_of, items_of, lineage_of, reasons_of
 from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import Bench, Evidence
-from sciexam.report.lengths import Words, words_of
+from sciexam.report.lengths import Words, measured, words_of
 from sciexam.report.record import Figure, Length, Look, Pair, Pairs, Report, Shown, Stop
 from sciexam.report.scores import Score, consistency_of, lost_samples, scores_of, used_of, values_of
 from sciexam.report.sides import shown_of
@@ -117,7 +117,7 @@ def _pair(
         preference=Undefined(WHY),
         order_consistency=_approximate(consistency_of(bench, used, LEVEL)),
         position_bias=_approximate(bias_of(bench, used)),
-        length=_length(words, a, b, used) if used else None,
+        length=_length(words, a, b, known) if (known := measured(used, words, a, b)) else None,
         power=None,
         planned=len(scores),
         used=len(used),

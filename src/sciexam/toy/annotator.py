@@ -1,8 +1,9 @@
 """A simulated annotator, who is neither the truth nor a reward model: reads for words, and is not always attentive.
 
-What an answer is worth to an annotator is how many of the phenomenon's words it has, less those that only its false
-sentences have, and a noise of the annotator's own, which is the same whenever the same text is shown. Order, filler and
-repetition are not seen.
+What an answer is worth to an annotator: up to 0.6 for how many of the phenomenon's words it has, 0.2 for an example that
+is announced and 0.2 for a conclusion, less what the words take away that only false sentences have; and a noise of the
+annotator's own, which is the same whenever the same text is shown. Order, filler, repetition and exact truth are not
+seen.
 
     judges: {ann: {backend: sciexam.toy.annotator:Annotator, settings: {seed: 1, noise: 0.1}}}
 """
@@ -18,7 +19,8 @@ from sciexam.toy.scorer import UNKNOWN
 from sciexam.toy.world import CONCLUSION, EXAMPLE, Phenomenon, phenomenon_of, words, world, world_digest
 from sciexam.types import Grade, Presentation, Prompt, Submission, Verdict
 
-FALSE_WORDS = 0.5  # what the words of falsehoods take away, against what those of truths give
+WORDS, ANNOUNCED = 0.6, 0.2  # for all true words; for each of the two parts that are announced
+FALSE_WORDS = 0.3  # what all the words of the falsehoods take away
 
 
 class Annotator:
@@ -60,15 +62,17 @@ class Annotator:
 
 
 def _reading(identity: str, text: str) -> float:
-    """What anybody finds who reads for words: the share of the true ones, less a part of the share of the false."""
+    """What anybody finds who reads for words, in [-0.3, 1]."""
     true, false = _vocabulary(identity)
     said = set(words(text))
-    return len(said & true) / len(true) - FALSE_WORDS * len(said & false) / len(false)
+    announced = sum(announcing in text for announcing in (EXAMPLE, CONCLUSION))
+    known, wrong = len(said & true) / len(true), len(said & false) / len(false)
+    return WORDS * known + ANNOUNCED * announced - FALSE_WORDS * wrong
 
 
 @cache
 def _vocabulary(identity: str) -> tuple[frozenset[str], frozenset[str]]:
     """The words of the true sentences, and those that only the false ones have."""
     one: Phenomenon = world()[identity]
-    true = frozenset(words(" ".join((EXAMPLE, CONCLUSION, *one.truths.values()))))
-    return true, frozenset(words(" ".join(one.falsehoods.values()))) - true
+    true = frozenset(words(" ".join((one.definition, one.mechanism, one.example, one.conclusion))))
+    return true, frozenset(words(" ".join((one.false_mechanism, one.false_example)))) - true

@@ -41,8 +41,8 @@ class Size:
     judging: int  # pairs, each of which is shown in both orders
 
 
-FULL = Size(phenomena=104, documents=24, demonstrations=6, train=4, dev=1, judging=6)
-SMALL = Size(phenomena=24, documents=24, demonstrations=6, train=4, dev=1, judging=6)
+FULL = Size(phenomena=104, documents=24, demonstrations=6, train=6, dev=1, judging=6)
+SMALL = Size(phenomena=24, documents=24, demonstrations=6, train=12, dev=1, judging=6)
 Line = Mapping[str, Any]
 
 
@@ -79,11 +79,11 @@ def _about(one: Phenomenon, size: Size, asked: Iterator[str], draw: Random) -> d
         ]
 
     return {
-        "train_prompts.jsonl": prompts(size.train),
-        "dev_prompts.jsonl": prompts(size.dev),
-        "demonstrations.jsonl": _better_half(_documents(one, 2 * size.demonstrations, asked, draw)),
         "documents.jsonl": _documents(one, size.documents, asked, draw),
+        "demonstrations.jsonl": _better_half(_documents(one, 2 * size.demonstrations, asked, draw)),
         "judging.jsonl": list(lessons(one, asked, size.judging, draw)),
+        "dev_prompts.jsonl": prompts(size.dev),
+        "train_prompts.jsonl": prompts(size.train),
     }
 
 

@@ -23,7 +23,7 @@ from sciexam.exam.plan import make_plan
 from sciexam.exam.runs import opened, terms_of
 from sciexam.files import write_atomically
 from sciexam.judges.settings import JudgeSpec, RewardWeightsJudge
-from sciexam.lineage.stages import ModelSpec, Reward
+from sciexam.lineage.stages import Judged, ModelSpec, Reward, Trained
 from sciexam.models.settings import Recorded, weights_of
 from sciexam.models.terms import Terms
 from sciexam.report.marking.marks import of_score, sample_value
@@ -150,6 +150,17 @@ def marker_of(suite: Suite, by: str) -> JudgeSpec:
         raise UsageError(f"{by}: it has no weights here; run: sciexam train {by}")
     own = weights.model_dump(include=RewardWeightsJudge.model_fields.keys() - {"backend", "generation"})
     return RewardWeightsJudge(backend="reward", **own)
+
+
+def check_judge(suite: Suite, model: str, spec: Trained) -> None:
+    """Raises UsageError where nobody of the suite is called as the judge of the stage that makes `model`."""
+    data = getattr(spec, "data", None)
+    for by in (getattr(spec, "judge", None), data.judge if isinstance(data, Judged) else None):
+        if by is not None and by != HUMANS and by not in suite.models:
+            try:
+                suite.judge_spec(by)
+            except UsageError as error:
+                raise UsageError(f"{model}: judge: {error}") from None
 
 
 # ---------------------------------------------------------------- how the exam is given them

@@ -1,7 +1,7 @@
 """Demonstrations: conversations with the answer that is to be learnt, from JSON Lines.
 
 A line is `{"prompt": ..., "completion": ...}`, each a text or a list of messages, or `{"messages": [...]}`, whose last
-message is the assistant's.
+message is the assistant's. A line with `response` and `score` shows how an answer is marked (`evaluations`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from sciexam.documents import parse_lines, read_jsonl
 from sciexam.errors import DocumentError
+from sciexam.train.evaluations import EvaluationLine, Marking, is_evaluation
 from sciexam.types import Message
 
 Turns = tuple[Message, ...]
@@ -62,10 +63,13 @@ def _as_turns(said: str | Turns, role: Any) -> Turns:
     return (Message(role=role, content=said),) if isinstance(said, str) else said
 
 
-def read_demonstrations(paths: Sequence[Path]) -> list[Demonstration]:
-    """The demonstrations of several files, one after the other. Raises DocumentError with all faults at once."""
+def read_demonstrations(paths: Sequence[Path], marking: Marking | None = None) -> list[Demonstration]:
+    """The demonstrations of several files, one after the other. Raises DocumentError with all faults at once.
+
+    Lines that show how an answer is marked (see `evaluations`) are those of `marking`.
+    """
     faults: list[str] = []
-    found = [line.demonstration() for path in paths for line in _lines(path, faults)]
+    found = [shown for path in paths for shown in (*_answers(path, faults), *_marks(path, marking, faults))]
     if faults:
         raise DocumentError(faults)
     if not found:
@@ -73,6 +77,19 @@ def read_demonstrations(paths: Sequence[Path]) -> list[Demonstration]:
     return found
 
 
-def _lines(path: Path, faults: list[str]) -> Iterator[DemonstrationLine]:
-    for _, line in parse_lines(DemonstrationLine, read_jsonl(path), path, faults):
-        yield line
+def _answers(path: Path, faults: list[str]) -> Iterator[Demonstration]:
+    lines = ((number, line) for number, line in read_jsonl(path) if not is_evaluation(line))
+    for _, line in parse_lines(DemonstrationLine, lines, path, faults):
+        yield line.demonstration()
+
+
+def _marks(path: Path, marking: Marking | None, faults: list[str]) -> Iterator[Demonstration]:
+    lines = ((number, line) for number, line in read_jsonl(path) if is_evaluation(line))
+    for number, line in parse_lines(EvaluationLine, lines, path, faults):
+        if marking is None:
+            faults.append(f"{path}:{number}: shows how an answer is marked: name the judge that asks so: judge: NAME")
+            return
+        try:
+            yield Demonstration(*marking.shown(line))
+        except ValueError as error:
+            faults.append(f"{path}:{number}: {error}")

@@ -64,6 +64,11 @@ def as_it_fits(job: Job, run: Callable[[int], Fitted]) -> Fitted:
                 raise
         free_memory()  # after the error is gone, which holds on to all that was in memory
         _halve(job, micro)
+        if world_size() > 1:  # the others wait for this one, and cannot begin again with it
+            raise SciexamError(
+                f"{job.name}: {micro} rows at once do not fit into the memory of a process; train it again: it goes on "
+                "with fewer"
+            )
 
 
 def fit_here(job: Job, until: int | None = None) -> Fitted:
@@ -211,6 +216,8 @@ def _watching(job: Job, metrics: MetricsFile, until: int | None) -> Any:
                 raise Diverged(f"{job.name}: step {state.global_step}: {why}; lower learning_rate, and train again")
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+            if state.global_step in (1, state.max_steps):  # a short stage has a beginning and an end as well
+                control.should_log = True
             if until is not None and state.global_step >= until:
                 control.should_save = control.should_training_stop = True
             return control

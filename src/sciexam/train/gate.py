@@ -163,6 +163,8 @@ def _said(workshop: Workshop, report: Report, name: str) -> Iterator[Said]:
 def _rewards(workshop: Workshop, spec: Trained, name: str) -> Iterator[tuple[str, Figure]]:
     """By how much the reward rose from the parent to `name`, by each reward model that it was trained to please."""
     for by in spec.trained_against():
+        if not isinstance(workshop.suite.models.get(by), Reward) and by not in workshop.suite.judges:
+            continue  # a model that judges, or a word that a stage has for itself
         marker = marker_of(workshop.suite, by)
         if not isinstance(marker, (RewardJudge, RewardWeightsJudge)):
             continue

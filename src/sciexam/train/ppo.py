@@ -168,8 +168,8 @@ class Training:
         step, size, here = self.networks.step + 1, self.job.settings["batch_size"], self.here
         asked = [self.prompts[at] for at in of_step(step, size, len(self.prompts), self.job.seed)]
         own, seeds = here.share(asked), [f"{self.job.seed}:{step}:{row}" for row in here.share(range(size))]
-        with self.networks.precision():
-            answers = self.drawing.answers(own, seeds, self.micro)
+        with self.networks.answering() as policy:
+            answers = self.drawing.answers(policy, own, seeds, self.micro)
         scores = self.scoring.scores(own, answers)
         found = gathered(answers, scores, here, self.job.settings["max_new_tokens"])
         return rollouts_of([one.tokens for one in asked], *found, self.networks.tokenizer.pad_token_id)
@@ -200,13 +200,12 @@ class Training:
 
         said, networks, mask = self.job.settings, self.networks, lesson.rollouts.mask
         sums, norms = torch.zeros(5, device=mask.device, dtype=torch.float64), []
-        with networks.learning():
-            for epoch in range(said["inner_epochs"]):
-                for rows in minibatches(networks.step + 1, epoch, len(mask), said["minibatches"], self.job.seed):
-                    for part in self._parts(rows):
-                        sums += self._gradients(lesson, part, mask[rows].sum())
-                    self.here.add(parameter.grad for parameter in networks.parameters if parameter.grad is not None)
-                    norms.append(networks.follow())
+        for epoch in range(said["inner_epochs"]):
+            for rows in minibatches(networks.step + 1, epoch, len(mask), said["minibatches"], self.job.seed):
+                for part in self._parts(rows):
+                    sums += self._gradients(lesson, part, mask[rows].sum())
+                self.here.add(parameter.grad for parameter in networks.parameters if parameter.grad is not None)
+                norms.append(networks.follow())
         self.here.add([sums])
         actor, critic, clipped, held, moved = (sums / (said["inner_epochs"] * mask.sum())).tolist()
         return {

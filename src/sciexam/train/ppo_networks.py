@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sciexam.errors import UsageError
 from sciexam.models.checkpoint_loading import Loaded
 from sciexam.train.fitting import KEPT
 from sciexam.train.job import Job
@@ -53,7 +54,9 @@ class ActorCritic:
         self._learners = (self.policy, self._value)
         self._recomputes = device.type != "cpu"
         for model in self._learners:
-            model.eval()
+            # There is no dropout, so this changes no number; but 4-bit weights on a processor that are read once as if
+            # nothing were to be learnt are packed for that, and give wrong gradients from then on.
+            model.train()
             if self._recomputes:
                 model.gradient_checkpointing_enable({"use_reentrant": False})
         self.parameters = [value for model in self._learners for value in model.parameters() if value.requires_grad]
@@ -103,18 +106,17 @@ class ActorCritic:
         """In which precision networks are called."""
         return torch.autocast(self._device.type, torch.bfloat16) if self._halved else nullcontext()
 
-    # ---------------------------------------------------------------- how they learn
-
     @contextmanager
-    def learning(self) -> Iterator[None]:
-        """Where gradients are made: on an accelerator, what a pass computed is computed again instead of kept."""
-        for model in self._learners:
-            model.train(self._recomputes)
+    def answering(self) -> Iterator[Loaded]:
+        """The policy as decoding takes it: with a cache, which it has not where it computes again for the gradients."""
+        self.policy.train(not self._recomputes)
         try:
-            yield
+            with self.precision():
+                yield self.loaded
         finally:
-            for model in self._learners:
-                model.eval()
+            self.policy.train()
+
+    # ---------------------------------------------------------------- how they learn
 
     def follow(self) -> Tensor:
         """One step down the gradients; their norm before it was bounded."""
@@ -193,7 +195,15 @@ def _frozen(model: Any) -> Any:
 def _value(job: Job) -> Any:
     as_judge = job.reward is not None and _read_alike(job.reward, job)
     weights = WeightsToTrain(replace(job, parent=job.reward) if as_judge else job, "reward")  # type: ignore[arg-type]
-    value = weights.model()
+    try:
+        value = weights.model()
+    except ValueError as error:
+        if "Unrecognized configuration class" not in str(error):
+            raise
+        raise UsageError(
+            f"{job.name}: from: transformers has no model of this kind ({_kind(job.parent)}) that makes a number, as "
+            "the value function does; write `stage: rloo`, which has none"
+        ) from None
     if not as_judge:
         torch.nn.init.zeros_(value.score.weight)
     if (adapter := weights.adapter()) is not None:
@@ -206,9 +216,12 @@ def _value(job: Job) -> Any:
 
 def _read_alike(reward: str, job: Job) -> bool:
     """Whether a reward model is of the policy's kind, and knows the same tokens by the same numbers."""
-    kinds = [json.loads((Path(folder) / "config.json").read_bytes())["model_type"] for folder in (reward, job.parent)]
     own, others = (tokenizer_of(one).get_vocab() for one in (job, replace(job, parent=reward)))
-    return bool(kinds[0] == kinds[1] and own == others)
+    return _kind(reward) == _kind(job.parent) and bool(own == others)
+
+
+def _kind(folder: str) -> str:
+    return str(json.loads((Path(folder) / "config.json").read_bytes())["model_type"])
 
 
 def _within(model: Any) -> Any:
@@ -229,7 +242,7 @@ def _optimizer(parameters: list[Any], said: dict[str, Any]) -> Any:
 
 def _schedule(optimizer: Any, said: dict[str, Any], steps: int) -> Any:
     """The learning rate rises over the steps of the warm-up. Then it stays, or falls to nought, as in transformers."""
-    warming = math.ceil(said["warmup"] * steps)
+    warming: int = math.ceil(said["warmup"] * steps)
 
     def share(step: int) -> float:
         if step < warming:

@@ -145,20 +145,19 @@ class Drawing:
     """How a job's policy is asked. Its answers end at the tokens at which they end in the exam."""
 
     def __init__(self, job: Job, policy: Loaded):
-        self._job, self._policy = job, policy
-        self._tokenizer = policy.tokenizer
+        self._job, self._tokenizer = job, policy.tokenizer
         self._is_plain = not self._tokenizer.chat_template
         self._stops = (PLAIN_STOP,) if self._is_plain else ()
         self._rules = Rules(
             job.settings["temperature"], None, ends_of(policy), complete_at(self._stops, self._tokenizer)
         )
 
-    def answers(self, prompts: Sequence[Asked], seeds: Sequence[str], at_once: int) -> list[Answer]:
+    def answers(self, policy: Loaded, prompts: Sequence[Asked], seeds: Sequence[str], at_once: int) -> list[Answer]:
         """An answer to each prompt. Raises Diverged where the policy computes no numbers."""
         limit = self._job.settings["max_new_tokens"]
         rows = [Row(one.tokens, limit, seed) for one, seed in zip(prompts, seeds, strict=True)]
         for begin in range(0, len(rows), at_once):
-            for _ in decode(self._policy, rows[begin : begin + at_once], self._rules, lambda: False):
+            for _ in decode(policy, rows[begin : begin + at_once], self._rules, lambda: False):
                 pass
         if any(row.ended == "not a number" for row in rows):
             raise Diverged(f"{self._job.name}: the policy computes no numbers; lower learning_rate, and train again")

@@ -163,12 +163,17 @@ def judged(workshop: Workshop, how: Judged) -> list[Preference]:
 
 
 def candidates_of(workshop: Workshop, how: Judged) -> list[Asked]:
-    """The prompts that have two different answers or more; of one text that was given twice the first."""
+    """The prompts that have two different answers or more; of one text that was given twice the first.
+
+    Raises UsageError where no prompt has.
+    """
     drawn = answers(workshop, how.of, Path(how.prompts), how.n, how.temperature, how.top_p)
     different = [
         Asked(one.prompt, tuple({answer.text: answer for answer in one.answers[::-1]}.values())[::-1]) for one in drawn
     ]
-    return [one for one in different if len(one.answers) > 1]
+    if not (several := [one for one in different if len(one.answers) > 1]):
+        raise UsageError(f"{how.prompts}: no prompt has two different answers; raise `n` or `temperature`")
+    return several
 
 
 def _by_marks(given: Sequence[float | None]) -> Ahead:

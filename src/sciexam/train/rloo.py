@@ -114,10 +114,12 @@ def _trainer(job: Job, each_step: int, steps: int) -> Any:
             with (
                 unwrap_model_for_generation(
                     self.model_wrapped, self.accelerator, gradient_checkpointing_kwargs=checkpointing
-                ),
+                ) as model,
                 self.accelerator.autocast(),
             ):
-                self._answers = self._drawing.answers(self._now, seeds, self.args.per_device_train_batch_size)
+                policy = Loaded(model, self.processing_class, str(self.accelerator.device))
+                at_once = self.args.per_device_train_batch_size
+                self._answers = self._drawing.answers(policy, self._now, seeds, at_once)
             return [answer.tokens for answer in self._answers]
 
         def _calculate_rewards(self, *_: Any) -> Any:

@@ -14,7 +14,8 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from sciexam.lineage.stages import Dpo, Judged, SelfRewarding, Trained
 from sciexam.manifest import environment
 from sciexam.suite import Suite, read_prompts
 from sciexam.train import dpo
-from sciexam.train.examiners import check
+from sciexam.train.examiners import baseline_of, check
 from sciexam.train.stages import whole_weights
 from sciexam.train.workshop import Workshop
 from sciexam.types import Generation, Prompt
@@ -56,14 +57,19 @@ class Iteration:
         return f"{self.name}.{self.number}"
 
 
-def check_iterations(suite: Suite, name: str) -> None:
+def check_iterations(workshop: Workshop, name: str) -> None:
     """Raises UsageError for what could not be iterated, before anything is trained."""
-    spec = _spec(suite, name)
-    _own_judge(suite, name, "")
+    suite, spec = workshop.suite, _spec(workshop.suite, name)
+    _own_judge(suite, name)
     if taken := [model for number in range(1, spec.iterations + 1) if (model := f"{name}.{number}") in suite.models]:
         raise UsageError(f"{name}: its iteration is called {taken[0]!r}, and so is another model; rename one of them")
+    of_file = read_prompts(Path(spec.prompts), f"{name}: prompts: ")
     if spec.prompts_by is None:
-        _drawn(suite, name, read_prompts(Path(spec.prompts), f"{name}: prompts: "))
+        _drawn(suite, name, of_file)
+    elif workshop.write_prompts is None:
+        raise UsageError(f"{name}: prompts_by: prompts are written by the command `sciexam train`")
+    elif find_spec("datasketch") is None:
+        raise UsageError(f"{name}: prompts_by: needs datasketch: pip install 'sciexam[data]'")
 
 
 def iterate(workshop: Workshop, name: str, known: str, work: Path, walked: Walked) -> tuple[Lineage, Path]:
@@ -71,12 +77,13 @@ def iterate(workshop: Workshop, name: str, known: str, work: Path, walked: Walke
 
     Without weights where not even the first was accepted. Raises what training does.
     """
-    spec, before, accepted = _spec(workshop.suite, name), "", None
-    before, told = spec.parent, []
+    spec = _spec(workshop.suite, name)
+    before, accepted, told = spec.parent, None, list[Lineage]()
+    work.mkdir(parents=True, exist_ok=True)
     for number in range(1, spec.iterations + 1):
         one = Iteration(name, number, before, _prompts_of(workshop, name, number, work))
-        weights = whole_weights(workshop.suite, before, workshop.results)[0]
-        workshop = workshop.with_suite(with_iteration(workshop.suite, one, weights))
+        weights, template = whole_weights(workshop.suite, before, workshop.results)
+        workshop = replace(workshop, suite=with_iteration(workshop.suite, one, weights, template))
         check(workshop, one.model)
         folder = walked(workshop, one.model)
         found = read_lineage(folder)
@@ -92,10 +99,13 @@ def iterate(workshop: Workshop, name: str, known: str, work: Path, walked: Walke
 # ---------------------------------------------------------------- one iteration
 
 
-def with_iteration(suite: Suite, one: Iteration, weights: str) -> Suite:
-    """The suite with an iteration as a stage of DPO, and its judge: the model before it, with these `weights`."""
+def with_iteration(suite: Suite, one: Iteration, weights: str, template: str | None = None) -> Suite:
+    """The suite with an iteration as a stage of DPO, and its judge: the model before it, with these `weights`.
+
+    `template`: the chat template that the suite gives that model.
+    """
     spec = _spec(suite, one.name)
-    judge = f"{spec.judge} by {one.before}, {spec.marks} marks"
+    judge = f"{spec.judge} as {one.before} ({spec.marks} marks)"
     judged = Judged(
         of=(one.before,),
         prompts=str(one.prompts),
@@ -106,12 +116,13 @@ def with_iteration(suite: Suite, one: Iteration, weights: str) -> Suite:
         pairs="best_worst",
     )
     shared = {key: getattr(spec, key) for key in _SHARED}
+    shared["gate"] = spec.gate.model_copy(update={"baseline": baseline_of(suite, one.name) is not None})
     model = Dpo(stage="dpo", parent=one.before, data=judged, beta=spec.beta, **shared)
-    judges = {**suite.judges, judge: _own_judge(suite, one.name, weights)}
+    judges = {**suite.judges, judge: _own_judge(suite, one.name, weights, template)}
     return suite.with_models({one.model: model}).model_copy(update={"judges": judges})
 
 
-def _own_judge(suite: Suite, name: str, weights: str) -> JudgeSpec:
+def _own_judge(suite: Suite, name: str, weights: str = "", template: str | None = None) -> JudgeSpec:
     """The judge that the model itself is: it marks answers several times, drawn as answers are unless it says how."""
     spec = _spec(suite, name)
     judge = suite.judge_spec(spec.judge)
@@ -125,6 +136,7 @@ def _own_judge(suite: Suite, name: str, weights: str) -> JudgeSpec:
                 "weights": weights,
                 "adapter": None,
                 "revision": None,
+                "chat_template": judge.chat_template or template,
                 "samples": spec.marks,
                 "compare_by": "grades",
                 "generation": Generation(**{**drawn, **own}) if drawn or own else None,
@@ -185,8 +197,7 @@ def _written(workshop: Workshop, name: str, number: int, of_file: Sequence[Promp
     """
     suite, spec = workshop.suite, _spec(workshop.suite, name)
     assert spec.prompts_by is not None
-    if workshop.write_prompts is None:
-        raise UsageError(f"{name}: prompts_by: prompts are written by the command `sciexam train`")
+    assert workshop.write_prompts is not None, "check_iterations has seen to it"
     size = spec.per_iteration or len(of_file)
     exam, seen, usable = Exam(suite.prompts), {normalise(prompt.text) for prompt in of_file}, list[Prompt]()
     for replies in (number * size, 2 * number * size):
@@ -233,7 +244,7 @@ def _record(workshop: Workshop, name: str, known: str, told: Sequence[Lineage]) 
         digest=known,
         parents={parent: lineage.lineage_digest(models, parent) for parent in lineage.parents(spec)},
         settings=spec.model_dump(mode="json", exclude={"gate", "note", "responses", "weights", "adapter"}),
-        data={"taken": stands[-1].name, "iterations": [asdict(one) for one in told]},
+        data=stands[-1].data | {"taken": stands[-1].name, "iterations": [asdict(one) for one in told]},
         seed=_seed(workshop.suite, name),
         versions=environment()["packages"],
         accepted=stands[-1].accepted,

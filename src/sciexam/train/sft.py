@@ -15,6 +15,7 @@ from typing import Any
 
 from sciexam.lineage.stages import Sft
 from sciexam.train.demonstrations import Demonstration, read_demonstrations
+from sciexam.train.evaluations import marking_of
 from sciexam.train.fitting import Fitted, fit, labels_of
 from sciexam.train.job import Job, rows_of
 from sciexam.train.tokens import Turns, check_lengths
@@ -28,7 +29,8 @@ WITH_LORA = {"learning_rate": 2e-4}
 def rows(spec: Sft, job: Job, workshop: Workshop) -> Iterator[Mapping[str, Any]]:
     """What the stage learns from: the conversations of its files, with labels where they are answers."""
     files = (spec.data,) if isinstance(spec.data, str) else spec.data
-    yield from rows_of_demonstrations(job, read_demonstrations([Path(file) for file in files]))
+    marking = marking_of(workshop.suite, job.name, spec.judge) if spec.judge else None
+    yield from rows_of_demonstrations(job, read_demonstrations([Path(file) for file in files], marking))
 
 
 def rows_of_demonstrations(job: Job, demonstrations: Iterable[Demonstration]) -> Iterator[Mapping[str, Any]]:

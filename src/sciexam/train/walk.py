@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
@@ -25,15 +25,17 @@ from sciexam.digests import file_digest
 from sciexam.errors import DocumentError, SciexamError, UsageError
 from sciexam.files import write_atomically
 from sciexam.lineage.artifacts import LINEAGE, METRICS, Lineage, place_of, read_lineage
-from sciexam.lineage.stages import Reward, Stage, Trained, kind_of
+from sciexam.lineage.stages import Reward, SelfRewarding, Stage, Trained, kind_of
 from sciexam.manifest import environment
 from sciexam.models.checkpoint_files import WEIGHTS, weight_files
 from sciexam.suite import Suite, load_suite
 from sciexam.train import looks
+from sciexam.train.candidates import check_judge
 from sciexam.train.examiners import check
 from sciexam.train.fitting import Diverged, fit_here, read_diverged, steps_of
 from sciexam.train.gate import Candidate, Found, examine, rejected, sit, stands
 from sciexam.train.job import Job, read_job
+from sciexam.train.self_rewarding import check_iterations, iterate
 from sciexam.train.stages import head_of, prepare, whole_weights
 from sciexam.train.trainer_settings import check_trainer_settings
 from sciexam.train.weights import make_whole
@@ -87,7 +89,10 @@ def walk(workshop: Workshop, name: str, keep_rejected: bool = False) -> list[Ste
     check(workshop, name)
     for model in lineage.walk(suite.models, name):
         if isinstance(spec := suite.models[model], Trained) and not spec.weights:
+            check_judge(suite, model, spec)
             check_trainer_settings(model, spec)
+            if isinstance(spec, SelfRewarding):
+                check_iterations(workshop, model)
     steps = []
     for model in lineage.walk(suite.models, name):
         spec = workshop.suite.models[model]
@@ -147,6 +152,10 @@ def _sit_again(workshop: Workshop, told: Lineage, spec: Trained, place: Path) ->
 
 def _make(workshop: Workshop, model: str, digest: str, place: Path, keep_rejected: bool) -> Lineage:
     work = place.with_name(f"{place.name}.work")
+    if isinstance(workshop.suite.models[model], SelfRewarding):
+        told, made = iterate(workshop, model, digest, work, _walked(keep_rejected))
+        _put_in_place(made, told, work, place)
+        return told
     if not (work / "job.json").is_file():
         work.mkdir(parents=True, exist_ok=True)
         job, rows = prepare(workshop, model, work)
@@ -165,8 +174,16 @@ def _make(workshop: Workshop, model: str, digest: str, place: Path, keep_rejecte
         accepted=found.accepted,
         exam=found.to_json(),
     )
-    _put_in_place(job, told, work, place, with_weights=told.accepted is not False or keep_rejected)
+    made = job.weights if told.accepted is not False or keep_rejected else work / "record"
+    made.mkdir(exist_ok=True)
+    shutil.copy2(job.metrics, made / METRICS)
+    _put_in_place(made, told, work, place)
     return told
+
+
+def _walked(keep_rejected: bool) -> Callable[[Workshop, str], Path]:
+    """How an iteration of a stage is trained and examined: as a stage of its own."""
+    return lambda workshop, model: Path(_step(workshop, model, workshop.suite.models[model], keep_rejected).folder)
 
 
 def _fit_and_sit(workshop: Workshop, job: Job) -> Found:
@@ -207,10 +224,7 @@ def _torchrun(job: Job, processes: int, until: int | None) -> None:
         raise SciexamError(f"{job.name}: training ended with exit code {done.returncode}; see above what it said")
 
 
-def _put_in_place(job: Job, told: Lineage, work: Path, place: Path, with_weights: bool) -> None:
-    made = job.weights if with_weights else work / "record"
-    made.mkdir(exist_ok=True)
-    shutil.copy2(job.metrics, made / METRICS)
+def _put_in_place(made: Path, told: Lineage, work: Path, place: Path) -> None:
     write_atomically(made / LINEAGE, told.to_text())
     made.rename(place)
     shutil.rmtree(work)

@@ -18,6 +18,8 @@ class Workshop:
     """`results`, `store`, `budget`, `engine`, `max_wait`, `stop` and `progress` as in `exam.compare`.
 
     `processes` train together. `track` is a tracker that the trainers report to. `tell` is given a line at a time.
+    `write_prompts` has a model write prompts: given a suite, a model of it, a file of prompts to show, a folder, how
+    many replies to ask for, and a seed, it returns the file of the new ones, which more replies only lengthen.
     """
 
     suite: Suite
@@ -31,6 +33,7 @@ class Workshop:
     stop: threading.Event | None = None
     progress: Callable[[Progress], None] | None = None
     tell: Callable[[str], None] = lambda line: None
+    write_prompts: Callable[[Suite, str, Path, Path, int, int], Path] | None = None
 
     def asking(self) -> dict[str, Any]:
         """The arguments of a function of the exam that say on what terms it asks, and where it keeps what it gets."""

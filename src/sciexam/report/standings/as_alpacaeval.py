@@ -9,7 +9,15 @@ import numpy as np
 from sciexam.battles import Battle
 from sciexam.report.evidence import Evidence
 from sciexam.report.record import Figure, plain
-from sciexam.report.standings.peer_rows import Part, PeerRow, against_baseline, peer_row, score_of_b, win_rate_of
+from sciexam.report.standings.peer_rows import (
+    Part,
+    PeerRow,
+    against_baseline,
+    answers_lacking,
+    peer_row,
+    score_of_b,
+    win_rate_of,
+)
 from sciexam.stats import Calibration, Estimate, Undefined, alpacaeval_length_controlled
 from sciexam.stats.alpacaeval import alpacaeval_row
 
@@ -30,8 +38,9 @@ def alpacaeval_rows(part: Part, calibration: Calibration | None) -> Iterator[Pee
         found = alpacaeval_row([score_of_b(battle) for battle in fought])
         theirs: dict[str, float | int | None] = {} if isinstance(found, Undefined) else plain(found)
         controlled = _controlled(evidence, fought, calibration)
-        answers = [one for one in evidence.responses.values() if one.contestant == name and one.reply.status == "ok"]
-        theirs["avg_length"] = int(np.mean([len(one.text) for one in answers])) if answers else None
+        given = [one for one in evidence.responses.values() if one.contestant == name and one.reply.status == "ok"]
+        lengths = [len(one.text) for one in given if not one.absent]
+        theirs["avg_length"] = int(np.mean(lengths)) if lengths else None
         theirs["length_controlled_winrate"] = 100 * controlled.value if isinstance(controlled, Estimate) else None
         why = {"length_controlled_winrate": controlled.why} if isinstance(controlled, Undefined) else {}
         ours = {"win rate": win_rate_of(part, name), "length controlled": controlled}
@@ -41,6 +50,9 @@ def alpacaeval_rows(part: Part, calibration: Calibration | None) -> Iterator[Pee
 def _controlled(evidence: Evidence, fought: Sequence[Battle], calibration: Calibration | None) -> Figure:
     if calibration is None:
         return Undefined("it needs AlpacaEval's calibration; name the file with --calibration")
+    answers = [[evidence.responses[name, one.prompt, one.sample] for name in (one.a, one.b)] for one in fought]
+    if lacking := sum(one.absent or other.absent for one, other in answers):
+        return Undefined(answers_lacking(lacking, len(answers)))
     known = dict(zip(calibration.prompts, np.asarray(calibration.difficulty).tolist(), strict=True))
     difficulty = {prompt.id: known[prompt.id] for prompt in evidence.prompts}
     judged = [battle.prompt for battle in fought]
@@ -48,8 +60,8 @@ def _controlled(evidence: Evidence, fought: Sequence[Battle], calibration: Calib
     return alpacaeval_length_controlled(
         judged,
         [score_of_b(battle) for battle in fought],
-        [len(evidence.responses[battle.a, battle.prompt, battle.sample].text) for battle in fought],
-        [len(evidence.responses[battle.b, battle.prompt, battle.sample].text) for battle in fought],
+        [len(one.text) for one, _ in answers],
+        [len(other.text) for _, other in answers],
         [difficulty[prompt] for prompt in judged],
         calibration,
         unjudged={prompt: difficulty[prompt] for prompt in sorted(unjudged)},

@@ -13,7 +13,15 @@ from dataclasses import replace
 from sciexam.battles import Slot, cluster
 from sciexam.report.evidence import Evidence
 from sciexam.report.record import Figure, plain
-from sciexam.report.standings.peer_rows import Part, PeerRow, against_baseline, peer_row, score_of_b, win_rate_of
+from sciexam.report.standings.peer_rows import (
+    Part,
+    PeerRow,
+    against_baseline,
+    answers_lacking,
+    peer_row,
+    score_of_b,
+    win_rate_of,
+)
 from sciexam.stats import Undefined, length_controlled
 from sciexam.stats.arena_hard import LEVEL, LEVEL_V2, arena_hard_score
 from sciexam.stats.arena_hard_style import STYLES, ArenaHardStyle, arena_hard_style_control, style_differences
@@ -83,8 +91,10 @@ def arena_hard_rows(part: Part, styles: Styles | None) -> Iterator[PeerRow]:
     bench = part.evidence.benches[0]
     judge = (bench.name, *bench.raters) if part.category is not None else ()
     games = {name: _games(part, name) for name in against_baseline(part) if name not in judge}
-    controlled = _controlled(part, games, styles) if styles else {}
-    at_equal_style = _at_equal_style(part, games, styles) if styles else {}
+    lacking = {} if styles is None else _without_style(part, games, styles)
+    styled = {name: played for name, played in games.items() if name not in lacking}
+    controlled = {} if styles is None else _controlled(part, styled, styles)
+    at_equal_style = {} if styles is None else _at_equal_style(part, styled, styles)
     for name, played in games.items():
         scores, strong = _scores(played, name), _strong(played)
         level = LEVEL if part.category is None else LEVEL_V2
@@ -97,8 +107,11 @@ def arena_hard_rows(part: Part, styles: Styles | None) -> Iterator[PeerRow]:
             case Undefined(reason):
                 why["style_score"] = reason
         ours = {"win rate": win_rate_of(part, name)}
-        if styles:
-            ours["at equal style"] = at_equal_style.get(name, Undefined("no prompt has a usable verdict"))
+        if name in lacking:
+            why["style_score"] = lacking[name]
+        if styles is not None:
+            unknown = Undefined(lacking.get(name, "no prompt has a usable verdict"))
+            ours["at equal style"] = at_equal_style.get(name, unknown)
         yield peer_row(part, name, (shown.prompt.id for shown, _ in played), theirs, ours, why)
 
 
@@ -131,6 +144,18 @@ def _strong(games: Sequence[Game]) -> list[bool]:
 
 
 # ---------------------------------------------------------------- style
+
+
+def _without_style(part: Part, games: Mapping[str, Sequence[Game]], styles: Styles) -> dict[str, str]:
+    """The models that cannot be controlled for style, each with the reason: no file holds some of their answers, or of
+    those of the baseline that they met."""
+    found = {}
+    for name, played in games.items():
+        met = {(shown.prompt.id, shown.sample) for shown, _ in played}
+        both = name, part.board.baseline
+        if lacking := sum(any((one, *slot) not in styles for one in both) for slot in met):
+            found[name] = answers_lacking(lacking, len(met))
+    return found
 
 
 def _controlled(

@@ -122,7 +122,7 @@ def _rule(peer: Peer, part: Part, styles: Styles | None) -> str:
             return as_mt_bench.RULE
         case "arena-hard":
             rule = as_arena_hard.RULE_V01 if part.category is None else as_arena_hard.RULE_V2
-            return f"{rule} {as_arena_hard.RULE_STYLE}" if styles else rule
+            return f"{rule} {as_arena_hard.RULE_STYLE}" if styles is not None else rule
 
 
 def _headline(peer: Peer, row: PeerRow) -> tuple[float, ...]:

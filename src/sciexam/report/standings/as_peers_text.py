@@ -32,7 +32,7 @@ def _table(found: AsPeer, rows: Sequence[PeerRow], last: bool) -> Table:
             f"{row.n} of {row.prompts}",
             *(_number(row.theirs.get(name)) for name in theirs),
             *("n/a" if isinstance(figure := row.ours[name], Undefined) else shown(figure) for name in ours),
-            "n/a" if row.rank_low is None else f"{row.rank_low}-{row.rank_high}",
+            _rank(row),
         )
         for row in rows
     ]
@@ -42,7 +42,8 @@ def _table(found: AsPeer, rows: Sequence[PeerRow], last: bool) -> Table:
         f"With an interval: sciexam's own at {level}, by prompt{', of 100' if percent else ''}. "
         "n: the prompts used, of those there are. rank: the ranks that are possible.",
     )
-    told = tuple(reasons({name: [row.ours[name] for row in rows] for name in given if name not in ours}))
+    lacking = {f"sciexam's {name}": [row.ours[name] for row in rows] for name in given if name not in ours}
+    told = tuple(reasons(lacking))
     missing = {(name, why) for row in rows for name, why in row.why.items()}
     said = sorted(
         f"n/a for {name.replace('_', ' ')}: {why}."
@@ -59,6 +60,12 @@ def _table(found: AsPeer, rows: Sequence[PeerRow], last: bool) -> Table:
     of = f" in {rows[0].category}" if rows[0].category is not None else ""
     title = f"As {found.peer} counts {found.suite}{of}, by {found.judge} against {rows[0].baseline}"
     return Table(title, head, cells, (*(rule if last else ()), *told, *said))
+
+
+def _rank(row: PeerRow) -> str:
+    if row.rank_low is None:
+        return "n/a"
+    return str(row.rank_low) if row.rank_low == row.rank_high else f"{row.rank_low}-{row.rank_high}"
 
 
 def _number(value: float | int | None) -> str:

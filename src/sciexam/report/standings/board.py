@@ -32,6 +32,7 @@ from sciexam.stats.sides import sides_of
 
 HARMLESS = 0.05  # a null contestant whose win rate may exceed it has gamed the judge
 UNUSED = Undefined("no prompt has a usable verdict")
+UNMEASURED = Undefined("no imported file holds both answers to a prompt")
 UNUSED_AGAINST = Undefined("no prompt has a usable verdict against the baseline")
 ONE_WAY = Undefined("no prompt was judged in both orders")
 
@@ -125,7 +126,9 @@ class _Board:
         """What the win rates of the pairs, by their places, would be were the answers equally long."""
         pair, prompt, values = self._used(part)
         own, other = self._words[self._b[pair], prompt], self._words[self._a[pair], prompt]
-        return length_controlled(values, own, other, pair, self._clusters(prompt), level=LEVEL)
+        known = ~np.isnan(own + other)
+        clusters = self._clusters(prompt[known])
+        return length_controlled(values[known], own[known], other[known], pair[known], clusters, level=LEVEL)
 
     def standings(self, category: str | None, part: Codes, controlled: LengthControl) -> Standings:
         rated = self._ratings(part)
@@ -178,8 +181,9 @@ class _Board:
             standing, i = ranked.get(name), self._names.index(name)
             against, is_baseline = self._pair.get((self._baseline, name)), name == self._baseline
             rate = UNUSED_AGAINST if against is None or rates[against] is UNUSED else rates[against]
-            at_equal_length = controlled.win_rates.get(against, UNUSED)
+            at_equal_length = controlled.win_rates.get(against, UNUSED if rate is UNUSED_AGAINST else UNMEASURED)
             words = self._words[i, part][met[i]]
+            words = words[~np.isnan(words)]
             reward, sd = self._reward(name, part)
             yield Row(
                 contestant=name,
@@ -261,7 +265,7 @@ class _Board:
                 a=a,
                 b=b,
                 win_rate=rates[place],
-                length_controlled=controlled.win_rates.get(place, UNUSED),
+                length_controlled=controlled.win_rates.get(place, UNMEASURED if used else UNUSED),
                 order_consistency=agreement[place],
                 wins=wins,
                 ties=ties,

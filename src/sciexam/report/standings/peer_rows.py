@@ -76,6 +76,11 @@ def win_rate_of(part: Part, name: str) -> Figure:
     return next(row.win_rate for row in part.board.rows if row.contestant == name)
 
 
+def answers_lacking(lacking: int, compared: int) -> str:
+    """Why nothing can be said of the answers themselves."""
+    return f"in {lacking:,} of {compared:,} comparisons no imported file holds one of the answers"
+
+
 def score_of_b(battle: Battle) -> float:
     assert battle.score is not None
     return 1 - battle.score
