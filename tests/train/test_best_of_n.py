@@ -1,4 +1,4 @@
-"""The best of several answers is what is learnt: picked by marks, by comparisons or by a reward model; never a cut one."""
+"""The best of several answers is learnt: picked by marks, by comparisons or by a reward model; never one cut off."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from conftest import write_jsonl, write_suite
 from job_world import World, make_world
+
+from conftest import write_jsonl, write_suite
 from sciexam.errors import UsageError
 from sciexam.lineage.stages import BestOfN
 from sciexam.models.checkpoint import LocalCheckpoint

@@ -17,11 +17,11 @@ pytest.importorskip("torch")
 pytest.importorskip("trl")
 
 import torch
+from job_world import World, logged, make_world
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from conftest import write_jsonl, write_suite
-from job_world import World, logged, make_world
 from sciexam.digests import file_digest
 from sciexam.errors import UsageError
 from sciexam.lineage.stages import LOSSES, Dpo, Judged
@@ -116,9 +116,7 @@ def test_pairs_are_made_of_answers_that_a_judge_has_marked(
     monkeypatch.syspath_prepend(tmp_path)
     prompts = write_jsonl(tmp_path / "train.jsonl", [{"id": "t", "text": "What is rust?"}])
     texts = [("It.", "stop"), ("It is red", "length"), ("It is.", "stop"), ("It is.", "stop")]
-    lines = [
-        {"prompt": "t", "sample": at, "text": text, "finish_reason": how} for at, (text, how) in enumerate(texts)
-    ]
+    lines = [{"prompt": "t", "sample": at, "text": text, "finish_reason": how} for at, (text, how) in enumerate(texts)]
     write_jsonl(tmp_path / "a.jsonl", lines)
     judges = {"length": {"backend": "marking_length:Length"}}
     suite = load_suite(str(write_suite(tmp_path, 2, {"a": {"responses": "a.jsonl"}}, judges=judges)))

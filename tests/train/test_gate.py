@@ -104,6 +104,7 @@ def test_a_baseline_that_is_not_the_parent_is_compared_by_itself(tmp_path: Path,
     assert [why.split(" it")[0] for why in found.why] == ["against the baseline old"]
 
 
+@pytest.mark.slow
 def test_answers_that_fell_apart_are_rejected_though_the_judge_prefers_them(
     tmp_path: Path, began: Path, became: Path
 ) -> None:
@@ -120,6 +121,7 @@ def test_answers_that_fell_apart_are_rejected_though_the_judge_prefers_them(
     assert kl.endswith("nats a token from what it began with, and `kl: 1e-09` are allowed")
 
 
+@pytest.mark.slow
 def test_weights_that_have_not_changed_are_nowhere_else(began: Path, became: Path) -> None:
     said = [Said((Message(role="user", content="What is light?"),), plain(n), True, str(n)) for n in range(4)]
     still = log_ratio("sft", str(began), str(began), said)

@@ -14,9 +14,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("trl")
 
+from job_world import World, logged, make_world
 from pydantic import ValidationError
 
-from job_world import World, logged, make_world
 from sciexam.digests import file_digest
 from sciexam.errors import UsageError
 from sciexam.lineage.stages import Rloo
@@ -175,6 +175,7 @@ def test_a_batch_is_dealt_evenly_to_prompts() -> None:
         Rloo(**{**SAID, "prompts": "x", "batch_size": 16, "n": 3})
 
 
+@pytest.mark.slow
 def test_a_prompt_that_leaves_no_room_for_an_answer_is_refused(world: World) -> None:
     with pytest.raises(UsageError, match=r"short: 2 of 6 prompts .* leave no room for max_new_tokens: 8 in 24 tokens"):
         rloo.train(made(world, "short", max_length=24))

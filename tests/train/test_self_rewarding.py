@@ -15,9 +15,10 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from job_world import World, make_world
+
 from conftest import write_jsonl, write_suite
 from endpoint import Body, Endpoint, prompt_of
-from job_world import World, make_world
 from sciexam.errors import UsageError
 from sciexam.judges.settings import WeightsJudge
 from sciexam.lineage import faults
@@ -267,15 +268,15 @@ def test_the_command_has_the_fixed_model_write_prompts_and_asks_for_none_twice(
     from sciexam.cli.train import prompt_writer
 
     monkeypatch.setenv("OPENAI_API_KEY", "k")
-    birds, shown = iter(("robin", "wren", "heron", "swift", "stork", "crane")), list[str]()
+    birds, shown = iter(("robin", "wren", "heron", "swift", "stork", "crane", "finch", "eagle")), list[str]()
 
     def writes(body: Body) -> str:
         shown.append(prompt_of(body))
         nonce = re.findall(r"^PROMPT ([0-9a-f]{12})$", prompt_of(body), re.M)[-1]
-        return f"PROMPT {nonce}\nWhere does the {next(birds)} sleep?"
+        return f"PROMPT {nonce}\nWhere does the {next(birds)} sleep while a {next(birds)} is awake?"
 
     with Endpoint(writes) as endpoint:
-        fixed = {"backend": "openai", "model": "fixed", "base_url": endpoint.base_url, "concurrency": 1}
+        fixed = {"backend": "openai", "model": "fixed", "base_url": endpoint.url, "concurrency": 1}
         suite = suite_of({"fixed": fixed}, prompts_by="fixed", per_iteration=2)
         for turn in range(2):  # the second one finds every reply in the ledger
             _, _, walking = walked(
@@ -301,7 +302,7 @@ def test_without_the_command_nobody_writes_prompts(suite_of: Callable[..., Suite
 def test_the_model_marks_its_own_answers_and_it_is_said_where_it_cannot(
     suite_of: Callable[..., Suite], world: World, tmp_path: Path
 ) -> None:
-    """These weights were never taught to mark: each answer is marked as often as it was wanted, and no mark is usable."""
+    """These weights were never taught to mark: no mark is usable."""
     self = {"backend": "huggingface", "weights": "nowhere", "generation": {"max_tokens": 4}}
     suite = suite_of(judges={"self": self}, n=2, marks=2)
     prompts = write_jsonl(tmp_path / "one.jsonl", [{"id": "t", "text": "What makes tides?"}])

@@ -52,7 +52,7 @@ def check_compared(plan: Plan, responses: Mapping[Slot, Response], any_compared:
     if not any_compared and all(r.reply.status in ("ok", "skipped") for r in responses.values()):
         raise UsageError(
             f"no prompt of suite {plan.suite.name!r} has an answer from both of {', '.join(plan.contestants)}; "
-            "do the files name the prompts alike?"
+            "either they never met, or their files name the prompts otherwise"
         )
 
 

@@ -66,7 +66,7 @@ def _item(at: Place, row: dict[str, Any], pair: tuple[str, str], landing: Landin
         if isinstance(answer, str):
             landing.response(at, model, row["idx"], answer)
         else:
-            landing.left_out(at, "an answer that is none")
+            landing.left_out(at, "an answer that is null")
 
 
 def _labels(at: Place, row: dict[str, Any], pairs: Mapping[str, tuple[str, str]], landing: Landing) -> None:

@@ -1,7 +1,7 @@
 """A simulated annotator, who is neither the truth nor a reward model: reads for words, and is not always attentive.
 
-What an answer is worth to an annotator: up to 0.6 for how many of the phenomenon's words it has, 0.2 for an example that
-is announced and 0.2 for a conclusion, less what the words take away that only false sentences have; and a noise of the
+To an annotator an answer is worth up to 0.6 for how many of the phenomenon's words it has, and 0.2 each for an example
+and a conclusion that are announced, less what words take away that only false sentences have; and a noise of the
 annotator's own, which is the same whenever the same text is shown. Order, filler, repetition and exact truth are not
 seen.
 

@@ -71,7 +71,9 @@ def marking_of(suite: Suite, name: str, judge: str) -> Marking:
     """How the judge that the stage `name` gives marks. Raises UsageError for one that is not asked in words."""
     spec = suite.judge_spec(judge)
     if not isinstance(spec, Grading):
-        raise UsageError(f"{name}: judge: {judge!r} is not asked in words, so that nothing can be shown of how it marks")
+        raise UsageError(
+            f"{name}: judge: {judge!r} is not asked in words, so that nothing can be shown of how it marks"
+        )
     return Marking(judge, GradingTemplate(spec.grading, suite.rubric))
 
 

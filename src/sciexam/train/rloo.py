@@ -10,7 +10,6 @@ in nats an answer. One that did not end costs `missing_end`. Answers are drawn a
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

@@ -143,8 +143,8 @@ def _own_judge(suite: Suite, name: str, weights: str = "", template: str | None 
             }
             return judge.model_copy(update=update)
     raise UsageError(
-        f"{name}: judge: {spec.judge!r} is not asked in weights, so that the model itself cannot take its place; name a "
-        "judge with `backend: huggingface`, or use `stage: dpo` with `data: {judge: NAME}`"
+        f"{name}: judge: {spec.judge!r} is not asked in weights, so that the model itself cannot take its place; name "
+        "a judge with `backend: huggingface`, or use `stage: dpo` with `data: {judge: NAME}`"
     )
 
 

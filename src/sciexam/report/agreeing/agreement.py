@@ -284,7 +284,10 @@ def _caveats(benches: Sequence[Bench], votes: Sequence[Votes]) -> Iterator[str]:
         if len(one.scores) < min(FEW_ITEMS, most):
             yield f"{one.rater} judged {len(one.scores)} of up to {most} comparisons; its own figures say little."
         if one.changed:
-            yield f"{one.rater} said two things of {one.changed} comparisons, in two files; the last named counts."
+            yield (
+                f"{one.rater} said more than one thing of the same two texts, in {one.changed} of the comparisons; the "
+                "last named counts."
+            )
         if one.bare:
             yield (
                 f"{one.rater} gave some winners a strength, and {one.bare} none; its strengths are left out, and where "

@@ -215,4 +215,7 @@ def _caveats(judge: str, missing: Mapping[str, int], humans: HumanVerdicts, benc
             yield f"The ledger holds {bench.changed} verdicts of {bench.name} in two ways; the last to come in counts."
     for human in humans.votes:
         if human.changed:
-            yield f"{human.rater} said two things of {human.changed} comparisons, in two files; the last named counts."
+            yield (
+                f"{human.rater} said more than one thing of the same two texts, in {human.changed} of the comparisons; the "
+                "last named counts."
+            )
