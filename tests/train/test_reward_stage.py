@@ -292,7 +292,7 @@ def test_a_reward_model_marks_the_candidates_of_the_next_one(tmp_path: Path, bas
     prompts = write_jsonl(
         tmp_path / "train.jsonl", [{"id": f"t{i}", "text": f"Explain thing {i + 100}"} for i in range(8)]
     )
-    data = {"of": "base", "prompts": str(prompts), "n": 3, "judge": "rm"}
+    data = {"of": "base", "prompts": str(prompts), "n": 3, "reward": "rm"}
     models = {"base": {"weights": str(base)}, "rm": STAGE | FAST, "next": STAGE | {"steps": 2, "data": data}}
     told: list[str] = []
     rm = walk(workshop, "rm")[-1]

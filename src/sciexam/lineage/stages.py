@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic.config import JsonDict
 
 from sciexam.errors import did_you_mean
 from sciexam.models.settings import Custom, Endpoint, ModelSettings, Recorded, Scripted, Vllm, Weights
 from sciexam.types import Record
+
+# As a JSON Schema says it: an opinion comes from one of the two.
+ONE_OF_BOTH: JsonDict = {"oneOf": [{"required": ["reward"]}, {"required": ["judge"]}]}
 
 
 class Lora(Record):
@@ -52,15 +56,19 @@ class Judged(Record):
     """Preferences that come to be on the way: answers of the models `of` to the prompts of a file, and who likes which.
 
     Each model gives `n` answers to a prompt. `judge` compares them, or marks them one by one; `humans`: what annotators
-    have said by now. `pairs`: every pair that is no tie, or of each prompt the best against the worst.
+    have said by now; or a reward model of the lineage does (`reward`). `pairs`: every pair that is no tie, or of each
+    prompt the best against the worst.
     """
+
+    model_config = ConfigDict(json_schema_extra=ONE_OF_BOTH)
 
     of: tuple[str, ...] = Field(min_length=1)
     prompts: str
     n: int = Field(4, ge=1, le=64)
     temperature: float = Field(1.0, gt=0)
     top_p: float | None = Field(None, gt=0, le=1)
-    judge: str
+    judge: str | None = None
+    reward: str | None = None
     pairs: Literal["all", "best_worst"] = "all"
 
     @field_validator("of", mode="before")
@@ -68,8 +76,15 @@ class Judged(Record):
     def _one_or_several(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
+    @property
+    def by(self) -> str:
+        """Who says which answer is better: a judge, or a model of the lineage."""
+        return self.judge or self.reward or ""
+
     @model_validator(mode="after")
     def _has_two_answers(self) -> Self:
+        if (self.judge is None) == (self.reward is None):
+            raise ValueError("answers are judged by a judge (`judge: NAME`) or by a reward model (`reward: NAME`)")
         if len(self.of) * self.n < 2:
             raise ValueError("one answer to a prompt is no pair: `n: 2` or more, or a second model in `of`")
         return self
@@ -199,7 +214,7 @@ class Reward(Trained):
 class BestOfN(Trained):
     """Rejection sampling: a reward model or a judge picks the best of `n` answers to each prompt, then SFT on these."""
 
-    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["reward"]}, {"required": ["judge"]}]})
+    model_config = ConfigDict(json_schema_extra=ONE_OF_BOTH)
 
     stage: Literal["best_of_n"]
     prompts: str
@@ -258,7 +273,7 @@ class Dpo(Trained):
         return (self.parent, *_of(self.data))
 
     def trained_against(self) -> tuple[str, ...]:
-        return (self.data.judge,) if isinstance(self.data, Judged) and self.data.judge != "humans" else ()
+        return (self.data.by,) if isinstance(self.data, Judged) and self.data.by != "humans" else ()
 
 
 class Rollouts(Trained):
@@ -353,7 +368,8 @@ def _check_no_noise(spec: Trained) -> None:
 
 
 def _of(data: str | Judged) -> tuple[str, ...]:
-    return data.of if isinstance(data, Judged) else ()
+    """The models that preferences come from: those that answer, and the one that judges them."""
+    return (*data.of, *filter(None, [data.reward])) if isinstance(data, Judged) else ()
 
 
 STAGES = ("pretrain", "external", "sft", "reward", "best_of_n", "dpo", "rloo", "ppo", "self_rewarding")

@@ -153,13 +153,13 @@ def judged(workshop: Workshop, how: Judged) -> list[Preference]:
     have said by now counts. Ties are left out. Raises UsageError where no pair is left.
     """
     asked = candidates_of(workshop, how)
-    if how.judge == HUMANS and HUMANS not in workshop.suite.judges:
+    if how.by == HUMANS and HUMANS not in workshop.suite.judges:
         return _chosen(workshop, how, asked, by_people(workshop, how, asked), 0.0, False)
-    spec = marker_of(workshop.suite, how.judge)
+    spec = marker_of(workshop.suite, how.by)
     if compares_by_grades(spec):
         apart = getattr(spec, "tie_within", 0.0) + ROUNDING
-        return _chosen(workshop, how, asked, [_by_marks(one) for one in marks(workshop, asked, how.judge)], apart, True)
-    return _chosen(workshop, how, asked, by_verdicts(workshop, asked, how.judge, spec), 0.0, False)
+        return _chosen(workshop, how, asked, [_by_marks(one) for one in marks(workshop, asked, how.by)], apart, True)
+    return _chosen(workshop, how, asked, by_verdicts(workshop, asked, how.by, spec), 0.0, False)
 
 
 def candidates_of(workshop: Workshop, how: Judged) -> list[Asked]:
@@ -194,7 +194,7 @@ def _chosen(
         for one, ahead in zip(asked, found, strict=True)
         for preference in _of_one_prompt(one, pick(ahead), apart, margins, left_out)
     ]
-    said = [f"{len(kept):,} pairs of {len({one.group for one in kept}):,} prompts by {how.judge}"]
+    said = [f"{len(kept):,} pairs of {len({one.group for one in kept}):,} prompts by {how.by}"]
     said += [f"{count:,} {what}" for what, count in left_out.items()]
     workshop.tell("; ".join(said))
     if not kept:

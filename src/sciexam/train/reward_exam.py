@@ -91,7 +91,7 @@ def _people(workshop: Workshop, job: Job, units: set[str]) -> Estimate | Undefin
     """How far two annotators agree on the prompts of the exam."""
     spec = workshop.suite.models[job.name]
     how = spec.data if isinstance(spec, Reward) else None
-    if not isinstance(how, Judged) or how.judge != HUMANS or HUMANS in workshop.suite.judges:
+    if not isinstance(how, Judged) or how.by != HUMANS or HUMANS in workshop.suite.judges:
         return Undefined("not known: its pairs do not come from annotators of this ledger")
     asked = [one for one in candidates_of(workshop, how) if unit_of(one.prompt.messages) in units]
     return agreement_of_people(workshop, asked)

@@ -216,6 +216,6 @@ def _caveats(judge: str, missing: Mapping[str, int], humans: HumanVerdicts, benc
     for human in humans.votes:
         if human.changed:
             yield (
-                f"{human.rater} said more than one thing of the same two texts, in {human.changed} of the comparisons; the "
-                "last named counts."
+                f"{human.rater} said more than one thing of the same two texts, in {human.changed} of the comparisons; "
+                "the last named counts."
             )
