@@ -111,8 +111,8 @@ def test_the_first_judge_is_the_default_one(tmp_path: Path) -> None:
             "",
             [
                 "5: models.sft: name what it is by one of responses, weights, backend or stage: "
-                "openai, huggingface, vllm, scripted, package.module:Class, pretrain, external, sft, reward, best_of_n, "
-                "dpo, rloo, ppo, self_rewarding"
+                "openai, huggingface, vllm, scripted, package.module:Class, pretrain, external, sft, reward, "
+                "best_of_n, dpo, rloo, ppo, self_rewarding"
             ],
         ),
         (

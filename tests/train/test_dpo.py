@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 from conftest import write_jsonl, write_suite
 from sciexam.digests import file_digest
 from sciexam.errors import UsageError
-from sciexam.lineage.stages import LOSSES, Dpo, Judged
+from sciexam.lineage.stages import LOSSES, BestOfN, Dpo, Judged, SelfRewarding, Sft, Trained
 from sciexam.models.checkpoint import LocalCheckpoint
 from sciexam.models.settings import Weights
 from sciexam.models.token_prompts import TokenPrompts
@@ -172,6 +172,19 @@ def test_dropout_is_refused(noisy: dict[str, Any]) -> None:
 def test_a_setting_that_the_trainer_would_not_heed_is_refused(trainer: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         check_trainer_settings("rlhf", Dpo(**{**SAID, "data": "x", "trainer": trainer}))
+
+
+@pytest.mark.parametrize(
+    ("spec", "trainer"),
+    [
+        (SelfRewarding(**{"from": "m1", "stage": "self_rewarding", "prompts": "x", "judge": "self"}), "loss_type"),
+        (BestOfN(**{"from": "sft", "stage": "best_of_n", "prompts": "x", "judge": "one"}), "packing"),
+        (Sft(**{"from": "base", "stage": "sft", "data": "x"}), "train_sampling_strategy"),
+    ],
+)
+def test_what_another_stage_has_a_key_for_is_refused_as_well(spec: Trained, trainer: str) -> None:
+    with pytest.raises(UsageError, match=rf"m: trainer\.{trainer}: it would have no effect here"):
+        check_trainer_settings("m", spec.model_copy(update={"trainer": {trainer: "ipo"}}))
 
 
 def test_settings_that_are_heeded_are_let_through() -> None:

@@ -360,6 +360,11 @@ class SelfRewarding(Trained):
     def trained_against(self) -> tuple[str, ...]:
         return (self.judge,)
 
+    @model_validator(mode="after")
+    def _is_without_noise(self) -> Self:
+        _check_no_noise(self)
+        return self
+
 
 def _check_no_noise(spec: Trained) -> None:
     """A model that is held against a reference, or against itself a step ago, has no dropout."""

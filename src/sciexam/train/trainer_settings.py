@@ -105,14 +105,21 @@ def check_trainer_settings(name: str, spec: Trained) -> None:
 
 def _faults(key: str, spec: Trained, known: set[str], kind: str) -> Iterator[str]:
     said: Mapping[str, Any] = spec.trainer
-    own = "loss" if key == "loss_type" and isinstance(spec, Dpo) else OUR_KEYS.get(key)
+    own = "loss" if key == "loss_type" and kind == "DPOConfig" else OUR_KEYS.get(key)
+    unread = (
+        own is not None
+        or key in _OF_THE_WALK
+        or key.startswith(_OF_THE_WALK_AT_FRONT)
+        or (key in _OF_ROLLOUTS and kind == "RLOOConfig")
+        or (key == "train_sampling_strategy" and kind != "DPOConfig")
+    )
     if key not in known:
         yield f"{key}: {kind} has no such setting{did_you_mean(key, known)}"
     elif own in type(spec).model_fields:
         yield f"{key}: the stage has a key for it: {own}"
     elif key == "report_to":
         yield f"{key}: a tracker is named on the command line: --track"
-    elif key in _OF_THE_WALK or key.startswith(_OF_THE_WALK_AT_FRONT) or (key in _OF_ROLLOUTS and kind == "RLOOConfig"):
+    elif unread:
         yield f"{key}: it would have no effect here, or break what sciexam does; leave it out"
     elif kind == "DPOConfig" and (losses := _READ_BY_LOSSES.get(key)) and not {*losses} & {*_losses(spec)}:
         yield f"{key}: loss: {', '.join(_losses(spec))} does not read it; it belongs to {', '.join(losses)}"
