@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from sciexam.train import ppo_equations as ours
+from sciexam.train.ppo import equations as ours
 
 SETTINGS = SimpleNamespace(gamma=0.97, lam=0.9, cliprange=0.2, cliprange_value=0.2, temperature=0.7)
 

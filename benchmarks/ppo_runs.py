@@ -65,7 +65,7 @@ def answers_of(weights: str, prompts: Sequence[Prompt], seed: str) -> list[Any]:
     """One answer to each prompt, drawn at temperature 1."""
     from sciexam.models.checkpoint import LocalCheckpoint
     from sciexam.models.settings import Weights
-    from sciexam.train.ppo_rollouts import Asked, Drawing
+    from sciexam.train.ppo.rollouts import Asked, Drawing
     from sciexam.train.tokens import Turns
 
     with LocalCheckpoint("policy", Weights(weights=weights), "causal", "cpu").use() as loaded:
@@ -127,7 +127,7 @@ class Outcome:
 
 
 def examined(weights: str, reward: str, asked: Sequence[Prompt], kl: float, seconds: float) -> Outcome:
-    from sciexam.train.ppo_rollouts import Asked, Scoring
+    from sciexam.train.ppo.rollouts import Asked, Scoring
 
     drawn = [answers_of(weights, asked, f"exam:{sample}") for sample in range(8)]
     scoring = Scoring(Job("exam", "ppo", "", {}, 0, weights, reward))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -25,6 +26,13 @@ ROOT = Path(__file__).parent.parent
 COMMAND = Path(sys.executable).parent / "sciexam"
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: nobody who looks for garbage (an oracle does) searches it."""
+    gc.set_threshold(100_000, 20, 20)  # as the command line does
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,13 @@
 
 An executed command imports its libraries for a second, and the tests run it a thousand times. A fork does what
 the executed command does: it has its own process, folder, environment, arguments and files for what it prints, it runs
-`sciexam.cli.main`, and it ends as an interpreter ends. Two interpreters take turns, since forks of the same one share
+`sciexam.cli.main`, and it ends with its code. Two interpreters take turns, since forks of the same one share
 the seed of its hashes: a command that is run twice shows whether it depends on the order of a set.
 """
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import itertools
 import json
@@ -18,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -176,6 +178,15 @@ def _become(request: Mapping[str, object], files: Sequence[int]) -> None:
         os.close(file)
 
 
+def _end(code: int) -> None:
+    """End as an interpreter does, but free no module: each page of one is shared, and would first be copied."""
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for the threads that are no daemons
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def main() -> None:
     import gc
 
@@ -186,7 +197,10 @@ def main() -> None:
         importlib.import_module(name)
     gc.freeze()  # what is shared is not searched, and so not copied
     _wait_to_be_forked(socket.socket(fileno=int(sys.argv[2])))
-    command()
+    try:
+        command()
+    except SystemExit as ended:
+        _end(int(ended.code or 0))
 
 
 if __name__ == "__main__":

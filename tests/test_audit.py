@@ -155,7 +155,7 @@ def test_a_fair_judge_passes_every_line_with_60_prompts(tmp_path: Path) -> None:
     [
         # The true effect of each judge follows from its rule, and has to lie in the interval.
         (first, {"position bias", "order consistency", "identical: position"}, {"position bias": 1.0}),
-        (longer, {"padding"}, {"padding": 1.0, "truncated": 0.0}),
+        pytest.param(longer, {"padding"}, {"padding": 1.0, "truncated": 0.0}, marks=pytest.mark.slow),
         pytest.param(stylish, {"restyling"}, {"restyling": 1.0}, marks=pytest.mark.slow),
         pytest.param(credulous, {"authority"}, {"authority": 1.0}, marks=pytest.mark.slow),
         pytest.param(vain, {"sycophancy"}, {"sycophancy": 1.0}, marks=pytest.mark.slow),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import TypeAdapter
 
 from sciexam.lineage import chain, faults, lineage_digest, parents
 from sciexam.lineage.stages import ModelSpec
+from sciexam.suite import load_suite
 
 Models = dict[str, ModelSpec]
 read_models: TypeAdapter[Models] = TypeAdapter(dict[str, ModelSpec])
@@ -98,3 +100,22 @@ def test_the_same_data_under_another_path_are_the_same_model(tmp_path: Path) -> 
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     assert digests(family(tmp_path / "a")) == digests(family(tmp_path / "b"))
+
+
+def test_the_seed_of_the_suite_is_part_of_what_is_trained_with_it(tmp_path: Path) -> None:
+    found = {}
+    for seed in (1, 2):
+        (tmp_path / "demonstrations.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
+        (tmp_path / "prompts.jsonl").write_text('{"id": "p1", "text": "Why?"}\n')
+        models = {"base": {"weights": "w"}, "sft": {"from": "base", "stage": "sft", "data": "demonstrations.jsonl"}}
+        suite = {
+            "suite": "s",
+            "seed": seed,
+            "prompts": "prompts.jsonl",
+            "models": models,
+            "contestants": ["base", "sft"],
+        }
+        (tmp_path / "s.yaml").write_text(json.dumps(suite))
+        found[seed] = digests(load_suite(str(tmp_path / "s.yaml")).models)
+    assert found[1]["base"] == found[2]["base"]
+    assert found[1]["sft"] != found[2]["sft"]

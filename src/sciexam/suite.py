@@ -22,7 +22,7 @@ from sciexam.judges.settings import (
     RecordedJudge,
     RewardsJudge,
 )
-from sciexam.lineage.stages import Judged, ModelSpec
+from sciexam.lineage.stages import Judged, ModelSpec, Trained
 from sciexam.models.checkpoint_files import is_folder
 from sciexam.models.public_name import public_name
 from sciexam.models.recorded import read_responses
@@ -202,7 +202,9 @@ def load_suite(name: str | None = None, results: str | Path = "results") -> Suit
         prompts=read_prompts(_beside(folder, file.prompts), document.fault(("prompts",), "")),
         rubric=load_rubric(file.rubric, folder),
         seed=file.seed,
-        models=lineage.with_artifacts({name: _absolute(spec, folder) for name, spec in file.models.items()}, results),
+        models=lineage.with_artifacts(
+            {name: _seeded(_absolute(spec, folder), file.seed) for name, spec in file.models.items()}, results
+        ),
         contestants=file.contestants,
         baseline=file.baseline,
         generation=file.generation,
@@ -345,6 +347,11 @@ def _absolute(spec: Any, folder: Path) -> Any:
         if isinstance(place := getattr(spec, key, None), str) and "." in place:
             files[key] = str(_beside(folder, place))
     return spec.model_copy(update=files)
+
+
+def _seeded(spec: Any, seed: int) -> Any:
+    """A stage that names no seed of its own is trained with the suite's: it is part of what the model is."""
+    return spec.model_copy(update={"seed": seed}) if isinstance(spec, Trained) and spec.seed is None else spec
 
 
 def _beside(folder: Path, name: str) -> Path:

@@ -81,7 +81,11 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # ---------------------------------------------------------------- the number
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2", "roberta", "modernbert"])
+# A decoder and an encoder; the others of either kind in the slow tests.
+@pytest.mark.parametrize(
+    "family",
+    ["llama", "modernbert", *(pytest.param(one, marks=pytest.mark.slow) for one in ("qwen3", "gpt2", "roberta"))],
+)
 def test_rewards_are_those_of_transformers_alone_or_in_a_batch(tmp_path: Path, family: str) -> None:
     folder = reward(tmp_path / family, family)
     wanted = by_transformers(folder, [in_template(one) for one in conversations(ANSWERS)])

@@ -219,8 +219,9 @@ def test_the_interval_holds_the_value_has_a_width_and_stays_in_the_range(ratings
     for statistic in MANY:
         result = statistic(ratings, level=level)
         if isinstance(result, Estimate):
-            # Items of one rating join the chance agreement of Fleiss' kappa only, which can then fall below -1.
-            least = -np.inf if statistic is fleiss_kappa and np.isnan(ratings).any() else -1 - 1e-9
+            # Items of one rating join the chance agreement only: it can then be above one half, and these below -1.
+            below = statistic in (fleiss_kappa, gwet_ac2) and np.isnan(ratings).any()
+            least = -np.inf if below else -1 - 1e-9
             assert least <= result.low <= result.value <= result.high <= 1 + 1e-9
             assert result.high - result.low > 1e-3
             assert result.level == level

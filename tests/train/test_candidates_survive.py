@@ -15,7 +15,7 @@ from checkpoints import causal
 from conftest import clean_environment, write_jsonl, write_suite
 from sciexam.store import Store
 from sciexam.suite import load_suite
-from sciexam.train.candidates import Asked, answers
+from sciexam.train.data.candidates import Asked, answers
 from sciexam.train.workshop import Workshop
 
 PROMPTS, N = 24, 4
@@ -23,7 +23,7 @@ DRAW = """
 import sys
 from pathlib import Path
 from sciexam.suite import load_suite
-from sciexam.train.candidates import answers
+from sciexam.train.data.candidates import answers
 from sciexam.train.workshop import Workshop
 suite, prompts, results = sys.argv[1:]
 answers(Workshop(load_suite(suite), Path(results)), ["base"], Path(prompts), 4, 1.0)

@@ -13,8 +13,8 @@ import pytest
 
 from sciexam.lineage.stages import Gate
 from sciexam.report.record import Answer
-from sciexam.train.conduct import Conduct, conduct_of, faults_of
-from sciexam.train.degenerate import is_gibberish, is_repetitive
+from sciexam.train.gate.conduct import Conduct, conduct_of, faults_of
+from sciexam.train.gate.degenerate import is_gibberish, is_repetitive
 
 WRITTEN = {
     "English": "Sunlight is scattered by the air, and blue light more than red: the sky is blue, and sunsets are red.",

@@ -30,9 +30,9 @@ from sciexam.models.settings import Weights
 from sciexam.models.token_prompts import TokenPrompts
 from sciexam.suite import load_suite
 from sciexam.train import dpo
+from sciexam.train.data.preferences import Preference
 from sciexam.train.fitting import Fitted
 from sciexam.train.job import Job, rows_of
-from sciexam.train.preferences import Preference
 from sciexam.train.tokens import Turns
 from sciexam.train.trainer_settings import check_trainer_settings
 from sciexam.train.workshop import Workshop

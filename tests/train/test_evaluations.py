@@ -15,8 +15,8 @@ from sciexam.errors import DocumentError, UsageError
 from sciexam.judges.grading import GradingTemplate
 from sciexam.judges.points import parse_grades, total
 from sciexam.suite import Suite, load_suite
-from sciexam.train.demonstrations import Demonstration, read_demonstrations
-from sciexam.train.evaluations import marking_of
+from sciexam.train.data.demonstrations import Demonstration, read_demonstrations
+from sciexam.train.data.evaluations import marking_of
 from sciexam.types import Message, Prompt, Submission
 
 LINE = {

@@ -15,9 +15,9 @@ from gate_world import Answers, better, plain, workshop, write_suite
 import checkpoints
 from sciexam.errors import DocumentError, UsageError
 from sciexam.stats import Estimate
-from sciexam.train.examiners import check
 from sciexam.train.gate import Candidate, Found, examine
-from sciexam.train.log_ratio import Said, log_ratio
+from sciexam.train.gate.examiners import check
+from sciexam.train.gate.log_ratio import Said, log_ratio
 from sciexam.types import Message
 
 

@@ -27,8 +27,8 @@ from sciexam.lineage.stages import Ppo
 from sciexam.train import fitting, ppo
 from sciexam.train.fitting import Diverged, Fitted
 from sciexam.train.job import Job
-from sciexam.train.ppo_networks import ActorCritic
-from sciexam.train.ppo_rollouts import Drawing, minibatches, of_step, prompts_of, rollouts_of
+from sciexam.train.ppo.networks import ActorCritic
+from sciexam.train.ppo.rollouts import Drawing, minibatches, of_step, prompts_of, rollouts_of
 from sciexam.train.stages import settings_of
 
 SAID: dict[str, Any] = {

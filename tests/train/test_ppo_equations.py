@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from sciexam.train.ppo_equations import (
+from sciexam.train.ppo.equations import (
     adapted,
     advantages_of,
     explained_variance,

@@ -17,9 +17,9 @@ from sciexam.errors import DocumentError, UsageError
 from sciexam.lineage.stages import Judged
 from sciexam.store import Store
 from sciexam.suite import load_suite, read_prompts
-from sciexam.train.candidates import answers, ended, marks
-from sciexam.train.opinions import agreement_of_people
-from sciexam.train.preferences import Preference, candidates_of, judged, read_preferences
+from sciexam.train.data.candidates import answers, ended, marks
+from sciexam.train.data.opinions import agreement_of_people
+from sciexam.train.data.preferences import Preference, candidates_of, judged, read_preferences
 from sciexam.train.workshop import Workshop
 from sciexam.types import Comparison, Message, Reply, Response, Side
 

@@ -24,9 +24,9 @@ from sciexam.lineage.stages import Reward
 from sciexam.models.reward_weights import RewardWeights
 from sciexam.models.settings import RewardCheckpoint
 from sciexam.suite import load_suite
-from sciexam.train import reward_exam
+from sciexam.train.data.preferences import Preference, preferences_of, read_preferences
+from sciexam.train.gate import reward_exam
 from sciexam.train.job import Job
-from sciexam.train.preferences import Preference, preferences_of, read_preferences
 from sciexam.train.reward import held_out_file, rows, split, train
 from sciexam.train.stages import prepare
 from sciexam.train.walk import Step, walk

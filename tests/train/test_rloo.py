@@ -26,7 +26,7 @@ from sciexam.models.settings import RewardCheckpoint, Weights
 from sciexam.train import rloo
 from sciexam.train.fitting import Fitted
 from sciexam.train.job import Job
-from sciexam.train.ppo_rollouts import of_step
+from sciexam.train.ppo.rollouts import of_step
 from sciexam.train.trainer_settings import check_trainer_settings
 from sciexam.types import Conversation, Message
 
@@ -63,12 +63,12 @@ class Seen:
     """What a training drew and scored, noted as it went on."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
-        from sciexam.train import ppo_rollouts
+        from sciexam.train.ppo import rollouts
 
         self.asked: list[list[Any]] = []
         self.answers: list[list[Any]] = []
         self.scores: list[list[float]] = []
-        scores = ppo_rollouts.Scoring.scores
+        scores = rollouts.Scoring.scores
 
         def noted(scoring: Any, asked: Any, answers: Any) -> list[float]:
             found = scores(scoring, asked, answers)
@@ -77,7 +77,7 @@ class Seen:
             self.scores.append(found)
             return found
 
-        monkeypatch.setattr(ppo_rollouts.Scoring, "scores", noted)
+        monkeypatch.setattr(rollouts.Scoring, "scores", noted)
 
 
 @pytest.mark.slow
@@ -113,7 +113,7 @@ def test_it_asks_and_scores_as_the_exam_does(world: World, monkeypatch: pytest.M
 @pytest.mark.slow
 def test_what_is_rewarded_is_said_more_often(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reward that counts a letter: after thirty steps the answers have half as many again."""
-    from sciexam.train.ppo_rollouts import Scoring
+    from sciexam.train.ppo.rollouts import Scoring
 
     found: list[float] = []
 

@@ -25,7 +25,7 @@ from sciexam.lineage import faults
 from sciexam.lineage.artifacts import Lineage, read_lineage
 from sciexam.lineage.stages import Dpo, Judged
 from sciexam.suite import Suite, load_suite, read_prompts
-from sciexam.train.preferences import judged
+from sciexam.train.data.preferences import judged
 from sciexam.train.self_rewarding import Iteration, check_iterations, iterate, with_iteration
 from sciexam.train.workshop import Workshop
 

@@ -16,12 +16,12 @@ from sciexam.errors import UsageError
 from sciexam.judges import compares_by_grades
 from sciexam.lineage.stages import BestOfN
 from sciexam.train import sft
-from sciexam.train.candidates import Asked, answers, ended, marker_of, marks
-from sciexam.train.demonstrations import Demonstration
+from sciexam.train.data.candidates import Asked, answers, ended, marker_of, marks
+from sciexam.train.data.demonstrations import Demonstration
+from sciexam.train.data.opinions import by_verdicts
+from sciexam.train.data.preferences import standings
 from sciexam.train.fitting import Fitted
 from sciexam.train.job import Job
-from sciexam.train.opinions import by_verdicts
-from sciexam.train.preferences import standings
 from sciexam.train.workshop import Workshop
 
 DEFAULTS = {"epochs": 1.0, "learning_rate": 2e-5}

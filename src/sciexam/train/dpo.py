@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sciexam.lineage.stages import Dpo
+from sciexam.train.data.preferences import Preference, preferences_of
 from sciexam.train.fitting import Fitted, fit
 from sciexam.train.job import Job, rows_of
-from sciexam.train.preferences import Preference, preferences_of
 from sciexam.train.tokens import Turns, check_lengths
 from sciexam.train.weights import WeightsToTrain, tokenizer_of
 from sciexam.train.workshop import Workshop

@@ -14,7 +14,7 @@ from typing import Any
 
 from sciexam.lineage.stages import Pretrain
 from sciexam.train import sft
-from sciexam.train.demonstrations import Demonstration, read_demonstrations
+from sciexam.train.data.demonstrations import Demonstration, read_demonstrations
 from sciexam.train.fitting import Fitted, quietly
 from sciexam.train.job import Job
 from sciexam.train.workshop import Workshop

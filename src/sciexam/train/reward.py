@@ -25,9 +25,9 @@ from sciexam.lineage.stages import Reward
 from sciexam.models.checkpoint_loading import Loaded
 from sciexam.models.reward_text import END_UNSEEN, NO_END, Form, Shown
 from sciexam.models.reward_weights import context_of
+from sciexam.train.data.preferences import Preference, preferences_of
 from sciexam.train.fitting import Fitted, fit
 from sciexam.train.job import Job, rows_of
-from sciexam.train.preferences import Preference, preferences_of
 from sciexam.train.tokens import check_lengths
 from sciexam.train.weights import WeightsToTrain, tokenizer_of
 from sciexam.train.workshop import Workshop

@@ -5,7 +5,7 @@
 The advantage of an answer is its reward less the mean of the others to its prompt (arXiv 2402.14740, equation 8), over
 the spread of all in the step; the reward is that of the reward model, less `beta` times the divergence from the parent,
 in nats an answer. One that did not end costs `missing_end`. Answers are drawn and read as the exam does it
-(`ppo_rollouts`); gradients and the divergence are those of TRL's RLOOTrainer. Dropout is off.
+(`ppo.rollouts`); gradients and the divergence are those of TRL's RLOOTrainer. Dropout is off.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _trainer(job: Job, each_step: int, steps: int) -> Any:
     from trl.models.utils import unwrap_model_for_generation
 
     from sciexam.models.checkpoint_loading import Loaded
-    from sciexam.train.ppo_rollouts import Drawing, Scoring, of_step, prompts_of
+    from sciexam.train.ppo.rollouts import Drawing, Scoring, of_step, prompts_of
 
     class DrawingTrainer(RLOOTrainer):  # type: ignore[misc, unused-ignore]
         """Asks, draws and scores as the exam does; what is learnt of it, and what is logged, is TRL's.

@@ -30,7 +30,7 @@ from sciexam.lineage.stages import Dpo, Judged, SelfRewarding, Trained
 from sciexam.manifest import environment
 from sciexam.suite import Suite, read_prompts
 from sciexam.train import dpo
-from sciexam.train.examiners import baseline_of, check
+from sciexam.train.gate.examiners import baseline_of, check
 from sciexam.train.stages import whole_weights
 from sciexam.train.workshop import Workshop
 from sciexam.types import Generation, Prompt

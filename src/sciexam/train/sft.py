@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sciexam.lineage.stages import Sft
-from sciexam.train.demonstrations import Demonstration, read_demonstrations
-from sciexam.train.evaluations import marking_of
+from sciexam.train.data.demonstrations import Demonstration, read_demonstrations
+from sciexam.train.data.evaluations import marking_of
 from sciexam.train.fitting import Fitted, fit, labels_of
 from sciexam.train.job import Job, rows_of
 from sciexam.train.tokens import Turns, check_lengths

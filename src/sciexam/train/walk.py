@@ -29,11 +29,10 @@ from sciexam.lineage.stages import Reward, SelfRewarding, Stage, Trained, kind_o
 from sciexam.manifest import environment
 from sciexam.models.checkpoint_files import WEIGHTS, weight_files
 from sciexam.suite import Suite, load_suite
-from sciexam.train import looks
-from sciexam.train.candidates import check_judge
-from sciexam.train.examiners import check
+from sciexam.train.data.candidates import check_judge
 from sciexam.train.fitting import Diverged, fit_here, read_diverged, steps_of
-from sciexam.train.gate import Candidate, Found, examine, rejected, sit, stands
+from sciexam.train.gate import Candidate, Found, examine, looks, rejected, sit, stands
+from sciexam.train.gate.examiners import check
 from sciexam.train.job import Job, read_job
 from sciexam.train.self_rewarding import check_iterations, iterate
 from sciexam.train.stages import head_of, prepare, whole_weights

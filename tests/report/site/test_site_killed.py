@@ -70,6 +70,7 @@ def in_place(folder: Path, files: Files) -> None:
         (folder / name).write_text(text)
 
 
+@pytest.mark.slow  # tests/test_folders.py does the same to smaller folders
 def test_kill_9_at_sixty_moments_leaves_the_old_site_or_the_new_one_and_it_opens(
     tmp_path: Path, builds: tuple[Files, Files], request: pytest.FixtureRequest
 ) -> None:
@@ -86,6 +87,7 @@ def test_kill_9_at_sixty_moments_leaves_the_old_site_or_the_new_one_and_it_opens
         page.go_back()
 
 
+@pytest.mark.slow
 def test_writing_in_place_would_be_seen(tmp_path: Path, builds: tuple[Files, Files]) -> None:
     replace_folder(tmp_path / "site", builds[0])
     found = builds_after_kill_9(in_place, tmp_path / "site", builds, 20)

@@ -26,8 +26,8 @@ from sciexam.errors import UsageError
 from sciexam.models.checkpoint_loading import Loaded
 from sciexam.train.fitting import KEPT
 from sciexam.train.job import Job
-from sciexam.train.ppo_equations import log_probabilities
-from sciexam.train.ppo_rollouts import Rollouts
+from sciexam.train.ppo.equations import log_probabilities
+from sciexam.train.ppo.rollouts import Rollouts
 from sciexam.train.resuming import newest_first
 from sciexam.train.weights import WeightsToTrain, tokenizer_of
 

@@ -22,13 +22,13 @@ from sciexam.lineage.artifacts import Lineage
 from sciexam.lineage.stages import Gate, Reward, Trained
 from sciexam.report.record import Answer, Figure, Report
 from sciexam.stats import Estimate
-from sciexam.train.candidates import marker_of
-from sciexam.train.comparing import compared
-from sciexam.train.conduct import conduct_of, faults_of, length_ratio
-from sciexam.train.examiners import baseline_of, gate_of, judge_of
+from sciexam.train.data.candidates import marker_of
+from sciexam.train.gate.comparing import compared
+from sciexam.train.gate.conduct import conduct_of, faults_of, length_ratio
+from sciexam.train.gate.examiners import baseline_of, gate_of, judge_of
+from sciexam.train.gate.log_ratio import Said, log_ratio
+from sciexam.train.gate.looks import Look, best_of
 from sciexam.train.job import Job
-from sciexam.train.log_ratio import Said, log_ratio
-from sciexam.train.looks import Look, best_of
 from sciexam.train.workshop import Workshop
 
 
@@ -63,7 +63,7 @@ def sit(workshop: Workshop, job: Job, looks: Sequence[Look] = ()) -> Found:
     """
     spec = workshop.suite.models[job.name]
     if isinstance(spec, Reward):
-        from sciexam.train import reward_exam
+        from sciexam.train.gate import reward_exam
 
         found: Found = reward_exam.sit(workshop, job)
         return found

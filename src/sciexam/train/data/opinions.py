@@ -28,7 +28,7 @@ from sciexam.lineage.stages import Judged
 from sciexam.report.evidence import Bench
 from sciexam.stats import Estimate, Undefined, mean
 from sciexam.stats.sides import side_of
-from sciexam.train.candidates import Asked, answer_lines, check_asked, recorded, terms_for
+from sciexam.train.data.candidates import Asked, answer_lines, check_asked, recorded, terms_for
 from sciexam.train.workshop import Workshop
 from sciexam.types import Comparison, Response
 

@@ -23,7 +23,7 @@ from sciexam.models.settings import RewardCheckpoint
 from sciexam.models.token_prompts import PLAIN_STOP
 from sciexam.train.fitting import Diverged
 from sciexam.train.job import Job, rows_of
-from sciexam.train.together import Together
+from sciexam.train.ppo.together import Together
 from sciexam.train.tokens import Turns
 from sciexam.types import Conversation, Message
 

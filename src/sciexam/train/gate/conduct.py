@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sciexam.lineage.stages import Gate
 from sciexam.report.record import Answer
-from sciexam.train.degenerate import is_gibberish, is_repetitive
+from sciexam.train.gate.degenerate import is_gibberish, is_repetitive
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from sciexam.documents import parse_lines, read_jsonl
 from sciexam.errors import DocumentError
-from sciexam.train.evaluations import EvaluationLine, Marking, is_evaluation
+from sciexam.train.data.evaluations import EvaluationLine, Marking, is_evaluation
 from sciexam.types import Message
 
 Turns = tuple[Message, ...]

@@ -5,8 +5,8 @@
 An actor and a critic (Schulman et al. 2017, arXiv 1707.06347) on the tokens of language (Ziegler et al. 2019, arXiv
 1909.08593). In each step the policy answers a batch of prompts, and the reward model scores the answers. Each token
 costs its share of the divergence from the reference; a value function says by how much each was better than was to be
-expected; and both networks follow that for a few epochs, no further than the clipped losses let them. `ppo_equations`
-has the formulas, `ppo_rollouts` the answers, `ppo_networks` the networks and their checkpoints.
+expected; and both networks follow that for a few epochs, no further than the clipped losses let them. `equations`
+has the formulas, `rollouts` the answers, `networks` the networks and their checkpoints.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def rows(spec: Ppo, job: Job, workshop: Workshop) -> Iterator[Mapping[str, Any]]
 
 def train(job: Job, until: int | None = None) -> Fitted:
     """Train the job to its end, or to the step `until`. Raises UsageError, and Diverged."""
-    from sciexam.train.together import together
+    from sciexam.train.ppo.together import together
 
     silence()
     with quietly(), together() as here:
@@ -67,8 +67,8 @@ def check(job: Job, processes: int = 1) -> None:
 
 
 def _train(job: Job, micro: int, here: Any, until: int | None) -> Fitted:
-    from sciexam.train.ppo_networks import VALUE, ActorCritic
-    from sciexam.train.ppo_rollouts import Drawing, Scoring, prompts_of
+    from sciexam.train.ppo.networks import VALUE, ActorCritic
+    from sciexam.train.ppo.rollouts import Drawing, Scoring, prompts_of
 
     said, count = job.settings, sum(1 for _ in rows_of(job))
     steps = said["steps"] or math.ceil(said["epochs"] * count / said["batch_size"])
@@ -126,7 +126,7 @@ class Training:
 
     def step(self) -> dict[str, float]:
         """One step of Schulman et al. 2017, algorithm 1; what is to be told of it."""
-        from sciexam.train import ppo_equations as equations
+        from sciexam.train.ppo import equations
 
         said, networks = self.job.settings, self.networks
         beta, rate = networks.beta, networks.learning_rate
@@ -163,7 +163,7 @@ class Training:
 
     def rollouts(self) -> Any:
         """The answers of all processes to the prompts of the step that comes, with their scores."""
-        from sciexam.train.ppo_rollouts import gathered, of_step, rollouts_of
+        from sciexam.train.ppo.rollouts import gathered, of_step, rollouts_of
 
         step, size, here = self.networks.step + 1, self.job.settings["batch_size"], self.here
         asked = [self.prompts[at] for at in of_step(step, size, len(self.prompts), self.job.seed)]
@@ -196,7 +196,7 @@ class Training:
         """
         import torch
 
-        from sciexam.train.ppo_rollouts import minibatches
+        from sciexam.train.ppo.rollouts import minibatches
 
         said, networks, mask = self.job.settings, self.networks, lesson.rollouts.mask
         sums, norms = torch.zeros(5, device=mask.device, dtype=torch.float64), []
@@ -222,7 +222,7 @@ class Training:
         """Add to the gradients those of some rows of a minibatch of so many `tokens`. Sums over the rows' tokens."""
         import torch
 
-        from sciexam.train.ppo_equations import policy_loss, value_loss
+        from sciexam.train.ppo.equations import policy_loss, value_loss
 
         said, rows, old = self.job.settings, lesson.rollouts[part], lesson.logprobs[part]
         logprobs, _ = self.networks.log_probabilities(rows)

@@ -24,9 +24,9 @@ from sciexam.report.record import Figure
 from sciexam.report.scores import distinct
 from sciexam.stats import Estimate, win_rate
 from sciexam.suite import read_prompts
-from sciexam.train.comparing import compared
-from sciexam.train.examiners import gate_of, judge_of, parent_of
 from sciexam.train.fitting import read_fitted
+from sciexam.train.gate.comparing import compared
+from sciexam.train.gate.examiners import gate_of, judge_of, parent_of
 from sciexam.train.job import Job
 from sciexam.train.weights import make_whole
 from sciexam.train.workshop import Workshop

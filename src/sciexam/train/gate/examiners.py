@@ -12,8 +12,8 @@ from sciexam.judges.recorded import RecordedJudge
 from sciexam.lineage.stages import Gate, Reward, Stage, Trained
 from sciexam.models import check_ready
 from sciexam.suite import HUMANS, Suite, read_prompts
-from sciexam.train.candidates import terms_for
-from sciexam.train.independence import check_independent
+from sciexam.train.data.candidates import terms_for
+from sciexam.train.gate.independence import check_independent
 from sciexam.train.workshop import Workshop
 
 

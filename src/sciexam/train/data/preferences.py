@@ -22,8 +22,8 @@ from sciexam.errors import DocumentError, UsageError
 from sciexam.judges import compares_by_grades
 from sciexam.lineage.stages import Judged
 from sciexam.suite import HUMANS
-from sciexam.train.candidates import Asked, answers, ended, marker_of, marks
-from sciexam.train.opinions import Ahead, by_people, by_verdicts
+from sciexam.train.data.candidates import Asked, answers, ended, marker_of, marks
+from sciexam.train.data.opinions import Ahead, by_people, by_verdicts
 from sciexam.train.workshop import Workshop
 from sciexam.types import Message
 

@@ -15,10 +15,10 @@ from sciexam.models.reward_weights import RewardWeights
 from sciexam.models.settings import RewardCheckpoint
 from sciexam.stats import Estimate, Undefined, longer_wins, mean
 from sciexam.suite import HUMANS
+from sciexam.train.data.opinions import agreement_of_people
+from sciexam.train.data.preferences import Preference, candidates_of
 from sciexam.train.gate import Found
 from sciexam.train.job import Job
-from sciexam.train.opinions import agreement_of_people
-from sciexam.train.preferences import Preference, candidates_of
 from sciexam.train.reward import held_out_file, unit_of
 from sciexam.train.workshop import Workshop
 from sciexam.types import Conversation, Message
