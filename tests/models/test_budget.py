@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import random
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -264,7 +265,13 @@ def test_what_is_given_up_on_the_wire_counts_in_full() -> None:
     with Server(latency=5.0) as server:
         model = opened(server, budget, concurrency=2)
         replies = model.generate(questions(2))
-        threading.Timer(0.3, model.stop, (0.0,)).start()
+
+        def stop_when_both_are_on_the_wire() -> None:
+            while server.requests < 2:
+                time.sleep(0.01)
+            model.stop(0.0)
+
+        threading.Thread(target=stop_when_both_are_on_the_wire).start()
         assert list(replies) == []
     assert budget.reserved == 0.0
     assert budget.spent == pytest.approx(2 * WORST)
