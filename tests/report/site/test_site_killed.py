@@ -31,10 +31,11 @@ def builds() -> tuple[Files, Files]:
     )  # type: ignore[return-value]
 
 
-def write_forever(write: Callable[[Path, Files], None], folder: Path, builds: tuple[Files, Files]) -> None:
+def write_forever(write: Callable[[Path, Files], None], folder: Path, builds: tuple[Files, Files], begun: Any) -> None:
     while True:
         for build in builds:
             write(folder, build)
+            begun.set()
 
 
 def builds_after_kill_9(write: Callable[[Path, Files], None], folder: Path, builds: Any, times: int) -> list[set[str]]:
@@ -45,8 +46,11 @@ def builds_after_kill_9(write: Callable[[Path, Files], None], folder: Path, buil
         write(folder, build)
     both = time.perf_counter() - started  # what a slow disk takes
     for _ in range(times):
-        child = multiprocessing.get_context("fork").Process(target=write_forever, args=(write, folder, builds))
+        forking = multiprocessing.get_context("fork")
+        begun = forking.Event()
+        child = forking.Process(target=write_forever, args=(write, folder, builds, begun))
         child.start()
+        assert begun.wait(60)  # a fork of a large process is slow to begin
         time.sleep(rng.uniform(0, both))
         child.kill()
         child.join()
