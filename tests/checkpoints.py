@@ -33,7 +33,7 @@ def _trained() -> str:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    files = [ROOT / "suites/science" / f"{name}.jsonl" for name in ("base", "prompts", "sft")]
+    files = sorted(ROOT.glob("suites/science/*.jsonl"))
     tokenizer.train_from_iterator((path.read_text(encoding="utf-8") for path in files), trainer)
     return tokenizer.to_str()
 

@@ -99,7 +99,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A suite with a base, an adapter on it, and the same adapter asked for in 4 bits."""
     folder = tmp_path_factory.mktemp("world")
     checkpoints.causal(folder / "base", seed=1)
-    checkpoints.adapter(folder / "base", folder / "lora")
+    checkpoints.adapter(folder / "base", folder / "lora", seed=2)
     models = {"base": {"weights": "./base"}, "sft": {"weights": "./base", "adapter": "./lora"}}
     write_suite(folder, 6, models, generation={"max_tokens": 40})
     return folder

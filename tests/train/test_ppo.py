@@ -278,8 +278,8 @@ def test_every_prompt_is_asked_once_before_any_is_asked_again() -> None:
         ),
         ({"minibatches": 3}, "rlhf: batch_size: 8 answers cannot be dealt to 3 minibatches of 1 processes"),
         (
-            {"max_length": 34, "max_new_tokens": 8},
-            "rlhf: 1 of 6 prompts (the longest of 28 tokens) leave no room for max_new_tokens: 8 in 34 tokens; raise "
+            {"max_length": 36, "max_new_tokens": 8},
+            "rlhf: 1 of 6 prompts (the longest of 30 tokens) leave no room for max_new_tokens: 8 in 36 tokens; raise "
             "max_length as far as the model reads, lower max_new_tokens, or leave these prompts out of the file",
         ),
         ({"max_length": 4096, "max_new_tokens": 510}, "leave no room for max_new_tokens: 510 in 512 tokens"),

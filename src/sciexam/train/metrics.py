@@ -12,6 +12,7 @@ from sciexam.files import write_atomically
 
 SPIKE = 3.0  # times the running mean of the loss
 RUN_AWAY = 5  # logged losses in a row above it
+LEAST = 0.01  # a loss below it has not run away: that of a policy gradient is about zero, whatever is learnt
 SETTLED = 5  # logged losses before the running mean says anything
 
 
@@ -43,7 +44,7 @@ class MetricsFile:
         if not isinstance(loss, (int, float)) or not math.isfinite(loss):
             return f"the loss is {loss}, which is no number"
         self._seen += 1
-        limit = SPIKE * self._mean if self._mean is not None and self._mean > 0 else math.inf
+        limit = max(SPIKE * self._mean, LEAST) if self._mean is not None and self._mean > 0 else math.inf
         self._above = self._above + 1 if self._seen > SETTLED and loss > limit else 0
         if self._above >= RUN_AWAY:
             return f"the loss was {RUN_AWAY} times in a row above {SPIKE:g} times its mean, and is {loss:.3g}"
