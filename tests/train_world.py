@@ -17,6 +17,16 @@ BASE = {
 }
 SFT = {"from": "base", "stage": "sft", "data": "demonstrations.jsonl", "learning_rate": 1e-3, "save_steps": 5}
 
+# A judge of one's own, as source for a module of the test's.
+LONGER = """
+class Longer:
+    name = "longer"
+    def judge(self, presentations):
+        for p in presentations:
+            a, b = len(p.first), len(p.second)
+            yield p.verdict(self.name, "tie" if a == b else "first" if a > b else "second")
+"""
+
 
 def write_world(folder: Path, models: dict[str, Any] | None = None, documents: int = 320, **more: Any) -> Path:
     """A suite in `folder` with documents, demonstrations and prompts of its own; `models` beside `base` and `sft`."""

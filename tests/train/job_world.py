@@ -6,6 +6,11 @@ Import it only where torch is installed.
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,3 +50,16 @@ def make_world(folder: Path) -> World:
 
 def logged(job: Job) -> list[dict[str, float]]:
     return [json.loads(line) for line in job.metrics.read_text(encoding="utf-8").splitlines()]
+
+
+def killed_and_resumed(job: Job, checkpoint: str) -> None:
+    """Train a job in a process that is killed as soon as it has left a checkpoint, then in another one to its end."""
+    command, environment = [sys.executable, "-m", "sciexam.train", job.folder], {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment)
+    while not (job.checkpoints / checkpoint / "trainer_state.json").is_file():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not job.weights.is_dir()
+    subprocess.run(command, env=environment, check=True)

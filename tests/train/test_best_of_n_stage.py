@@ -23,21 +23,18 @@ from sciexam.suite import load_suite
 from sciexam.train.job import Job, rows_of
 from sciexam.train.workshop import Workshop
 from sciexam.types import Conversation, Message
+from train_world import LONGER
 
-JUDGES = """
-class Longer:
-    name = "longer"
-    def judge(self, presentations):
-        for p in presentations:
-            a, b = len(p.first), len(p.second)
-            yield p.verdict(self.name, "tie" if a == b else "first" if a > b else "second")
-
+JUDGES = (
+    LONGER
+    + """
 class Length:
     name = "length"
     def grade(self, submissions):
         for s in submissions:
             yield s.grade(self.name, failure="unreadable") if "?" in s.text else s.grade(self.name, float(len(s.text)))
 """
+)
 CUT = "Cut off though it is by far the longest of all"
 SAID = {
     "t0": ("One.", "One two.", CUT, "Two."),

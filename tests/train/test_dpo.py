@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +12,7 @@ pytest.importorskip("torch")
 pytest.importorskip("trl")
 
 import torch
-from job_world import World, logged, make_world
+from job_world import World, killed_and_resumed, logged, make_world
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
@@ -244,13 +239,5 @@ def test_killed_it_goes_on_to_the_very_same_weights(world: World) -> None:
     """In the third time through the pairs."""
     whole, killed = (made(world, name, steps=12, save_steps=1) for name in ("whole", "killed"))
     dpo.train(whole)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-m", "sciexam.train", killed.folder], env=environment)
-    while not (killed.checkpoints / "checkpoint-5" / "trainer_state.json").is_file():
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not killed.weights.is_dir()
-    subprocess.run([sys.executable, "-m", "sciexam.train", killed.folder], env=environment, check=True)
+    killed_and_resumed(killed, "checkpoint-5")
     assert file_digest(whole.weights / "model.safetensors") == file_digest(killed.weights / "model.safetensors")

@@ -22,15 +22,11 @@ from sciexam.train.data.opinions import agreement_of_people
 from sciexam.train.data.preferences import Preference, candidates_of, judged, read_preferences
 from sciexam.train.workshop import Workshop
 from sciexam.types import Comparison, Message, Reply, Response, Side
+from train_world import LONGER
 
-JUDGES = """
-class Longer:
-    name = "longer"
-    def judge(self, presentations):
-        for p in presentations:
-            a, b = len(p.first), len(p.second)
-            yield p.verdict(self.name, "tie" if a == b else "first" if a > b else "second")
-
+JUDGES = (
+    LONGER
+    + """
 class Wavering:
     name = "wavering"
     def judge(self, presentations):
@@ -43,6 +39,7 @@ class Length:
         for s in submissions:
             yield s.grade(self.name, failure="unreadable") if "?" in s.text else s.grade(self.name, len(s.text) / 2)
 """
+)
 TEXTS = ("Aa.", "Bbbb.", "Bbbb.", "Cccccccc.")  # of one prompt: two are the same
 
 

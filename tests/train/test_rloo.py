@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from typing import Any
 
 import pytest
@@ -14,7 +9,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("trl")
 
-from job_world import World, logged, make_world
+from job_world import World, killed_and_resumed, logged, make_world
 from pydantic import ValidationError
 
 from sciexam.digests import file_digest
@@ -147,15 +142,7 @@ def test_it_is_the_same_each_time_and_in_parts_and_broken_off_anywhere(world: Wo
 def test_killed_it_goes_on_to_the_very_same_weights(world: World) -> None:
     whole, killed = (made(world, name, steps=8, save_steps=1) for name in ("whole-8", "killed-8"))
     rloo.train(whole)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-m", "sciexam.train", killed.folder], env=environment)
-    while not (killed.checkpoints / "checkpoint-4" / "trainer_state.json").is_file():
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not killed.weights.is_dir()
-    subprocess.run([sys.executable, "-m", "sciexam.train", killed.folder], env=environment, check=True)
+    killed_and_resumed(killed, "checkpoint-4")
     assert weights_of(whole) == weights_of(killed)
 
 

@@ -28,21 +28,18 @@ from sciexam.suite import Suite, load_suite, read_prompts
 from sciexam.train.data.preferences import judged
 from sciexam.train.self_rewarding import Iteration, check_iterations, iterate, with_iteration
 from sciexam.train.workshop import Workshop
+from train_world import LONGER
 
-JUDGES = """
-class Longer:
-    name = "longer"
-    def judge(self, presentations):
-        for p in presentations:
-            a, b = len(p.first), len(p.second)
-            yield p.verdict(self.name, "tie" if a == b else "first" if a > b else "second")
-
+JUDGES = (
+    LONGER
+    + """
 class Vowels:
     name = "vowels"
     def grade(self, submissions):
         for s in submissions:
             yield s.grade(self.name, float(sum(s.text.count(v) for v in "aeiou")))
 """
+)
 SAID: dict[str, Any] = {"from": "m1", "stage": "self_rewarding", "prompts": "train.jsonl", "judge": "self"}
 
 

@@ -59,7 +59,7 @@ class Loading:
     def read(self, device: str) -> Loaded:
         """The model on `device`. What a device raises that has no room is raised as it is (`out_of_memory`)."""
         silence()
-        with _quietly():
+        with quietly():
             model = self._model(device)
             if self.files.adapter:
                 model = self._with_adapter(model)
@@ -79,7 +79,7 @@ class Loading:
         from transformers import AutoTokenizer
 
         try:
-            with _quietly():
+            with quietly():
                 return AutoTokenizer.from_pretrained(
                     self.files.tokenizer, local_files_only=True, trust_remote_code=False
                 )
@@ -185,7 +185,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Without the bars, tables and warnings that loading prints over the progress; its errors are raised."""
     from transformers.utils import logging as told
 

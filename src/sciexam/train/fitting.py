@@ -8,9 +8,7 @@ error where the loss is no number or has run away.
 from __future__ import annotations
 
 import json
-import logging
 import os
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,6 +17,7 @@ from typing import Any
 
 from sciexam.errors import SciexamError, UsageError
 from sciexam.files import write_atomically
+from sciexam.models import checkpoint_loading
 from sciexam.models.checkpoint import free_memory
 from sciexam.models.checkpoint_files import silence
 from sciexam.models.checkpoint_loading import out_of_memory
@@ -261,16 +260,7 @@ def _remembered(job: Job) -> Path:
 def quietly() -> Iterator[None]:
     """Without bars and without the warnings that trainers give of each other."""
     import datasets
-    from transformers.utils import logging as told
 
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    level = told.get_verbosity()
-    told.set_verbosity_error()
-    told.disable_progress_bar()
     datasets.disable_progress_bars()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        told.set_verbosity(level)
+    with checkpoint_loading.quietly():
+        yield

@@ -157,10 +157,10 @@ class Drawing:
         limit = self._job.settings["max_new_tokens"]
         rows = [Row(one.tokens, limit, seed) for one, seed in zip(prompts, seeds, strict=True)]
         for begin in range(0, len(rows), at_once):
-            for _ in decode(policy, rows[begin : begin + at_once], self._rules, lambda: False):
-                pass
-        if any(row.ended == "not a number" for row in rows):
-            raise Diverged(f"{self._job.name}: the policy computes no numbers; lower learning_rate, and train again")
+            for row in decode(policy, rows[begin : begin + at_once], self._rules, lambda: False):
+                if row.ended == "not a number":
+                    what = "the policy computes no numbers; lower learning_rate, and train again"
+                    raise Diverged(f"{self._job.name}: {what}")
         return [Answer(row.tokens, self._text(row.tokens), row.ended == "stop") for row in rows]
 
     def _text(self, tokens: Sequence[int]) -> str:
