@@ -10,7 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from sciexam.lineage import chain, faults, lineage_digest, parents
-from sciexam.lineage.stages import ModelSpec
+from sciexam.lineage.specs import ModelSpec
 from sciexam.suite import load_suite
 
 Models = dict[str, ModelSpec]

@@ -11,7 +11,7 @@ from typing import Any
 
 from sciexam import lineage
 from sciexam.documents import read_jsonl
-from sciexam.lineage.stages import ModelSpec
+from sciexam.lineage.specs import ModelSpec
 from sciexam.types import Prompt
 
 LONG_WORDS = 4  # a prompt of more words than this is also looked for inside longer texts

@@ -22,7 +22,8 @@ from sciexam.judges.settings import (
     RecordedJudge,
     RewardsJudge,
 )
-from sciexam.lineage.stages import Judged, ModelSpec, Trained
+from sciexam.lineage.specs import ModelSpec
+from sciexam.lineage.stages import Judged, Trained
 from sciexam.models.checkpoint_files import is_folder
 from sciexam.models.public_name import public_name
 from sciexam.models.recorded import read_responses

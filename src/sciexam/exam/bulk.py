@@ -23,7 +23,7 @@ from sciexam.exam.runs import check_all_ready, hold, location_of, opened, terms_
 from sciexam.exam.sitting import Sitting
 from sciexam.exam.tally import Progress
 from sciexam.files import write_atomically
-from sciexam.lineage.stages import ModelSpec
+from sciexam.lineage.specs import ModelSpec
 from sciexam.models.checkpoint_files import read_json
 from sciexam.models.settings import Endpoint, Scripted, Weights
 from sciexam.models.terms import Engine, Terms

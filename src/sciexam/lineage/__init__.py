@@ -10,7 +10,8 @@ from typing import Any
 from sciexam.digests import digest, file_digest
 from sciexam.errors import did_you_mean
 from sciexam.lineage.artifacts import MODELS, place_of, read_lineage
-from sciexam.lineage.stages import Judged, ModelSpec, Pretrain, Stage, kind_of
+from sciexam.lineage.specs import ModelSpec, kind_of
+from sciexam.lineage.stages import Judged, Pretrain, Stage
 from sciexam.models.checkpoint_digests import digests_of
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
 from sciexam.errors import did_you_mean
-from sciexam.models.settings import Custom, Endpoint, ModelSettings, Recorded, Scripted, Vllm, Weights
+from sciexam.models.settings import ModelSettings
 from sciexam.types import Record
 
 # As a JSON Schema says it: an opinion comes from one of the two.
@@ -375,44 +374,3 @@ def _check_no_noise(spec: Trained) -> None:
 def _of(data: str | Judged) -> tuple[str, ...]:
     """The models that preferences come from: those that answer, and the one that judges them."""
     return (*data.of, *filter(None, [data.reward])) if isinstance(data, Judged) else ()
-
-
-STAGES = ("pretrain", "external", "sft", "reward", "best_of_n", "dpo", "rloo", "ppo", "self_rewarding")
-
-
-def kind_of(value: Any) -> str | None:
-    """Which record a model's mapping in YAML is: by `stage:`, else by `backend:`, `weights:` or `responses:`."""
-
-    def get(key: str) -> Any:
-        return value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
-
-    if get("stage") is not None or get("from") is not None:
-        return str(get("stage"))
-    if (backend := get("backend")) is not None:
-        return "custom" if ":" in str(backend) else str(backend)
-    return "huggingface" if get("weights") is not None else "recorded"
-
-
-ModelSpec = Annotated[
-    Annotated[Pretrain, Tag("pretrain")]
-    | Annotated[External, Tag("external")]
-    | Annotated[Sft, Tag("sft")]
-    | Annotated[Reward, Tag("reward")]
-    | Annotated[BestOfN, Tag("best_of_n")]
-    | Annotated[Dpo, Tag("dpo")]
-    | Annotated[Rloo, Tag("rloo")]
-    | Annotated[Ppo, Tag("ppo")]
-    | Annotated[SelfRewarding, Tag("self_rewarding")]
-    | Annotated[Endpoint, Tag("openai")]
-    | Annotated[Scripted, Tag("scripted")]
-    | Annotated[Custom, Tag("custom")]
-    | Annotated[Weights, Tag("huggingface")]
-    | Annotated[Vllm, Tag("vllm")]
-    | Annotated[Recorded, Tag("recorded")],
-    Discriminator(
-        kind_of,
-        custom_error_type="unknown_model",
-        custom_error_message="name what it is by one of responses, weights, backend or stage: openai, huggingface, "
-        f"vllm, scripted, package.module:Class, {', '.join(STAGES)}",
-    ),
-]

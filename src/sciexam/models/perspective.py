@@ -11,7 +11,6 @@ Perspective (github.com/conversationai/perspectiveapi).
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -24,7 +23,7 @@ from sciexam.errors import EndpointRefused, UsageError
 from sciexam.models.openai import OpenAIModel
 from sciexam.models.replies import Fault, head, read_error
 from sciexam.models.settings import Endpoint
-from sciexam.models.wire import Request, Wire, broken, sendable
+from sciexam.models.wire import Request, Wire, sendable
 from sciexam.types import Conversation, Generation, Reply
 
 if TYPE_CHECKING:
@@ -67,27 +66,14 @@ class AnalyzeWire(Wire):
         return EndpointRefused(f"{self.where}{PATH} refuses ({fault.status}): {fault.reason}; {todo}")
 
     async def _answer(self, client: AsyncOpenAI, request: Request) -> Reply | Fault:
-        import openai
-
         body = {
             "comment": {"text": request.content},
             "languages": [self._language],
             "requestedAttributes": {self.settings.model: {}},
             "doNotStore": True,
         }
-        unparsed: Any = {"headers": {"X-Stainless-Raw-Response": "true"}}  # as the client's `with_raw_response` asks
-        late = f"timeout: no whole answer within {self.settings.timeout:g} s"
-        try:
-            async with asyncio.timeout(self.settings.timeout):
-                said: Any = await client.post(PATH, body=body, cast_to=object, options=unparsed)
-                answer = said.http_response
-        except TimeoutError:
-            return Fault("again", late, timeout=True, outage=True)
-        except openai.APIStatusError as error:
-            answer = error.response
-        except openai.APIConnectionError as error:
-            return broken(error, late)
-        return self._read_answer(answer)
+        answer = await self.posted(client, PATH, body)
+        return answer if isinstance(answer, Fault) else self._read_answer(answer)
 
     def _read_answer(self, answer: Any) -> Reply | Fault:
         body = answer.content

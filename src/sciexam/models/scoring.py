@@ -11,7 +11,6 @@ Pooling models, Reward usages (docs.vllm.ai).
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,7 +21,7 @@ from sciexam.models.openai import OpenAIModel, resolve
 from sciexam.models.replies import Fault, head, read_error
 from sciexam.models.settings import Endpoint
 from sciexam.models.terms import USUAL, Terms
-from sciexam.models.wire import Request, Wire, broken
+from sciexam.models.wire import Request, Wire
 from sciexam.types import Conversation, Generation, Reply
 
 if TYPE_CHECKING:
@@ -55,8 +54,6 @@ class ScoringWire(Wire):
         )
 
     async def _answer(self, client: AsyncOpenAI, request: Request) -> Reply | Fault:
-        import openai
-
         body = {
             "model": self.settings.model,
             "messages": request.content,
@@ -64,19 +61,8 @@ class ScoringWire(Wire):
             "use_activation": False,
             "add_generation_prompt": False,
         }
-        unparsed: Any = {"headers": {"X-Stainless-Raw-Response": "true"}}  # as the client's `with_raw_response` asks
-        late = f"timeout: no whole reply within {self.settings.timeout:g} s"
-        try:
-            async with asyncio.timeout(self.settings.timeout):
-                said: Any = await client.post("/pooling", body=body, cast_to=object, options=unparsed)
-                answer = said.http_response
-        except TimeoutError:
-            return Fault("again", late, timeout=True, outage=True)
-        except openai.APIStatusError as error:
-            answer = error.response
-        except openai.APIConnectionError as error:
-            return broken(error, late)
-        return self._read_answer(answer)
+        answer = await self.posted(client, "/pooling", body)
+        return answer if isinstance(answer, Fault) else self._read_answer(answer)
 
     def _read_answer(self, answer: Any) -> Reply | Fault:
         body = answer.content

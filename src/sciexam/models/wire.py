@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Awaitable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -109,26 +109,35 @@ class Wire:
         return await self._asked(client, self.settings.model, request)
 
     async def _asked(self, client: AsyncOpenAI, model: str, request: Request) -> Reply | Fault:
-        import openai
-
         options = self.spoken(request.options)
         create: Any = client.completions.with_raw_response.create
         said = {"prompt": request.content}
         if not isinstance(request.content, str):
             create = client.chat.completions.with_raw_response.create
             said = {"messages": request.content}
+        answer = await self.whole(create(model=model, **said, extra_body=options))
+        return answer if isinstance(answer, Fault) else self.read(answer, options)
+
+    async def posted(self, client: AsyncOpenAI, path: str, body: Mapping[str, Any]) -> Any:
+        """The HTTP answer to a body that is posted to a path of the endpoint's own, or a Fault."""
+        unparsed: Any = {"headers": {"X-Stainless-Raw-Response": "true"}}  # as the client's `with_raw_response` asks
+        return await self.whole(client.post(path, body=body, cast_to=object, options=unparsed))
+
+    async def whole(self, call: Awaitable[Any]) -> Any:
+        """The HTTP answer to a call of the client, also one that refuses, or the Fault of a call that got no answer."""
+        import openai
+
         late = f"timeout: no whole reply within {self.settings.timeout:g} s"
         try:
             # A timeout of the transport starts again with every byte; this one holds for the whole request.
             async with asyncio.timeout(self.settings.timeout):
-                answer = (await create(model=model, **said, extra_body=options)).http_response
+                return (await call).http_response
         except TimeoutError:
             return Fault("again", late, timeout=True, outage=True)
         except openai.APIStatusError as error:
-            answer = error.response
+            return error.response
         except openai.APIConnectionError as error:
             return broken(error, late)
-        return self.read(answer, options)
 
     def read(self, answer: Any, options: Mapping[str, Any]) -> Reply | Fault:
         """What an HTTP answer (`content`, `status_code`, `is_success`, `headers`) to a request with `options` says."""

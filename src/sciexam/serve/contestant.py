@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sciexam.errors import UsageError
-from sciexam.lineage.stages import Stage, kind_of
+from sciexam.lineage.specs import kind_of
+from sciexam.lineage.stages import Stage
 from sciexam.models.settings import Vllm, Weights, artifact_of
 from sciexam.serve.engine import Engine
 from sciexam.serve.local import LocalEngine

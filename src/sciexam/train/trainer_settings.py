@@ -12,7 +12,8 @@ from dataclasses import fields
 from typing import Any
 
 from sciexam.errors import UsageError, did_you_mean
-from sciexam.lineage.stages import Dpo, Trained, kind_of
+from sciexam.lineage.specs import kind_of
+from sciexam.lineage.stages import Dpo, Trained
 from sciexam.models.checkpoint_files import silence
 from sciexam.train.fitting import quietly
 

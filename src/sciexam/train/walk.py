@@ -25,7 +25,8 @@ from sciexam.digests import file_digest
 from sciexam.errors import DocumentError, SciexamError, UsageError
 from sciexam.files import write_atomically
 from sciexam.lineage.artifacts import LINEAGE, METRICS, Lineage, place_of, read_lineage
-from sciexam.lineage.stages import Reward, SelfRewarding, Stage, Trained, kind_of
+from sciexam.lineage.specs import kind_of
+from sciexam.lineage.stages import Reward, SelfRewarding, Stage, Trained
 from sciexam.manifest import environment
 from sciexam.models.checkpoint_files import WEIGHTS, weight_files
 from sciexam.suite import Suite, load_suite

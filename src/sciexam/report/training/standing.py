@@ -9,7 +9,8 @@ from typing import Any
 
 from sciexam import lineage
 from sciexam.lineage.artifacts import Lineage, place_of, read_lineage
-from sciexam.lineage.stages import ModelSpec, Stage, Trained, kind_of
+from sciexam.lineage.specs import ModelSpec, kind_of
+from sciexam.lineage.stages import Stage, Trained
 from sciexam.models.settings import artifact_of
 from sciexam.report.record import Figure, plain
 from sciexam.stats import Estimate, Undefined

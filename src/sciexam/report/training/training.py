@@ -10,7 +10,7 @@ from typing import Any
 
 from sciexam import lineage
 from sciexam.lineage.artifacts import METRICS, Lineage
-from sciexam.lineage.stages import ModelSpec
+from sciexam.lineage.specs import ModelSpec
 from sciexam.report.gains import Gain
 from sciexam.report.record import Figure, plain
 from sciexam.report.training.standing import figure_of, record_of

@@ -23,7 +23,8 @@ from sciexam.exam.plan import make_plan
 from sciexam.exam.runs import opened, terms_of
 from sciexam.files import write_atomically
 from sciexam.judges.settings import JudgeSpec, RewardWeightsJudge
-from sciexam.lineage.stages import Judged, ModelSpec, Reward, Trained
+from sciexam.lineage.specs import ModelSpec
+from sciexam.lineage.stages import Judged, Reward, Trained
 from sciexam.models.settings import Recorded, weights_of
 from sciexam.models.terms import Terms
 from sciexam.report.marking.marks import of_score, sample_value
