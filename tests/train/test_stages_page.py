@@ -10,6 +10,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from sciexam.lineage import stages
+from sciexam.lineage.specs import STAGES
 from sciexam.lineage.stages import Architecture, Gate, Judged, Lora, Stage, Trained
 from sciexam.train.stages import module_of
 from sciexam.types import Record
@@ -57,8 +58,8 @@ def _written(field: Any) -> str:
 
 
 def test_a_stage_has_a_section() -> None:
-    assert set(CLASSES) == set(stages.STAGES)
-    assert set(re.findall(r"^## `(\w+)`$", PAGE.read_text(encoding="utf-8"), re.M)) == set(stages.STAGES)
+    assert set(CLASSES) == set(STAGES)
+    assert set(re.findall(r"^## `(\w+)`$", PAGE.read_text(encoding="utf-8"), re.M)) == set(STAGES)
 
 
 def test_what_all_stages_have_stands_there_with_its_default() -> None:
@@ -70,7 +71,7 @@ def test_what_all_stages_have_stands_there_with_its_default() -> None:
     assert tables("Preferences that are made on the way") == [keys_of(Judged)]
 
 
-@pytest.mark.parametrize("stage", stages.STAGES)
+@pytest.mark.parametrize("stage", STAGES)
 def test_every_key_of_a_stage_stands_there_with_its_default(stage: str) -> None:
     own, *inner = tables(f"`{stage}`")
     expected = {"weights": "required"} if stage == "external" else keys_of(CLASSES[stage], Trained)
@@ -80,7 +81,7 @@ def test_every_key_of_a_stage_stands_there_with_its_default(stage: str) -> None:
 
 def test_the_defaults_of_each_stage_are_those_that_it_is_trained_with() -> None:
     rows = re.findall(r"^\| `(\w+)` \| ([\d.e-]+) \| ([\d.e-]+) \| ([\d.e-]*) ?\|$", PAGE.read_text("utf-8"), re.M)
-    trained = [stage for stage in stages.STAGES if stage != "external"]
+    trained = [stage for stage in STAGES if stage != "external"]
     assert [row[0] for row in rows] == trained
     for stage, epochs, rate, adapted in rows:
         module = module_of(stage)
