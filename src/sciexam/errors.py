@@ -12,9 +12,11 @@ SciexamError                exit 1   never raised itself
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterable
 from difflib import get_close_matches
+from urllib.parse import quote
 
 MAX_FAULTS = 20  # that a message lists
 
@@ -60,11 +62,30 @@ class Interrupted(SciexamError):
 
 
 def redacted(text: str) -> str:
-    """`text` without the value of any environment variable that is named like a secret."""
+    """`text` without any spelling of the value of any environment variable that is named like a secret."""
     for name, value in os.environ.items():
         if name.upper().endswith(("_KEY", "_TOKEN", "_SECRET", "PASSWORD")) and len(value) >= 8:
-            text = text.replace(value, f"[{name}]")
+            for form in spellings(value):
+                text = text.replace(form, f"[{name}]")
     return text
+
+
+def spellings(secret: str) -> list[str]:
+    """Every form in which a server, a proxy or a library is known to repeat a secret, the longest first."""
+    raw = os.fsencode(secret)  # the environment may hold any byte
+    return sorted({secret, quote(raw, safe=""), *_base64_forms(raw)}, key=len, reverse=True)
+
+
+def _base64_forms(raw: bytes) -> set[str]:
+    """The characters of a secret's base64 that do not depend on what stands around it, at the three alignments."""
+    forms = set()
+    for before in range(3):
+        coded = base64.b64encode(b"\0" * before + raw).rstrip(b"=").decode()
+        first = -(-before * 8 // 6)  # characters that hold bits of the bytes before the key
+        last = len(coded) - (1 if (before + len(raw)) % 3 else 0)  # the last one holds bits of what follows
+        form = coded[first:last]
+        forms |= {form, form.replace("+", "-").replace("/", "_")}
+    return forms
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

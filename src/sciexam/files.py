@@ -8,7 +8,7 @@ import glob
 import os
 import tempfile
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
@@ -34,6 +34,45 @@ def write_atomically(path: Path, content: str | bytes | Iterable[str | bytes], m
             raise
 
 
+@contextlib.contextmanager
+def drafted(path: Path) -> Iterator[Path]:
+    """An empty draft beside `path`, for what a library writes itself; who has filled it puts it in its place.
+
+    It is removed on leaving where it still has its own name; what a kill left of it goes with the next write.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
+    with _draft(path) as file:
+        try:
+            yield Path(file.name)
+        finally:
+            Path(file.name).unlink(missing_ok=True)
+
+
+def put_new(draft: Path, path: Path) -> None:
+    """Give a filled draft the name `path`, which nothing has. Raises FileExistsError where something has it."""
+    with draft.open("rb") as file:
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if path.exists():
+            raise FileExistsError(f"{path} is there already") from None
+        os.replace(draft, path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in `folder` to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def _draft(path: Path) -> typing.BinaryIO:
     """A new file beside `path`, locked for as long as it is open: so it is known to be somebody's."""
     while True:
@@ -48,9 +87,13 @@ def _draft(path: Path) -> typing.BinaryIO:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what a kill left of earlier writes: drafts that nobody holds."""
-    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+    """Remove what a kill left of earlier writes: drafts that nobody holds, and what a database put beside them."""
+    name = glob.escape(path.name)
+    for draft in path.parent.glob(f".{name}.*.tmp"):
         # Its writer may still be at work, or done with it by now.
         with contextlib.suppress(FileNotFoundError, BlockingIOError), draft.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             draft.unlink()
+    for beside in path.parent.glob(f".{name}.*.tmp-*"):
+        if not beside.with_name(beside.name.rpartition("-")[0]).exists():
+            beside.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from sciexam.cli import (
     bench,
     compare,
     data,
+    doctor,
     exporting,
     grade,
     importing,
@@ -28,6 +29,7 @@ from sciexam.cli import (
     report,
     reward,
     serve,
+    store,
     train,
     validate,
 )
@@ -58,10 +60,12 @@ app.command("serve")(serve.serve)
 app.command("train")(train.train)
 app.command("lineage")(lineage.lineage)
 app.command("check")(author.check)
+app.command("doctor")(doctor.doctor)
 app.command("init")(author.init)
 app.command("schema")(author.schema)
 app.add_typer(annotate.annotate, name="annotate")
 app.add_typer(data.data, name="data")
+app.add_typer(store.store, name="store")
 app.add_typer(author.rubric, name="rubric")
 
 

@@ -198,7 +198,8 @@ def link(
     from sciexam.annotate.announcement import links_of
     from sciexam.annotate.links import Links, until
     from sciexam.errors import UsageError
-    from sciexam.store.annotators import FORGOTTEN, IMPORTED, OPEN
+    from sciexam.store.annotators import IMPORTED, OPEN
+    from sciexam.store.forgetting import FORGOTTEN
     from sciexam.web.serving import origin_of
 
     origin = origin_of(host, port, public_url)
@@ -319,7 +320,10 @@ def import_(
 
 @annotate.command("forget")
 def forget(
-    name: Annotated[str, typer.Argument(help="An annotator's name or pseudonym.")],
+    name: Annotated[str, typer.Argument(metavar="ANNOTATOR", help="An annotator's name or pseudonym.")],
+    keep_judgements: Annotated[
+        bool, typer.Option("--keep-judgements", help="Keep what they chose, under the pseudonym, without their words.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     store: StorePath = None,
     results: Results = Path("results"),
@@ -332,12 +336,19 @@ def forget(
 
     with _ledger(store, results) as ledger:
         person = _person(ledger, name)
-        if not yes and not typer.confirm(f"Delete everything of {person.label}, for good?"):
+        what = "the name, the link and every word" if keep_judgements else "everything"
+        if not yes and not typer.confirm(f"Delete {what} of {person.label}, for good?"):
             print("sciexam: nothing was deleted", file=sys.stderr)
             return
-        count = ledger.annotators.forget(person.id)
+        count = ledger.annotators.forget(person.id, keep_judgements)
         strike_links(results, person.pseudonym)
     print(f"sciexam: {person.pseudonym} is forgotten; {count} judgements were deleted", file=sys.stderr)
+    stays = "what they chose, under the pseudonym; " if keep_judgements else ""
+    print(
+        f"sciexam: what stays: {stays}the pseudonym with that number; reports, exports and backups that were made "
+        "before, which are yours to delete",
+        file=sys.stderr,
+    )
 
 
 # ---------------------------------------------------------------- what is meant

@@ -38,7 +38,7 @@ def lineage(
     chosen = load_suite(suite, results)
     if name is not None:
         chosen.model(name)
-    found = standings(chosen.models, results, [name] if name is not None else [])
+    found = standings(chosen.models, results, chosen.lineage_digest, [name] if name is not None else [])
     if as_json:
         print(json.dumps([one.to_json() for one in found], indent=1, allow_nan=False))
         return

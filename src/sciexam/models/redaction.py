@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from urllib.parse import quote
+
+from sciexam.errors import spellings
 
 _HIDDEN = "[key]"
 _SHORTEST = 8  # a shorter key ("EMPTY", "none") is a placeholder, and hiding it would change answers that say the word
@@ -17,8 +17,7 @@ class Redaction:
         self._whole: re.Pattern[str] | None = None
         self._part: re.Pattern[str] | None = None
         if key is not None and len(key) >= _SHORTEST:
-            forms = sorted({key, quote(key, safe=""), *_base64_forms(key)}, key=len, reverse=True)
-            whole = "|".join(re.escape(form) for form in forms)
+            whole = "|".join(map(re.escape, spellings(key)))
             self._whole = re.compile(whole)
             # OpenAI's own 401 repeats the first eight characters and the last four, with stars between them.
             self._part = re.compile(f"{whole}|{re.escape(key[:_SHORTEST])}[\\w*.…-]*|\\*+{re.escape(key[-4:])}")
@@ -40,15 +39,3 @@ class Redaction:
     def error_raw(self, body: bytes) -> bytes:
         """The body of an error, without the key and its parts."""
         return self.error(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-
-
-def _base64_forms(key: str) -> set[str]:
-    """The characters of the key's base64 that do not depend on what stands around it, at the three alignments."""
-    forms = set()
-    for before in range(3):
-        coded = base64.b64encode(b"\0" * before + key.encode()).rstrip(b"=").decode()
-        first = -(-before * 8 // 6)  # characters that hold bits of the bytes before the key
-        last = len(coded) - (1 if (before + len(key.encode())) % 3 else 0)  # the last one holds bits of what follows
-        form = coded[first:last]
-        forms |= {form, form.replace("+", "-").replace("/", "_")}
-    return forms

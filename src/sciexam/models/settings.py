@@ -9,6 +9,12 @@ from pydantic import AfterValidator, Field, field_validator
 
 from sciexam.types import Generation, Record
 
+# Where and how fast a model or a judge is asked, and what is printed beside it: nothing that it says depends on these.
+WHERE = (
+    *("note", "api_key_env", "concurrency", "timeout", "device", "batch_tokens"),
+    *("python", "tensor_parallel", "gpu_memory"),
+)
+
 
 class ModelSettings(Record):
     """What every model may say of itself. `note` is printed wherever the model's results are."""

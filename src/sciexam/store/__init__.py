@@ -16,11 +16,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
-from sciexam.errors import UsageError
+from sciexam.errors import StoreError, UsageError
 from sciexam.store.annotations import Annotations
 from sciexam.store.annotators import Annotators
 from sciexam.store.batches import Batches
@@ -31,6 +31,7 @@ from sciexam.store.tables import (
     Fact,
     anchors,
     chunks,
+    damaged,
     decode,
     encode,
     encode_criteria,
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
     from sciexam.store.columns import Columns
 
 __all__ = ["Fact", "Store", "Writer", "is_there"]
+
+T = TypeVar("T", Reply, Verdict, Grade)
 
 WORDS = ("finish_reason", "model", "rater", "prompt", "first", "second", "contestant")  # columns that are ids of names
 
@@ -176,31 +179,31 @@ class Store:
         """The fact under each key: the first usable attempt, or else the last; a key without attempts is left out."""
         found: dict[str, Reply] = {}
         body = texts.alias("body")
-        for row in self._attempts(replies, keys, body, replies.c.text == body.c.id):
-            _keep(found, read_reply(row, self._words))
+        for fact in self._attempts(read_reply, replies, keys, body, replies.c.text == body.c.id):
+            _keep(found, fact)
         return found
 
     def verdicts(self, keys: Iterable[str]) -> dict[str, Verdict]:
         """Like `replies`, for verdicts. What the judge's endpoint replied is in `replies` under the same key."""
         found: dict[str, Verdict] = {}
         body = texts.alias("body")
-        for row in self._attempts(verdicts, keys, body, verdicts.c.reason == body.c.id):
-            _keep(found, read_verdict(row, self._words))
+        for fact in self._attempts(read_verdict, verdicts, keys, body, verdicts.c.reason == body.c.id):
+            _keep(found, fact)
         return found
 
     def grades(self, keys: Iterable[str]) -> dict[str, Grade]:
         """Like `verdicts`, for grades."""
         found: dict[str, Grade] = {}
         body = texts.alias("body")
-        for row in self._attempts(grades, keys, body, grades.c.reason == body.c.id):
-            _keep(found, read_grade(row, self._words))
+        for fact in self._attempts(read_grade, grades, keys, body, grades.c.reason == body.c.id):
+            _keep(found, fact)
         return found
 
     def grades_on(self, subjects: Iterable[str], raters: str) -> list[Grade]:
         """The grades on these subjects by all whose names begin with `raters`, in order of arrival."""
         body = texts.alias("body")
-        rows = self._attempts(grades, subjects, body, grades.c.reason == body.c.id, grades.c.subject)
-        return [grade for grade in (read_grade(row, self._words) for row in rows) if grade.rater.startswith(raters)]
+        found = self._attempts(read_grade, grades, subjects, body, grades.c.reason == body.c.id, grades.c.subject)
+        return [grade for grade in found if grade.rater.startswith(raters)]
 
     @patient
     def knows(self, beginning: str) -> bool:
@@ -225,10 +228,11 @@ class Store:
     def human_verdicts(self, subjects: Iterable[str]) -> list[Verdict]:
         """The last human verdict under each key on these subjects (see Presentation.subject), in order of arrival."""
         body = texts.alias("body")
-        rows = self._attempts(verdicts, subjects, body, verdicts.c.reason == body.c.id, verdicts.c.subject)
+        found = self._attempts(
+            read_verdict, verdicts, subjects, body, verdicts.c.reason == body.c.id, verdicts.c.subject
+        )
         latest: dict[str, Verdict] = {}
-        for row in rows:
-            verdict = read_verdict(row, self._words)
+        for verdict in found:
             if verdict.kind == "human":
                 latest.pop(verdict.key, None)  # a mind that was changed comes later than what others said meanwhile
                 latest[verdict.key] = verdict
@@ -338,9 +342,15 @@ class Store:
     # ------------------------------------------------------------ reading
 
     def _attempts(
-        self, table: sa.Table, keys: Iterable[str], body: Any, on: Any, column: Any = None
-    ) -> Iterator[sa.Row[Any]]:
-        """Rows of `table` by key in order of arrival, with the text of `body` and of the failure."""
+        self,
+        read: Callable[[sa.Row[Any], Mapping[int, str]], T],
+        table: sa.Table,
+        keys: Iterable[str],
+        body: Any,
+        on: Any,
+        column: Any = None,
+    ) -> Iterator[T]:
+        """What `read` makes of the rows of `table` by key in order of arrival, each with `body` and why it failed."""
         column = table.c.key if column is None else column
         why, parts = texts.alias("why"), texts.alias("parts")
         statement = sa.select(table, body.c.body.label("body"), why.c.body.label("why"))
@@ -351,7 +361,12 @@ class Store:
             statement = statement.outerjoin(parts, table.c.criteria == parts.c.id)
         statement = statement.order_by(table.c.seq)
         for chunk in chunks([bytes.fromhex(key) for key in keys]):
-            yield from self._read(table, statement.where(column.in_(chunk)))
+            rows = self._read(table, statement.where(column.in_(chunk)))
+            try:
+                found = [read(row, self._words) for row in rows]
+            except (StoreError, LookupError, TypeError, ValueError) as error:  # a row that was not written so
+                raise StoreError(f"{self.location}: {damaged(f'a row of {table.name} cannot be read')}") from error
+            yield from found
 
     @patient
     def _read(self, table: sa.Table, statement: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
@@ -363,7 +378,7 @@ class Store:
     def _learn_words(self, connection: sa.Connection, table: sa.Table, rows: Sequence[sa.Row[Any]]) -> None:
         columns = [c for c in WORDS if c in table.c]
         ids = {row._mapping[c] for row in rows for c in columns} - self._words.keys() - {None}
-        for chunk in chunks(sorted(ids)):
+        for chunk in chunks(list(ids)):
             for row in connection.execute(sa.select(names).where(names.c.id.in_(chunk))):
                 self._words[row.id] = row.name.decode("utf-8", "surrogatepass")
 

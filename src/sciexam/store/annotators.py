@@ -11,13 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from sciexam.store.database import Database, patient
-from sciexam.store.opening import erasing
-from sciexam.store.tables import KINDS, annotators, assignments, encode, judgements, names, now, verdicts
-from sciexam.store.texts import erase_unused
+from sciexam.store.forgetting import FORGOTTEN, forget
+from sciexam.store.tables import annotators, assignments, encode, now
 from sciexam.types import ADJUDICATION
 
-# Whether a link opens something: an imported annotator never had one, and a forgotten one stays forgotten.
-OPEN, REVOKED, IMPORTED, FORGOTTEN = "open", "revoked", "imported", "forgotten"
+# Whether a link opens something: an imported annotator never had one; a tombstone (`FORGOTTEN`) has none any more.
+OPEN, REVOKED, IMPORTED = "open", "revoked", "imported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,30 +106,18 @@ class Annotators:
         assert found is not None
         return found
 
-    def forget(self, id: int) -> int:
+    def forget(self, id: int, keep_judgements: bool = False) -> int:
         """Delete an annotator's name, link, drafts, judgements and verdicts; the pseudonym stays, with how many.
+
+        With `keep_judgements` what they chose stays under the pseudonym, and all that they wrote goes: comments, and
+        answers of their own. A later call without it deletes what that one kept.
 
         In SQLite what is deleted is overwritten, in its journal too; in PostgreSQL the tables are written anew.
         """
         with self._writing() as connection:
-            person = _annotator(connection.execute(sa.select(annotators).where(annotators.c.id == id)).one())
-            if person.state == FORGOTTEN:
-                return person.forgotten or 0
-            mine = judgements.c.annotator == id
-            rater = sa.select(names.c.id).where(names.c.name == encode(person.pseudonym)).scalar_subquery()
-            theirs = (verdicts.c.rater == rater) & (verdicts.c.kind == KINDS.index("human"))
-            count = connection.execute(sa.select(sa.func.count()).where(mine).select_from(judgements)).scalar_one()
-            said = set(connection.execute(sa.select(judgements.c.body).where(mine)).scalars())
-            said |= set(connection.execute(sa.select(verdicts.c.reason).where(theirs)).scalars())
-            with erasing(connection, "judgements", "verdicts", "texts"):
-                connection.execute(sa.delete(judgements).where(mine))
-                connection.execute(sa.delete(verdicts).where(theirs))
-                erase_unused(connection, said - {None})
-            connection.execute(sa.delete(assignments).where(assignments.c.annotator == id))
-            gone = {"name": None, "nonce": "", "until": 0, "state": FORGOTTEN, "forgotten": count}
-            connection.execute(sa.update(annotators).where(annotators.c.id == id).values(**gone))
+            count = forget(connection, id, keep_judgements)
         self._database.shred()
-        return int(count)
+        return count
 
 
 def _added(connection: sa.Connection, pseudonym: str, name: bytes | None, until: int, state: str) -> Annotator:

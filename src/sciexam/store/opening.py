@@ -23,11 +23,7 @@ def prepare(connection: sa.Connection, location: str) -> None:
     found = read_version(connection)
     if found == SCHEMA_VERSION:
         return
-    if found > SCHEMA_VERSION:
-        raise StoreError(
-            f"{location}: written by a newer sciexam (store version {found}; this one reads up to "
-            f"{SCHEMA_VERSION}). Nothing was touched; upgrade sciexam, or name another ledger with --store"
-        )
+    refuse_newer(found, location)
     if found == 0 and (strange := tables.tables.keys() & set(sa.inspect(connection).get_table_names())):
         raise StoreError(
             f"{location}: no ledger, and it holds tables of the same names ({', '.join(sorted(strange))}). Nothing was "
@@ -45,6 +41,15 @@ def prepare(connection: sa.Connection, location: str) -> None:
     _forbid_changes(connection)
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def refuse_newer(found: int, location: str) -> None:
+    """Raises StoreError where version `found` is one that this sciexam does not know."""
+    if found > SCHEMA_VERSION:
+        raise StoreError(
+            f"{location}: written by a newer sciexam (store version {found}; this one reads up to "
+            f"{SCHEMA_VERSION}). Nothing was touched; upgrade sciexam, or name another ledger with --store"
+        )
 
 
 def read_version(connection: sa.Connection) -> int:

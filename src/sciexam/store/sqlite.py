@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 
 from sciexam.errors import StoreError, UsageError
 from sciexam.store.database import Database
+from sciexam.store.file_system import network_file_system
 from sciexam.store.opening import prepare
 from sciexam.store.presence import LockedFile, hold
+from sciexam.store.tables import damaged
+
+_log = logging.getLogger(__name__)
 
 
 class SQLite(Database):
@@ -24,9 +32,7 @@ class SQLite(Database):
 
     def __init__(self, location: str):
         self.location = location
-        if "://" in location and not location.startswith("sqlite:///"):
-            raise UsageError("--store: the URL of a file is sqlite:///PATH")
-        self.file = Path(location.removeprefix("sqlite:///")).absolute()
+        self.file = file_of(location)
         with self.translated():
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self._engine = _connect(self.file)
@@ -46,14 +52,8 @@ class SQLite(Database):
     @contextmanager
     def translated(self) -> Iterator[None]:
         """Turn what the database and the file system say into a StoreError that names the file and the way out."""
-        try:
+        with translated(self.location):
             yield
-        except sa.exc.DBAPIError as error:
-            raise StoreError(f"{self.location}: {_explain(str(error.orig))}") from error
-        except OSError as error:
-            raise StoreError(
-                f"{self.location}: {(error.strerror or str(error)).lower()}; choose another file with --store"
-            ) from error
 
     def rows(self, connection: sa.Connection, statement: sa.Select[Any], size: int) -> Iterator[Sequence[Any]]:
         cursor = connection.execute(statement).cursor
@@ -80,22 +80,89 @@ class SQLite(Database):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with self.translated(), Path(f"{self.file}.lock").open("w") as file:
-            hold(file)
+        with locked(self.location):
             yield
+
+
+def file_of(location: str) -> Path:
+    """The file that a path or a URL means."""
+    if "://" in location and not location.startswith("sqlite:///"):
+        raise UsageError("--store: the URL of a file is sqlite:///PATH")
+    return Path(location.removeprefix("sqlite:///")).absolute()
+
+
+@contextmanager
+def translated(location: str) -> Iterator[None]:
+    """See `SQLite.translated`."""
+    try:
+        yield
+    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+        raise StoreError(f"{location}: {_explain(str(getattr(error, 'orig', error)))}") from error
+    except (UnicodeDecodeError, OverflowError) as error:  # a damaged page gives the driver what is no text or number
+        raise StoreError(f"{location}: {damaged(str(error))}") from error
+    except OSError as error:
+        raise StoreError(
+            f"{location}: {(error.strerror or str(error)).lower()}; choose another file with --store"
+        ) from error
+
+
+@contextmanager
+def locked(location: str) -> Iterator[None]:
+    """Hold the lock of those who write, checkpoint or close."""
+    with translated(location), Path(f"{file_of(location)}.lock").open("w") as file:
+        hold(file)
+        yield
+
+
+@contextmanager
+def looked_at(location: str) -> Iterator[sa.Connection]:
+    """One state of the file at `location`, as it is: it is not made, brought up to date, or written to.
+
+    What the database says is not translated: whoever looks at a damaged file has to know what each row says.
+    """
+    file = file_of(location)
+    if not file.is_file():
+        raise StoreError(f"{location}: no ledger there; choose another file with --store")
+    address = f"file:{quote(str(file))}?mode=ro"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(address, uri=True, timeout=30, isolation_level=None)
+
+    engine = sa.create_engine("sqlite://", creator=connect)
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA writable_schema = ON")  # or a file that is too short is refused whole
+            connection.exec_driver_sql("BEGIN")  # what others write meanwhile is not seen
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def _connect(file: Path) -> sa.Engine:
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(file)))
-    sa.event.listen(engine, "connect", _configure)
+    sa.event.listen(engine, "connect", partial(_configure, _journal(file)))
     sa.event.listen(engine, "begin", _begin)
     return engine
 
 
-def _configure(connection: Any, _: Any) -> None:
+def _journal(file: Path) -> str:
+    """WAL, or the rollback journal on a network file system, where WAL would damage the file."""
+    remote = network_file_system(file)
+    if remote is None:
+        return "WAL"
+    _log.warning(
+        "%s lies on a network file system (%s): it is slower there, and no two machines may use it at once. "
+        "For that there is PostgreSQL: --store postgresql://USER@HOST/DATABASE",
+        file,
+        remote,
+    )
+    return "DELETE"
+
+
+def _configure(journal: str, connection: Any, _: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy's BEGIN IMMEDIATE is the only BEGIN
     # What is deleted or replaced (a draft, a name) is overwritten, and not only released.
-    for pragma in ("busy_timeout = 30000", "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+    for pragma in ("busy_timeout = 30000", f"journal_mode = {journal}", "synchronous = FULL", "secure_delete = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -110,8 +177,8 @@ def _explain(message: str) -> str:
         return f"no space left, or the disk fails ({message}). What was reported as stored is safe; make room and go on"
     if "readonly" in message or "unable to open" in message:
         return f"cannot be written ({message}); check its permissions, or choose another file with --store"
-    if "malformed" in message or "not a database" in message:
-        return f"damaged, or not a ledger ({message}). Nothing was changed; restore a backup, or use --store"
+    if any(word in message for word in ("malformed", "not a database", "Could not decode")):
+        return damaged(message)
     if "locked" in message:
         return f"another process holds it for more than 30 s ({message}); wait for it and run again"
     return message

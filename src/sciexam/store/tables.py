@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sciexam.errors import StoreError
 from sciexam.types import Grade, Kind, Reply, Side, Status, Strength, Verdict
 
 STATUSES: tuple[Status, ...] = ("ok", "invalid", "failed", "skipped")
@@ -269,7 +270,7 @@ def read_reply(row: sa.Row[Any], words: Mapping[int, str]) -> Reply:
         key=row.key.hex(),
         text=decode(row.body),
         status=STATUSES[row.status],
-        failure=decode(row.why) if row.why else "",
+        failure=decode(row.why) if row.failure is not None else "",
         finish_reason=words.get(row.finish_reason, ""),
         model=words.get(row.model, ""),
         input_tokens=row.input_tokens,
@@ -293,12 +294,12 @@ def read_verdict(row: sa.Row[Any], words: Mapping[int, str]) -> Verdict:
         repeat=row.repeat,
         attempt=row.attempt,
         status=STATUSES[row.status],
-        failure=decode(row.why) if row.why else "",
+        failure=decode(row.why) if row.failure is not None else "",
         preferred=None if row.preferred is None else SIDES[row.preferred],
         strength=None if row.strength is None else STRENGTHS[row.strength],
         probability_second=row.probability_second,
-        criteria=json.loads(decode(row.parts)) if row.parts else {},
-        reason=decode(row.body) if row.body else "",
+        criteria=json.loads(decode(row.parts)) if row.criteria is not None else {},
+        reason=decode(row.body) if row.reason is not None else "",
     )
 
 
@@ -313,10 +314,10 @@ def read_grade(row: sa.Row[Any], words: Mapping[int, str]) -> Grade:
         repeat=row.repeat,
         attempt=row.attempt,
         status=STATUSES[row.status],
-        failure=decode(row.why) if row.why else "",
+        failure=decode(row.why) if row.failure is not None else "",
         score=row.score,
-        criteria=json.loads(decode(row.parts)) if row.parts else {},
-        reason=decode(row.body) if row.body else "",
+        criteria=json.loads(decode(row.parts)) if row.criteria is not None else {},
+        reason=decode(row.body) if row.reason is not None else "",
     )
 
 
@@ -340,5 +341,17 @@ def encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def decode(body: bytes) -> str:
-    return zlib.decompress(body).decode("utf-8", "surrogatepass")
+def decode(body: bytes | None) -> str:
+    """A text as it was stored; None where a row refers to one that is not there. Raises StoreError for what is none."""
+    try:
+        return zlib.decompress(body or b"").decode("utf-8", "surrogatepass")
+    except (zlib.error, TypeError, UnicodeDecodeError) as error:
+        raise StoreError(damaged(f"a text of it cannot be read ({error})")) from error
+
+
+def damaged(what: str) -> str:
+    """What is said of a ledger that does not hold what was put into it."""
+    return (
+        f"damaged, or not a ledger: {what}. Nothing was changed; `sciexam store repair` salvages what can be read; or "
+        "restore a backup, or use --store"
+    )
