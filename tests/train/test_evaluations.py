@@ -13,7 +13,7 @@ import pytest
 from conftest import write_jsonl, write_suite
 from sciexam.errors import DocumentError, UsageError
 from sciexam.judges.grading import GradingTemplate
-from sciexam.judges.points import parse_grades, total
+from sciexam.judges.points import parse_grades, parse_score, total
 from sciexam.suite import Suite, load_suite
 from sciexam.train.data.demonstrations import Demonstration, read_demonstrations
 from sciexam.train.data.evaluations import marking_of
@@ -123,3 +123,25 @@ def test_without_a_judge_it_says_what_to_write(shown: Callable[..., Shown]) -> N
 def test_a_judge_that_is_not_asked_in_words_is_refused(shown: Callable[..., Shown]) -> None:
     with pytest.raises(UsageError, match=r"m1: judge: 'measures' is not asked in words"):
         shown().read(LINE, judge="measures")
+
+
+def test_a_score_without_a_nonce_is_learnt_and_read_where_the_judge_says_so(shown: Callable[..., Shown]) -> None:
+    here = shown()
+    judges = {"self": here.suite.judge_spec("self").model_copy(update={"mark": "score"})}
+    here.suite = here.suite.model_copy(update={"judges": judges})
+    (one,) = here.read(LINE)
+    criteria = here.suite.rubric.criteria
+    assert one.answer.splitlines()[-1] == "Score: 4"
+    assert parse_score(one.answer, criteria).criteria == {criteria[0].name: 4.0}
+    for said, why in (
+        ("Score: 4\nSo be it.", "the last line is no score"),
+        ("", "the last line is no score"),
+        ("Score: 5\nScore: 4", "two scores"),
+        ("Score: 9", "criterion 'quality': not one of its grades"),
+    ):
+        assert parse_score(said, criteria).failure == why
+
+
+def test_a_score_without_a_nonce_is_of_one_criterion(shown: Callable[..., Shown]) -> None:
+    with pytest.raises(UsageError, match=r"mark: score: is one mark, and rubric 'science-explanation' has \d criteria"):
+        GradingTemplate(None, shown("science-explanation").suite.rubric, "score")

@@ -174,5 +174,5 @@ def test_a_model_that_is_not_trained_yet_is_said_to_be_so(world: Suite, tmp_path
     from sciexam.report.training.training import read_training
     from sciexam.report.training.training_text import sentence_of
 
-    found = read_training("chain", world.models, tmp_path / "results", "rm")
+    found = read_training("chain", world.models, tmp_path / "results", world.lineage_digest, "rm")
     assert sentence_of(found).startswith("rm has not been trained yet. sft was accepted: against base it scores 0.71")

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("trl")
 
-from conftest import COMMAND, clean_environment
 from sciexam.digests import file_digest
 from sciexam.errors import DocumentError, UsageError
 from sciexam.lineage.artifacts import Lineage, read_lineage
 from sciexam.suite import load_suite
 from sciexam.train.walk import Step, train
-from train_world import BASE, SFT, write_world
+from train_world import SFT, run, weights_of, write_world
 
 
 @pytest.fixture(scope="module")
@@ -93,41 +88,7 @@ def test_every_fault_of_the_demonstrations_is_told_with_its_line(
     assert [fault.partition("demonstrations.jsonl:")[2][:1] for fault in raised.value.faults] == ["2", "3", "4"]
 
 
-# ---------------------------------------------------------------- broken off
-
-
-def run(folder: Path, name: str, *more: str, **how: Any) -> subprocess.Popen[str]:
-    command = [str(COMMAND), "train", name, "--suite", "world.yaml", *more]
-    return subprocess.Popen(command, cwd=folder, env=clean_environment(), text=True, **how)
-
-
-def weights_of(folder: Path, name: str) -> Path:
-    (found,) = (folder / "results/models").glob(f"{name}-*/model.safetensors")
-    return found
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("torn", ["optimizer.pt", "model.safetensors", "trainer_state.json"])
-def test_a_stage_that_was_killed_goes_on_to_the_very_same_weights(tmp_path: Path, torn: str) -> None:
-    """Also where the newest checkpoint lacks a file: the one before it is taken."""
-    base = {"base": {**BASE, "dropout": 0.1}}
-    for folder in ("whole", "killed"):
-        write_world(tmp_path / folder, base)
-    assert run(tmp_path / "whole", "base").wait() == 0
-    process = run(tmp_path / "killed", "base")
-    while not list((tmp_path / "killed").glob("results/models/*.work/checkpoints/checkpoint-10/trainer_state.json")):
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    newest = max(
-        (tmp_path / "killed").glob("results/models/*.work/checkpoints/checkpoint-*"), key=lambda p: int(p.name[11:])
-    )
-    (newest / torn).unlink(missing_ok=True)
-    assert run(tmp_path / "killed", "base").wait() == 0
-    one, other = weights_of(tmp_path / "whole", "base"), weights_of(tmp_path / "killed", "base")
-    assert file_digest(one) == file_digest(other)
-    assert (one.parent / "metrics.jsonl").read_text() == (other.parent / "metrics.jsonl").read_text()
+# ---------------------------------------------------------------- several processes, and adapters
 
 
 @pytest.mark.slow
@@ -141,33 +102,6 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
         for f in ("one", "two")
     )
     assert one == pytest.approx(two, abs=2e-4)
-
-
-@pytest.mark.slow
-def test_what_does_not_fit_into_memory_is_halved_and_learns_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The model refuses more than 4 rows at once, as a device does that has no room for them."""
-    import torch
-    from transformers import LlamaForCausalLM
-
-    whole = write_world(tmp_path / "whole")
-    small = write_world(tmp_path / "small")
-    train(str(whole), "base", results=tmp_path / "whole/results")
-    forward = LlamaForCausalLM.forward
-
-    def narrow(self: Any, input_ids: Any = None, **rest: Any) -> Any:
-        if len(input_ids) > 4:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(self, input_ids, **rest)
-
-    monkeypatch.setattr(LlamaForCausalLM, "forward", narrow)
-    train(str(small), "base", results=tmp_path / "small/results")
-    one, other = (
-        [json.loads(line)["loss"] for line in (weights_of(tmp_path / f, "base").parent / "metrics.jsonl").open()]
-        for f in ("whole", "small")
-    )
-    assert one == pytest.approx(other, abs=2e-3)
 
 
 @pytest.mark.slow

@@ -174,5 +174,5 @@ def _rendered_alone(suite: Suite, spec: JudgeSpec | None, comparisons: Sequence[
     shown = [submit(c.prompt, response) for c in comparisons for response in (c.a, c.b)]
     if not isinstance(spec, LLMJudge):
         return sum(len(one.prompt.text) + len(one.text) for one in shown) / len(shown)
-    template = GradingTemplate(spec.grading, suite.rubric)
+    template = GradingTemplate(spec.grading, suite.rubric, spec.mark)
     return sum(len(template.render(one)) for one in shown) / len(shown)

@@ -14,6 +14,7 @@ from sciexam.exam.cascade import Cascade, Judged, calibration_asks, cascades_of,
 from sciexam.exam.drift import drift_of
 from sciexam.exam.echoes import echoes
 from sciexam.exam.ends import ends_of
+from sciexam.exam.other_rubrics import verdicts_under_other_rubrics
 from sciexam.exam.plan import Plan, conversations_of, presentations_of, shown_of
 from sciexam.exam.raters import Rater, recordings_of, trust_of
 from sciexam.exam.recordings import is_recorded
@@ -41,7 +42,7 @@ def read_facts(
     if comparisons:
         check_judged(plan, store, benches, calls)
     caveats = (*notes, *dict.fromkeys(echoes(plan, store, comparisons)), *_of_members(plan, benches))
-    caveats = (*caveats, *ends_of(plan, store, responses.values()))
+    caveats = (*caveats, *ends_of(plan, store, responses.values()), *_of_other_rubrics(plan, store, comparisons))
     return evidence_of(plan, store, responses, benches, calls, caveats)
 
 
@@ -110,6 +111,17 @@ def _of_members(plan: Plan, benches: Sequence[Bench]) -> Iterator[str]:
                 )
             elif plan.purpose != "compare":
                 yield f"{b} against {a} by {bench.name}: {done.counts}"
+
+
+def _of_other_rubrics(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """What a reader must know where annotators were asked by another rubric than the plan has."""
+    if HUMANS in plan.benches:
+        for (a, b), counts in verdicts_under_other_rubrics(plan.suite.rubric, comparisons, store).items():
+            for rubric, count in counts.items():
+                yield (
+                    f"{b} against {a} by {HUMANS}: {count} verdicts were given under another rubric ({rubric}); they "
+                    "count here, and what they say is by that rubric."
+                )
 
 
 def _drifts(plan: Plan, store: Store) -> Iterator[str]:

@@ -12,7 +12,6 @@ from sciexam.digests import digest
 from sciexam.errors import UsageError, did_you_mean
 from sciexam.exam.cautions import caveats_of, contaminations_of, strangers_of
 from sciexam.exam.raters import Rater, raters_of
-from sciexam.lineage import lineage_digest
 from sciexam.models import open_model
 from sciexam.models.recorded import RecordedModel
 from sciexam.models.terms import Terms
@@ -191,10 +190,16 @@ def _check_watched(benches: Mapping[str, str], raters: Sequence[Rater], by: str)
             raise UsageError(f"--until-decided: {bench!r} is a {whole}; name its judges one by one: {names}")
 
 
+def _answers_any(model: RecordedModel, prompts: Sequence[Prompt]) -> bool:
+    """Whether a file answers one of the prompts, in whichever of its samples."""
+    samples = {sample for _, sample in model.lines}
+    return any(model.answers(prompt, sample) for prompt in prompts for sample in samples)
+
+
 def _check_answers(suite: Suite, prompts: Sequence[Prompt], models: Mapping[str, Model]) -> None:
     """Refuse recorded answers to other prompts before anyone else is asked and paid."""
     for name, model in models.items():
-        if isinstance(model, RecordedModel) and not any(model.answers(prompt) for prompt in prompts):
+        if isinstance(model, RecordedModel) and not _answers_any(model, prompts):
             theirs = next(iter(model.lines))[0]
             raise UsageError(
                 f"{name}: no prompt of suite {suite.name!r} has an answer in {model.path}; "
@@ -304,7 +309,7 @@ def to_manifest(plan: Plan) -> dict[str, Any]:
         "digests": {
             "suite": suite_digest(plan.suite),
             "rubric": plan.suite.rubric.digest,
-            "lineage": {name: lineage_digest(plan.suite.models, name) for name in plan.contestants},
+            "lineage": {name: plan.suite.lineage_digest(name) for name in plan.contestants},
         },
         "policy": plan.policy,
         "orders": plan.orders,

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from sciexam.battles import Slot, in_drawn_order, name_of, pair
-from sciexam.errors import GateNotMet, Incomplete, Interrupted
+from sciexam.errors import GateNotMet, Incomplete, Interrupted, StoreError
 from sciexam.exam.asking import Asking, attempts, owes
 from sciexam.exam.cascade import Cascade, calibration_asks, cascades_of, escalation_asks, rule
 from sciexam.exam.drift import Candidates
@@ -115,8 +115,8 @@ class Sitting:
             with self._store.writer(self._tally.durable) as writer:
                 again = [rater for rater in self._plan.raters if self._candidates.is_due(rater)]
                 self._together([], [partial(self._look_again, rater, writer) for rater in again])
-        except Incomplete as error:
-            raise Incomplete(f"{error}\n{self._safe()}; run the same command to go on") from None
+        except (Incomplete, StoreError) as error:
+            raise type(error)(f"{error}\n{self._safe()}; run the same command to go on") from None
         if self._stranger:
             raise GateNotMet(f"--strict-model: {self._stranger} Stopped at {self._safe()}; what came back is stored.")
         if self._stop.is_set():

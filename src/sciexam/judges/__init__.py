@@ -133,7 +133,7 @@ def _grading(name: str, spec: LLMJudge, rubric: Rubric, terms: Terms) -> Grader:
     from sciexam.judges.grading import GradingTemplate, LLMGrader
 
     generation = judge_generation(spec)
-    template = GradingTemplate(spec.grading, rubric)
+    template = GradingTemplate(spec.grading, rubric, spec.mark)
     return LLMGrader(name, open_model(name, spec, generation, terms), template, generation.max_tokens)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from sciexam.digests import digest
 from sciexam.errors import UsageError
 from sciexam.judges.by_model import ByModel
-from sciexam.judges.points import Points, parse_grades, total
-from sciexam.judges.template_file import compile_template, read_template
+from sciexam.judges.points import SCORE, Points, parse_grades, parse_score, total
+from sciexam.judges.settings import MarkForm
+from sciexam.judges.template_file import compile_template, raised_by, read_template
 from sciexam.rubric import Rubric
 from sciexam.sandbox import render
 from sciexam.types import Grade, Kind, Message, Model, Prompt, Reply, Submission
@@ -17,7 +18,7 @@ ADDING = "self-rewarding"  # the shipped template that adds up the statements of
 SHIPPED = ("grade", ADDING)
 VARIABLES = ("question", "answer", "reference", "rubric", "criteria", "boundary", "nonce")
 # Without `boundary` an answer could pose as instructions, and without `nonce` as a grade.
-NEEDED = ("question", "answer", "boundary", "nonce")
+NEEDED = {"question", "answer", "boundary", "nonce"}
 _BLANK = Submission(Prompt(id="blank", messages=(Message(role="user", content="?"),)), "", seal="0" * 32)
 
 
@@ -57,19 +58,21 @@ class LLMGrader(ByModel):
 class GradingTemplate:
     """A template that asks for marks on each criterion of a rubric. Raises UsageError where it cannot be used.
 
-    `name` is a shipped one or a file; None: the one that fits the rubric.
+    `name` is a shipped one or a file; None: the one that fits the rubric. `form` is that of the reply's marks.
     """
 
-    def __init__(self, name: str | None, rubric: Rubric):
+    def __init__(self, name: str | None, rubric: Rubric, form: MarkForm = "nonce"):
         self.name = name or (ADDING if rubric.additive else "grade")
-        self.rubric = rubric
+        self.rubric, self.form = rubric, form
         source = read_template(self.name, SHIPPED, "grading: ")
-        _check_rubric(self.name, rubric)
+        _check_rubric(self.name, rubric, form)
         # Of the rubric only what a prompt can show, and what makes a score of the points.
         marks = [[c.name, list(c.words), c.weight] for c in rubric.criteria]
-        self.digest = digest({"template": source, "rubric": rubric.render(), "marks": marks})
+        read_as = {} if form == "nonce" else {"form": form}
+        self.digest = digest({"template": source, "rubric": rubric.render(), "marks": marks, **read_as})
         self._template, used = compile_template(self.name, source, VARIABLES, "grading template")
-        if missing := [f"{{{{ {word} }}}}" for word in NEEDED if word not in used]:
+        needed = NEEDED if form == "nonce" else NEEDED - {"nonce"}
+        if missing := [f"{{{{ {word} }}}}" for word in VARIABLES if word in needed and word not in used]:
             raise UsageError(f"template {self.name}: must show {', '.join(missing)} for a grade to be read from it")
         self.render(_BLANK)
 
@@ -95,11 +98,19 @@ class GradingTemplate:
                 nonce=_nonce(submission),
             )
         except Exception as error:  # a user's template is a program: any expression in it may raise anything
-            raise UsageError(f"grading template: {type(error).__name__}: {error}") from None
+            raise raised_by(self.name, error) from None
 
     def read(self, text: str, submission: Submission) -> Points:
         """The points that a reply on `submission` gives."""
+        if self.form == "score":
+            return parse_score(text, self.rubric.criteria)
         return parse_grades(text, _nonce(submission), self.rubric.criteria)
+
+    def lines(self, words: Mapping[str, str], submission: Submission) -> list[str]:
+        """The last lines of a reply on `submission` that gives these grades by the names of the criteria."""
+        if self.form == "score":
+            return [f"{SCORE}{word}" for word in words.values()]
+        return [f"GRADE {_nonce(submission)} {name}: {word}" for name, word in words.items()]
 
 
 def _nonce(submission: Submission) -> str:
@@ -107,12 +118,17 @@ def _nonce(submission: Submission) -> str:
     return submission.seal[:12]
 
 
-def _check_rubric(name: str, rubric: Rubric) -> None:
+def _check_rubric(name: str, rubric: Rubric, form: MarkForm) -> None:
     """Raises UsageError for a rubric whose grades the template could not ask for, or no line could carry."""
     if name == ADDING and not rubric.additive:
         raise UsageError(
             f"template {name}: adds up the statements of an additive criterion, and rubric {rubric.rubric!r} has none; "
             "write `grading: grade`, or `additive:` in the rubric"
+        )
+    if form == "score" and len(rubric.criteria) > 1:
+        raise UsageError(
+            f"mark: score: is one mark, and rubric {rubric.rubric!r} has {len(rubric.criteria)} criteria; write "
+            "`mark: nonce`, or name a rubric with one"
         )
     for criterion in rubric.criteria:
         for word in criterion.words:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from sciexam.rubric import Criterion, Rubric
 
+SCORE = "Score: "
+
 
 @dataclass(frozen=True, slots=True)
 class Points:
@@ -43,6 +45,23 @@ def parse_grades(text: str, nonce: str, criteria: Sequence[Criterion]) -> Points
     if lines[-len(graded) :] != graded:
         return Points(failure="the grades are not the last lines")
     return Points(found, "\n".join(lines[: -len(graded)]).strip())
+
+
+def parse_score(text: str, criteria: Sequence[Criterion]) -> Points:
+    """`Score: <word>` as the last line, and no other such line: a mark on the one criterion, without a nonce.
+
+    An answer can contain such a line, and a judge can repeat it: for judges that could not copy a nonce.
+    """
+    (criterion,) = criteria
+    lines = [line.strip() for line in text.rstrip().splitlines()]
+    scored = [line for line in lines if line.startswith(SCORE)]
+    if not scored or lines[-1] != scored[-1]:
+        return Points(failure="the last line is no score")
+    if len(scored) > 1:
+        return Points(failure="two scores")
+    if (word := scored[0].removeprefix(SCORE)) not in criterion.words:
+        return Points(failure=f"criterion {criterion.name!r}: not one of its grades")
+    return Points({criterion.name: float(criterion.words[word])}, "\n".join(lines[:-1]).strip())
 
 
 def total(points: Mapping[str, float], rubric: Rubric) -> float:

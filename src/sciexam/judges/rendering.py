@@ -6,7 +6,7 @@ from sciexam.digests import digest
 from sciexam.errors import UsageError
 from sciexam.judges.parsing import LETTERS, LEVELS, SIDES
 from sciexam.judges.settings import Pairwise, VerdictForm
-from sciexam.judges.template_file import compile_template, read_template
+from sciexam.judges.template_file import compile_template, raised_by, read_template
 from sciexam.rubric import Rubric
 from sciexam.sandbox import render
 from sciexam.types import Message, Presentation, Prompt
@@ -96,7 +96,7 @@ class JudgeTemplate:
                 nonce=nonce(presentation),
             )
         except Exception as error:  # a user's template is a program: any expression in it may raise anything
-            raise UsageError(f"judge template: {type(error).__name__}: {error}") from None
+            raise raised_by(self.name, error) from None
 
 
 def _examples(rubric: Rubric, words: tuple[str, ...]) -> list[dict[str, str]]:

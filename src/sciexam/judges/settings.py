@@ -11,6 +11,7 @@ from sciexam.models.settings import Custom, Endpoint, RewardCheckpoint, Scripted
 from sciexam.types import Record
 
 VerdictForm = Literal["nonce", "brackets", "letter", "json", "last-brackets", "output-ab"]
+MarkForm = Literal["nonce", "score"]
 
 
 class Pairwise(Record):
@@ -29,10 +30,12 @@ class Pairwise(Record):
 class Grading(Record):
     """How an LLM is made to mark answers one by one, and whether its verdicts are made of its marks.
 
-    `grading` is a shipped template for marks, or a file. `tie_within`: marks that differ by no more are a tie.
+    `grading` is a shipped template for marks, or a file; `mark` is the form of its answer. `tie_within`: marks that
+    differ by no more are a tie.
     """
 
     grading: str | None = None  # None: the one that fits the rubric
+    mark: MarkForm = "nonce"
     compare_by: Literal["verdicts", "grades"] = "verdicts"
     tie_within: float = Field(0.0, ge=0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from sciexam.errors import UsageError, did_you_mean
@@ -42,3 +43,10 @@ def compile_template(name: str, source: str, variables: Sequence[str], kind: str
         word = min(unknown)
         raise UsageError(f"{name}: {{{{ {word} }}}} is not a variable of a {kind}{did_you_mean(word, variables)}")
     return template, used
+
+
+def raised_by(name: str, error: Exception) -> UsageError:
+    """What the template `name` raised while it was rendered, with its line where Jinja2 knows it."""
+    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == "<template>"]
+    place = f"{name}:{lines[-1]}" if lines else name
+    return UsageError(f"{place}: {type(error).__name__}: {error}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ from sciexam.digests import digest, file_digest
 from sciexam.errors import did_you_mean
 from sciexam.lineage.artifacts import MODELS, place_of, read_lineage
 from sciexam.lineage.specs import ModelSpec, kind_of
-from sciexam.lineage.stages import Judged, Pretrain, Stage
+from sciexam.lineage.stages import Judged, Pretrain, Stage, made_on_the_way
 from sciexam.models.checkpoint_digests import digests_of
+from sciexam.models.settings import WHERE
 
 
 def faults(models: Mapping[str, ModelSpec]) -> list[tuple[str, str]]:
@@ -50,14 +51,19 @@ def walk(models: Mapping[str, ModelSpec], name: str) -> list[str]:
     return [*found, name]
 
 
-def with_artifacts(models: Mapping[str, ModelSpec], results: str | Path) -> dict[str, ModelSpec]:
-    """The models with the weights of those that were trained and accepted, where they lie among `results`."""
-    found = dict(models)
+def trained(
+    models: Mapping[str, ModelSpec], results: str | Path, digest_of: Callable[[str], str]
+) -> dict[str, ModelSpec]:
+    """Those of the models that were trained and accepted, with their weights, which lie among `results`.
+
+    `digest_of`: the digest of the lineage of each.
+    """
+    found: dict[str, ModelSpec] = {}
     if not (Path(results) / MODELS).is_dir():
         return found
     for name, spec in models.items():
         if isinstance(spec, Stage) and not (spec.weights or spec.responses):
-            folder = place_of(results, name, lineage_digest(models, name))
+            folder = place_of(results, name, digest_of(name))
             told = read_lineage(folder)
             if told is not None and told.accepted is not False:
                 found[name] = spec.model_copy(update={"weights": str(folder)})
@@ -89,23 +95,25 @@ def _descent(models: Mapping[str, ModelSpec], contestants: Sequence[str], name: 
     return Descent(name, parent, tuple(str(kind_of(models[one])) for one in between if isinstance(models[one], Stage)))
 
 
-def lineage_digest(models: Mapping[str, ModelSpec], name: str) -> str:
+def lineage_digest(models: Mapping[str, ModelSpec], name: str, told: Callable[[str], str] = lambda name: "") -> str:
     """What `name` is: its settings, the files it is made from, and the digests of its parents.
 
-    Where they lie does not matter, and neither does what it has to show before it is accepted. Weights that sciexam has
-    trained are what they were made of.
+    `told`: the digest of what a stage learns from judges, from answers and from people, which is more than their names;
+    empty where it asks nobody. Where things lie does not matter, and neither does what a model has to show before it
+    is accepted. Weights that sciexam has trained are what they were made of.
     """
     spec = models[name]
     weights = getattr(spec, "weights", None)
-    if weights and isinstance(spec, Stage) and (told := read_lineage(Path(weights))) is not None:
-        return told.digest
+    if weights and isinstance(spec, Stage) and (made := read_lineage(Path(weights))) is not None:
+        return made.digest
     return digest(
         {
-            "settings": spec.model_dump(mode="json", exclude={"note", "gate", "responses", *_FILES, *_FOLDERS}),
+            "settings": spec.model_dump(mode="json", exclude={"gate", "responses", *WHERE, *_FILES, *_FOLDERS}),
             "files": [file_digest(Path(file)) if Path(file).is_file() else file for file in _files(spec)],
             "weights": [_contents(folder) for key in _FOLDERS if (folder := getattr(spec, key, None))],
-            "parents": [lineage_digest(models, parent) for parent in parents(spec)],
+            "parents": [lineage_digest(models, parent, told) for parent in parents(spec)],
         }
+        | ({"told": learnt} if (learnt := told(name)) else {})
     )
 
 
@@ -116,21 +124,21 @@ _FOLDERS = ("weights", "adapter", "backbone")
 def training_files(spec: ModelSpec) -> Iterator[tuple[str, Path]]:
     """The files that a stage learns from: the key that names each, and where it lies."""
     for key in _FILES:
-        match getattr(spec, key, None):
-            case str() as file:
-                yield key, Path(file)
-            case tuple() as files:
-                yield from ((key, Path(file)) for file in files)
-            case Judged() as judged:
-                yield f"{key}.prompts", Path(judged.prompts)
+        named = getattr(spec, key, None)
+        for one in named if isinstance(named, tuple) else (named,):
+            match one:
+                case str() as file:
+                    yield key, Path(file)
+                case Judged() as judged:
+                    yield f"{key}.prompts", Path(judged.prompts)
 
 
 def _files(spec: ModelSpec) -> Iterator[str]:
     yield from (str(path) for _, path in training_files(spec))
     if responses := getattr(spec, "responses", None):
         yield responses
-    if isinstance(judged := getattr(spec, "data", None), Judged):
-        yield judged.model_dump_json(exclude={"prompts"})
+    if data := getattr(spec, "data", None):
+        yield from (judged.model_dump_json(exclude={"prompts"}) for judged in made_on_the_way(data))
 
 
 def _contents(folder: str) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sciexam.errors import UsageError
+from sciexam.files import write_atomically
 
 LINEAGE, METRICS = "lineage.json", "metrics.jsonl"
 MODELS = "models"  # the folder of all artifacts among the results
@@ -44,6 +45,20 @@ class Lineage:
 def place_of(results: str | Path, name: str, digest: str) -> Path:
     """Where the artifact of the model `name` lies, or will lie, among `results`."""
     return Path(results).absolute() / MODELS / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)[:60]}-{digest[:12]}"
+
+
+def read_heard(place: Path) -> str | None:
+    """The digest of what a stage has heard from people when it was last trained; None where it has not been yet.
+
+    `place` is that of a stage which has heard nothing: people's words are part of the digest of what they make.
+    """
+    path = place.with_name(f"{place.name}.heard")
+    return path.read_text(encoding="ascii").strip() if path.is_file() else None
+
+
+def keep_heard(place: Path, heard: str) -> None:
+    """Remember what a stage hears from people, see `read_heard`."""
+    write_atomically(place.with_name(f"{place.name}.heard"), heard + "\n")
 
 
 def read_lineage(folder: Path) -> Lineage | None:

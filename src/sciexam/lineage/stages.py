@@ -89,6 +89,20 @@ class Judged(Record):
         return self
 
 
+# Where preferences come from: a file, or how they come to be; or several of these, one after the other.
+Preferences = str | Judged | tuple[str | Judged, ...]
+
+
+def sources_of(data: Preferences) -> tuple[str | Judged, ...]:
+    """Each source of preferences by itself."""
+    return data if isinstance(data, tuple) else (data,)
+
+
+def made_on_the_way(data: Preferences) -> tuple[Judged, ...]:
+    """The sources whose preferences come to be on the way."""
+    return tuple(one for one in sources_of(data) if isinstance(one, Judged))
+
+
 class Stage(ModelSettings):
     """An edge of the lineage: this model was made from `from` by `stage`. `responses` are answers recorded from it.
 
@@ -109,6 +123,14 @@ class Stage(ModelSettings):
 
     def trained_against(self) -> tuple[str, ...]:
         """The models and judges whose opinion it was made to please."""
+        return ()
+
+    def judged_by(self) -> tuple[str, ...]:
+        """The judges whose word, or whose words, it learns from."""
+        return ()
+
+    def answered_by(self) -> tuple[str, ...]:
+        """The models that are asked in the suite's way for what it learns from."""
         return ()
 
 
@@ -191,6 +213,9 @@ class Sft(Trained):
     group_by_length: bool = False
     completion_only: bool = True
 
+    def judged_by(self) -> tuple[str, ...]:
+        return (self.judge,) if self.judge else ()
+
 
 class Reward(Trained):
     """A reward model by the pairwise loss of Bradley and Terry, with margins where the pairs have them.
@@ -200,7 +225,7 @@ class Reward(Trained):
     """
 
     stage: Literal["reward"]
-    data: str | Judged
+    data: Preferences
     backbone: str | None = None
     center: float | None = Field(None, gt=0)  # a penalty that keeps the mean reward near zero (arXiv 2312.09244)
     held_out: float = Field(0.1, gt=0, lt=1)
@@ -208,6 +233,12 @@ class Reward(Trained):
 
     def parents(self) -> tuple[str, ...]:
         return (self.parent, *_of(self.data))
+
+    def judged_by(self) -> tuple[str, ...]:
+        return _judges_of(self.data)
+
+    def answered_by(self) -> tuple[str, ...]:
+        return _models_of(self.data)
 
 
 class BestOfN(Trained):
@@ -230,6 +261,12 @@ class BestOfN(Trained):
     def trained_against(self) -> tuple[str, ...]:
         return tuple(filter(None, (self.reward, self.judge)))
 
+    def judged_by(self) -> tuple[str, ...]:
+        return (self.judge,) if self.judge else ()
+
+    def answered_by(self) -> tuple[str, ...]:
+        return (self.parent,)
+
     @model_validator(mode="after")
     def _somebody_picks(self) -> Self:
         if (self.reward is None) == (self.judge is None):
@@ -244,11 +281,9 @@ LOSSES = (
 )
 
 
-class Dpo(Trained):
-    """Direct preference optimisation (arXiv 2305.18290). `loss` and `loss_weights` mix losses by TRL's own names."""
+class Preferring(Trained):
+    """How preferences are optimised. `loss` and `loss_weights` mix losses by TRL's own names."""
 
-    stage: Literal["dpo"]
-    data: str | Judged
     beta: float = Field(0.1, gt=0)
     loss: tuple[str, ...] = ("sigmoid",)
     loss_weights: tuple[float, ...] | None = None
@@ -268,11 +303,24 @@ class Dpo(Trained):
         _check_no_noise(self)
         return self
 
+
+class Dpo(Preferring):
+    """Direct preference optimisation (arXiv 2305.18290)."""
+
+    stage: Literal["dpo"]
+    data: Preferences
+
     def parents(self) -> tuple[str, ...]:
         return (self.parent, *_of(self.data))
 
     def trained_against(self) -> tuple[str, ...]:
-        return (self.data.by,) if isinstance(self.data, Judged) and self.data.by != "humans" else ()
+        return tuple(dict.fromkeys(one.by for one in made_on_the_way(self.data) if one.by != "humans"))
+
+    def judged_by(self) -> tuple[str, ...]:
+        return _judges_of(self.data)
+
+    def answered_by(self) -> tuple[str, ...]:
+        return _models_of(self.data)
 
 
 class Rollouts(Trained):
@@ -334,7 +382,7 @@ class Ppo(Rollouts):
         return self
 
 
-class SelfRewarding(Trained):
+class SelfRewarding(Preferring):
     """Iterations of DPO on pairs that the model itself has judged (arXiv 2401.10020).
 
     `prompts_by` is the fixed model that writes prompts from those of the file, eight shots at a time. Each prompt gets
@@ -351,13 +399,18 @@ class SelfRewarding(Trained):
     temperature: float = Field(0.7, gt=0)
     top_p: float = Field(0.9, gt=0, le=1)
     marks: int = Field(3, ge=1)
-    beta: float = Field(0.1, gt=0)
 
     def parents(self) -> tuple[str, ...]:
         return (self.parent, *([self.prompts_by] if self.prompts_by else []))
 
     def trained_against(self) -> tuple[str, ...]:
         return (self.judge,)
+
+    def judged_by(self) -> tuple[str, ...]:
+        return (self.judge,)
+
+    def answered_by(self) -> tuple[str, ...]:
+        return self.parents()
 
     @model_validator(mode="after")
     def _is_without_noise(self) -> Self:
@@ -371,6 +424,15 @@ def _check_no_noise(spec: Trained) -> None:
         raise ValueError("dropout: it would be noise in what is held against the reference; leave it out")
 
 
-def _of(data: str | Judged) -> tuple[str, ...]:
-    """The models that preferences come from: those that answer, and the one that judges them."""
-    return (*data.of, *filter(None, [data.reward])) if isinstance(data, Judged) else ()
+def _of(data: Preferences) -> tuple[str, ...]:
+    """The models that preferences come from: those that answer, and those that judge them, each once."""
+    rewards = (one.reward for one in made_on_the_way(data) if one.reward)
+    return tuple(dict.fromkeys((*_models_of(data), *rewards)))
+
+
+def _models_of(data: Preferences) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for one in made_on_the_way(data) for name in one.of))
+
+
+def _judges_of(data: Preferences) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.judge for one in made_on_the_way(data) if one.judge))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sciexam.toy.data import FULL, SMALL, write
+from sciexam.toy.data import FULL, MARKED, SMALL, write
+
+SIZES = {"full": FULL, "small": SMALL, "marked": MARKED}
 
 
 def main() -> None:
@@ -16,10 +18,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where the files go; those of the same names are replaced")
     parser.add_argument("--seed", type=int, default=1, help="fixes every draw (default 1)")
     parser.add_argument(
-        "--size", choices=("small", "full"), default="full", help="all phenomena, or those of the first 24 prompts"
+        "--size",
+        choices=SIZES,
+        default="full",
+        help="all phenomena, or those of the first 24 prompts; marked: of these, with more to learn marking from",
     )
     given = parser.parse_args()
-    for path in write(given.folder, SMALL if given.size == "small" else FULL, given.seed):
+    for path in write(given.folder, SIZES[given.size], given.seed):
         print(path)
 
 

@@ -6,6 +6,7 @@
     train_prompts.jsonl    questions, for what is answered and judged in training
     dev_prompts.jsonl      other questions, for looks at a stage that runs
     judging.jsonl          pairs of documents with the letter of the better one, for a tiny judge
+    evaluations.jsonl      documents with their marks, for a model that is to mark its own answers
 
 Every file asks for every phenomenon, in its own words; no two files have a question in common, and none has one of the
 exam.
@@ -24,6 +25,7 @@ from typing import Any
 from sciexam.files import write_atomically
 from sciexam.toy.documents import BEST, document
 from sciexam.toy.judging import lessons
+from sciexam.toy.marking import examples
 from sciexam.toy.questions import questions
 from sciexam.toy.scorer import Answer
 from sciexam.toy.world import Phenomenon, world
@@ -39,10 +41,12 @@ class Size:
     train: int
     dev: int
     judging: int  # pairs, each of which is shown in both orders
+    evaluations: int = 0
 
 
-FULL = Size(phenomena=104, documents=24, demonstrations=6, train=6, dev=1, judging=6)
-SMALL = Size(phenomena=24, documents=24, demonstrations=6, train=12, dev=1, judging=6)
+FULL = Size(phenomena=104, documents=24, demonstrations=6, train=6, dev=1, judging=6, evaluations=6)
+SMALL = Size(phenomena=24, documents=24, demonstrations=6, train=12, dev=1, judging=6, evaluations=6)
+MARKED = Size(phenomena=24, documents=48, demonstrations=24, train=12, dev=1, judging=6, evaluations=36)
 Line = Mapping[str, Any]
 
 
@@ -84,6 +88,7 @@ def _about(one: Phenomenon, size: Size, asked: Iterator[str], draw: Random) -> d
         "judging.jsonl": list(lessons(one, asked, size.judging, draw)),
         "dev_prompts.jsonl": prompts(size.dev),
         "train_prompts.jsonl": prompts(size.train),
+        "evaluations.jsonl": list(examples(one, asked, size.evaluations, draw)),
     }
 
 

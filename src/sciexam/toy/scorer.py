@@ -97,8 +97,12 @@ class Answer:
 
     def facts(self, about: Phenomenon) -> float:
         """The share of the four true sentences that stand in the answer word for word."""
+        return sum(self.truths(about)) / len(PLACES)
+
+    def truths(self, about: Phenomenon) -> list[bool]:
+        """Of each of the four true sentences, whether it stands in the answer word for word."""
         said = {_spelled(one) for one in self.sentences}
-        return sum(_spelled(truth) in said for truth in about.truths.values()) / len(PLACES)
+        return [_spelled(truth) in said for truth in about.truths.values()]
 
     def cleanliness(self) -> float:
         """The share of the sentences that are neither filler nor said before; half of it for a text without an end."""

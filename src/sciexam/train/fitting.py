@@ -108,6 +108,12 @@ def _diverged(job: Job) -> Path:
     return Path(job.folder) / "diverged.txt"
 
 
+def _schedule(settings: Mapping[str, Any]) -> str:
+    """The schedule by transformers' name: a cosine that ends above nought has another one there."""
+    ends_above = settings["schedule"] == "cosine" and settings["trainer"].get("lr_scheduler_kwargs", {}).get("min_lr")
+    return "cosine_with_min_lr" if ends_above else str(settings["schedule"])
+
+
 def arguments(job: Job, micro: int) -> dict[str, Any]:
     """What every trainer is configured with. The trainer's own names in `trainer:` come last."""
     import torch
@@ -120,7 +126,7 @@ def arguments(job: Job, micro: int) -> dict[str, Any]:
         "gradient_accumulation_steps": settings["batch_size"] // (micro * processes),
         **({"max_steps": settings["steps"]} if settings["steps"] else {"num_train_epochs": settings["epochs"]}),
         "learning_rate": settings["learning_rate"],
-        "lr_scheduler_type": settings["schedule"],
+        "lr_scheduler_type": _schedule(settings),
         "warmup_steps": settings["warmup"],  # below one: a share of all steps
         "weight_decay": settings["weight_decay"],
         "seed": job.seed,

@@ -19,7 +19,7 @@ def write_report(suite: Suite, name: str, results: Path) -> tuple[Training, Path
 
     Each file is replaced whole: report.json, report.md and report.html.
     """
-    found = read_training(suite.name, suite.models, results, name)
+    found = read_training(suite.name, suite.models, results, suite.lineage_digest, name)
     manifest = environment() | {"plan": {"suite": {"seed": suite.seed}, "prompts": [one.id for one in suite.prompts]}}
     folder = report_folder(suite, name, results)
     write_run(folder, manifest, _files(found, manifest))

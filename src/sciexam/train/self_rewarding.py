@@ -26,7 +26,7 @@ from sciexam.errors import UsageError
 from sciexam.files import write_atomically
 from sciexam.judges.settings import CustomJudge, JudgeSpec, VllmJudge, WeightsJudge
 from sciexam.lineage.artifacts import LINEAGE, METRICS, Lineage, read_lineage
-from sciexam.lineage.stages import Dpo, Judged, SelfRewarding, Trained
+from sciexam.lineage.stages import Dpo, Judged, Preferring, SelfRewarding
 from sciexam.manifest import environment
 from sciexam.suite import Suite, read_prompts
 from sciexam.train import dpo
@@ -37,7 +37,7 @@ from sciexam.types import Generation, Prompt
 
 DEFAULTS, WITH_LORA = dpo.DEFAULTS, dpo.WITH_LORA
 # What an iteration has of the stage: everything about training, the exam and how it is asked.
-_SHARED = [key for key in Trained.model_fields if key not in ("parent", "weights", "adapter", "responses")]
+_SHARED = [key for key in Preferring.model_fields if key not in ("parent", "weights", "adapter", "responses")]
 
 # Trains a model of a workshop's suite, lets it sit the exam, and returns where its artifact lies.
 Walked = Callable[[Workshop, str], Path]
@@ -117,7 +117,7 @@ def with_iteration(suite: Suite, one: Iteration, weights: str, template: str | N
     )
     shared = {key: getattr(spec, key) for key in _SHARED}
     shared["gate"] = spec.gate.model_copy(update={"baseline": baseline_of(suite, one.name) is not None})
-    model = Dpo(stage="dpo", parent=one.before, data=judged, beta=spec.beta, **shared)
+    model = Dpo(stage="dpo", parent=one.before, data=judged, **shared)
     judges = {**suite.judges, judge: _own_judge(suite, one.name, weights, template)}
     return suite.with_models({one.model: model}).model_copy(update={"judges": judges})
 

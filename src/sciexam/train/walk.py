@@ -34,6 +34,7 @@ from sciexam.train.data.candidates import check_judge
 from sciexam.train.fitting import Diverged, fit_here, read_diverged, steps_of
 from sciexam.train.gate import Candidate, Found, examine, looks, rejected, sit, stands
 from sciexam.train.gate.examiners import check
+from sciexam.train.hearing import hear
 from sciexam.train.job import Job, read_job
 from sciexam.train.self_rewarding import check_iterations, iterate
 from sciexam.train.stages import head_of, prepare, whole_weights
@@ -83,18 +84,14 @@ def walk(workshop: Workshop, name: str, keep_rejected: bool = False) -> list[Ste
     Raises UsageError before anything is trained: for names, for weights that are not there, and where a prompt of the
     exam stands in the data.
     """
-    suite = workshop.suite
-    suite.model(name)
-    check_uncontaminated(suite, name)
-    check(workshop, name)
-    for model in lineage.walk(suite.models, name):
-        if isinstance(spec := suite.models[model], Trained) and not spec.weights:
-            check_judge(suite, model, spec)
-            check_trainer_settings(model, spec)
-            if isinstance(spec, SelfRewarding):
-                check_iterations(workshop, model)
+    workshop.suite.model(name)
+    check_uncontaminated(workshop.suite, name)
+    _check_stages(workshop, name)
     steps = []
-    for model in lineage.walk(suite.models, name):
+    for model in lineage.walk(workshop.suite.models, name):
+        if (heard := hear(workshop, model)) is not workshop:
+            workshop = heard
+            _check_stages(workshop, name)
         spec = workshop.suite.models[model]
         if not isinstance(spec, Stage):
             continue
@@ -105,6 +102,18 @@ def walk(workshop: Workshop, name: str, keep_rejected: bool = False) -> list[Ste
         if isinstance(spec, Trained) and step.folder:
             workshop = workshop.with_weights(model, Path(step.folder))
     return steps
+
+
+def _check_stages(workshop: Workshop, name: str) -> None:
+    """Raises UsageError for what could not be trained, or not be examined, of all that `name` lacks."""
+    suite = workshop.suite
+    check(workshop, name)
+    for model in lineage.walk(suite.models, name):
+        if isinstance(spec := suite.models[model], Trained) and not spec.weights:
+            check_judge(suite, model, spec)
+            check_trainer_settings(model, spec)
+            if isinstance(spec, SelfRewarding):
+                check_iterations(workshop, model)
 
 
 def check_uncontaminated(suite: Suite, name: str) -> None:
@@ -124,7 +133,7 @@ def check_uncontaminated(suite: Suite, name: str) -> None:
 def _step(workshop: Workshop, model: str, spec: Any, keep_rejected: bool) -> Step:
     if spec.weights or not isinstance(spec, Trained):
         return Step(model, str(kind_of(spec)), "there", spec.weights or "")
-    digest = lineage.lineage_digest(workshop.suite.models, model)
+    digest = workshop.suite.lineage_digest(model)
     place = place_of(workshop.results, model, digest)
     with _alone(place):
         told = read_lineage(place)
@@ -166,7 +175,7 @@ def _make(workshop: Workshop, model: str, digest: str, place: Path, keep_rejecte
         name=model,
         stage=job.stage,
         digest=digest,
-        parents={parent: lineage.lineage_digest(models, parent) for parent in lineage.parents(models[model])},
+        parents={parent: workshop.suite.lineage_digest(parent) for parent in lineage.parents(models[model])},
         settings=job.settings,
         data={"rows": sum(1 for _ in job.rows.open("rb")), "digest": file_digest(job.rows), "steps": steps_of(job)},
         seed=job.seed,

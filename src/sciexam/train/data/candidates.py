@@ -24,7 +24,7 @@ from sciexam.exam.runs import opened, terms_of
 from sciexam.files import write_atomically
 from sciexam.judges.settings import JudgeSpec, RewardWeightsJudge
 from sciexam.lineage.specs import ModelSpec
-from sciexam.lineage.stages import Judged, Reward, Trained
+from sciexam.lineage.stages import Reward, Trained
 from sciexam.models.settings import Recorded, weights_of
 from sciexam.models.terms import Terms
 from sciexam.report.marking.marks import of_score, sample_value
@@ -155,9 +155,8 @@ def marker_of(suite: Suite, by: str) -> JudgeSpec:
 
 def check_judge(suite: Suite, model: str, spec: Trained) -> None:
     """Raises UsageError where nobody of the suite is called as the judge of the stage that makes `model`."""
-    data = getattr(spec, "data", None)
-    for by in (getattr(spec, "judge", None), data.judge if isinstance(data, Judged) else None):
-        if by is not None and by != HUMANS and by not in suite.models:
+    for by in spec.judged_by():
+        if by != HUMANS and by not in suite.models:
             try:
                 suite.judge_spec(by)
             except UsageError as error:

@@ -54,17 +54,17 @@ class Marking:
         submission = Submission(
             Prompt(id="example", messages=asked, reference=line.reference), line.response.strip(), seal=seal
         )
-        reply = "\n".join([line.justification.strip(), *self._grades(line, seal[:12])])
+        reply = "\n".join([line.justification.strip(), *self.template.lines(self._words(line), submission)])
         if failure := self.template.read(reply, submission).failure:
             raise ValueError(f"the judge could not read this score from such a reply: {failure}")
         return (Message(role="user", content=self.template.render(submission)),), reply
 
-    def _grades(self, line: EvaluationLine, nonce: str) -> list[str]:
+    def _words(self, line: EvaluationLine) -> dict[str, str]:
         criteria = self.template.rubric.criteria
         given = line.score if isinstance(line.score, dict) else {criteria[0].name: line.score}
         if missing := [criterion.name for criterion in criteria if criterion.name not in given]:
             raise ValueError(f"score: nothing is said of the criterion {missing[0]!r}: {{{missing[0]}: ...}}")
-        return [f"GRADE {nonce} {one.name}: {_word(one, given[one.name])}" for one in criteria]
+        return {one.name: _word(one, given[one.name]) for one in criteria}
 
 
 def marking_of(suite: Suite, name: str, judge: str) -> Marking:
@@ -74,7 +74,7 @@ def marking_of(suite: Suite, name: str, judge: str) -> Marking:
         raise UsageError(
             f"{name}: judge: {judge!r} is not asked in words, so that nothing can be shown of how it marks"
         )
-    return Marking(judge, GradingTemplate(spec.grading, suite.rubric))
+    return Marking(judge, GradingTemplate(spec.grading, suite.rubric, spec.mark))
 
 
 def _word(criterion: Criterion, score: float | str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Self
@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from sciexam.documents import parse_lines, read_jsonl
 from sciexam.errors import DocumentError, UsageError
 from sciexam.judges import compares_by_grades
-from sciexam.lineage.stages import Judged
+from sciexam.lineage.stages import Judged, Preferences, sources_of
 from sciexam.suite import HUMANS
 from sciexam.train.data.candidates import Asked, answers, ended, marker_of, marks
 from sciexam.train.data.opinions import Ahead, by_people, by_verdicts
@@ -55,9 +55,20 @@ class Preference:
         return cls(**value | {"messages": tuple(Message(**message) for message in value["messages"])})
 
 
-def preferences_of(workshop: Workshop, data: str | Judged) -> list[Preference]:
-    """The preferences of a stage's `data`: of a file, or made on the way."""
-    return judged(workshop, data) if isinstance(data, Judged) else read_preferences(Path(data))
+def preferences_of(workshop: Workshop, data: Preferences) -> list[Preference]:
+    """The preferences of a stage's `data`, source by source: of a file, or made on the way."""
+    found = [
+        judged(workshop, source) if isinstance(source, Judged) else read_preferences(Path(source))
+        for source in sources_of(data)
+    ]
+    if len(found) == 1:
+        return found[0]
+    return [_of_source(number, one) for number, several in enumerate(found, 1) for one in several]
+
+
+def _of_source(number: int, one: Preference) -> Preference:
+    """A preference whose group is that of no other source: prompts of two files may have one id."""
+    return one if one.group is None else replace(one, group=f"{number}: {one.group}")
 
 
 # ---------------------------------------------------------------- files

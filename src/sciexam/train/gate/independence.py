@@ -38,7 +38,7 @@ def _identities(suite: Suite, results: Path, who: str) -> Iterator[str]:
     """What a judge, or a model that marks answers, is known by."""
     model = suite.models.get(who)
     if model is not None and (isinstance(model, Reward) or who not in suite.judges):
-        known = lineage.lineage_digest(suite.models, who)
+        known = suite.lineage_digest(who)
         yield known
         yield str(place_of(results, who, known).resolve())
         if (weights := weights_of(model)) is not None:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from sciexam.lineage.stages import Judged, Reward
+from sciexam.lineage.stages import Reward, made_on_the_way
 from sciexam.models.reward_weights import RewardWeights
 from sciexam.models.settings import RewardCheckpoint
 from sciexam.stats import Estimate, Undefined, longer_wins, mean
@@ -90,11 +90,12 @@ def _right(chosen: float | None, rejected: float | None) -> float:
 def _people(workshop: Workshop, job: Job, units: set[str]) -> Estimate | Undefined:
     """How far two annotators agree on the prompts of the exam."""
     spec = workshop.suite.models[job.name]
-    how = spec.data if isinstance(spec, Reward) else None
-    if not isinstance(how, Judged) or how.by != HUMANS or HUMANS in workshop.suite.judges:
+    assert isinstance(spec, Reward)
+    if not workshop.suite.learns_from_people(job.name):
         return Undefined("not known: its pairs do not come from annotators of this ledger")
-    asked = [one for one in candidates_of(workshop, how) if unit_of(one.prompt.messages) in units]
-    return agreement_of_people(workshop, asked)
+    by_people = (how for how in made_on_the_way(spec.data) if how.by == HUMANS)
+    asked = [one for how in by_people for one in candidates_of(workshop, how)]
+    return agreement_of_people(workshop, [one for one in asked if unit_of(one.prompt.messages) in units])
 
 
 def _short_of(accuracy: Estimate | Undefined, required: float, pairs: int) -> Iterator[str]:
