@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow check format bench clean
+.PHONY: demo test test-slow soak mutants fault-table check format bench clean
 
 demo: $(VENV)/.core  ## compare the two shipped contestants, offline
 	$(BIN)/sciexam compare base sft
@@ -21,6 +21,17 @@ test: $(VENV)/.test  ## all tests but the slow ones, on all cores
 
 test-slow: $(VENV)/.test  ## the slow tests
 	$(BIN)/python -m pytest -m slow --timeout=1200
+
+soak: $(VENV)/.test  ## the long loops: a thousand kills, a million replies; takes hours
+	$(BIN)/python -m pytest -m soak --timeout=0 --rows results/rows-soak.jsonl tests/faults tests/attacks tests/train
+
+mutants: $(VENV)/.test  ## break the product once a row of the fault suite: each time its test must fail
+	$(BIN)/python tests/mutants
+
+fault-table: $(VENV)/.test  ## run the fault suite, fast and slow, and write docs/fault-table.md
+	$(BIN)/python -m pytest -n auto --rows results/rows-fast.jsonl tests/faults tests/attacks
+	$(BIN)/python -m pytest -m slow --timeout=1200 --rows results/rows-slow.jsonl tests/faults tests/attacks
+	$(BIN)/python tests/fault_table.py results/rows-*.jsonl
 
 check: $(VENV)/.test  ## style, types
 	$(BIN)/ruff check $(SOURCES)

@@ -16,7 +16,7 @@ from hypothesis import settings
 
 from forked import Commands
 
-pytest_plugins = ["study", "postgres", "served"]
+pytest_plugins = ["study", "postgres", "served", "asked", "newcomers", "wire", "rows", "offline"]
 
 # How long an example takes is the machine's business, and never a verdict on the code.
 settings.register_profile("untimed", deadline=None)

@@ -254,26 +254,19 @@ def test_answers_that_match_no_prompt_are_told(tmp_path: Path, sciexam: Cli) -> 
 
 
 LONGER = """
-import os
-
 class Longer:
     name = "longer"
 
     def judge(self, presentations):
         for p in presentations:
             yield p.verdict(self.name, "first" if len(p.first) > len(p.second) else "second")
-
-class Leaking(Longer):
-    def judge(self, presentations):
-        raise RuntimeError("POST failed: Authorization: Bearer " + os.environ["JUDGE_API_KEY"])
 """
 
 
 def with_longer(folder: Path, **more: Any) -> tuple[str, dict[str, str]]:
     """A suite with a judge of one's own that sees the order, and the environment in which it is found."""
     (folder / "longer.py").write_text(LONGER)
-    judges = {"longer": {"backend": "longer:Longer"}, "leaking": {"backend": "longer:Leaking"}}
-    judges["measures"] = {"backend": "measures"}
+    judges = {"longer": {"backend": "longer:Longer"}, "measures": {"backend": "measures"}}
     return suite(folder, judges=judges, **more), {"PYTHONPATH": str(folder)}
 
 
@@ -462,40 +455,6 @@ def test_a_run_that_is_not_there_and_an_ambiguous_beginning_are_refused(tmp_path
         2,
         "sciexam: results/ledger.sqlite: several runs begin with ''; write more of the id\n",
     )
-
-
-def test_what_a_judge_raises_is_its_own_and_shows_no_secret(tmp_path: Path, sciexam: Cli) -> None:
-    path, env = with_longer(tmp_path)
-    done = sciexam("compare", "--suite", path, "--judge", "leaking", env=env | {"JUDGE_API_KEY": KEY})
-    assert (done.returncode, done.stdout) == (2, "")
-    (line,) = done.stderr.splitlines()
-    assert line.startswith(f"sciexam: longer raised RuntimeError at {tmp_path}/longer.py:13: POST failed")
-    assert line.endswith("Bearer [JUDGE_API_KEY]")
-
-
-PLANTED = """
-import os
-import sciexam.exam.reporting
-
-def broken(*_):
-    raise RuntimeError("POST failed: Authorization: Bearer " + os.environ["JUDGE_API_KEY"])
-
-sciexam.exam.reporting.read_facts = broken
-"""
-
-
-def test_a_bug_is_called_one_and_its_trace_shows_no_secret_of_the_environment(tmp_path: Path, sciexam: Cli) -> None:
-    """The bug is planted where a report is read back, in the interpreter that the command starts."""
-    (tmp_path / "sitecustomize.py").write_text(PLANTED)
-    done = sciexam("compare", "--suite", suite(tmp_path), env={"PYTHONPATH": str(tmp_path), "JUDGE_API_KEY": KEY})
-    assert (done.returncode, done.stdout) == (1, "")
-    lines = done.stderr.splitlines()
-    assert lines[0] == "sciexam: Traceback (most recent call last):"
-    assert lines[-2] == "sciexam: RuntimeError: POST failed: Authorization: Bearer [JUDGE_API_KEY]"
-    assert lines[-1] == "sciexam: this is a bug in sciexam; please report it"
-    assert KEY not in done.stderr
-    kept = b"".join(file.read_bytes() for file in (tmp_path / "results").rglob("*") if file.is_file())
-    assert KEY.encode() not in kept
 
 
 def test_help_lists_every_option_that_there_is(sciexam: Cli) -> None:

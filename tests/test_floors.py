@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "sciexam"
 FLOORS = {
     7: ("cli", "__main__"),
     6: ("train", "annotate", "exchange", "serve", "toy"),
-    5: ("exam", "check", "validation", "audit"),
+    5: ("exam", "check", "doctor", "validation", "audit"),
     4: ("suite", "judges", "contamination"),
     3: ("rubric", "lineage", "store", "report"),
     2: ("documents", "lines", "digests", "files", "battles", "models", "sandbox", "manifest", "folders", "web"),

@@ -243,3 +243,33 @@ def test_a_null_contestant_of_ones_own_has_to_be_one(sciexam: Cli, tmp_path: Pat
     caveats = json.loads(done.stdout)["caveats"]
     assert caveats[0] == "null gave 6 different texts: it is no null contestant, and shows nothing of empty words."
     assert not any("constant text" in caveat for caveat in caveats)
+
+
+def test_what_each_stage_of_training_gained_stands_below_the_board(sciexam: Cli, tmp_path: Path) -> None:
+    suite(tmp_path)
+    write_jsonl(tmp_path / "demos.jsonl", [{"prompt": "What is heat?", "completion": "Motion."}])
+    stages = {
+        "base": {"responses": "base.jsonl"},
+        "sft": {"from": "base", "stage": "sft", "data": "demos.jsonl", "responses": "sft.jsonl"},
+        "rlhf": {"from": "sft", "stage": "external", "weights": "w", "responses": "rlhf.jsonl"},
+    }
+    trained = str(write_suite(tmp_path, N, stages, baseline="base"))
+    done = sciexam("leaderboard", "-s", trained, "-j", "measures", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "results" / "exam").iterdir()
+    found = json.loads((folder / "leaderboard.json").read_text())
+    assert [(one["contestant"], one["parent"], one["stages"]) for one in found["lineage"]] == [
+        ("sft", "base", ["sft"]),
+        ("rlhf", "sft", ["external"]),
+    ]
+    rates = [one["win_rate"] for one in found["lineage"]]
+    said = [f"{rate['value']:.2f} [{rate['low']:.2f}, {rate['high']:.2f}]" for rate in rates]
+    assert "What training gained" in done.stdout
+    rows = [line.split() for line in done.stdout.partition("What training gained")[2].splitlines()]
+    assert ["sft", "base", "sft", said[0].split()[0]] in [row[:4] for row in rows]
+    assert ["rlhf", "sft", "external", said[1].split()[0]] in [row[:4] for row in rows]
+    assert f"| rlhf | sft | external | {said[1]} |" in (folder / "leaderboard.md").read_text()
+    site = (tmp_path / "results" / "leaderboard" / "index.html").read_text()
+    assert "what it gained by this judge" in site
+    sided = sciexam("leaderboard", "-s", trained, "-j", "measures", "--pairs", "baseline", cwd=tmp_path)
+    assert "n/a: the two were not compared." in sided.stdout

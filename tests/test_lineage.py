@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from sciexam.lineage import chain, faults, lineage_digest, parents
 from sciexam.lineage.specs import ModelSpec
-from sciexam.suite import load_suite
+from sciexam.suite import Suite, load_suite
 
 Models = dict[str, ModelSpec]
 read_models: TypeAdapter[Models] = TypeAdapter(dict[str, ModelSpec])
@@ -119,3 +119,117 @@ def test_the_seed_of_the_suite_is_part_of_what_is_trained_with_it(tmp_path: Path
         found[seed] = digests(load_suite(str(tmp_path / "s.yaml")).models)
     assert found[1]["base"] == found[2]["base"]
     assert found[1]["sft"] != found[2]["sft"]
+
+
+TEMPLATE = "{{ question }} {{ answer_a }} {{ answer_b }} {{ boundary }} {{ nonce }}"
+RUBRIC = {
+    "rubric": "own",
+    "criteria": [
+        {
+            "name": "truth",
+            "question": "Is it true?",
+            "measure": "structure",
+            "levels": [{"label": "no", "anchor": "It is not."}, {"label": "yes", "anchor": "It is."}],
+        }
+    ],
+}
+
+
+def judged(folder: Path, **changes: Any) -> Suite:
+    """base -> sft -> rs, picked by a judge -> rlhf; pairs of rm come from a panel; `changes` by dotted key."""
+    folder.mkdir(exist_ok=True)
+    for name in ("demos", "questions"):
+        (folder / name).write_text('{"id": "t1", "text": "What is rust?"}\n')
+    (folder / "prompts.jsonl").write_text('{"id": "p1", "text": "Why?"}\n')
+    (folder / "judge.j2").write_text(changes.pop("template", TEMPLATE))
+    (folder / "said.jsonl").write_text(changes.pop("said", "{}\n"))
+    (folder / "own.yaml").write_text(json.dumps(RUBRIC | {"about": changes.pop("about", "Explanations.")}))
+    pairs = {"of": "sft", "prompts": "questions", "n": 2}
+    suite: dict[str, Any] = {
+        "suite": "s",
+        "prompts": "prompts.jsonl",
+        "rubric": "own.yaml",
+        "models": {
+            "base": {"weights": "w"},
+            "writer": {"backend": "openai", "model": "gpt-4"},
+            "sft": {"from": "base", "stage": "sft", "data": "demos"},
+            "rs": {"from": "sft", "stage": "best_of_n", "prompts": "questions", "judge": "llm"},
+            "rlhf": {"from": "rs", "stage": "dpo", "data": pairs | {"judge": "llm"}},
+            "rm": {"from": "sft", "stage": "reward", "data": [pairs | {"judge": "both"}, pairs | {"judge": "file"}]},
+            "self": {"from": "sft", "stage": "self_rewarding", "prompts": "questions", "judge": "own"},
+        },
+        "contestants": ["base", "sft"],
+        "generation": {"max_tokens": 100},
+        "judges": {
+            "llm": {"backend": "openai", "model": "gpt-4", "template": "judge.j2", "reference": "writer"},
+            "cheap": {"backend": "scripted", "rules": [{"say": "A"}]},
+            "both": {"backend": "panel", "judges": ["cheap", "measures"]},
+            "file": {"backend": "recorded", "verdicts": "said.jsonl"},
+            "own": {"backend": "huggingface", "weights": "w"},
+        },
+    }
+    suite["models"]["self"]["prompts_by"] = "writer"
+    for key, value in changes.items():
+        *path, last = key.split("__")
+        place = suite
+        for part in path:
+            place = place[part]
+        place[last] = value
+    (folder / "s.yaml").write_text(json.dumps(suite))
+    return load_suite(str(folder / "s.yaml"))
+
+
+LLM, RM, SELF = {"rs", "rlhf"}, {"rm"}, {"self"}
+
+
+@pytest.mark.parametrize(
+    ("change", "touched"),
+    [
+        ({"template": TEMPLATE + " Be strict."}, LLM),
+        ({"about": "Short explanations."}, LLM | RM | SELF),
+        ({"judges__llm__model": "gpt-5"}, LLM),
+        ({"judges__llm__generation": {"temperature": 1.0}}, LLM),
+        ({"judges__llm__samples": 3}, LLM),
+        ({"judges__llm__timeout": 5.0}, set()),
+        ({"judges__llm__concurrency": 1}, set()),
+        ({"judges__cheap__rules": [{"say": "B"}]}, RM),
+        ({"said": '{"prompt": "p1"}\n'}, RM),
+        ({"judges__own__grading": "self-rewarding"}, SELF),
+        ({"models__writer__model": "gpt-5"}, LLM | SELF | {"writer"}),
+        ({"models__writer__timeout": 5.0}, set()),
+        ({"models__writer__generation": {"max_tokens": 7}}, LLM | SELF | {"writer"}),
+        ({"generation__max_tokens": 200}, LLM | RM | SELF),
+        ({"generation__temperature": 0.5}, LLM),
+        ({"models__sft__gate": {"margin": 0.2}}, set()),
+    ],
+    ids=str,
+)
+def test_a_model_is_another_one_where_those_whose_word_it_learnt_from_are_others(
+    tmp_path: Path, change: dict[str, Any], touched: set[str]
+) -> None:
+    before, after = judged(tmp_path / "a"), judged(tmp_path / "b", **change)
+    assert {name for name in before.models if before.lineage_digest(name) != after.lineage_digest(name)} == touched
+
+
+def test_a_judge_of_ones_own_is_another_one_where_its_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "strangers_judge.py").write_text("raise RuntimeError('it is read, and never run')\n")
+    suite = judged(tmp_path / "a", judges__llm={"backend": "strangers_judge:Judge"})
+    before = suite.lineage_digest("rs")
+    (tmp_path / "strangers_judge.py").write_text("class Judge: ...\n")
+    assert suite.lineage_digest("rs") != before
+    (tmp_path / "strangers_judge.py").unlink()
+    assert suite.lineage_digest("rs") != before
+
+
+def test_a_judge_whose_references_are_written_by_a_model_that_it_made_has_a_digest(tmp_path: Path) -> None:
+    suite = judged(tmp_path / "a", judges__llm__reference="rlhf")
+    assert len(suite.lineage_digest("rlhf")) == 64
+
+
+def test_the_digest_is_the_same_after_a_suite_was_written_down_and_read(tmp_path: Path) -> None:
+    suite = judged(tmp_path / "a")
+    again = Suite.model_validate(json.loads(json.dumps(suite.model_dump(mode="json", by_alias=True))))
+    assert {name: again.lineage_digest(name) for name in again.models} == {
+        name: suite.lineage_digest(name) for name in suite.models
+    }

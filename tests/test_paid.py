@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 import time
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 
 import sciexam as sx
-from conftest import answers, write_suite
+from conftest import Cli, answers, write_suite
 from endpoint import Endpoint, nonce_of, prompt_of
+from judged import server, stats
 from sciexam.errors import Interrupted
 from sciexam.exam.tally import Progress
 from sciexam.report.record import Calls, Report
@@ -207,3 +209,26 @@ def test_verdicts_that_failed_are_seen_though_every_prompt_has_a_score(tmp_path:
     pair = report.pairs["old", "new"]
     assert pair.verdicts["invalid"] == 2 * PROMPTS
     assert any("12 of 36 verdicts are invalid or failed" in caveat for caveat in report.caveats)
+
+
+def test_contestants_behind_an_endpoint_are_asked_once_and_judged_as_they_answer(tmp_path: Path, sciexam: Cli) -> None:
+    with server("--reply", "echo", "--latency", "0.01") as url:
+        endpoint = {"backend": "openai", "base_url": url, "api_key_env": None}
+        models = {
+            "small": endpoint | {"model": "m-small"},
+            "large": endpoint | {"model": "m-large", "system": "Be brief."},
+        }
+        judges = {"llm": endpoint | {"model": "m-judge"}, "measures": {"backend": "measures"}}
+        prices = {name: {"input": 1.0, "output": 2.0} for name in ("m-small", "m-large")}
+        suite = write_suite(tmp_path, 12, models, judges=judges, judge="measures", prices=prices)
+        done = sciexam("compare", "--suite", str(suite), "--json")
+        assert done.returncode == 0, done.stderr
+        calls = json.loads(done.stdout)["calls"]
+        assert (calls["made"], calls["reused"], stats(url)["requests"]) == (24, 0, 24)
+        assert calls["input_tokens"] > 0
+        assert calls["usd"] == pytest.approx((calls["input_tokens"] + 2 * calls["output_tokens"]) / 1e6)
+        again = json.loads(sciexam("compare", "--suite", str(suite), "--json").stdout)["calls"]
+        assert (again["made"], again["reused"], stats(url)["requests"]) == (0, 24, 24)
+        unpriced = json.loads(sciexam("compare", "--suite", str(suite), "--judge", "llm", "--json").stdout)["calls"]
+        # The echo made both answers the same, so both orders show the same and are one fact each.
+        assert (unpriced["made"], unpriced["usd"]) == (12, None)

@@ -10,16 +10,15 @@ import tempfile
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
 
 from conftest import Cli
-from postgres import GUARDED, Cluster, eventually, programs, raw
+from postgres import GUARDED, Cluster, eventually, raw
 from sciexam.errors import StoreError, UsageError
-from sciexam.store import Store, database, is_there
+from sciexam.store import Store, is_there
 from sciexam.types import Reply, Verdict
 
 SECRET = "correct-horse-battery"
@@ -288,52 +287,6 @@ def test_sessions_that_are_ended_cost_nothing_and_claims_stay(cluster: Cluster, 
         time.sleep(2.5)  # longer than a process may be without its lock
         assert other.claim([key("mine")]) == set()
     assert raw(postgresql, "SELECT count(*), count(DISTINCT key), max(attempt) FROM replies") == [(300, 300, 0)]
-
-
-@pytest.fixture
-def durable() -> Iterator[Cluster]:
-    """A server of its own, with PostgreSQL's own settings."""
-    pytest.importorskip("psycopg", reason="pip install 'sciexam[postgres]'")
-    bin = programs()
-    if bin is None:
-        pytest.skip("no PostgreSQL server here: apt install postgresql")
-    made = Cluster(bin, durable=True)
-    yield made
-    made.close()
-
-
-@pytest.mark.slow
-def test_a_server_that_crashes_and_comes_back_has_all_that_was_acknowledged(durable: Cluster) -> None:
-    url = durable.url(durable.create())
-    told: list[str] = []
-    with Store(url) as store, Store(url) as other:
-        assert store.claim([key("mine")]) == {key("mine")}
-        with store.writer(lambda facts: told.extend(fact.key for fact in facts)) as writer:
-            for number in range(400):
-                if number in (100, 250):
-                    durable.stop("immediate")
-                    threading.Timer(1.0, durable.start).start()
-                writer.put(reply(number))
-        assert len(told) == 400
-        assert other.claim([key("mine")]) == set(), "its process is alive"
-        assert len(other.replies(told)) == 400
-    assert raw(url, "SELECT count(*), count(DISTINCT key), max(attempt) FROM replies") == [(400, 400, 0)]
-
-
-def test_a_server_that_stays_away_is_said_in_one_line(durable: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "PATIENCE", 0.5)
-    with Store(durable.url(durable.create())) as store:
-        store.append([reply(1)])
-        durable.stop("fast")
-        with pytest.raises(StoreError, match=r"the server is away \(.*\);.* --store\. It was tried again for") as said:
-            store.append([reply(2)])
-        assert "\n" not in str(said.value)
-        durable.start()
-        store.append([reply(3)])
-        assert store.replies([key(n) for n in (1, 2, 3)]).keys() == {key(1), key(3)}
-
-
-# ---------------------------------------------------------------- reading and forgetting
 
 
 @pytest.mark.slow

@@ -162,26 +162,6 @@ def test_instructgpt_scores_of_twelve_models_are_reproduced(tmp_path: Path, shar
 # ---------------------------------------------------------------- figures by hand
 
 
-def test_what_is_not_finite_or_not_there_is_counted_apart_and_in_no_figure(tmp_path: Path) -> None:
-    given = {"base": [1.0, 2.0, float("nan"), 3.0, "", 4.0], "sft": [2.0, None, 9.0, 5.0, 6.0, float("inf")]}
-    found = sx.reward(suite(tmp_path, prompts=6), model=rewards(tmp_path, given), results=tmp_path / "r")
-    base, sft = found.rows
-    assert isinstance(base.distribution, Distribution)
-    assert isinstance(sft.distribution, Distribution)
-    assert (base.distribution.n, base.not_finite, base.missing) == (4, 1, 1)
-    assert (sft.distribution.n, sft.not_finite, sft.missing) == (4, 2, 0)
-    assert value(base.distribution.mean) == 2.5
-    assert base.rewards == {"ok": 4, "invalid": 1, "failed": 0, "skipped": 1}
-    assert base.reasons == {"skipped: no recorded reward": 1}
-    (pair,) = found.pairs
-    assert (pair.compared.pairs, pair.compared.not_finite) == (2, 3)
-    assert value(pair.compared.difference) == 1.5
-    assert not found.incomplete, "a reward that is not finite is a reward, and was given"
-    written = (tmp_path / "r" / "exam" / found.run / "rewards.json").read_text()
-    assert json.loads(written, parse_constant=pytest.fail)["rows"][1]["not_finite"] == 2
-    assert "2 of 6 rewards of sft by rm are not finite." in found.caveats
-
-
 def test_differences_are_of_the_second_against_the_first_and_holm_goes_over_all_pairs(tmp_path: Path) -> None:
     names = ("base", "sft", "rlhf")
     given: dict[str, list[Any]] = {

@@ -231,7 +231,7 @@ def test_a_judge_learns_from_both_orders_of_a_pair_and_is_asked_as_it_has_learnt
 
 
 def test_the_same_seed_makes_the_same_files_and_another_one_others(tmp_path: Path) -> None:
-    size = data.Size(phenomena=3, documents=4, demonstrations=2, train=2, dev=1, judging=1)
+    size = data.Size(phenomena=3, documents=4, demonstrations=2, train=2, dev=1, judging=1, evaluations=1)
     first, again, other = (data.write(tmp_path / name, size, seed) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
     assert [*map(file_digest, first)] == [*map(file_digest, again)]
     assert all(file_digest(one) != file_digest(another) for one, another in zip(first, other, strict=True))

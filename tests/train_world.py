@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
 from pathlib import Path
 from typing import Any
+
+from conftest import COMMAND, clean_environment
 
 TOPICS = ("the sky", "a rainbow", "the tide", "rust", "yeast", "a fever", "a cloud", "the moon")
 WORDS = ("light", "water", "air", "heat", "moves", "cold", "slow", "fast", "grows", "falls", "because", "parts", "meet")
@@ -73,3 +76,14 @@ def _shown(prompt: str, completion: str) -> dict[str, str]:
 
 def _write(path: Path, lines: Any) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def run(folder: Path, name: str, *more: str, **how: Any) -> subprocess.Popen[str]:
+    """`sciexam train NAME` as a process."""
+    command = [str(COMMAND), "train", name, "--suite", "world.yaml", *more]
+    return subprocess.Popen(command, cwd=folder, env=clean_environment(), text=True, **how)
+
+
+def weights_of(folder: Path, name: str) -> Path:
+    (found,) = (folder / "results/models").glob(f"{name}-*/model.safetensors")
+    return found

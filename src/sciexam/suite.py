@@ -22,8 +22,9 @@ from sciexam.judges.settings import (
     RecordedJudge,
     RewardsJudge,
 )
+from sciexam.lineage.artifacts import place_of, read_heard
 from sciexam.lineage.specs import ModelSpec
-from sciexam.lineage.stages import Judged, Trained
+from sciexam.lineage.stages import Judged, Stage, Trained
 from sciexam.models.checkpoint_files import is_folder
 from sciexam.models.public_name import public_name
 from sciexam.models.recorded import read_responses
@@ -40,6 +41,8 @@ HUMANS = "humans"
 FILE_KEYS = ("responses", "data", "prompts", "verdicts", "rewards")
 # Keys that name a folder, or something that is not on this disk: a hub's id.
 FOLDER_KEYS = ("weights", "adapter", "backbone")
+# Of how a model is asked, what a stage of training says itself.
+OF_A_STAGE = {"samples", "temperature", "top_p"}
 
 
 class SuiteFile(Record):
@@ -60,7 +63,11 @@ class SuiteFile(Record):
 
 
 class Suite(Record):
-    """A suite with everything it points to read in; file paths in it are absolute."""
+    """A suite with everything it points to read in; file paths in it are absolute.
+
+    `heard`: of each stage that learns from people the digest of what it has heard from them when it was last trained.
+    `trained`: the models whose weights training has left among the results.
+    """
 
     name: str
     version: int
@@ -74,6 +81,8 @@ class Suite(Record):
     judges: dict[str, JudgeSpec]
     judge: str
     prices: dict[str, Price]
+    heard: dict[str, str] = Field(default_factory=dict)
+    trained: tuple[str, ...] = ()
 
     def model(self, name: str) -> ModelSpec:
         """The specification of a model. Raises UsageError with the nearest known name."""
@@ -103,6 +112,55 @@ class Suite(Record):
             f"{name!r} is not a judge of suite {self.name!r}{did_you_mean(name, known)} "
             "(a judge can also be openai:MODEL, or a .jsonl file of recorded verdicts)"
         )
+
+    def lineage_digest(self, name: str) -> str:
+        """What the model `name` is: what it was made from, by whose word, and how (`lineage.lineage_digest`)."""
+        return lineage.lineage_digest(self.models, name, self.told)
+
+    def told(self, name: str) -> str:
+        """The digest of what a stage is told: by which judges, in which way of answering, and by people until now."""
+        spec = self.models[name]
+        if not (isinstance(spec, Stage) and (spec.judged_by() or spec.answered_by())):
+            return ""
+        return digest(
+            {
+                "judges": [self._definition(judge) for judge in spec.judged_by()],
+                "asked": [self.generation_of(model).model_dump(exclude=OF_A_STAGE) for model in spec.answered_by()],
+                "heard": self.heard.get(name),
+            }
+        )
+
+    def _definition(self, judge: str) -> Any:
+        """What a judge is, with its members and the model that writes its references."""
+        from sciexam.judges.definition import definition_of
+
+        if judge in self.models and judge not in self.judges:
+            return lineage.lineage_digest(self.models, judge)
+        try:
+            spec = self.judge_spec(judge)
+        except UsageError:  # people, or a name that is refused where it is opened
+            return judge
+        members = [self._definition(member) for member in getattr(spec, "judges", ())]
+        writer = getattr(spec, "reference", None)
+        written = [lineage.lineage_digest(self.models, writer), self.generation_of(writer)] if writer else None
+        return definition_of(spec, self.rubric) | {"members": members, "references": written}
+
+    def with_trained(self, results: str | Path) -> Suite:
+        """The suite whose models have the weights that training has left of them among `results`."""
+        heard = dict(self.heard)
+        for name in (one for model in self.models for one in lineage.walk(self.models, model)):
+            if name not in heard and self.learns_from_people(name):
+                place = place_of(results, name, self.model_copy(update={"heard": heard}).lineage_digest(name))
+                if (said := read_heard(place)) is not None:
+                    heard[name] = said
+        suite = self.model_copy(update={"heard": heard})
+        found = lineage.trained(suite.models, results, suite.lineage_digest)
+        return suite.with_models(found).model_copy(update={"trained": (*self.trained, *found)})
+
+    def learns_from_people(self, name: str) -> bool:
+        """Whether a stage learns from what annotators say in the ledger."""
+        spec = self.models[name]
+        return isinstance(spec, Stage) and HUMANS in spec.judged_by() and HUMANS not in self.judges
 
     @property
     def costs(self) -> dict[str, Price]:
@@ -197,15 +255,13 @@ def load_suite(name: str | None = None, results: str | Path = "results") -> Suit
     if faults := list(_faults(document)):
         raise DocumentError(faults)
     judge = file.judge or next(iter(file.judges))
-    return Suite(
+    suite = Suite(
         name=file.suite,
         version=file.version,
         prompts=read_prompts(_beside(folder, file.prompts), document.fault(("prompts",), "")),
         rubric=load_rubric(file.rubric, folder),
         seed=file.seed,
-        models=lineage.with_artifacts(
-            {name: _seeded(_absolute(spec, folder), file.seed) for name, spec in file.models.items()}, results
-        ),
+        models={name: _seeded(_absolute(spec, folder), file.seed) for name, spec in file.models.items()},
         contestants=file.contestants,
         baseline=file.baseline,
         generation=file.generation,
@@ -213,6 +269,7 @@ def load_suite(name: str | None = None, results: str | Path = "results") -> Suit
         judge=judge,
         prices=file.prices,
     )
+    return suite.with_trained(results)
 
 
 def suite_of_files(paths: Sequence[Path], prompts: Path | None = None, rubric: str = DEFAULT_RUBRIC) -> Suite:
@@ -336,9 +393,9 @@ def _absolute(spec: Any, folder: Path) -> Any:
             case str() as named:
                 files[key] = str(_beside(folder, named))
             case tuple() as several:
-                files[key] = tuple(str(_beside(folder, named)) for named in several)
+                files[key] = tuple(_placed(one, folder) for one in several)
             case Judged() as judged:
-                files[key] = judged.model_copy(update={"prompts": str(_beside(folder, judged.prompts))})
+                files[key] = _placed(judged, folder)
     if (gate := getattr(spec, "gate", None)) and gate.dev:
         files["gate"] = gate.model_copy(update={"dev": str(_beside(folder, gate.dev))})
     for key in FOLDER_KEYS:
@@ -348,6 +405,12 @@ def _absolute(spec: Any, folder: Path) -> Any:
         if isinstance(place := getattr(spec, key, None), str) and "." in place:
             files[key] = str(_beside(folder, place))
     return spec.model_copy(update=files)
+
+
+def _placed(source: str | Judged, folder: Path) -> str | Judged:
+    if isinstance(source, Judged):
+        return source.model_copy(update={"prompts": str(_beside(folder, source.prompts))})
+    return str(_beside(folder, source))
 
 
 def _seeded(spec: Any, seed: int) -> Any:

@@ -223,28 +223,6 @@ def test_one_annotator_alone_sees_each_contestant_on_the_left_half_the_time(tmp_
     assert 8 <= runs <= 32, "a drawn order neither alternates nor stays"
 
 
-def test_what_an_annotator_leaves_goes_back_and_a_lease_runs_out(
-    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    queue = queue_of(tmp_path, store, overlap=1, annotators=2, prompts=3)
-    desk, ann, bob = Desk(store, queue), person(store), person(store, "Bob")
-    held = desk.next(ann)
-    assert desk.next(bob) != held
-    desk.pause(ann)
-    assert held in judge_all(desk, bob)
-    assert desk.next(ann) is None
-    # A lease that ran out without a word is the same.
-    other = queue_of(tmp_path, store, overlap=1, annotators=2, prompts=3, scale="choice")
-    desk = Desk(store, other)
-    held = desk.next(ann)
-    assert held not in judge_all(desk, bob, "left")
-    assert desk.is_waiting(bob)
-    real = __import__("time").time_ns
-    monkeypatch.setattr("time.time_ns", lambda: real() + 31 * 60 * 10**9)
-    assert judge_all(desk, bob, "left") == [held]
-    assert desk.judge(ann, str(held), 0, {"choice": "left"}), "who comes back late loses nothing"
-
-
 def test_drafts_come_back_and_end_with_the_judgement(tmp_path: Path, store: Store) -> None:
     desk, ann = Desk(store, queue_of(tmp_path, store)), person(store)
     id = desk.next(ann)

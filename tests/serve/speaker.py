@@ -16,10 +16,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "annotate")]
+sys.path[:0] = [str(Path(__file__).parents[1])]
 
 from payloads import PAYLOADS  # noqa: E402
-
 from sciexam.errors import UsageError  # noqa: E402
 from sciexam.models.streaming import Sampling, Token  # noqa: E402
 from sciexam.serve.admission import Admission  # noqa: E402

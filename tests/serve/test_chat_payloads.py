@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "annotate"))
-
 from payloads import PAYLOADS
-
 from sciexam.report.plain_text import plain_text
 from served import Server, Start
 

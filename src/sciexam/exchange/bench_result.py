@@ -10,7 +10,6 @@ from typing import Any
 from sciexam.exam.benched import Outcome, shortfalls_of, told_of
 from sciexam.exchange.bench_run import Taker
 from sciexam.exchange.bench_tasks import Task
-from sciexam.lineage import lineage_digest
 from sciexam.report.benchmarks import LEVEL, Benchmarks, Item, items_csv, pairs_of, pooled, results_of
 from sciexam.report.record import Calls
 from sciexam.suite import Suite, suite_digest
@@ -88,7 +87,7 @@ def plan_of(suite: Suite, takers: Sequence[Taker], tasks: Sequence[Task], margin
         "digests": {
             "suite": suite_digest(suite),
             "rubric": suite.rubric.digest,
-            "lineage": {name: lineage_digest(suite.models, name) for name in names},
+            "lineage": {name: suite.lineage_digest(name) for name in names},
         },
         "policy": "mean",
         "orders": "both",

@@ -14,7 +14,7 @@ from typing import Any
 
 from sciexam.digests import digest
 from sciexam.errors import UsageError
-from sciexam.judges.template_file import compile_template, read_template
+from sciexam.judges.template_file import compile_template, raised_by, read_template
 from sciexam.sandbox import render
 from sciexam.types import Message, Prompt, Reply
 
@@ -63,7 +63,7 @@ class RequestTemplate:
         try:
             text = render(self._template, **shown, nonce=nonce, boundary=boundary)
         except Exception as error:  # a user's template is a program: any expression in it may raise anything
-            raise UsageError(f"template {self.name}: {type(error).__name__}: {error}") from None
+            raise raised_by(self.name, error) from None
         return Request(Prompt(id=name, messages=(Message(role="user", content=text),)), nonce, boundary)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sciexam.errors import redacted
 
 Lines = tuple[str, ...]
+UNKNOWN = "unknown; the endpoint may serve other weights under this name"
 
 
 def making_of(manifest: Mapping[str, Any]) -> list[tuple[str, Lines]]:
@@ -29,14 +30,27 @@ def _all(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Lines]]:
     yield "Seed", (str(suite.get("seed", "")),)
     yield "Counted", tuple(f"{key}: {plan[key]}" for key in ("policy", "orders", "margin", "by") if key in plan)
     yield "Generation", _settings(suite.get("generation", {}))
-    yield "Contestants", tuple(f"{name}: {digest}" for name, digest in plan.get("models", {}).items())
+    models = suite.get("models", {})
+    yield "Contestants", tuple(f"{name}: {d}{_at(models.get(name, {}))}" for name, d in plan.get("models", {}).items())
     yield "Lineage", tuple(f"{name}: {digest}" for name, digest in digests.get("lineage", {}).items())
     yield "Suite and rubric", tuple(f"{key}: {digests[key]}" for key in ("suite", "rubric") if key in digests)
     for rater in plan.get("raters", ()):
         heading = rater["name"] if rater["name"] == rater["bench"] else f"{rater['bench']}: {rater['name']}"
-        spec = suite.get("judges", {}).get(rater["name"], {})
+        spec = _with_revision(suite.get("judges", {}).get(rater["name"], {}))
         own = {key: rater[key] for key in ("digest", "kind", "model", "orders", "repeats") if key in rater}
         yield f"Judge {heading}", _settings({**spec, **own})
+
+
+def _with_revision(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a suite says of a model behind an endpoint, also where it does not say its revision.
+
+    Weights that lie in files and recorded answers are named by their contents.
+    """
+    return {**spec, "revision": spec.get("revision") or UNKNOWN} if "base_url" in spec else spec
+
+
+def _at(spec: Mapping[str, Any]) -> str:
+    return f", revision {_with_revision(spec)['revision']}" if "base_url" in spec else ""
 
 
 def _settings(values: Mapping[str, Any]) -> Lines:

@@ -30,6 +30,8 @@ def _made(board: Leaderboard) -> Iterator[Table]:
         "n",
     )
     yield Table(board.title, head, [_cells(board, row) for row in whole.rows], tuple(_reading(board, whole)))
+    if board.lineage:
+        yield _gains(board)
     if board.benchmarks:
         yield _benchmarks(board)
     if sliced:
@@ -56,8 +58,21 @@ def _made(board: Leaderboard) -> Iterator[Table]:
         yield Table(f"By {board.by}", columns, rows, tuple(f"n/a: {reason}." for reason in why))
     shown = [row for one in board.standings for row in one.rows]
     figures = [figure for row in shown for figure in _figures(board, row)]
+    figures += [one.win_rate for one in board.lineage]
     figures += [figure for of in board.benchmarks.values() for figure in of.values()]
     yield from methods_table(figures, board.level)
+
+
+def _gains(board: Leaderboard) -> Table:
+    """What each stage of training gained: a contestant against the nearest contestant that it was made from."""
+    rows = [(one.contestant, one.parent, " > ".join(one.stages), _short(one.win_rate)) for one in board.lineage]
+    why = dict.fromkeys(one.win_rate.why for one in board.lineage if isinstance(one.win_rate, Undefined))
+    note = (
+        f"The win rate of a contestant against the one that it was made from, ties half, at {100 * board.level:g} %, "
+        "with no correction for their number; above 0.5 is a gain."
+    )
+    columns = ("contestant", "from", "stages", "win rate against it")
+    return Table("What training gained", columns, rows, (note, *(f"n/a: {reason}." for reason in why)))
 
 
 def _benchmarks(board: Leaderboard) -> Table:

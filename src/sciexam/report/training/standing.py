@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,16 +38,23 @@ class Standing:
         return made
 
 
-def standings(models: Mapping[str, ModelSpec], results: Path, names: Sequence[str] = ()) -> list[Standing]:
-    """How `names` and all that they are made from stand, or all models: each behind its parents."""
+def standings(
+    models: Mapping[str, ModelSpec], results: Path, digest_of: Callable[[str], str], names: Sequence[str] = ()
+) -> list[Standing]:
+    """How `names` and all that they are made from stand, or all models: each behind its parents.
+
+    `digest_of`: the digest of the lineage of each.
+    """
     wanted = dict.fromkeys(one for name in names or models for one in lineage.walk(models, name))
-    return [_standing(models, results, name) for name in wanted]
+    return [_standing(models, results, digest_of, name) for name in wanted]
 
 
-def record_of(models: Mapping[str, ModelSpec], results: Path, name: str) -> tuple[Path, Lineage] | None:
+def record_of(
+    models: Mapping[str, ModelSpec], results: Path, digest_of: Callable[[str], str], name: str
+) -> tuple[Path, Lineage] | None:
     """The folder that training has left of a model, with its lineage.json; None where there is none."""
     weights = getattr(models[name], "weights", None)
-    folder = Path(weights) if weights else place_of(results, name, lineage.lineage_digest(models, name))
+    folder = Path(weights) if weights else place_of(results, name, digest_of(name))
     told = read_lineage(folder)
     return None if told is None else (folder, told)
 
@@ -61,11 +68,11 @@ def figure_of(value: Mapping[str, Any] | None) -> Figure | None:
     return Estimate(**{key: value[key] for key in ("value", "low", "high", "level", "n", "method")})
 
 
-def _standing(models: Mapping[str, ModelSpec], results: Path, name: str) -> Standing:
+def _standing(models: Mapping[str, ModelSpec], results: Path, digest_of: Callable[[str], str], name: str) -> Standing:
     spec = models[name]
     parent, others = next(iter(lineage.parents(spec)), None), lineage.parents(spec)[1:]
-    kind, digest = str(kind_of(spec)), lineage.lineage_digest(models, name)
-    if isinstance(spec, Trained) and (found := record_of(models, results, name)) is not None:
+    kind, digest = str(kind_of(spec)), digest_of(name)
+    if isinstance(spec, Trained) and (found := record_of(models, results, digest_of, name)) is not None:
         folder, told = found
         gain = figure_of((told.exam or {}).get("shown", {}).get("win_rate"))
         state = "rejected" if told.accepted is False else "there"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,9 +107,14 @@ class Training:
         return made
 
 
-def read_training(suite: str, models: Mapping[str, ModelSpec], results: Path, name: str) -> Training:
-    """What is known of how `name` came to exist. Raises UsageError for a record that cannot be read."""
-    found = [(one, record_of(models, results, one)) for one in lineage.walk(models, name)]
+def read_training(
+    suite: str, models: Mapping[str, ModelSpec], results: Path, digest_of: Callable[[str], str], name: str
+) -> Training:
+    """What is known of how `name` came to exist; `digest_of`: the digest of the lineage of each of the models.
+
+    Raises UsageError for a record that cannot be read.
+    """
+    found = [(one, record_of(models, results, digest_of, one)) for one in lineage.walk(models, name)]
     artifacts = tuple(_artifact(models, one, *record) for one, record in found if record is not None)
     return Training(suite, name, artifacts, tuple(_gains(artifacts)))
 
