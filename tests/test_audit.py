@@ -405,6 +405,7 @@ def test_what_is_shown_does_not_depend_on_the_names_or_the_order_of_the_contesta
     assert seen[0] != seen[2], "another seed draws other answers and phrases"
 
 
+@pytest.mark.slow
 def test_unclear_lines_say_how_many_prompts_would_settle_them(tmp_path: Path) -> None:
     card = card_of(tmp_path, fair, limit=20)
     empty = card.line("empty")
@@ -415,6 +416,7 @@ def test_unclear_lines_say_how_many_prompts_would_settle_them(tmp_path: Path) ->
     assert empty.meaning == f"about {empty.settled_by - 20} more prompts"
 
 
+@pytest.mark.slow
 def test_a_line_of_which_a_fifth_has_no_usable_verdict_does_not_pass(tmp_path: Path) -> None:
     def shy(body: Body) -> str:
         spoken = judging(fair)(body)

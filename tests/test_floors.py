@@ -18,7 +18,19 @@ FLOORS = {
     5: ("exam", "check", "doctor", "validation", "audit"),
     4: ("suite", "judges", "contamination"),
     3: ("rubric", "lineage", "store", "report"),
-    2: ("documents", "lines", "digests", "files", "battles", "models", "sandbox", "manifest", "folders", "web"),
+    2: (
+        "documents",
+        "lines",
+        "digests",
+        "files",
+        "battles",
+        "models",
+        "sandbox",
+        "manifest",
+        "folders",
+        "web",
+        "near_duplicates",
+    ),
     1: ("types", "stats", "errors"),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

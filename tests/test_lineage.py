@@ -202,7 +202,6 @@ LLM, RM, SELF = {"rs", "rlhf"}, {"rm"}, {"self"}
         ({"generation__temperature": 0.5}, LLM),
         ({"models__sft__gate": {"margin": 0.2}}, set()),
     ],
-    ids=str,
 )
 def test_a_model_is_another_one_where_those_whose_word_it_learnt_from_are_others(
     tmp_path: Path, change: dict[str, Any], touched: set[str]

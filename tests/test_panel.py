@@ -144,6 +144,7 @@ def test_a_spammer_gets_little_weight_and_is_missed_by_nobody(tmp_path: Path) ->
     assert member(four, "spammer").changes is False
 
 
+@pytest.mark.slow
 def test_whether_a_conclusion_hangs_on_one_member_is_said(tmp_path: Path) -> None:
     """Two judges that cannot tell, and one that always can: without it the interval includes one half."""
     judges = {"trio": {"backend": "panel", "judges": ["sharp", "weak", "spammer"]}}
@@ -231,6 +232,7 @@ def test_reliability_that_cannot_be_estimated_is_told_and_not_replaced(tmp_path:
     assert f"weighed: no reliability can be estimated: {why}; `weights: mean` in the suite averages." in report.caveats
 
 
+@pytest.mark.slow
 def test_without_one_of_three_members_there_is_no_reliability(tmp_path: Path) -> None:
     with Endpoint(judging(EVERYONE)) as endpoint:
         (pair,) = compare(tmp_path, suite(tmp_path, endpoint.url, PANELS), "weighed").pairs
@@ -283,6 +285,7 @@ def test_a_member_that_is_a_contestant_judges_its_own_answers(tmp_path: Path) ->
 # ---------------------------------------------------------------- what it costs
 
 
+@pytest.mark.slow
 def test_a_member_that_has_judged_before_costs_nothing_again(tmp_path: Path) -> None:
     with Endpoint(judging(EVERYONE)) as endpoint:
         suited = suite(tmp_path, endpoint.url, PANELS)

@@ -106,6 +106,7 @@ def test_where_no_browser_can_be_opened_the_path_is_said(tmp_path: Path, sciexam
 # ---------------------------------------------------------------- a comparison that is still running
 
 
+@pytest.mark.slow
 def test_a_running_comparison_is_followed_until_nothing_is_missing(tmp_path: Path) -> None:
     looks: list[tuple[Look, str]] = []
 

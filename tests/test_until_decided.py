@@ -265,6 +265,7 @@ def test_between_equals_whole_runs_err_as_rarely(tmp_path: Path) -> None:
     assert wrong <= 15
 
 
+@pytest.mark.slow
 def test_slow_verdicts_for_one_side_do_not_move_the_stop(tmp_path: Path) -> None:
     stops = []
     for name, slow in (("even", 0.0), ("slow", 0.15)):

@@ -93,8 +93,14 @@ def honest(seed: int) -> Choose:
 
 
 def at_random(seed: int) -> Choose:
-    drawn = random.Random(seed)
-    return lambda item, shown: drawn.choice(("left-much", "left-slightly", "right-much", "right-slightly"))
+    """Drawn by what is compared, wherever it stands: the same study finds the same whatever its lot."""
+
+    def choose(item: Item, shown: Slots) -> str:
+        drawn = random.Random(f"{seed}\n{sorted(item.texts)}")
+        side = "left" if item.texts[shown[0]] == drawn.choice(sorted(item.texts)) else "right"
+        return f"{side}-{drawn.choice(('much', 'slightly'))}"
+
+    return choose
 
 
 @pytest.fixture
@@ -109,7 +115,7 @@ def studied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             gold=write_jsonl(tmp_path / "gold.jsonl", gold),
         )
         people: list[tuple[Choose, float]] = [(honest(one), 30.0) for one in range(3)]
-        people += [(at_random(3), 1.0), (lambda item, shown: "left-much", 30.0)]
+        people += [(at_random(4), 1.0), (lambda item, shown: "left-much", 30.0)]
         for number, (choose, seconds) in enumerate(people, 1):
             desk, person = Desk(store, queue), store.annotators.add(f"Person {number}", until(1))
             clock = count(0.0, seconds)

@@ -30,6 +30,7 @@ def runs(folder: Path) -> list[tuple[int, str]]:
         return list(ledger.execute("SELECT seq, run FROM runs ORDER BY seq"))
 
 
+@pytest.mark.slow
 def test_every_look_is_kept_and_none_can_be_taken_away(sciexam: Cli, tmp_path: Path, tally: Tally) -> None:
     suite = exam(tmp_path)
     kept: list[tuple[int, str]] = []

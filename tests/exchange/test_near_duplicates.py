@@ -8,7 +8,7 @@ pytest.importorskip("datasketch")
 
 from sciexam.contamination import Exam
 from sciexam.exchange.decontamination import HOLD, NEARLY, leaks
-from sciexam.exchange.near_duplicates import repeats
+from sciexam.near_duplicates import repeats
 from sciexam.types import Message, Prompt
 
 SKY = "Why does the sky look blue at noon and red in the evening when the sun is low over the sea?"

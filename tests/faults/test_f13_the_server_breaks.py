@@ -14,6 +14,7 @@ from rows import Tally
 FAULTS = ("500", "502", "503", "529", "reset", "half", "truncated")
 
 
+@pytest.mark.slow
 def test_faults_that_pass_cost_no_verdict(tmp_path: Path, sciexam: Cli, tally: Tally) -> None:
     with Endpoint("judge-longer", faults=dict.fromkeys(FAULTS, 0.2 / len(FAULTS)), seed=3) as endpoint:
         suite = exam(tmp_path, endpoint.url)

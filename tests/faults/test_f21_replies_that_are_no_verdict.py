@@ -346,6 +346,7 @@ def test_of_two_hundred_replies_those_that_break_the_grammar_are_counted_as_inva
     tally(2 * prompts)
 
 
+@pytest.mark.slow
 def test_a_judge_that_cannot_be_parsed_is_invalid_everywhere_and_exits_3(tmp_path: Path, sciexam: Cli) -> None:
     with Endpoint("judge-garbage") as endpoint:
         suite = exam(tmp_path, endpoint.url, MANY)

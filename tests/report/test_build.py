@@ -547,6 +547,7 @@ def test_an_identical_copy_scores_one_half_in_both_orders(count: int, habit: str
 
 
 @given(st.lists(st.sampled_from(["a", "b", "tie"]), min_size=2, max_size=8), st.integers(2, 4))
+@pytest.mark.slow
 def test_prompts_that_are_repeated_under_one_text_do_not_narrow_the_interval(winners: list[str], copies: int) -> None:
     once = prompts(len(winners))
     again = tuple(

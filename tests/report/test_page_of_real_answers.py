@@ -11,6 +11,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
+import pytest
 from test_views import made
 
 from conftest import Cli, write_jsonl
@@ -72,6 +73,7 @@ def figures(pair: dict[str, Any]) -> Iterator[str]:
         yield figure(pair["length"]["controlled"])
 
 
+@pytest.mark.slow
 def test_ten_models_by_two_judges_have_the_numbers_of_the_json_and_a_page_under_three_megabytes(
     tmp_path: Path, shared_data: Path, sciexam: Cli
 ) -> None:

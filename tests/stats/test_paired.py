@@ -112,6 +112,7 @@ def test_sign_flip_refuses_what_is_not_a_score_and_no_draws():
 
 @settings(max_examples=30)  # the oracle is slow
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+@pytest.mark.slow
 def test_holm_agrees_with_statsmodels(p_values):
     assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
 

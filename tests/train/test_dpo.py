@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from conftest import write_jsonl, write_suite
 from sciexam.digests import file_digest
 from sciexam.errors import UsageError
-from sciexam.lineage.stages import LOSSES, BestOfN, Dpo, Judged, SelfRewarding, Sft, Trained
+from sciexam.lineage.stages import LOSSES, BestOfN, Dpo, Judged, Sft, Trained
 from sciexam.models.checkpoint import LocalCheckpoint
 from sciexam.models.settings import Weights
 from sciexam.models.token_prompts import TokenPrompts
@@ -172,7 +172,6 @@ def test_a_setting_that_the_trainer_would_not_heed_is_refused(trainer: dict[str,
 @pytest.mark.parametrize(
     ("spec", "trainer"),
     [
-        (SelfRewarding(**{"from": "m1", "stage": "self_rewarding", "prompts": "x", "judge": "self"}), "loss_type"),
         (BestOfN(**{"from": "sft", "stage": "best_of_n", "prompts": "x", "judge": "one"}), "packing"),
         (Sft(**{"from": "base", "stage": "sft", "data": "x"}), "train_sampling_strategy"),
     ],

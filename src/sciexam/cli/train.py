@@ -53,10 +53,12 @@ def train(
 
     Example: sciexam train rlhf --suite my-suite
     """
+    from sciexam.models.spending import Budget
     from sciexam.train.walk import train as walk
 
-    with interruptible() as stop, progress() as shown:
-        terms: dict[str, Any] = {"budget": budget, "engine": engine.value, "max_wait": max_wait}
+    with interruptible() as stop, progress(as_json) as shown:
+        together = Budget(budget) if budget is not None else None  # whatever the walk asks for spends it
+        terms: dict[str, Any] = {"budget": together, "engine": engine.value, "max_wait": max_wait}
         terms |= {"store": store, "results": results}
         steps = walk(
             suite,
@@ -70,11 +72,13 @@ def train(
             write_prompts=prompt_writer(**terms, stop=stop, progress=shown),
             tell=lambda line: print(f"sciexam: {line}", file=sys.stderr),
         )
+    folder = _write_report(suite, name, results)
     if as_json:
-        print(json.dumps([step.to_json() for step in steps], indent=1, allow_nan=False))
+        told = {"schema": "sciexam/train/1", "steps": [step.to_json() for step in steps], "report": str(folder)}
+        print(json.dumps(told, indent=1, allow_nan=False))
     else:
         _show(steps)
-        _show_report(suite, name, results)
+        print(f"Report: {folder}/report.html, .md, .json")
     if steps and steps[-1].outcome == "rejected":
         raise typer.Exit(4)
 
@@ -111,10 +115,10 @@ def _show(steps: list[Step]) -> None:
             print("  Change its settings, its data or its `gate:`; the same command then goes on with it.")
 
 
-def _show_report(suite: str | None, name: str, results: Path) -> None:
-    """Write the training report, and say where it lies."""
+def _write_report(suite: str | None, name: str, results: Path) -> Path:
+    """Write the training report; the folder in which it lies."""
     from sciexam.suite import load_suite
     from sciexam.train.reporting import write_report
 
     _, folder = write_report(load_suite(suite, results), name, results)
-    print(f"Report: {folder}/report.html, .md, .json")
+    return folder

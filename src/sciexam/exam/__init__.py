@@ -33,6 +33,7 @@ from sciexam.exam.sitting import Sitting
 from sciexam.exam.standings import NULL, make_board_plan
 from sciexam.exam.tally import Progress
 from sciexam.folders import check_folder, resolved
+from sciexam.models.spending import Budget
 from sciexam.models.terms import USUAL, Engine
 from sciexam.report.record import Report
 from sciexam.store import Store
@@ -56,7 +57,7 @@ def compare(
     by: str = "category",
     limit: int | None = None,
     until_decided: bool = False,
-    budget: float | None = None,
+    budget: float | Budget | None = None,
     batch: bool = False,
     engine: Engine = "local",
     strict_model: bool = False,

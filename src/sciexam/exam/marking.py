@@ -19,6 +19,7 @@ from sciexam.exam.sitting import Sitting
 from sciexam.exam.tally import Progress
 from sciexam.judges.rewards import RecordedRewards
 from sciexam.judges.settings import RewardsJudge
+from sciexam.models.spending import Budget
 from sciexam.models.terms import Engine, Terms
 from sciexam.report.marking.marks import Marking
 from sciexam.store import Store
@@ -84,7 +85,7 @@ def reward(
     *contestants: str,
     model: str | Grader,
     limit: int | None = None,
-    budget: float | None = None,
+    budget: float | Budget | None = None,
     batch: bool = False,
     engine: Engine = "local",
     retry_invalid: bool = False,

@@ -31,14 +31,14 @@ def location_of(store: str | Path | None, results: str | Path) -> str:
 
 
 def terms_of(
-    suite: Suite, max_wait: float, budget: float | None = None, batch: bool = False, engine: Engine = "local"
+    suite: Suite, max_wait: float, budget: float | Budget | None = None, batch: bool = False, engine: Engine = "local"
 ) -> Terms:
     """On what terms a command asks models: at most `budget` USD in all, in the provider's batches or one by one; local
-    weights in this process or on a Ray cluster."""
+    weights in this process or on a Ray cluster. A Budget is shared with whatever else was given it."""
     return Terms(
         max_wait,
         suite.prices,
-        budget=Budget(budget) if budget is not None else None,
+        budget=Budget(budget) if isinstance(budget, (int, float)) else budget,
         journal=Batches() if batch else None,
         engine=engine,
         fetch=True,

@@ -16,6 +16,7 @@ from sciexam.exam.preflight import Owed
 from sciexam.exam.recordings import is_recorded
 from sciexam.exam.tally import Progress
 from sciexam.exchange.marked_reply import Request
+from sciexam.models.spending import Budget
 from sciexam.models.terms import Terms
 from sciexam.report.record import Calls
 from sciexam.store import Store
@@ -27,7 +28,7 @@ from sciexam.types import Generation, Response
 class Errand:
     """How a command asks: what it may take, and whom it tells. Each as in `exam.compare`."""
 
-    budget: float | None = None
+    budget: float | Budget | None = None
     batch: bool = False
     engine: Any = "local"
     retry_invalid: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sciexam.contamination import Exam
-from sciexam.exchange.near_duplicates import repeats
+from sciexam.near_duplicates import repeats
 
 HOLDS, HOLD = "holds a prompt of the suite", "holding a prompt of the suite"  # of a reply, and of what is not asked
 NEARLY = "saying nearly the same as a prompt of the suite"

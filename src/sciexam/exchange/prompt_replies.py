@@ -12,7 +12,7 @@ from sciexam.digests import digest
 from sciexam.exchange.candidates import SOURCE
 from sciexam.exchange.decontamination import HOLDS
 from sciexam.exchange.marked_reply import Request, read_marked
-from sciexam.exchange.near_duplicates import repeats
+from sciexam.near_duplicates import repeats
 from sciexam.types import Prompt, Reply, Response
 
 Line = dict[str, Any]

@@ -14,9 +14,9 @@ from functools import partial
 
 from sciexam.contamination import normalise
 from sciexam.exchange.html_to_markdown import words_of
-from sciexam.exchange.near_duplicates import NearDuplicates
 from sciexam.exchange.post_index import PostIndex
 from sciexam.exchange.posts import Post
+from sciexam.near_duplicates import NearDuplicates
 
 _TABLES = (
     "CREATE TABLE drawn (question INTEGER PRIMARY KEY, key TEXT, draw TEXT, test INTEGER)",

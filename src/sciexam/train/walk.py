@@ -29,6 +29,7 @@ from sciexam.lineage.specs import kind_of
 from sciexam.lineage.stages import Reward, SelfRewarding, Stage, Trained
 from sciexam.manifest import environment
 from sciexam.models.checkpoint_files import WEIGHTS, weight_files
+from sciexam.models.spending import Budget
 from sciexam.suite import Suite, load_suite
 from sciexam.train.data.candidates import check_judge
 from sciexam.train.fitting import Diverged, fit_here, read_diverged, steps_of
@@ -60,14 +61,22 @@ class Step:
 
 
 def train(
-    suite: Suite | str | None, name: str, *, results: str | Path = "results", keep_rejected: bool = False, **how: Any
+    suite: Suite | str | None,
+    name: str,
+    *,
+    results: str | Path = "results",
+    keep_rejected: bool = False,
+    budget: float | Budget | None = None,
+    **how: Any,
 ) -> list[Step]:
     """Train the model `name` of `suite` and what it is made from, as far as it is missing; `how` as in Workshop.
 
-    Raises UsageError before anything is trained, Diverged, and Interrupted where `stop` was set.
+    `budget` holds for the whole walk: candidates, opinions, looks and exams spend it together. Raises UsageError
+    before anything is trained, Diverged, and Interrupted where `stop` was set.
     """
     check_installed()
     chosen = suite if isinstance(suite, Suite) else load_suite(suite, results)
+    how["budget"] = Budget(budget) if isinstance(budget, (int, float)) else budget
     return walk(Workshop(chosen, Path(results), **how), name, keep_rejected)
 
 

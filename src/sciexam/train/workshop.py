@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from sciexam.exam.tally import Progress
+from sciexam.models.spending import Budget
 from sciexam.models.terms import Engine
 from sciexam.suite import Suite
 
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """`results`, `store`, `budget`, `engine`, `max_wait`, `stop` and `progress` as in `exam.compare`.
+    """`results`, `store`, `engine`, `max_wait`, `stop` and `progress` as in `exam.compare`.
 
+    `budget` is what all stages and exams of the walk may spend together.
     `processes` train together. `track` is a tracker that the trainers report to. `tell` is given a line at a time.
     `write_prompts` has a model write prompts: given a suite, a model of it, a file of prompts to show, a folder, how
     many replies to ask for, and a seed, it returns the file of the new ones, which more replies only lengthen.
@@ -25,7 +27,7 @@ class Workshop:
     suite: Suite
     results: Path
     store: str | Path | None = None
-    budget: float | None = None
+    budget: Budget | None = None
     engine: Engine = "local"
     max_wait: float = 120.0
     processes: int = 1

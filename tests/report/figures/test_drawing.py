@@ -227,6 +227,7 @@ print(hashlib.sha256(text.encode()).hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_another_day_and_other_settings_change_nothing(tmp_path: Path) -> None:
     """A user's matplotlibrc may ask for LaTeX, other fonts and paths for letters."""
     (tmp_path / "matplotlibrc").write_text(

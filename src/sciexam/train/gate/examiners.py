@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from sciexam import lineage
 from sciexam.contamination import Exam
+from sciexam.documents import read_jsonl
 from sciexam.errors import DocumentError, UsageError
 from sciexam.exam.raters import raters_of
 from sciexam.judges.recorded import RecordedJudge
@@ -15,6 +18,7 @@ from sciexam.suite import HUMANS, Suite, read_prompts
 from sciexam.train.data.candidates import terms_for
 from sciexam.train.gate.independence import check_independent
 from sciexam.train.workshop import Workshop
+from sciexam.types import Prompt
 
 
 def judge_of(suite: Suite, name: str) -> str:
@@ -95,11 +99,26 @@ def _check_baseline(suite: Suite, model: str, to_train: list[str]) -> None:
 
 
 def check_dev(suite: Suite, model: str, dev: Path) -> None:
-    """Raises DocumentError where a prompt of the exam stands in the file that looks are taken at."""
-    read_prompts(dev, f"{model}: gate.dev: ")
+    """Raises DocumentError where a prompt of the exam, or nearly the same, stands in the file that looks are taken at."""
+    prompts = read_prompts(dev, f"{model}: gate.dev: ")
+    lines = dict(zip((number for number, _ in read_jsonl(dev)), prompts, strict=True))
+    held = {number: f"prompt {prompt} of the exam" for number, prompt in Exam(suite.prompts).found_in(dev)}
+    alike = {number: f"nearly what prompt {prompt} of the exam asks" for number, prompt in _alike(suite, model, lines)}
     found = [
-        f"{dev}:{number}: prompt {prompt} of the exam stands here, in the gate.dev of {model}; take it out of this file"
-        for number, prompt in Exam(suite.prompts).found_in(dev)
+        f"{dev}:{number}: {what} stands here, in the gate.dev of {model}; take it out of this file"
+        for number, what in sorted((alike | held).items())
     ]
     if found:
         raise DocumentError(found)
+
+
+def _alike(suite: Suite, model: str, lines: Mapping[int, Prompt]) -> Iterator[tuple[int, str]]:
+    """(line, the prompt of the exam that it says nearly the same as), by MinHash as wherever prompts are made."""
+    if find_spec("datasketch") is None:
+        raise UsageError(f"{model}: gate.dev: is held against the exam by datasketch: pip install 'sciexam[data]'")
+    from sciexam.near_duplicates import repeats
+
+    asked = [prompt.messages[-1].content for prompt in lines.values()]
+    for number, other in zip(lines, repeats(Exam(suite.prompts).texts, asked), strict=True):
+        if other is not None:
+            yield number, suite.prompts[other].id
