@@ -99,7 +99,7 @@ def _check_baseline(suite: Suite, model: str, to_train: list[str]) -> None:
 
 
 def check_dev(suite: Suite, model: str, dev: Path) -> None:
-    """Raises DocumentError where a prompt of the exam, or nearly the same, stands in the file that looks are taken at."""
+    """Raises DocumentError where a prompt of the exam, or nearly the same, stands in the file of the looks."""
     prompts = read_prompts(dev, f"{model}: gate.dev: ")
     lines = dict(zip((number for number, _ in read_jsonl(dev)), prompts, strict=True))
     held = {number: f"prompt {prompt} of the exam" for number, prompt in Exam(suite.prompts).found_in(dev)}
