@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +250,21 @@ def test_the_prompts_of_looks_are_none_of_the_exam(tmp_path: Path) -> None:
     )
     dev.write_text('{"id": "d0", "text": "What is dew?"}\n')
     checked(tmp_path, {"gate": {"dev": "dev.jsonl", "looks": 2}})
+
+
+def test_the_prompts_of_looks_are_not_nearly_those_of_the_exam_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("datasketch")
+    dev = tmp_path / "dev.jsonl"
+    asked = ("What is dew?", "Why is the sky blue in year 7?", "Is the sky blue in year 7?")
+    dev.write_text("".join(json.dumps({"id": f"d{n}", "text": text}) + "\n" for n, text in enumerate(asked)))
+    with pytest.raises(DocumentError) as refusal:
+        checked(tmp_path, {"gate": {"dev": "dev.jsonl", "looks": 2}})
+    assert str(refusal.value).splitlines() == [
+        f"{dev}:2: prompt p7 of the exam stands here, in the gate.dev of sft; take it out of this file",
+        f"{dev}:3: nearly what prompt p7 of the exam asks stands here, in the gate.dev of sft; take it out of this file",
+    ]
+    monkeypatch.setattr("sciexam.train.gate.examiners.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"sft: gate\.dev: is held .* by datasketch: pip install 'sciexam\[data\]'"):
+        checked(tmp_path, {"gate": {"dev": "dev.jsonl", "looks": 2}})
