@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+import sciexam as sx
 from conftest import Cli, answers, write_suite
 from endpoint import Endpoint, judge_longer
-from sciexam.models.spending import Price
+from sciexam.exam.runs import terms_of
+from sciexam.models.spending import Budget, Price
+from sciexam.suite import load_suite
 
 PROMPTS = 30
 PRICE = Price(input=10.0, output=40.0)
@@ -211,3 +214,35 @@ def test_a_batch_of_a_judge_without_probabilities_is_paid_once_and_kept_as_no_ve
         assert second.returncode == 3, second.stderr  # nothing is asked; no verdict is usable
         assert billed(server) == billed_first
         assert report_of(tmp_path)["pairs"][0]["invalid"] == PROMPTS
+
+
+def test_a_budget_that_is_shared_is_spent_by_one_comparison_after_the_other(tmp_path: Path) -> None:
+    with Endpoint(judge_longer, latency=0.01) as server:
+        suite = load_suite(str(exam(tmp_path, server, generation={"max_tokens": 60}, concurrency=1)))
+        budget = Budget(0.25)
+        first = sx.compare(suite, "a", "b", limit=3, budget=budget, results=tmp_path / "results")
+        spent = budget.spent
+        assert 0 < spent < 0.25
+        assert not first.calls.unasked
+        second = sx.compare(suite, "a", "b", budget=budget, results=tmp_path / "results")
+        assert second.calls.unasked.startswith("The budget of 0.25 USD is reached")
+        assert spent < billed(server) <= 0.25
+
+
+def test_training_spends_one_budget_for_all_that_it_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("torch", "transformers", "trl", "datasets"):
+        pytest.importorskip(package)
+    from sciexam.train import walk
+    from sciexam.train.data.candidates import terms_for
+    from sciexam.train.workshop import Workshop
+
+    held: list[Workshop] = []
+    monkeypatch.setattr(walk, "walk", lambda workshop, name, keep: held.append(workshop))
+    with Endpoint(judge_longer) as server:
+        suite = load_suite(str(exam(tmp_path, server)))
+    walk.train(suite, "a", budget=0.5, results=tmp_path)
+    (workshop,) = held
+    assert workshop.budget is not None
+    assert workshop.budget.usd == 0.5
+    assert terms_for(workshop, suite).budget is terms_for(workshop, suite).budget is workshop.budget
+    assert terms_of(suite, 1, workshop.asking()["budget"]).budget is workshop.budget

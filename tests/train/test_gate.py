@@ -263,7 +263,8 @@ def test_the_prompts_of_looks_are_not_nearly_those_of_the_exam_either(
         checked(tmp_path, {"gate": {"dev": "dev.jsonl", "looks": 2}})
     assert str(refusal.value).splitlines() == [
         f"{dev}:2: prompt p7 of the exam stands here, in the gate.dev of sft; take it out of this file",
-        f"{dev}:3: nearly what prompt p7 of the exam asks stands here, in the gate.dev of sft; take it out of this file",
+        f"{dev}:3: nearly what prompt p7 of the exam asks stands here, in the gate.dev of sft; take it out of this "
+        "file",
     ]
     monkeypatch.setattr("sciexam.train.gate.examiners.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"sft: gate\.dev: is held .* by datasketch: pip install 'sciexam\[data\]'"):

@@ -176,3 +176,22 @@ def test_a_model_that_is_not_trained_yet_is_said_to_be_so(world: Suite, tmp_path
 
     found = read_training("chain", world.models, tmp_path / "results", world.lineage_digest, "rm")
     assert sentence_of(found).startswith("rm has not been trained yet. sft was accepted: against base it scores 0.71")
+
+
+def test_the_steps_at_which_the_loss_spiked_are_named_and_the_report_is_where_it_is_said_to_be(
+    world: Suite, tmp_path: Path, sciexam: Cli
+) -> None:
+    pytest.importorskip("trl")
+    (metrics,) = (tmp_path / "results" / "models").glob(f"base-*/{METRICS}")
+    losses = (2.0, 1.9, 1.8, 1.7, 1.6, 1.5, 9.5, 1.4, 12.0, 1.3)
+    metrics.write_text("".join(json.dumps({"step": 10 * n, "loss": loss}) + "\n" for n, loss in enumerate(losses, 1)))
+    told = json.loads(sciexam("train", "sft", "--suite", "chain", "--json").stdout)
+    assert [(step["model"], step["outcome"]) for step in told["steps"]] == [("base", "there"), ("sft", "there")]
+    assert told["report"] == "results/chain/training/sft"
+    report = json.loads((tmp_path / told["report"] / "report.json").read_text())
+    assert [one["spikes"] for one in report["artifacts"]] == [[70, 90], []]
+    said = "The loss of base spiked at steps 70, 90: it was logged above 3 times its running mean"
+    assert f"{said}." in (tmp_path / told["report"] / "report.md").read_text()
+    shown = sciexam("train", "sft", "--suite", "chain").stdout
+    assert f"  {said}\n" in shown
+    assert shown.endswith("Report: results/chain/training/sft/report.html, .md, .json\n")

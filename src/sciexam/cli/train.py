@@ -17,6 +17,7 @@ from sciexam.cli.running import interruptible
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sciexam.report.training.training import Training
     from sciexam.suite import Suite
     from sciexam.train.walk import Step
 
@@ -72,12 +73,12 @@ def train(
             write_prompts=prompt_writer(**terms, stop=stop, progress=shown),
             tell=lambda line: print(f"sciexam: {line}", file=sys.stderr),
         )
-    folder = _write_report(suite, name, results)
+    found, folder = _write_report(suite, name, results)
     if as_json:
         told = {"schema": "sciexam/train/1", "steps": [step.to_json() for step in steps], "report": str(folder)}
         print(json.dumps(told, indent=1, allow_nan=False))
     else:
-        _show(steps)
+        _show(steps, found)
         print(f"Report: {folder}/report.html, .md, .json")
     if steps and steps[-1].outcome == "rejected":
         raise typer.Exit(4)
@@ -104,21 +105,24 @@ def prompt_writer(**terms: Any) -> Callable[[Suite, str, Path, Path, int, int], 
     return write
 
 
-def _show(steps: list[Step]) -> None:
+def _show(steps: list[Step], found: Training) -> None:
     from sciexam.report.plain_text import one_line
+    from sciexam.report.training.training_text import spiked
 
+    spikes = {one.model: spiked(one) for one in found.artifacts if one.spikes}
     for step in steps:
         print(one_line(f"{step.model}: {step.stage}: {step.outcome}{f': {step.folder}' if step.folder else ''}"))
+        if step.model in spikes:
+            print(f"  {one_line(spikes[step.model])}")
         for why in (step.exam or {}).get("why", ()):
             print(f"  - {one_line(why)}")
         if step.outcome == "rejected":
             print("  Change its settings, its data or its `gate:`; the same command then goes on with it.")
 
 
-def _write_report(suite: str | None, name: str, results: Path) -> Path:
-    """Write the training report; the folder in which it lies."""
+def _write_report(suite: str | None, name: str, results: Path) -> tuple[Training, Path]:
+    """Write the training report: what it says, and the folder in which it lies."""
     from sciexam.suite import load_suite
     from sciexam.train.reporting import write_report
 
-    _, folder = write_report(load_suite(suite, results), name, results)
-    return folder
+    return write_report(load_suite(suite, results), name, results)

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,7 @@ def arguments(job: Job, micro: int) -> dict[str, Any]:
         "dataloader_pin_memory": not on_cpu,
         "ddp_backend": ("gloo" if on_cpu else "nccl") if processes > 1 else None,
         "ddp_find_unused_parameters": False if processes > 1 else None,
-        **settings["trainer"],
+        **deepcopy(settings["trainer"]),  # trainers fill mappings in
     }
 
 

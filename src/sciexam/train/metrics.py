@@ -9,11 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sciexam.files import write_atomically
-
-SPIKE = 3.0  # times the running mean of the loss
-RUN_AWAY = 5  # logged losses in a row above it
-LEAST = 0.01  # a loss below it has not run away: that of a policy gradient is about zero, whatever is learnt
-SETTLED = 5  # logged losses before the running mean says anything
+from sciexam.stats.running_loss import RUN_AWAY, SPIKE, RunningLoss
 
 
 class MetricsFile:
@@ -23,8 +19,7 @@ class MetricsFile:
         self._path = path
         kept = [line for line in _lines(path) if line["step"] <= step]
         write_atomically(path, (json.dumps(line) + "\n" for line in kept))
-        self._mean: float | None = None
-        self._seen = self._above = 0
+        self._running = RunningLoss()
         for line in kept:
             self.diverged(line)
 
@@ -43,19 +38,10 @@ class MetricsFile:
             return ""
         if not isinstance(loss, (int, float)) or not math.isfinite(loss):
             return f"the loss is {loss}, which is no number"
-        self._seen += 1
-        limit = max(SPIKE * self._mean, LEAST) if self._mean is not None and self._mean > 0 else math.inf
-        self._above = self._above + 1 if self._seen > SETTLED and loss > limit else 0
-        if self._above >= RUN_AWAY:
+        self._running.add(loss)
+        if self._running.has_run_away:
             return f"the loss was {RUN_AWAY} times in a row above {SPIKE:g} times its mean, and is {loss:.3g}"
-        if not self._above:
-            self._mean = loss if self._mean is None else 0.9 * self._mean + 0.1 * loss
         return ""
-
-    @property
-    def spiked(self) -> bool:
-        """Whether the loss stands above SPIKE times its mean."""
-        return self._above > 0
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
+from sciexam.errors import UsageError
 from sciexam.train.fitting import arguments
 from sciexam.train.job import Job
+
+
+def check_tracker(track: str | None) -> None:
+    """Raises UsageError where the tracker is not installed: a trainer would say so after all was prepared."""
+    if track is None:
+        return
+    found = find_spec(track)
+    if found is None or found.origin is None:  # a folder of that name, in which a tracker keeps its runs, is no package
+        raise UsageError(f"--track {track}: it is not installed here: pip install {track}")
 
 
 class Tracker:

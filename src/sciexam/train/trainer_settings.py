@@ -8,7 +8,9 @@ stage has a key of its own for. It is checked before anything is trained.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import fields
+from importlib.util import find_spec
 from typing import Any
 
 from sciexam.errors import UsageError, did_you_mean
@@ -85,6 +87,7 @@ _READ_WITH = {
     "ref_model_mixup_alpha": "sync_ref_model",
     "ref_model_sync_steps": "sync_ref_model",
     "precompute_ref_batch_size": "precompute_ref_log_probs",
+    "fsdp_config": "fsdp",
 }
 
 
@@ -126,6 +129,28 @@ def _faults(key: str, spec: Trained, known: set[str], kind: str) -> Iterator[str
         yield f"{key}: loss: {', '.join(_losses(spec))} does not read it; it belongs to {', '.join(losses)}"
     elif (other := _READ_WITH.get(key)) and not said.get(other):
         yield f"{key}: it is read together with {other}, which is not set"
+    elif key in ("fsdp", "deepspeed"):
+        yield from _of_dealing_out(key, said[key])
+
+
+def _of_dealing_out(key: str, value: Any) -> Iterator[str]:
+    """What keeps weights from being dealt out among devices, which a trainer may leave undone without a word."""
+    import torch
+
+    if not value:
+        return
+    if key == "fsdp" and not torch.accelerator.is_available():
+        yield (
+            "fsdp: there is no accelerator here, without which each process would hold all weights; leave it out, or "
+            "train on a machine that has some"
+        )
+    elif key == "deepspeed" and isinstance(value, str):
+        yield (
+            f"deepspeed: write what {value} holds here itself, as a mapping: it is part of what the model is, and a "
+            "name is not"
+        )
+    elif key == "deepspeed" and find_spec("deepspeed") is None:
+        yield "deepspeed: it is not installed here: pip install deepspeed"
 
 
 def _losses(spec: Trained) -> tuple[str, ...]:
@@ -138,6 +163,8 @@ def _check_values(name: str, spec: Trained, configuration: Any) -> None:
         raise UsageError(f"{name}: loss: exo_pair needs a smoothing above 0: trainer: {{label_smoothing: 0.001}}")
     try:
         with quietly():
-            configuration(output_dir="unused", use_cpu=True, bf16=False, **spec.trainer)
+            configuration(
+                output_dir="unused", use_cpu=True, bf16=False, **deepcopy(spec.trainer)
+            )  # it fills mappings in
     except (TypeError, ValueError) as error:
         raise UsageError(f"{name}: trainer: {' '.join(str(error).split())}") from None

@@ -39,6 +39,7 @@ from sciexam.train.hearing import hear
 from sciexam.train.job import Job, read_job
 from sciexam.train.self_rewarding import check_iterations, iterate
 from sciexam.train.stages import head_of, prepare, whole_weights
+from sciexam.train.tracking import check_tracker
 from sciexam.train.trainer_settings import check_trainer_settings
 from sciexam.train.weights import make_whole
 from sciexam.train.workshop import Workshop
@@ -75,6 +76,7 @@ def train(
     before anything is trained, Diverged, and Interrupted where `stop` was set.
     """
     check_installed()
+    check_tracker(how.get("track"))
     chosen = suite if isinstance(suite, Suite) else load_suite(suite, results)
     how["budget"] = Budget(budget) if isinstance(budget, (int, float)) else budget
     return walk(Workshop(chosen, Path(results), **how), name, keep_rejected)

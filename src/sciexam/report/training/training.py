@@ -14,6 +14,7 @@ from sciexam.lineage.specs import ModelSpec
 from sciexam.report.gains import Gain
 from sciexam.report.record import Figure, plain
 from sciexam.report.training.standing import figure_of, record_of
+from sciexam.stats.running_loss import spikes
 
 SCHEMA = "sciexam/training/1"
 LEVEL = 0.95
@@ -50,7 +51,8 @@ class Seen:
 class Artifact:
     """One model that was trained. `accepted`: None where no exam was owed; `why`: what it fell short of.
 
-    `rows` it learnt from, in `steps`. `exam`: the numbers of its exam, as lineage.json has them.
+    `rows` it learnt from, in `steps`. `spikes`: the steps at which its loss spiked (`stats.running_loss`). `exam`: the
+    numbers of its exam, as lineage.json has them.
     """
 
     model: str
@@ -64,6 +66,7 @@ class Artifact:
     rows: int
     steps: int
     curves: tuple[Curve, ...]
+    spikes: tuple[int, ...]
     looks: tuple[Seen, ...]
     exam: Mapping[str, Any]
     versions: Mapping[str, str]
@@ -123,6 +126,7 @@ def _artifact(models: Mapping[str, ModelSpec], name: str, folder: Path, told: Li
     exam = told.exam or {}
     shown = exam.get("shown", {})
     logged = _logged(folder / METRICS)
+    curves = tuple(_curves(logged))
     return Artifact(
         model=name,
         stage=told.stage,
@@ -134,7 +138,8 @@ def _artifact(models: Mapping[str, ModelSpec], name: str, folder: Path, told: Li
         seed=told.seed,
         rows=int(told.data.get("rows", 0)),
         steps=max(int(told.data.get("steps", 0)), *(int(line["step"]) for line in logged), 0),
-        curves=tuple(_curves(logged)),
+        curves=curves,
+        spikes=spikes(next((curve.points for curve in curves if curve.name == "loss"), ())),
         looks=tuple(_seen(look) for look in shown.get("looks", ())),
         exam=shown,
         versions=told.versions,

@@ -10,8 +10,10 @@ from sciexam.report.tables import Table
 from sciexam.report.training.standing import figure_of
 from sciexam.report.training.training import Artifact, Training
 from sciexam.stats import Estimate, Undefined
+from sciexam.stats.running_loss import SPIKE
 
 RESULT = {True: "accepted", False: "rejected", None: "no exam owed"}
+MOST = 10  # steps that a sentence names
 SHARES = ("unfinished", "repetitive", "gibberish")
 
 
@@ -40,10 +42,20 @@ def caveats_of(found: Training) -> Iterator[str]:
     for one in found.artifacts:
         if one.looks and (taken := one.exam.get("taken")) != one.looks[-1].step:
             yield f"{one.model} is what there was after step {taken}, which did best on the dev prompts."
+        if one.spikes:
+            yield f"{spiked(one)}."
         if any(look.worse for look in one.looks):
             yield f"The training of {one.model} ended early, when a look showed it worse than its parent."
         if (by := one.exam.get("judge_is")) and "not validated" in by:
             yield f"The judge of {one.model}, {one.exam['judge']}, is {by}."
+
+
+def spiked(one: Artifact) -> str:
+    """At which steps the loss of a model spiked, and what that means."""
+    steps = ", ".join(f"{step:,}" for step in one.spikes[:MOST])
+    more = f" and {len(one.spikes) - MOST} more" if len(one.spikes) > MOST else ""
+    at = "step" if len(one.spikes) == 1 else "steps"
+    return f"The loss of {one.model} spiked at {at} {steps}{more}: it was logged above {SPIKE:g} times its running mean"
 
 
 def tables_of(found: Training) -> Iterator[Table]:
