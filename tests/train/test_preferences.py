@@ -14,12 +14,14 @@ from conftest import write_jsonl, write_suite
 from sciexam.battles import present
 from sciexam.digests import digest
 from sciexam.errors import DocumentError, UsageError
-from sciexam.lineage.stages import Judged
+from sciexam.lineage.artifacts import LINEAGE, Lineage, place_of
+from sciexam.lineage.stages import BestOfN, Judged, Reward, Sft
 from sciexam.store import Store
 from sciexam.suite import load_suite, read_prompts
 from sciexam.train.data.candidates import answers, ended, marks
 from sciexam.train.data.opinions import agreement_of_people
-from sciexam.train.data.preferences import Preference, candidates_of, judged, read_preferences
+from sciexam.train.data.preferences import Preference, candidates_of, judged, preferences_of, read_preferences
+from sciexam.train.hearing import hear
 from sciexam.train.workshop import Workshop
 from sciexam.types import Comparison, Message, Reply, Response, Side
 from train_world import LONGER
@@ -270,3 +272,72 @@ def test_what_people_said_counts_on_average_and_their_agreement_counts_what_they
     assert world.told[-1] == "2 pairs of 1 prompts by humans; 3 without a usable verdict; 1 ties left out"
     agreed = agreement_of_people(world.workshop, candidates_of(world.workshop, world.how("humans")))
     assert (agreed.value, agreed.n) == (0.5, 2)  # type: ignore[union-attr]
+
+
+def rounds(world: World, **rm2: Any) -> Workshop:
+    """The workshop with a reward model that learns from people, one that learns from it, and one beside them."""
+    source = world.how("humans").model_dump(exclude_defaults=True)
+    models = {
+        "rm": Reward(**{"from": "a", "stage": "reward", "data": source}),
+        "rs": BestOfN(**{"from": "a", "stage": "best_of_n", "prompts": str(world.prompts), "reward": "rm"}),
+        "rm2": Reward(**{"from": "rs", "stage": "reward", "data": [str(world.prompts), source], **rm2}),
+        "beside": Sft(**{"from": "a", "stage": "sft", "data": str(world.prompts)}),
+    }
+    return replace(world.workshop, suite=world.workshop.suite.with_models(models))
+
+
+def leave(workshop: Workshop, name: str) -> Workshop:
+    """The workshop after `name` was trained: its record lies where its artifact would."""
+    digest_now = workshop.suite.lineage_digest(name)
+    place = place_of(workshop.results, name, digest_now)
+    place.mkdir(parents=True)
+    told = Lineage(name, "reward", digest_now, {}, {}, {}, 0, {}, True)
+    (place / LINEAGE).write_text(told.to_text())
+    return replace(workshop, suite=workshop.suite.with_trained(workshop.results))
+
+
+def test_what_people_say_is_part_of_what_learns_from_them_and_of_all_that_is_made_from_it(world: World) -> None:
+    candidates_of(world.workshop, world.how("humans"))
+    workshop = rounds(world)
+    with pytest.raises(UsageError, match="nobody has compared any of these answers yet"):
+        hear(workshop, "rm")
+    say(world, "ann", {("Aa.", "Bbbb."): "Aa."})
+    unheard = {name: workshop.suite.lineage_digest(name) for name in workshop.suite.models}
+    first = leave(leave(hear(workshop, "rm"), "rm"), "rs")
+    assert first.suite.trained == ("rm", "rs")
+    assert hear(first, "rm") is first, "they have said nothing else"
+    again = workshop.suite.with_trained(workshop.results)
+    assert (again.trained, again.heard) == (("rm", "rs"), first.suite.heard), "another command goes by what was heard"
+
+    say(world, "bob", {("Aa.", "Bbbb."): "Aa."})
+    assert hear(first, "rm") is first, "he says the same"
+    say(world, "cid", {("Bbbb.", "Cccccccc."): "Bbbb."})
+    second = hear(first, "rm")
+    assert second.suite.trained == ()
+    assert second.suite.models["rs"].weights is None
+    changed = {
+        name for name in unheard if len({unheard[name], *(w.suite.lineage_digest(name) for w in (first, second))}) > 1
+    }
+    assert changed == {"rm", "rs", "rm2"}
+    assert workshop.suite.with_trained(workshop.results).trained == (), "and now every command goes by that"
+
+
+def test_nothing_is_heard_for_a_model_whose_weights_the_suite_names(world: World) -> None:
+    candidates_of(world.workshop, world.how("humans"))
+    say(world, "ann", {("Aa.", "Bbbb."): "Aa."})
+    given = rounds(world, weights=str(world.prompts.parent))
+    assert hear(given, "rm2") is given
+    assert hear(given, "beside") is given
+
+
+def test_the_prompts_of_two_sources_are_two_though_their_ids_are_one(world: World) -> None:
+    how = world.how("longer")
+    both = preferences_of(world.workshop, (how, how))
+    assert len(both) == 2 * len(world.judged("longer"))
+    assert {one.group for one in both} == {"1: t0", "1: t1", "2: t0", "2: t1"}
+
+
+def test_answers_are_marked_where_the_first_one_to_each_prompt_is_missing(world: World) -> None:
+    drawn = answers(world.workshop, ["a"], world.prompts, 4, 1.0)
+    without = [replace(one, answers=one.answers[1:]) for one in drawn]
+    assert marks(world.workshop, without, "length")[0] == marks(world.workshop, drawn, "length")[0][1:]

@@ -1,4 +1,4 @@
-"""How every trainer is run: one configuration, checks for what fails silently, and a way on after a kill.
+"""How every trainer is run: one configuration, one look at what it would do, and a way on after a kill.
 
 `fit` takes a job and a function that makes the trainer from a configuration. It goes on from the last complete
 checkpoint, halves what is held at once where memory does not suffice (the effective batch stays), and ends with an
@@ -8,7 +8,6 @@ error where the loss is no number or has run away.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -22,9 +21,10 @@ from sciexam.models import checkpoint_loading
 from sciexam.models.checkpoint import free_memory
 from sciexam.models.checkpoint_files import silence
 from sciexam.models.checkpoint_loading import out_of_memory
-from sciexam.train.job import Job
+from sciexam.train.job import Job, world_size
 from sciexam.train.metrics import MetricsFile
 from sciexam.train.resuming import last_complete, step_of
+from sciexam.train.silent_failures import check_trainer
 
 KEPT = 3  # checkpoints, so that one that was cut off leaves others
 
@@ -151,11 +151,6 @@ def arguments(job: Job, micro: int) -> dict[str, Any]:
     }
 
 
-def world_size() -> int:
-    """How many processes train together: torchrun says it to each."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
 def _run(job: Job, trainer: Any, micro: int, until: int | None) -> Fitted:
     from transformers import PrinterCallback
 
@@ -177,33 +172,6 @@ def _save(job: Job, trainer: Any) -> None:
         for name in ("training_args.bin", "README.md"):  # a pickle, and a page about nobody's model
             (job.weights / name).unlink(missing_ok=True)
         trainer.processing_class.save_pretrained(job.weights)
-
-
-# ---------------------------------------------------------------- what fails silently
-
-
-def check_trainer(job: Job, trainer: Any) -> None:
-    """Raise UsageError for a trainer that would run and teach nothing, or something else."""
-    if not any(parameter.requires_grad for parameter in trainer.model.parameters()):
-        raise UsageError(
-            f"{job.name}: not one of its weights would be trained; leave `quantization` out, or add `lora`"
-        )
-    kept, given = len(trainer.train_dataset), sum(1 for _ in job.rows.open("rb"))
-    packed = getattr(trainer.args, "packing", False)
-    if kept != given and not packed:
-        raise UsageError(f"{job.name}: {given - kept} of {given} rows would be left out; raise max_length")
-    if not kept:
-        raise UsageError(f"{job.name}: there is nothing to learn from: {job.rows} has no row")
-    if world_size() > 1 and trainer.args.world_size != world_size():
-        raise UsageError(f"{job.name}: {world_size()} processes were started, and the trainer knows of one")
-    if trainer.args.fsdp and not trainer.is_fsdp_enabled:
-        raise UsageError(f"{job.name}: trainer.fsdp: it is left out without an accelerator, and each process holds all")
-
-
-def labels_of(trainer: Any) -> list[list[int]]:
-    """The labels of the first batch; -100 where nothing is learnt."""
-    batch = next(iter(trainer.get_train_dataloader()))
-    return [list(map(int, row)) for row in batch["labels"]]
 
 
 # ---------------------------------------------------------------- while it runs

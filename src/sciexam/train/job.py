@@ -13,6 +13,7 @@ has to read:
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -67,3 +68,8 @@ def read_job(folder: Path) -> Job:
 def rows_of(job: Job) -> Iterator[dict[str, Any]]:
     with job.rows.open(encoding="utf-8") as lines:
         yield from map(json.loads, lines)
+
+
+def world_size() -> int:
+    """How many processes train together: torchrun says it to each."""
+    return int(os.environ.get("WORLD_SIZE", "1"))

@@ -16,8 +16,9 @@ from typing import Any
 from sciexam.lineage.stages import Sft
 from sciexam.train.data.demonstrations import Demonstration, read_demonstrations
 from sciexam.train.data.evaluations import marking_of
-from sciexam.train.fitting import Fitted, fit, labels_of
+from sciexam.train.fitting import Fitted, fit
 from sciexam.train.job import Job, rows_of
+from sciexam.train.silent_failures import labels_of
 from sciexam.train.tokens import Turns, check_lengths
 from sciexam.train.weights import WeightsToTrain, tokenizer_of
 from sciexam.train.workshop import Workshop

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from sciexam.models.checkpoint_loading import Loaded
 from sciexam.train.fitting import KEPT
 from sciexam.train.job import Job
 from sciexam.train.ppo.equations import log_probabilities
+from sciexam.train.ppo.learning_rate import adamw, schedule_of
 from sciexam.train.ppo.rollouts import Rollouts
 from sciexam.train.resuming import newest_first
 from sciexam.train.weights import WeightsToTrain, tokenizer_of
@@ -60,8 +60,8 @@ class ActorCritic:
             if self._recomputes:
                 model.gradient_checkpointing_enable({"use_reentrant": False})
         self.parameters = [value for model in self._learners for value in model.parameters() if value.requires_grad]
-        self._optimizer = _optimizer(self.parameters, said)
-        self._schedule = _schedule(self._optimizer, said, steps)
+        self._optimizer = adamw(self.parameters, said)
+        self._schedule = schedule_of(self._optimizer, said, steps)
         if begun:
             self._restore(begun)
 
@@ -231,31 +231,6 @@ def _within(model: Any) -> Any:
 
 def _trained(model: Any) -> dict[str, Any]:
     return {name: value for name, value in model.named_parameters() if value.requires_grad}
-
-
-def _optimizer(parameters: list[Any], said: dict[str, Any]) -> Any:
-    """AdamW (arXiv 1711.05101); what is no matrix, norms and biases, does not decay."""
-    matrices, others = ([p for p in parameters if (p.ndim > 1) == wanted] for wanted in (True, False))
-    groups = [{"params": matrices, "weight_decay": said["weight_decay"]}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=said["learning_rate"])
-
-
-def _schedule(optimizer: Any, said: dict[str, Any], steps: int) -> Any:
-    """The learning rate rises over the steps of the warm-up. Then it stays, or falls to nought, as in transformers."""
-    warming: int = math.ceil(said["warmup"] * steps)
-
-    def share(step: int) -> float:
-        if step < warming:
-            return step / warming
-        done = (step - warming) / max(1, steps - warming)
-        match said["schedule"]:
-            case "linear":
-                return 1 - done
-            case "cosine":
-                return (1 + math.cos(math.pi * done)) / 2
-        return 1.0
-
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, share)
 
 
 def _save_tensors(tensors: dict[str, Any], path: Path) -> None:
