@@ -24,8 +24,8 @@ from ppo_world import pairs, prompts, true_score, write_documents
 
 from sciexam.lineage.stages import Ppo, Pretrain
 from sciexam.models.reward_text import Form
+from sciexam.prompts import read_prompts
 from sciexam.stats import Estimate, mean
-from sciexam.suite import read_prompts
 from sciexam.train.fitting import fit_here
 from sciexam.train.job import Job
 from sciexam.train.pretrain import make_base

@@ -11,7 +11,7 @@ import sciexam as sx
 from conftest import answers, write_jsonl, write_suite
 from sciexam.contamination import Exam, ancestry
 from sciexam.exam import cautions
-from sciexam.suite import read_prompts
+from sciexam.prompts import read_prompts
 
 PROMPTS = 6
 

@@ -17,7 +17,7 @@ FLOORS = {
     6: ("train", "annotate", "exchange", "serve", "toy"),
     5: ("exam", "check", "doctor", "validation", "audit"),
     4: ("suite", "judges", "contamination"),
-    3: ("rubric", "lineage", "store", "report"),
+    3: ("rubric", "prompts", "lineage", "store", "report"),
     2: (
         "documents",
         "lines",

@@ -334,7 +334,7 @@ def test_human_verdicts_under_another_rubric_are_a_fault_of_the_pairs_that_have_
         "serve a queue under the suite's rubric, or make the board with theirs: --rubric."
         for two in ("sft against base", "rlhf against base", "rlhf against sft")
     ]
-    assert len(reads) == 2, "each queue is read for the caveats and for the check, whatever the number of pairs"
+    assert len(reads) == 1, "each queue is read once, whatever the number of pairs"
 
 
 def test_a_null_row_that_nobody_can_judge_is_no_fault(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sciexam.errors import DocumentError, UsageError
-from sciexam.suite import load_suite, name_files, read_prompts, suite_digest, suite_of_files, usual_suite
+from sciexam.prompts import read_prompts
+from sciexam.suite import load_suite, name_files, suite_digest, suite_of_files, usual_suite
 
 EXAM = """\
 suite: exam

@@ -14,7 +14,7 @@ import pytest
 
 from sciexam.contamination import Exam
 from sciexam.digests import file_digest
-from sciexam.suite import read_prompts
+from sciexam.prompts import read_prompts
 from sciexam.toy import data
 from sciexam.toy.annotator import Annotator
 from sciexam.toy.documents import BEST, FILLERS, document, true_document

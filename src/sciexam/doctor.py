@@ -27,11 +27,12 @@ from sciexam.suite import Suite, load_suite, usual_suite
 SPACE = 2**30  # bytes that should be free
 WAL_RESET = (3, 7, 0), (3, 51, 2)  # the first and the last SQLite with the bug: sqlite.org/wal.html
 PLENTY = 4096  # open files that the largest `concurrency` may need
+LOCAL = ("torch", "transformers", "peft", "accelerate")
 EXTRAS = {
-    "local": ("torch", "transformers", "peft", "accelerate"),
-    "train": ("torch", "transformers", "peft", "accelerate", "trl", "datasets"),
-    "quant": ("torch", "transformers", "peft", "accelerate", "bitsandbytes"),
-    "bench": ("torch", "transformers", "peft", "accelerate", "lm_eval", "datasets"),
+    "local": LOCAL,
+    "train": (*LOCAL, "trl", "datasets"),
+    "quant": (*LOCAL, "bitsandbytes"),
+    "bench": (*LOCAL, "lm_eval", "datasets"),
     "vllm": ("vllm", "torch"),
     "ray": ("ray",),
     "postgres": ("psycopg",),

@@ -51,8 +51,7 @@ def drafted(path: Path) -> Iterator[Path]:
 
 def put_new(draft: Path, path: Path) -> None:
     """Give a filled draft the name `path`, which nothing has. Raises FileExistsError where something has it."""
-    with draft.open("rb") as file:
-        os.fsync(file.fileno())
+    sync(draft)
     try:
         os.link(draft, path)
     except FileExistsError:
@@ -61,12 +60,12 @@ def put_new(draft: Path, path: Path) -> None:
         if path.exists():
             raise FileExistsError(f"{path} is there already") from None
         os.replace(draft, path)
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Bring the names in `folder` to the disk."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Bring the bytes of a file, or the names in a folder, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from sciexam.errors import UsageError
+from sciexam.files import sync
 
 # In the folder: the names of all files that were written into it, one a line. It is the first to be written, so that
 # what is left of a folder after a kill can be told from what is somebody else's.
@@ -49,7 +50,7 @@ def replace_folder(folder: Path, files: Iterable[tuple[str, str | Iterable[str]]
             _check_content(folder)
             try:
                 names = _fill(made, files, like=folder)
-                _sync(made)
+                _sync_all(made)
                 _carry_over(folder, made, names)
                 _put_in_place(made, folder, aside)
             finally:
@@ -182,7 +183,7 @@ def _carry_over(old: Path, new: Path, names: Collection[str]) -> None:
     for path in strangers(old):
         (new / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(old / path, new / path)
-        _fsync(new / path)
+        sync(new / path)
 
 
 def _take_after(old: Path, new: Path) -> None:
@@ -202,7 +203,7 @@ def _put_in_place(new: Path, folder: Path, aside: Path) -> None:
         if not exchange(new, folder):
             os.rename(folder, aside)
             os.rename(new, folder)
-    _fsync(folder.parent)
+    sync(folder.parent)
 
 
 def exchange(one: Path, other: Path) -> bool:
@@ -253,7 +254,7 @@ def _alone(parent: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _sync(folder: Path) -> None:
+def _sync_all(folder: Path) -> None:
     """Bring everything that was written to the disk; of this file system alone where the system can tell it apart."""
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "syncfs"):
@@ -263,13 +264,5 @@ def _sync(folder: Path) -> None:
     try:
         if libc.syncfs(handle):
             raise OSError(code := ctypes.get_errno(), os.strerror(code))
-    finally:
-        os.close(handle)
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
     finally:
         os.close(handle)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
 from sciexam import lineage
 from sciexam.digests import digest
-from sciexam.documents import Document, locate, parse_lines, read_jsonl, read_yaml
+from sciexam.documents import Document, locate, read_jsonl, read_yaml
 from sciexam.errors import DocumentError, UsageError, did_you_mean
 from sciexam.judges.settings import (
     CascadeJudge,
@@ -23,13 +23,15 @@ from sciexam.judges.settings import (
     RewardsJudge,
 )
 from sciexam.lineage.artifacts import place_of, read_heard
+from sciexam.lineage.sources import Judged
 from sciexam.lineage.specs import ModelSpec
-from sciexam.lineage.stages import Judged, Stage, Trained
+from sciexam.lineage.stages import Stage, Trained
 from sciexam.models.checkpoint_files import is_folder
 from sciexam.models.public_name import public_name
 from sciexam.models.recorded import read_responses
 from sciexam.models.settings import Recorded, weights_of
 from sciexam.models.spending import Price
+from sciexam.prompts import read_prompts
 from sciexam.rubric import Rubric, load_rubric
 from sciexam.types import Generation, Message, Prompt, Record
 
@@ -194,43 +196,6 @@ def _recorded(path: Path) -> JudgeSpec:
     return RecordedJudge(backend="recorded", verdicts=str(path))
 
 
-class PromptLine(BaseModel):
-    """One line of a prompts file; what it does not know is metadata."""
-
-    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True, extra="allow")
-
-    id: str = Field(min_length=1)
-    text: str | None = None
-    messages: tuple[Message, ...] | None = None
-    category: str | None = None
-    group: str | None = None
-    reference: str | None = None
-
-    @model_validator(mode="after")
-    def _asks_something(self) -> Self:
-        if (self.text is None) == (self.messages is None):
-            other = next(
-                (key for key in ("prompt", "question", "instruction") if key in (self.model_extra or {})), None
-            )
-            hint = f"; rename {other!r} to 'text'" if other and self.text is None else ""
-            raise ValueError(f"a prompt has either 'text' or 'messages'{hint}")
-        if not (self.text or "").strip() and not self.messages:
-            raise ValueError("the prompt is empty")
-        if self.messages and self.messages[-1].role != "user":
-            raise ValueError("the last of 'messages' must be the user's")
-        return self
-
-    def prompt(self) -> Prompt:
-        return Prompt(
-            id=self.id,
-            messages=self.messages or (Message(role="user", content=self.text or ""),),
-            category=self.category,
-            group=self.group,
-            reference=self.reference,
-            metadata=dict(self.model_extra or {}),
-        )
-
-
 def usual_suite() -> str:
     """The suite that is meant where none is named: the only one in ./suites, or else the shipped one.
 
@@ -319,26 +284,6 @@ def name_files(paths: Sequence[Path]) -> dict[str, ModelSpec]:
     if len(set(names)) < len(names):
         raise UsageError(f"these files cannot be told apart by name: {', '.join(map(str, paths))}")
     return {name: Recorded(responses=str(path.absolute())) for name, path in zip(names, paths, strict=True)}
-
-
-def read_prompts(path: Path, named_at: str = "") -> tuple[Prompt, ...]:
-    """The prompts of a JSON Lines file. All its faults are raised at once; `named_at` says where the file was named."""
-    if not path.is_file():
-        what = "a folder; name a file of prompts in it" if path.is_dir() else "no such file"
-        raise DocumentError([f"{named_at or ''}{path}: {what}"])
-    seen: dict[str, int] = {}
-    prompts: list[Prompt] = []
-    faults: list[str] = []
-    for number, line in parse_lines(PromptLine, read_jsonl(path), path, faults):
-        if line.id in seen:
-            faults.append(f"{path}:{number}: id: {line.id!r} already stands in line {seen[line.id]}")
-        seen.setdefault(line.id, number)
-        prompts.append(line.prompt())
-    if faults:
-        raise DocumentError(faults)
-    if not prompts:
-        raise DocumentError([f"{path}: holds no prompts"])
-    return tuple(prompts)
 
 
 def suite_digest(suite: Suite) -> str:

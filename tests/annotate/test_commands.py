@@ -187,7 +187,11 @@ def test_forgetting_asks_first(judged: Path, sciexam: Cli) -> None:
     assert done.returncode == 130
     assert json.loads(sciexam("annotate", "status", "--json").stdout)["judgements"] == 8
     done = sciexam("annotate", "forget", "Ann", "--yes")
-    assert done.stderr.startswith("sciexam: annotator-1 is forgotten; 4 judgements were deleted\n")
+    assert done.stderr == (
+        "sciexam: annotator-1 is forgotten; 4 judgements were deleted\n"
+        "sciexam: what stays: the pseudonym with that number; reports, exports and backups that were made before, "
+        "which are yours to delete\n"
+    )
     assert json.loads(sciexam("annotate", "status", "--json").stdout)["judgements"] == 4
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -121,23 +122,24 @@ def test_a_run_is_looked_up_and_never_opened_by_its_name(run: str, sciexam: Cli,
     assert files_in(tmp_path) == before
 
 
-@pytest.mark.parametrize("entry", ["samples/../../../../up.json", "/samples/up.json", "samples/..\\..\\up.json"])
-def test_what_an_archive_holds_is_read_and_never_unpacked(entry: str, sciexam: Cli, tmp_path: Path, deep: Path) -> None:
-    """A log of Inspect, whose entries, ids, model and task are paths, one of them a link to a file outside."""
+def packed(log: Path, *entries: str, links: Sequence[str] = ()) -> None:
+    """A log of Inspect with a sample at each of its `entries`, whose id, model and task are paths, and `links`."""
     output = {"model": "m", "choices": [{"message": {"role": "assistant", "content": "An answer."}}]}
     sample = {"id": "../../x", "epoch": 1, "input": "Why?", "target": "x", "output": output, "scores": {}}
-    head = {
-        "version": 2,
-        "status": "success",
-        "eval": {"model": "../../m", "task": "/etc/task", "created": "2025-01-01"},
-    }
-    with zipfile.ZipFile(deep / "log.eval", "w") as log:
-        log.writestr("header.json", json.dumps(head))
-        log.writestr("samples/plain_epoch_1.json", json.dumps(sample))
-        log.writestr(entry, json.dumps(sample | {"epoch": 2}))
-        link = zipfile.ZipInfo("samples/link_epoch_1.json")
-        link.external_attr = (stat.S_IFLNK | 0o777) << 16
-        log.writestr(link, "/etc/passwd")
+    about = {"model": "../../m", "task": "/etc/task", "created": "2025-01-01"}
+    with zipfile.ZipFile(log, "w") as archive:
+        archive.writestr("header.json", json.dumps({"version": 2, "status": "success", "eval": about}))
+        for epoch, entry in enumerate(entries, 1):
+            archive.writestr(entry, json.dumps(sample | {"epoch": epoch}))
+        for name in links:
+            link = zipfile.ZipInfo(name)
+            link.external_attr = (stat.S_IFLNK | 0o777) << 16
+            archive.writestr(link, "/etc/passwd")
+
+
+@pytest.mark.parametrize("entry", ["samples/../../../../up.json", "/samples/up.json", "samples/..\\..\\up.json"])
+def test_what_an_archive_holds_is_read_and_never_unpacked(entry: str, sciexam: Cli, tmp_path: Path, deep: Path) -> None:
+    packed(deep / "log.eval", "samples/plain_epoch_1.json", entry, links=["samples/link_epoch_1.json"])
     before = files_in(tmp_path)
     done = sciexam("import", "inspect", "log.eval", "--out", "out", cwd=deep)
     assert "root:" not in done.stdout + done.stderr
@@ -147,16 +149,7 @@ def test_what_an_archive_holds_is_read_and_never_unpacked(entry: str, sciexam: C
 
 
 def test_what_an_archive_names_stays_in_its_folder(sciexam: Cli, tmp_path: Path, deep: Path) -> None:
-    output = {"model": "m", "choices": [{"message": {"role": "assistant", "content": "An answer."}}]}
-    sample = {"id": "../../x", "epoch": 1, "input": "Why?", "target": "x", "output": output, "scores": {}}
-    head = {
-        "version": 2,
-        "status": "success",
-        "eval": {"model": "../../m", "task": "/etc/task", "created": "2025-01-01"},
-    }
-    with zipfile.ZipFile(deep / "log.eval", "w") as log:
-        log.writestr("header.json", json.dumps(head))
-        log.writestr("samples/../../../up.json", json.dumps(sample))
+    packed(deep / "log.eval", "samples/../../../up.json")
     before = files_in(tmp_path)
     done = sciexam("import", "inspect", "log.eval", "--out", "out", cwd=deep)
     made = files_in(tmp_path) - before

@@ -22,8 +22,8 @@ from endpoint import Body, Endpoint, prompt_of
 from sciexam.errors import UsageError
 from sciexam.exchange.asking_a_model import Errand
 from sciexam.folders import replace_folder
+from sciexam.prompts import read_prompts
 from sciexam.store.writer import UNCOMMITTED_REPLIES
-from sciexam.suite import read_prompts
 
 pytest.importorskip("datasketch")
 

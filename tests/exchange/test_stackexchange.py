@@ -25,7 +25,8 @@ from sciexam.exchange.post_index import PostIndex
 from sciexam.exchange.question_draw import Choice
 from sciexam.exchange.training_data import Made, make
 from sciexam.models.recorded import read_responses
-from sciexam.suite import load_suite, read_prompts
+from sciexam.prompts import read_prompts
+from sciexam.suite import load_suite
 
 ALL_TRAIN = Choice(test_share=0.0)
 HALF = Choice(test_share=0.5)

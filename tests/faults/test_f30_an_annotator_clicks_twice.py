@@ -259,15 +259,21 @@ def test_without_javascript_a_form_from_before_is_told_that_its_item_was_judged_
 # ---------------------------------------------------------------- two windows, two devices
 
 
-@pytest.mark.slow
-@SCRIPT
-def test_another_choice_in_another_tab_is_told_and_changes_nothing(pairs: Newcomer, opened: Open, script: bool) -> None:
-    me = pairs()
+def two_windows(me: Person, opened: Open, script: bool) -> tuple[Any, Any, str]:
+    """One annotator's window, another one that shows the same item, and that item, judged in the first window."""
     one = opened(me.link, java_script_enabled=script)
     other = one.context.new_page()
     other.goto(one.url)
     first = item_of(one)
     judge(one, "left-much")
+    return one, other, first
+
+
+@pytest.mark.slow
+@SCRIPT
+def test_another_choice_in_another_tab_is_told_and_changes_nothing(pairs: Newcomer, opened: Open, script: bool) -> None:
+    me = pairs()
+    one, other, first = two_windows(me, opened, script)
     other.click("button[value=right-much]")
     other.locator(".notice").wait_for()
     assert "You judged this already, in another window or before. What stands is marked" in told(other)
@@ -283,11 +289,7 @@ def test_another_choice_in_another_tab_is_told_and_changes_nothing(pairs: Newcom
 @SCRIPT
 def test_the_same_choice_in_another_tab_goes_on(pairs: Newcomer, opened: Open, script: bool) -> None:
     me = pairs()
-    one = opened(me.link, java_script_enabled=script)
-    other = one.context.new_page()
-    other.goto(one.url)
-    first = item_of(one)
-    judge(one, "left-much")
+    one, other, first = two_windows(me, opened, script)
     judge(other, "left-much")
     assert item_of(other) == item_of(one) != first
     assert other.locator(".notice").count() == 0

@@ -19,7 +19,8 @@ from safetensors.torch import load_file
 from conftest import write_jsonl, write_suite
 from sciexam.digests import file_digest
 from sciexam.errors import UsageError
-from sciexam.lineage.stages import LOSSES, BestOfN, Dpo, Judged, Sft, Trained
+from sciexam.lineage.sources import Judged
+from sciexam.lineage.stages import LOSSES, BestOfN, Dpo, SelfRewarding, Sft, Trained
 from sciexam.models.checkpoint import LocalCheckpoint
 from sciexam.models.settings import Weights
 from sciexam.models.token_prompts import TokenPrompts
@@ -179,6 +180,12 @@ def test_a_setting_that_the_trainer_would_not_heed_is_refused(trainer: dict[str,
 def test_what_another_stage_has_a_key_for_is_refused_as_well(spec: Trained, trainer: str) -> None:
     with pytest.raises(UsageError, match=rf"m: trainer\.{trainer}: it would have no effect here"):
         check_trainer_settings("m", spec.model_copy(update={"trainer": {trainer: "ipo"}}))
+
+
+def test_self_rewarding_says_its_loss_by_its_own_key() -> None:
+    said = {"from": "m1", "stage": "self_rewarding", "prompts": "x", "judge": "self", "trainer": {"loss_type": "ipo"}}
+    with pytest.raises(UsageError, match=r"m: trainer\.loss_type: the stage has a key for it: loss"):
+        check_trainer_settings("m", SelfRewarding(**said))
 
 
 def test_settings_that_are_heeded_are_let_through() -> None:

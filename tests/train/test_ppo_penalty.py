@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from ppo_runs import BETA, base_of, examined, gain_of, ours, reward_model
 from ppo_world import prompts
 
-from sciexam.suite import read_prompts
+from sciexam.prompts import read_prompts
 
 
 @pytest.mark.slow

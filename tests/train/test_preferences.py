@@ -15,9 +15,11 @@ from sciexam.battles import present
 from sciexam.digests import digest
 from sciexam.errors import DocumentError, UsageError
 from sciexam.lineage.artifacts import LINEAGE, Lineage, place_of
-from sciexam.lineage.stages import BestOfN, Judged, Reward, Sft
+from sciexam.lineage.sources import Judged
+from sciexam.lineage.stages import BestOfN, Reward, Sft
+from sciexam.prompts import read_prompts
 from sciexam.store import Store
-from sciexam.suite import load_suite, read_prompts
+from sciexam.suite import load_suite
 from sciexam.train.data.candidates import answers, ended, marks
 from sciexam.train.data.opinions import agreement_of_people
 from sciexam.train.data.preferences import Preference, candidates_of, judged, preferences_of, read_preferences

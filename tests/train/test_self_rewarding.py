@@ -23,8 +23,10 @@ from sciexam.errors import UsageError
 from sciexam.judges.settings import WeightsJudge
 from sciexam.lineage import faults
 from sciexam.lineage.artifacts import Lineage, read_lineage
-from sciexam.lineage.stages import Dpo, Judged
-from sciexam.suite import Suite, load_suite, read_prompts
+from sciexam.lineage.sources import Judged
+from sciexam.lineage.stages import Dpo
+from sciexam.prompts import read_prompts
+from sciexam.suite import Suite, load_suite
 from sciexam.train.data.preferences import judged
 from sciexam.train.self_rewarding import Iteration, check_iterations, iterate, with_iteration
 from sciexam.train.workshop import Workshop

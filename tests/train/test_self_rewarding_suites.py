@@ -13,8 +13,9 @@ from sciexam.check import check
 from sciexam.contamination import Exam
 from sciexam.documents import shipped
 from sciexam.judges.grading import GradingTemplate
+from sciexam.prompts import read_prompts
 from sciexam.rubric import load_rubric
-from sciexam.suite import load_suite, read_prompts
+from sciexam.suite import load_suite
 from sciexam.toy import data
 from sciexam.toy.asker import Asker
 from sciexam.toy.marking import marked

@@ -10,8 +10,9 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from sciexam.lineage import stages
+from sciexam.lineage.sources import Judged
 from sciexam.lineage.specs import STAGES
-from sciexam.lineage.stages import Architecture, Gate, Judged, Lora, Stage, Trained
+from sciexam.lineage.stages import Architecture, Gate, Lora, Stage, Trained
 from sciexam.train.stages import module_of
 from sciexam.types import Record
 

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sciexam.battles import pair
 from sciexam.errors import GateNotMet, Incomplete, UsageError
 from sciexam.exam.board import Sat, read_board
 from sciexam.exam.board_gaps import AGAIN, Fault, asked_of, gaps
 from sciexam.exam.drift import drift_of
 from sciexam.exam.echoes import is_another, strange
-from sciexam.exam.other_rubrics import verdicts_under_other_rubrics
 from sciexam.exam.plan import Plan, conversations_of, shown_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.references import with_references
@@ -112,9 +110,7 @@ def _echoed_by_arrays(stored: Stored, store: Store) -> dict[str, dict[str, int]]
 
 def _other_rubrics(board: _Board) -> Iterator[Fault]:
     """Pairs on which annotators were asked under another rubric than the suite's."""
-    plan = board.plan
-    comparisons = list(pair(plan.prompts, plan.pairs, plan.samples, board.evidence.responses))
-    for (a, b), counts in verdicts_under_other_rubrics(plan.suite.rubric, comparisons, board.store).items():
+    for (a, b), counts in board.evidence.other_rubrics.items():
         for rubric, count in counts.items():
             what = f"{count} human verdicts were given under another rubric ({rubric})"
             yield Fault(f"{b} against {a}", what, THEIRS)

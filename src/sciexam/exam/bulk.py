@@ -27,9 +27,10 @@ from sciexam.lineage.specs import ModelSpec
 from sciexam.models.checkpoint_files import read_json
 from sciexam.models.settings import Endpoint, Scripted, Weights
 from sciexam.models.terms import Engine, Terms
+from sciexam.prompts import read_prompts
 from sciexam.report.record import Calls
 from sciexam.store import Store
-from sciexam.suite import HUMANS, Suite, load_suite, read_prompts, suite_of_prompts
+from sciexam.suite import HUMANS, Suite, load_suite, suite_of_prompts
 from sciexam.types import Model, Prompt, Response
 
 CHUNK = 500  # prompts whose answers are in memory at once

@@ -42,8 +42,9 @@ def read_facts(
     if comparisons:
         check_judged(plan, store, benches, calls)
     caveats = (*notes, *dict.fromkeys(echoes(plan, store, comparisons)), *_of_members(plan, benches))
-    caveats = (*caveats, *ends_of(plan, store, responses.values()), *_of_other_rubrics(plan, store, comparisons))
-    return evidence_of(plan, store, responses, benches, calls, caveats)
+    others = verdicts_under_other_rubrics(plan.suite.rubric, comparisons, store) if HUMANS in plan.benches else {}
+    caveats = (*caveats, *ends_of(plan, store, responses.values()), *_of_other_rubrics(others))
+    return replace(evidence_of(plan, store, responses, benches, calls, caveats), other_rubrics=others)
 
 
 def check_compared(plan: Plan, responses: Mapping[Slot, Response], any_compared: bool, calls: Calls) -> None:
@@ -113,15 +114,14 @@ def _of_members(plan: Plan, benches: Sequence[Bench]) -> Iterator[str]:
                 yield f"{b} against {a} by {bench.name}: {done.counts}"
 
 
-def _of_other_rubrics(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Iterator[str]:
+def _of_other_rubrics(others: Mapping[tuple[str, str], Mapping[str, int]]) -> Iterator[str]:
     """What a reader must know where annotators were asked by another rubric than the plan has."""
-    if HUMANS in plan.benches:
-        for (a, b), counts in verdicts_under_other_rubrics(plan.suite.rubric, comparisons, store).items():
-            for rubric, count in counts.items():
-                yield (
-                    f"{b} against {a} by {HUMANS}: {count} verdicts were given under another rubric ({rubric}); they "
-                    "count here, and what they say is by that rubric."
-                )
+    for (a, b), counts in others.items():
+        for rubric, count in counts.items():
+            yield (
+                f"{b} against {a} by {HUMANS}: {count} verdicts were given under another rubric ({rubric}); they "
+                "count here, and what they say is by that rubric."
+            )
 
 
 def _drifts(plan: Plan, store: Store) -> Iterator[str]:

@@ -33,7 +33,7 @@ from sciexam.exchange.told import Told, as_json
 from sciexam.judges.recorded import VerdictLine
 from sciexam.judges.rewards import RewardLine
 from sciexam.models.recorded import ResponseLine
-from sciexam.suite import PromptLine
+from sciexam.prompts import PromptLine
 from sciexam.types import Kind, Side, Strength
 
 MOST_FAULTS = 1000  # before reading is given up

@@ -29,8 +29,9 @@ from sciexam.exchange.marked_reply import RequestTemplate, is_broken
 from sciexam.exchange.prompt_replies import prompt_line, read_prompt, rejected_line, without_duplicates
 from sciexam.exchange.provenance import PROVENANCE, check_same_command, most_first
 from sciexam.folders import check_folder, replace_folder, resolved
+from sciexam.prompts import read_prompts
 from sciexam.report.record import Calls
-from sciexam.suite import Suite, read_prompts
+from sciexam.suite import Suite
 from sciexam.types import Prompt
 
 SCHEMA = "sciexam/data-prompts/1"

@@ -10,8 +10,9 @@ from typing import Any
 from sciexam.digests import digest, file_digest
 from sciexam.errors import did_you_mean
 from sciexam.lineage.artifacts import MODELS, place_of, read_lineage
+from sciexam.lineage.sources import Judged, made_on_the_way
 from sciexam.lineage.specs import ModelSpec, kind_of
-from sciexam.lineage.stages import Judged, Pretrain, Stage, made_on_the_way
+from sciexam.lineage.stages import Pretrain, Stage
 from sciexam.models.checkpoint_digests import digests_of
 from sciexam.models.settings import WHERE
 

@@ -59,8 +59,7 @@ async def _reached(settings: Endpoint, lists: bool) -> Reached:
         return Reached(wire.where, "fault", f"{missing}; it was not asked", f"export {variable}=...")
     client = wire.client()
     try:
-        unparsed: Any = {"headers": {"X-Stainless-Raw-Response": "true"}}  # as the client's `with_raw_response` asks
-        answer = await wire.whole(client.get("/models", cast_to=object, options=unparsed))
+        answer = await wire.fetched(client, "/models")
     finally:
         await client.close()
     if isinstance(answer, Fault):

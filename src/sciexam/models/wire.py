@@ -28,6 +28,7 @@ _HEADERS = frozenset(
     {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
     | {"x-stainless-raw-response"}  # the client looks it up in the request to hand the body over unparsed
 )
+_UNPARSED: Any = {"headers": {"X-Stainless-Raw-Response": "true"}}  # as the client's `with_raw_response` asks
 _LOGPROBS = frozenset(("logprobs", "top_logprobs"))  # arguments that are never left out: a verdict is made of them
 _ABOUT_LOGPROBS = re.compile(r"log[ _-]?prob", re.IGNORECASE)
 _log = logging.getLogger(__name__)
@@ -120,8 +121,11 @@ class Wire:
 
     async def posted(self, client: AsyncOpenAI, path: str, body: Mapping[str, Any]) -> Any:
         """The HTTP answer to a body that is posted to a path of the endpoint's own, or a Fault."""
-        unparsed: Any = {"headers": {"X-Stainless-Raw-Response": "true"}}  # as the client's `with_raw_response` asks
-        return await self.whole(client.post(path, body=body, cast_to=object, options=unparsed))
+        return await self.whole(client.post(path, body=body, cast_to=object, options=_UNPARSED))
+
+    async def fetched(self, client: AsyncOpenAI, path: str) -> Any:
+        """The HTTP answer of a path of the endpoint's own, or a Fault."""
+        return await self.whole(client.get(path, cast_to=object, options=_UNPARSED))
 
     async def whole(self, call: Awaitable[Any]) -> Any:
         """The HTTP answer to a call of the client, also one that refuses, or the Fault of a call that got no answer."""

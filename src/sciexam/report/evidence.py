@@ -78,3 +78,5 @@ class Evidence:
     calls: Calls
     caveats: tuple[str, ...] = ()
     lineage: tuple[Descent, ...] = ()  # of each contestant
+    # How many human verdicts were given under another rubric: by pair of contestants, and by that rubric.
+    other_rubrics: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict)

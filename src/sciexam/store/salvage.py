@@ -15,7 +15,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from sciexam.errors import StoreError
-from sciexam.files import drafted, put_new, sync_folder
+from sciexam.files import drafted, put_new, sync
 from sciexam.store.examination import TABLES, Reading, Tally, examine, opened, secret_of
 from sciexam.store.opening import prepare
 from sciexam.store.salvaged_rows import DAMAGE, STEP
@@ -129,11 +129,10 @@ def _copy(reading: Reading, table: sa.Table, fresh: sa.Connection) -> None:
 def _put_in_place(draft: Path, file: Path) -> None:
     """Give the fresh file the ledger's name. The log of the damaged one would be taken for its own: it goes first."""
     shutil.copymode(file, draft)
-    with draft.open("rb") as whole:
-        os.fsync(whole.fileno())
+    sync(draft)
     with suppress(*DAMAGE), closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # a kill before the last step leaves no fact in no file
     for end in ("-wal", "-shm"):
         Path(f"{file}{end}").unlink(missing_ok=True)
     os.replace(draft, file)
-    sync_folder(file.parent)
+    sync(file.parent)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sciexam.lineage.stages import Rloo
-from sciexam.suite import read_prompts
+from sciexam.prompts import read_prompts
 from sciexam.train.fitting import Fitted, fit
 from sciexam.train.job import Job, rows_of
 from sciexam.train.weights import WeightsToTrain, tokenizer_of

@@ -26,9 +26,11 @@ from sciexam.errors import UsageError
 from sciexam.files import write_atomically
 from sciexam.judges.settings import CustomJudge, JudgeSpec, VllmJudge, WeightsJudge
 from sciexam.lineage.artifacts import LINEAGE, METRICS, Lineage, read_lineage
-from sciexam.lineage.stages import Dpo, Judged, Preferring, SelfRewarding
+from sciexam.lineage.sources import Judged
+from sciexam.lineage.stages import Dpo, Preferring, SelfRewarding
 from sciexam.manifest import environment
-from sciexam.suite import Suite, read_prompts
+from sciexam.prompts import read_prompts
+from sciexam.suite import Suite
 from sciexam.train import dpo
 from sciexam.train.gate.examiners import baseline_of, check
 from sciexam.train.stages import whole_weights

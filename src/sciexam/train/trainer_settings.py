@@ -163,8 +163,7 @@ def _check_values(name: str, spec: Trained, configuration: Any) -> None:
         raise UsageError(f"{name}: loss: exo_pair needs a smoothing above 0: trainer: {{label_smoothing: 0.001}}")
     try:
         with quietly():
-            configuration(
-                output_dir="unused", use_cpu=True, bf16=False, **deepcopy(spec.trainer)
-            )  # it fills mappings in
+            own = deepcopy(spec.trainer)  # mappings in it are filled in
+            configuration(output_dir="unused", use_cpu=True, bf16=False, **own)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{name}: trainer: {' '.join(str(error).split())}") from None

@@ -27,9 +27,10 @@ from sciexam.lineage.specs import ModelSpec
 from sciexam.lineage.stages import Reward, Trained
 from sciexam.models.settings import Recorded, weights_of
 from sciexam.models.terms import Terms
+from sciexam.prompts import read_prompts
 from sciexam.report.marking.marks import of_score, sample_value
 from sciexam.store import Store
-from sciexam.suite import HUMANS, Suite, read_prompts
+from sciexam.suite import HUMANS, Suite
 from sciexam.train.workshop import Workshop
 from sciexam.types import Generation, Prompt, Response
 

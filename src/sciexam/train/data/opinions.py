@@ -24,7 +24,7 @@ from sciexam.exam.runs import check_all_ready, hold, opened
 from sciexam.exam.sitting import Sitting
 from sciexam.files import write_atomically
 from sciexam.judges.settings import JudgeSpec
-from sciexam.lineage.stages import Judged
+from sciexam.lineage.sources import Judged
 from sciexam.report.evidence import Bench
 from sciexam.stats import Estimate, Undefined, mean
 from sciexam.stats.sides import side_of

@@ -14,7 +14,8 @@ from sciexam.exam.raters import raters_of
 from sciexam.judges.recorded import RecordedJudge
 from sciexam.lineage.stages import Gate, Reward, Stage, Trained
 from sciexam.models import check_ready
-from sciexam.suite import HUMANS, Suite, read_prompts
+from sciexam.prompts import read_prompts
+from sciexam.suite import HUMANS, Suite
 from sciexam.train.data.candidates import terms_for
 from sciexam.train.gate.independence import check_independent
 from sciexam.train.workshop import Workshop

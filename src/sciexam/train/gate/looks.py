@@ -20,10 +20,10 @@ from typing import Any
 from sciexam.battles import cluster
 from sciexam.files import write_atomically
 from sciexam.lineage.stages import Gate
+from sciexam.prompts import read_prompts
 from sciexam.report.record import Figure
 from sciexam.report.scores import distinct
 from sciexam.stats import Estimate, win_rate
-from sciexam.suite import read_prompts
 from sciexam.train.fitting import read_fitted
 from sciexam.train.gate.comparing import compared
 from sciexam.train.gate.examiners import gate_of, judge_of, parent_of

@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from sciexam.lineage.stages import Reward, made_on_the_way
+from sciexam.lineage.sources import made_on_the_way
+from sciexam.lineage.stages import Reward
 from sciexam.models.reward_weights import RewardWeights
 from sciexam.models.settings import RewardCheckpoint
 from sciexam.stats import Estimate, Undefined, longer_wins, mean

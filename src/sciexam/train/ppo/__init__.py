@@ -20,7 +20,7 @@ from typing import Any
 from sciexam.errors import UsageError
 from sciexam.lineage.stages import Ppo
 from sciexam.models.checkpoint_files import silence
-from sciexam.suite import read_prompts
+from sciexam.prompts import read_prompts
 from sciexam.train.fitting import Diverged, Fitted, as_it_fits, quietly
 from sciexam.train.job import Job, rows_of
 from sciexam.train.metrics import MetricsFile

@@ -1,0 +1,69 @@
+"""A file of prompts: one JSON object a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sciexam.documents import parse_lines, read_jsonl
+from sciexam.errors import DocumentError
+from sciexam.types import Message, Prompt
+
+
+class PromptLine(BaseModel):
+    """One line of a prompts file; what it does not know is metadata."""
+
+    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True, extra="allow")
+
+    id: str = Field(min_length=1)
+    text: str | None = None
+    messages: tuple[Message, ...] | None = None
+    category: str | None = None
+    group: str | None = None
+    reference: str | None = None
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if (self.text is None) == (self.messages is None):
+            other = next(
+                (key for key in ("prompt", "question", "instruction") if key in (self.model_extra or {})), None
+            )
+            hint = f"; rename {other!r} to 'text'" if other and self.text is None else ""
+            raise ValueError(f"a prompt has either 'text' or 'messages'{hint}")
+        if not (self.text or "").strip() and not self.messages:
+            raise ValueError("the prompt is empty")
+        if self.messages and self.messages[-1].role != "user":
+            raise ValueError("the last of 'messages' must be the user's")
+        return self
+
+    def prompt(self) -> Prompt:
+        return Prompt(
+            id=self.id,
+            messages=self.messages or (Message(role="user", content=self.text or ""),),
+            category=self.category,
+            group=self.group,
+            reference=self.reference,
+            metadata=dict(self.model_extra or {}),
+        )
+
+
+def read_prompts(path: Path, named_at: str = "") -> tuple[Prompt, ...]:
+    """The prompts of a JSON Lines file. All its faults are raised at once; `named_at` says where the file was named."""
+    if not path.is_file():
+        what = "a folder; name a file of prompts in it" if path.is_dir() else "no such file"
+        raise DocumentError([f"{named_at or ''}{path}: {what}"])
+    seen: dict[str, int] = {}
+    prompts: list[Prompt] = []
+    faults: list[str] = []
+    for number, line in parse_lines(PromptLine, read_jsonl(path), path, faults):
+        if line.id in seen:
+            faults.append(f"{path}:{number}: id: {line.id!r} already stands in line {seen[line.id]}")
+        seen.setdefault(line.id, number)
+        prompts.append(line.prompt())
+    if faults:
+        raise DocumentError(faults)
+    if not prompts:
+        raise DocumentError([f"{path}: holds no prompts"])
+    return tuple(prompts)
