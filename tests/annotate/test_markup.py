@@ -10,8 +10,8 @@ import nh3
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from payloads import PAYLOADS
 
+from payloads import PAYLOADS
 from sciexam.annotate.markup import (
     ATTRIBUTES,
     CLASSES,
