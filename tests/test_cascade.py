@@ -142,6 +142,7 @@ def test_the_verdicts_that_count_are_the_dear_ones_where_there_are_any(tmp_path:
     assert of["cascade"].judge_is == "a cascade from small to large, not validated"
 
 
+@pytest.mark.slow
 def test_beside_its_judges_a_cascade_asks_nothing_twice(tmp_path: Path) -> None:
     with Endpoint(judging()) as endpoint:
         compare(tmp_path, suite(tmp_path, endpoint.url), "large", "cascade", "small")
@@ -180,6 +181,7 @@ def test_an_unusable_verdict_of_the_cheap_judge_escalates(tmp_path: Path) -> Non
     assert (pair.used, pair.invalid, pair.verdicts["invalid"]) == (PROMPTS, 0, 0)
 
 
+@pytest.mark.slow
 def test_the_calibration_is_drawn_by_the_seed_and_the_content_alone(tmp_path: Path) -> None:
     drawn = []
     for accuracy in (1.0, 0.9):

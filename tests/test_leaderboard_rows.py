@@ -137,6 +137,7 @@ def same_as(meeting: Any, pair: Any) -> None:
     alike(meeting.order_consistency.to_json(), pair.order_consistency.to_json())
 
 
+@pytest.mark.slow
 def test_the_board_of_real_verdicts_has_the_figures_of_compare(tmp_path: Path, shared_data: Path) -> None:
     """AlpacaEval's recorded verdicts of GPT-4 on all ten models' answers to the science prompts."""
     for version in ("v1", "v2"):

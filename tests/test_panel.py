@@ -100,6 +100,7 @@ def member(pair: Pair, name: str) -> Member:
 # ---------------------------------------------------------------- what it says
 
 
+@pytest.mark.slow
 def test_a_panel_is_nearer_to_the_truth_than_its_worst_member_and_a_weighed_one_nearer_still(tmp_path: Path) -> None:
     with Endpoint(judging(EVERYONE)) as endpoint:
         report = compare(tmp_path, suite(tmp_path, endpoint.url, PANELS), "weak", "panel", "weighed")
@@ -111,6 +112,7 @@ def test_a_panel_is_nearer_to_the_truth_than_its_worst_member_and_a_weighed_one_
     assert [one.accuracy for one in inside(report.pairs["old", "new", "panel"]).members] == [None, None, None]
 
 
+@pytest.mark.slow
 def test_the_mean_of_a_panel_is_the_mean_of_its_members(tmp_path: Path) -> None:
     with Endpoint(judging(EVERYONE)) as endpoint:
         report = compare(tmp_path, suite(tmp_path, endpoint.url, PANELS), *ACCURACY, "panel")

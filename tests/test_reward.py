@@ -135,6 +135,7 @@ def test_judgebench_rewards_of_all_answers_are_reproduced(
         assert described(row_of(found, "all", judge).distribution) == pytest.approx(expected["all"], abs=1e-12)
 
 
+@pytest.mark.slow
 def test_instructgpt_scores_of_twelve_models_are_reproduced(tmp_path: Path, shared_data: Path) -> None:
     """derived.json was made from truthfulqa_scores.csv.gz with pandas: 12 models under one prompt, two scorers."""
     folder = shared_data / "instructgpt"

@@ -298,6 +298,7 @@ def test_a_killed_run_goes_on_to_the_same_stop(tmp_path: Path) -> None:
         assert (report.run, endpoint.requests <= 0.62 * 4 * N) == (run, True)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_so_and_goes_on_to_the_same_stop(tmp_path: Path) -> None:
     stop = threading.Event()
 

@@ -159,6 +159,7 @@ def test_the_rubric_is_one_key_away(study: Serve, opened: Open) -> None:
     assert not page.is_visible("#rubric .panel")
 
 
+@pytest.mark.slow
 def test_answers_are_ranked_by_keys_by_dragging_and_without_a_script(study: Serve, opened: Open) -> None:
     served = study("--task", "ranking", "--samples", "2", "--annotators", "3", "--overlap", "3", **four_samples())
     wanted = ["Text 1 of sft", "Text 0 of base", "Text 0 of sft", "Text 1 of base"]

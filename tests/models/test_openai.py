@@ -875,8 +875,8 @@ from sciexam.models.settings import Endpoint
 from sciexam.types import Conversation, Generation, Message
 
 model = OpenAIModel(Endpoint(backend="openai", model="m", base_url=sys.argv[1], concurrency=8), Generation())
-if sys.argv[2] == "stop":
-    signal.signal(signal.SIGINT, lambda *_: model.stop())
+# A process that was begun in the background may have been told to ignore it.
+signal.signal(signal.SIGINT, (lambda *_: model.stop()) if sys.argv[2] == "stop" else signal.default_int_handler)
 source = (Conversation(str(n), (Message(role="user", content=str(n)),)) for n in range(10_000))
 for reply in model.generate(source):
     print(reply.status, flush=True)

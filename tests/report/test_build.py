@@ -275,6 +275,7 @@ MIRRORED = {"better": "worse", "worse": "better", "equivalent": "equivalent", "u
 
 @settings(max_examples=60)
 @given(worlds())
+@pytest.mark.slow
 def test_naming_the_contestants_the_other_way_round_mirrors_the_report(world: dict[str, Any]) -> None:
     report, other = built(world), built(world, world["names"][::-1])
     for found in report.pairs:
