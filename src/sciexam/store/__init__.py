@@ -84,8 +84,12 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        try:
+            self.close()
+        except StoreError:  # a disk that is full refuses this, too: what was raised first says more
+            if error is None:
+                raise
 
     def close(self) -> None:
         """Give up all claims and the connections. Facts are durable before this."""
