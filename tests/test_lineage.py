@@ -96,6 +96,25 @@ def test_one_changed_byte_of_the_data_changes_the_model_and_its_descendants(tmp_
     assert {name for name, old in before.items() if lineage_digest(models, name) != old} == {"rm", "rs", "rlhf"}
 
 
+def test_what_a_stage_has_said_and_how_it_is_asked_do_not_change_it(tmp_path: Path) -> None:
+    (tmp_path / "said").write_text('{"prompt": "p1", "text": "x"}\n')
+    before = family(tmp_path)
+    said = {"responses": str(tmp_path / "said"), "generation": {"max_tokens": 7}}
+    assert changed(before, family(tmp_path, sft=said, rlhf=said)) == set()
+
+
+def test_a_stage_that_learns_from_what_it_says_is_another_one_where_it_is_asked_otherwise(tmp_path: Path) -> None:
+    own = {"stage": "self_rewarding", "prompts": str(tmp_path / "questions"), "prompts_by": "gpt", "judge": "self"}
+    before = read_models.validate_python(_with_self(tmp_path, own))
+    after = read_models.validate_python(_with_self(tmp_path, own | {"generation": {"max_tokens": 7}}))
+    assert changed(before, after) == {"m2"}
+
+
+def _with_self(folder: Path, own: dict[str, Any]) -> dict[str, Any]:
+    (folder / "questions").touch()
+    return {"m1": {"weights": "org/m1"}, "gpt": {"backend": "openai", "model": "gpt-4"}, "m2": {"from": "m1"} | own}
+
+
 def test_the_same_data_under_another_path_are_the_same_model(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

@@ -12,7 +12,7 @@ from sciexam.errors import did_you_mean
 from sciexam.lineage.artifacts import MODELS, place_of, read_lineage
 from sciexam.lineage.sources import Judged, made_on_the_way
 from sciexam.lineage.specs import ModelSpec, kind_of
-from sciexam.lineage.stages import Pretrain, Stage
+from sciexam.lineage.stages import Pretrain, SelfRewarding, Stage
 from sciexam.models.checkpoint_digests import digests_of
 from sciexam.models.settings import WHERE
 
@@ -109,13 +109,22 @@ def lineage_digest(models: Mapping[str, ModelSpec], name: str, told: Callable[[s
         return made.digest
     return digest(
         {
-            "settings": spec.model_dump(mode="json", exclude={"gate", "responses", *WHERE, *_FILES, *_FOLDERS}),
+            "settings": spec.model_dump(mode="json", exclude=_besides(spec)),
             "files": [file_digest(Path(file)) if Path(file).is_file() else file for file in _files(spec)],
             "weights": [_contents(folder) for key in _FOLDERS if (folder := getattr(spec, key, None))],
             "parents": [lineage_digest(models, parent, told) for parent in parents(spec)],
         }
         | ({"told": learnt} if (learnt := told(name)) else {})
     )
+
+
+def _besides(spec: ModelSpec) -> set[str]:
+    """The settings that say nothing of what a model is, and those that are files.
+
+    How a stage is asked when it is there does not change it, unless it learns from answers of its own making.
+    """
+    asked = {"generation"} if isinstance(spec, Stage) and not isinstance(spec, SelfRewarding) else set()
+    return {"gate", "responses", *WHERE, *_FILES, *_FOLDERS, *asked}
 
 
 _FILES = ("data", "prompts")
@@ -136,8 +145,8 @@ def training_files(spec: ModelSpec) -> Iterator[tuple[str, Path]]:
 
 def _files(spec: ModelSpec) -> Iterator[str]:
     yield from (str(path) for _, path in training_files(spec))
-    if responses := getattr(spec, "responses", None):
-        yield responses
+    if not isinstance(spec, Stage) and (responses := getattr(spec, "responses", None)):
+        yield responses  # of a stage they are what it has said, not what it is
     if data := getattr(spec, "data", None):
         yield from (judged.model_dump_json(exclude={"prompts"}) for judged in made_on_the_way(data))
 

@@ -32,7 +32,7 @@ class Judged(Record):
     reward: str | None = None
     pairs: Literal["all", "best_worst"] = "all"
 
-    @field_validator("of", mode="before")
+    @field_validator("of", mode="before", json_schema_input_type=str | tuple[str, ...])
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
