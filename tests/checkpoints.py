@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 @cache
 def _trained() -> str:
-    """A byte-level BPE of our prompts, as tokenizers' JSON: no edit of a document makes other models."""
+    """A byte-level BPE of our prompts and specimen answers, as tokenizers' JSON: fixed, whatever is edited."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -33,7 +33,8 @@ def _trained() -> str:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    files = sorted(ROOT.glob("suites/science/*.jsonl"))
+    shipped, specimens = ROOT / "suites" / "science", ROOT / "tests" / "specimens"
+    files = (specimens / "base.jsonl", shipped / "phenomena.jsonl", shipped / "prompts.jsonl", specimens / "sft.jsonl")
     tokenizer.train_from_iterator((path.read_text(encoding="utf-8") for path in files), trainer)
     return tokenizer.to_str()
 

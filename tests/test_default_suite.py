@@ -1,21 +1,24 @@
-"""The suite and the rubrics that come with sciexam hold what their READMEs say."""
+"""The suites and the rubrics that come with sciexam hold what their READMEs say."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import permutations
 
 import pytest
 
 from sciexam.check import check, normalise
-from sciexam.documents import shipped
+from sciexam.documents import read_jsonl, shipped
 from sciexam.judges.measures import Measures
 from sciexam.models.recorded import read_responses
 from sciexam.rubric import load_rubric
 from sciexam.suite import load_suite
+from sciexam.toy.data import FULL, JUDGED, files
 
-SUITE = load_suite(str(shipped() / "suites" / "science.yaml"))
-ANSWERS = {name: read_responses(shipped() / "suites" / "science" / f"{name}.jsonl") for name in ("base", "sft")}
+SUITES = shipped() / "suites"
+SUITE = load_suite(str(SUITES / "science.yaml"))
+ANSWERS = {name: read_responses(SUITES / "science" / f"{name}.jsonl") for name in SUITE.contestants}
 
 
 def test_it_asks_a_hundred_different_questions_in_eight_fields() -> None:
@@ -34,30 +37,37 @@ def test_every_question_asks_why_or_how() -> None:
     assert not [prompt.text for prompt in SUITE.prompts if not asks.search(prompt.text)]
 
 
-def test_both_contestants_answer_the_same_24_prompts_three_in_each_field() -> None:
-    assert SUITE.contestants == tuple(ANSWERS)
-    assert set(ANSWERS["base"]) == set(ANSWERS["sft"]) == {(f"p{i:03}", 0) for i in range(1, 25)}
-    fields = {prompt.id: prompt.category for prompt in SUITE.prompts}
-    assert set(Counter(fields[prompt] for prompt, _ in ANSWERS["sft"]).values()) == {3}
-    texts = [line.text for lines in ANSWERS.values() for line in lines.values()]
-    assert len(set(texts)) == 48
-    assert all(60 <= len(text.split()) <= 180 for text in texts)
+def test_each_contestant_has_four_answers_to_every_prompt() -> None:
+    slots = {(prompt.id, sample) for prompt in SUITE.prompts for sample in range(4)}
+    assert {name: set(lines) == slots for name, lines in ANSWERS.items()} == dict.fromkeys(SUITE.contestants, True)
+    different = {name: len({line.text for line in lines.values()}) for name, lines in ANSWERS.items()}
+    assert min(different.values()) > 300, "they are drawn, and not said by heart"
 
 
-def test_the_specimens_say_that_no_model_wrote_them() -> None:
-    assert all("not the output of" in (SUITE.models[name].note or "") for name in SUITE.contestants)
+def test_the_judge_has_seen_every_pair_of_answers_in_both_orders() -> None:
+    said = [line for _, line in read_jsonl(SUITES / "science" / "tiny.jsonl")]
+    seen = Counter((line["prompt"], line["first"], line["second"], line["sample"]) for line in said)
+    pairs = permutations(SUITE.contestants, 2)
+    assert seen == Counter((p.id, a, b, sample) for a, b in pairs for p in SUITE.prompts for sample in range(4))
+    assert {line["rater"] for line in said} == {"tiny"}
+    assert len({line["probability_second"] for line in said if "failure" not in line}) > 100
 
 
-def test_neither_contestant_is_longer_throughout() -> None:
-    pairs = [(len(line.text), len(ANSWERS["sft"][slot].text)) for slot, line in ANSWERS["base"].items()]
-    assert 0.9 < sum(base for base, _ in pairs) / sum(sft for _, sft in pairs) < 1.1
-    assert 4 <= sum(base > sft for base, sft in pairs) <= 20
+def test_what_its_models_have_learnt_from_is_what_the_toy_world_makes() -> None:
+    own = files(FULL, 1)
+    for path in (SUITES / "science" / "training").iterdir():
+        assert [line for _, line in read_jsonl(path)] == own[path.name], path.name
+    exam = [line for _, line in read_jsonl(SUITES / "science-judge" / "judging_exam.jsonl")]
+    assert exam == files(JUDGED, 1)["judging_exam.jsonl"]
+
+
+def test_the_judge_descends_from_the_same_base_as_the_contestants() -> None:
+    judge = load_suite(str(SUITES / "science-judge.yaml"))
+    assert judge.lineage_digest("base") == SUITE.lineage_digest("base")
 
 
 def test_the_check_finds_no_fault_in_it() -> None:
-    findings = check(SUITE)
-    assert [finding.text for finding in findings if finding.fault] == []
-    assert "base: 24 of 100 prompts have an answer" in [finding.text for finding in findings]
+    assert [finding.text for finding in check(SUITE) if finding.fault] == []
 
 
 @pytest.mark.parametrize("name", ["science-explanation", "helpfulness"])

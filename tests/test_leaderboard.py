@@ -223,11 +223,15 @@ def test_two_judges_are_refused_and_so_is_the_report_of_a_board(sciexam: Cli, tm
 
 
 def test_the_notes_of_the_contestants_stand_on_the_page(sciexam: Cli, tmp_path: Path) -> None:
-    done = sciexam("leaderboard", cwd=tmp_path)
+    noted = {
+        name: {"responses": answers(tmp_path, name, [name] * 6), "note": f"{name} of May"} for name in ("old", "new")
+    }
+    done = sciexam("leaderboard", "-s", str(write_suite(tmp_path, 6, noted)), "-j", "measures", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    (folder,) = (tmp_path / "results" / "science").iterdir()
+    (folder,) = (tmp_path / "results" / "exam").iterdir()
     for text in (done.stdout, (folder / "leaderboard.md").read_text()):
-        assert "specimen answers composed to show the tool" in " ".join(text.split())
+        assert "old of May" in text
+        assert "new of May" in text
 
 
 def test_a_null_contestant_of_ones_own_has_to_be_one(sciexam: Cli, tmp_path: Path) -> None:

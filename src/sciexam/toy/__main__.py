@@ -1,13 +1,13 @@
-"""`python -m sciexam.toy FOLDER [--seed N] [--size small|full]`: make what the toy lineage learns from."""
+"""`python -m sciexam.toy FOLDER [--seed N] [--size full|small|marked|judged]`: what toy models learn from."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from sciexam.toy.data import FULL, MARKED, SMALL, write
+from sciexam.toy.data import FULL, JUDGED, MARKED, SMALL, write
 
-SIZES = {"full": FULL, "small": SMALL, "marked": MARKED}
+SIZES = {"full": FULL, "small": SMALL, "marked": MARKED, "judged": JUDGED}
 
 
 def main() -> None:
@@ -21,7 +21,8 @@ def main() -> None:
         "--size",
         choices=SIZES,
         default="full",
-        help="all phenomena, or those of the first 24 prompts; marked: of these, with more to learn marking from",
+        help="all phenomena, or those of the first 24 prompts; marked: of these, with more to learn marking from; "
+        "judged: pairs of all phenomena alone, to learn judging from",
     )
     given = parser.parse_args()
     for path in write(given.folder, SIZES[given.size], given.seed):

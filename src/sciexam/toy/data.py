@@ -6,6 +6,7 @@
     train_prompts.jsonl    questions, for what is answered and judged in training
     dev_prompts.jsonl      other questions, for looks at a stage that runs
     judging.jsonl          pairs of documents with the letter of the better one, for a tiny judge
+    judging_exam.jsonl     other such pairs as prompts, with the letter as reference, for the exam of that judge
     evaluations.jsonl      documents with their marks, for a model that is to mark its own answers
 
 Every file asks for every phenomenon, in its own words; no two files have a question in common, and none has one of the
@@ -24,7 +25,7 @@ from typing import Any
 
 from sciexam.files import write_atomically
 from sciexam.toy.documents import BEST, document
-from sciexam.toy.judging import lessons
+from sciexam.toy.judging import lessons, questions_of_judging
 from sciexam.toy.marking import examples
 from sciexam.toy.questions import questions
 from sciexam.toy.scorer import Answer
@@ -42,19 +43,23 @@ class Size:
     dev: int
     judging: int  # pairs, each of which is shown in both orders
     evaluations: int = 0
+    judging_exam: int = 0  # pairs, as in judging
 
 
 FULL = Size(phenomena=104, documents=24, demonstrations=6, train=6, dev=1, judging=6, evaluations=6)
 SMALL = Size(phenomena=24, documents=24, demonstrations=6, train=12, dev=1, judging=6, evaluations=6)
+JUDGED = Size(phenomena=104, documents=0, demonstrations=0, train=0, dev=0, judging=40, judging_exam=1)
 MARKED = Size(phenomena=24, documents=48, demonstrations=24, train=12, dev=1, judging=6, evaluations=36)
 Line = Mapping[str, Any]
 
 
 def write(folder: Path, size: Size = FULL, seed: int = 1) -> list[Path]:
-    """Write the files into a folder, and say which. The same size and seed give the same files."""
+    """Write the files that have lines into a folder, and say which. The same size and seed give the same files."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, lines in files(size, seed).items():
+        if not lines:
+            continue
         written.append(folder / name)
         write_atomically(written[-1], (json.dumps(line) + "\n" for line in lines))
     return written
@@ -89,6 +94,7 @@ def _about(one: Phenomenon, size: Size, asked: Iterator[str], draw: Random) -> d
         "dev_prompts.jsonl": prompts(size.dev),
         "train_prompts.jsonl": prompts(size.train),
         "evaluations.jsonl": list(examples(one, asked, size.evaluations, draw)),
+        "judging_exam.jsonl": list(questions_of_judging(one, asked, size.judging_exam, draw)),
     }
 
 

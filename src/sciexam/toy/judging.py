@@ -1,12 +1,12 @@
 """What a tiny judge learns from: two documents about one phenomenon, in both orders, and which of them is better.
 
 It reads exactly what it will be asked: the template `suites/science/judge.j2`, in the letter form. Who is right is the
-truth; pairs that it holds for about equal are ties.
+truth; pairs that it holds for about equal are ties. Its exam is whether it names the letter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from random import Random
 from typing import Any
@@ -17,7 +17,7 @@ from sciexam.rubric import load_rubric
 from sciexam.toy.documents import BEST, document
 from sciexam.toy.scorer import Answer
 from sciexam.toy.world import Phenomenon
-from sciexam.types import Message, Presentation, Prompt
+from sciexam.types import Grade, Message, Presentation, Prompt, Submission, Verdict
 
 TIE_WITHIN = 0.05  # of the truth's marks
 
@@ -29,6 +29,41 @@ def lessons(one: Phenomenon, asked: Iterator[str], pairs: int, draw: Random) -> 
         seal = f"{draw.getrandbits(128):032x}"
         for first, second in (texts, (texts[1], texts[0])):
             yield {"prompt": _shown(question, first, second, seal), "completion": _letter(one, first, second)}
+
+
+def questions_of_judging(
+    one: Phenomenon, asked: Iterator[str], pairs: int, draw: Random
+) -> Iterator[Mapping[str, Any]]:
+    """Pairs as prompts of an exam, each in both orders; the two orders of a pair are one group, one unit of chance."""
+    shown = list(lessons(one, asked, pairs, draw))
+    for number, lesson in enumerate(shown):
+        pair, order = divmod(number, 2)
+        yield {
+            "id": f"{one.id}.{pair + 1}.{('ab', 'ba')[order]}",
+            "text": lesson["prompt"],
+            "reference": lesson["completion"],
+            "category": one.category,
+            "group": f"{one.id}.{pair + 1}",
+        }
+
+
+class Letter:
+    """The exam of a judge: an answer is right if it is the letter of the better document, and nothing else.
+
+    judges: {letter: {backend: sciexam.toy.judging:Letter}}
+    """
+
+    name = "letter"
+    digest = "letter: the reference, word for word"
+
+    def grade(self, submissions: Iterable[Submission]) -> Iterator[Grade]:
+        for one in submissions:
+            yield one.grade(self.name, float(one.text.strip() == one.prompt.reference))
+
+    def judge(self, presentations: Iterable[Presentation]) -> Iterator[Verdict]:
+        for one in presentations:
+            first, second = (text.strip() == one.prompt.reference for text in (one.first, one.second))
+            yield one.verdict(self.name, "tie" if first == second else "first" if first else "second")
 
 
 def _two(one: Phenomenon, draw: Random) -> tuple[str, str]:
