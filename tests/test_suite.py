@@ -172,6 +172,15 @@ def test_an_unknown_model_or_judge_is_refused_with_the_nearest(tmp_path: Path) -
     assert suite.judge_spec("openai:gpt-9").model == "gpt-9"  # type: ignore[union-attr]
 
 
+def test_a_reward_model_of_the_lineage_is_a_judge_by_its_name(tmp_path: Path) -> None:
+    rm = "  rm: {from: sft, stage: reward, data: pairs.jsonl}\n"
+    with pytest.raises(UsageError, match="rm: it has no weights here; run: sciexam train rm"):
+        load_suite(str(write(tmp_path, "contestants:", f"{rm}contestants:"))).judge_spec("rm")
+    made = rm.replace("}", ", weights: org/rm}")
+    judge = load_suite(str(write(tmp_path, "contestants:", f"{made}contestants:"))).judge_spec("rm")
+    assert (judge.backend, judge.weights) == ("reward", "org/rm")  # type: ignore[union-attr]
+
+
 def test_what_makes_verdicts_comparable_is_the_prompts_and_the_rubric(tmp_path: Path) -> None:
     suite = load_suite(str(write(tmp_path)))
     assert suite_digest(load_suite(str(write(tmp_path, "baseline: base", "baseline: sft")))) == suite_digest(suite)

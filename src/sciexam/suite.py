@@ -21,11 +21,12 @@ from sciexam.judges.settings import (
     PanelJudge,
     RecordedJudge,
     RewardsJudge,
+    RewardWeightsJudge,
 )
 from sciexam.lineage.artifacts import place_of, read_heard
 from sciexam.lineage.sources import Judged
 from sciexam.lineage.specs import ModelSpec
-from sciexam.lineage.stages import Stage, Trained
+from sciexam.lineage.stages import Reward, Stage, Trained
 from sciexam.models.checkpoint_files import is_folder
 from sciexam.models.public_name import public_name
 from sciexam.models.recorded import read_responses
@@ -98,9 +99,11 @@ class Suite(Record):
         return self.generation.model_copy(update=own.model_dump(exclude_unset=True)) if own else self.generation
 
     def judge_spec(self, name: str) -> JudgeSpec:
-        """The judge called `name`: the suite's, or `measures`, `openai:MODEL`, or a file of recorded verdicts."""
+        """The judge called `name`: the suite's, a reward model of its lineage, or else as the error says."""
         if name in self.judges:
             return self.judges[name]
+        if isinstance(self.models.get(name), Reward):
+            return self.reward_model(name)
         if name == "measures":
             return MeasuresJudge(backend="measures")
         if name.startswith("openai:") and name != "openai:":
@@ -114,6 +117,13 @@ class Suite(Record):
             f"{name!r} is not a judge of suite {self.name!r}{did_you_mean(name, known)} "
             "(a judge can also be openai:MODEL, or a .jsonl file of recorded verdicts)"
         )
+
+    def reward_model(self, name: str) -> RewardWeightsJudge:
+        """A model of the suite as a judge that marks by its rewards. Raises UsageError where it has no weights yet."""
+        if (weights := weights_of(self.models[name])) is None:
+            raise UsageError(f"{name}: it has no weights here; run: sciexam train {name}")
+        own = weights.model_dump(include=RewardWeightsJudge.model_fields.keys() - {"backend", "generation"})
+        return RewardWeightsJudge(backend="reward", **own)
 
     def lineage_digest(self, name: str) -> str:
         """What the model `name` is: what it was made from, by whose word, and how (`lineage.lineage_digest`)."""

@@ -22,10 +22,10 @@ from sciexam.exam.marking import mark, plan_marks
 from sciexam.exam.plan import make_plan
 from sciexam.exam.runs import opened, terms_of
 from sciexam.files import write_atomically
-from sciexam.judges.settings import JudgeSpec, RewardWeightsJudge
+from sciexam.judges.settings import JudgeSpec
 from sciexam.lineage.specs import ModelSpec
 from sciexam.lineage.stages import Reward, Trained
-from sciexam.models.settings import Recorded, weights_of
+from sciexam.models.settings import Recorded
 from sciexam.models.terms import Terms
 from sciexam.prompts import read_prompts
 from sciexam.report.marking.marks import of_score, sample_value
@@ -148,10 +148,7 @@ def marker_of(suite: Suite, by: str) -> JudgeSpec:
     model = suite.models.get(by)
     if model is None or (by in suite.judges and not isinstance(model, Reward)):
         return suite.judge_spec(by)
-    if (weights := weights_of(model)) is None:
-        raise UsageError(f"{by}: it has no weights here; run: sciexam train {by}")
-    own = weights.model_dump(include=RewardWeightsJudge.model_fields.keys() - {"backend", "generation"})
-    return RewardWeightsJudge(backend="reward", **own)
+    return suite.reward_model(by)
 
 
 def check_judge(suite: Suite, model: str, spec: Trained) -> None:
