@@ -62,6 +62,19 @@ def test_without_a_run_the_latest_comparison_is_counted_again(tmp_path: Path, sc
     assert page_of(tmp_path).is_file()
 
 
+def test_what_a_model_says_of_how_it_is_asked_does_not_hide_what_the_suite_says(tmp_path: Path) -> None:
+    """The suite has three answers to a prompt, and a model that names its temperature still gives three."""
+    models = {
+        name: {"backend": "scripted", "rules": [{"say": text}], "generation": {"temperature": 0.5}}
+        for name, text in (("old", "Because."), ("new", "Because of heat."))
+    }
+    path = write_suite(tmp_path, PROMPTS, models, generation={"samples": 3})
+    found = sx.compare(str(path), "old", "new", results=tmp_path / "results")
+    again = exam.report(found.run, results=tmp_path / "results")
+    assert again.run == found.run
+    assert [pair.verdicts for pair in again.pairs] == [{"ok": 3 * PROMPTS, "invalid": 0, "failed": 0}]
+
+
 def test_a_run_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path, sciexam: Cli) -> None:
     first, last = compared(tmp_path, "old", "new"), compared(tmp_path, "new", "old", limit=12)
     done = sciexam("report", "nonsense")

@@ -299,7 +299,7 @@ def shown_of(
 
 def to_manifest(plan: Plan) -> dict[str, Any]:
     return {
-        "suite": plan.suite.model_dump(mode="json", by_alias=True),
+        "suite": _suite_as_said(plan.suite),
         "contestants": list(plan.contestants),
         "pairs": [list(pair) for pair in plan.pairs],
         "prompts": [prompt.id for prompt in plan.prompts],
@@ -319,6 +319,15 @@ def to_manifest(plan: Plan) -> dict[str, Any]:
         "caveats": list(plan.caveats),
         "until_decided": plan.until_decided,
     }
+
+
+def _suite_as_said(suite: Suite) -> dict[str, Any]:
+    """A suite as JSON. Of how a model is asked only what it says itself: the rest is the suite's (`generation_of`)."""
+    said = suite.model_dump(mode="json", by_alias=True)
+    for name, spec in suite.models.items():
+        if own := getattr(spec, "generation", None):
+            said["models"][name]["generation"] = own.model_dump(mode="json", exclude_unset=True)
+    return said
 
 
 def _besides(rater: Rater) -> list[Any]:
