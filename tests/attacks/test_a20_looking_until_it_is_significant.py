@@ -6,10 +6,11 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from conftest import Cli, answers, write_suite
+from conftest import Cli, answers, write_jsonl, write_suite
 from rows import Tally
 
 N = 40
@@ -74,3 +75,65 @@ def test_an_interval_that_holds_at_every_look_is_offered(sciexam: Cli, tmp_path:
     assert done.returncode in (0, 3), done.stderr
     [page] = tmp_path.glob("results/exam/*/report.md")
     assert "valid at every look" in page.read_text(encoding="utf-8")
+
+
+# ---------------------------------------------------------------- earlier looks are counted
+
+TOLD = "neither p nor the interval accounts for what "
+
+
+def compared(sciexam: Cli, *more: str, judge: str = "measures") -> dict[str, Any]:
+    done = sciexam("compare", "-s", "exam.yaml", "-j", judge, *more, "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def looks_told(report: dict[str, Any]) -> list[str]:
+    """The beginnings of the caveats on earlier looks, up to the number of runs."""
+    return [caveat.split(" of this ledger")[0] for caveat in report["caveats"] if TOLD in caveat]
+
+
+def test_earlier_looks_at_a_pair_by_a_judge_are_counted(sciexam: Cli, tmp_path: Path, tally: Tally) -> None:
+    """With fewer prompts or other settings. A rerun is none, nor is a look at another pair or by another judge."""
+    exam(tmp_path)
+    said = [
+        {"prompt": f"q{i}", "first": "base", "second": "one", "preferred": "second", "rater": "r"} for i in range(N)
+    ]
+    write_jsonl(tmp_path / "said.jsonl", said)
+    assert looks_told(compared(sciexam, "base", "one", "--limit", "20")) == []
+    assert looks_told(compared(sciexam, "base", "one", "--limit", "20")) == [], "a rerun is no other look"
+    assert looks_told(compared(sciexam, "base", "two")) == [], "that was another pair"
+    assert looks_told(compared(sciexam, "base", "one", judge="said.jsonl")) == [], "that was another judge"
+    second = compared(sciexam, "base", "one")
+    assert looks_told(second) == ["one against base by measures: 1 earlier run"]
+    third = compared(sciexam, "one", "base", "--margin", "0.1")
+    assert looks_told(third) == ["base against one by measures: 2 earlier runs"], "whoever is named first"
+    again = json.loads(sciexam("report", second["run"], "--json").stdout)
+    assert again["caveats"] == second["caveats"], "what came later does not count"
+    tally(7)
+
+
+def test_contestants_that_are_left_out_later_are_looks_and_slices_are_none(
+    sciexam: Cli, tmp_path: Path, tally: Tally
+) -> None:
+    exam(tmp_path)
+    rows = [json.loads(line) | {"level": str(i % 3)} for i, line in enumerate((tmp_path / "prompts.jsonl").open())]
+    write_jsonl(tmp_path / "prompts.jsonl", rows)
+    assert looks_told(compared(sciexam, "base", "one")) == []
+    assert looks_told(compared(sciexam, "base", "one", "--by", "level")) == [], "the same figure, sliced otherwise"
+    together = compared(sciexam, "base", "one", "two", "three")
+    assert looks_told(together) == [], "Holm corrects for what joined"
+    assert looks_told(compared(sciexam, "base", "three")) == ["three against base by measures: 1 earlier run"]
+    fewer = compared(sciexam, "base", "one", "two", "three", "--limit", "30")
+    (told,) = [caveat for caveat in fewer["caveats"] if TOLD in caveat]
+    assert told.startswith("measures, in 6 of 6 comparisons: earlier runs of this ledger "), "six in one sentence"
+    assert told.endswith("; the most in one against base (3 earlier runs).")
+    tally(5)
+
+
+def test_what_holds_at_every_look_needs_no_count_of_them(sciexam: Cli, tmp_path: Path) -> None:
+    exam(tmp_path)
+    compared(sciexam, "base", "three", "--limit", "20")
+    assert looks_told(compared(sciexam, "base", "three", "--until-decided")) == []
+    assert looks_told(compared(sciexam, "base", "three")) == ["three against base by measures: 2 earlier runs"]

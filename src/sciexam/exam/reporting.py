@@ -12,6 +12,7 @@ from typing import Any
 from sciexam.errors import Incomplete, SciexamError, UsageError
 from sciexam.exam.benched import identities_of
 from sciexam.exam.benchmark_figures import beside
+from sciexam.exam.earlier_runs import earlier_runs
 from sciexam.exam.facts import read_facts
 from sciexam.exam.people import are_judged_by_people, held_against_people
 from sciexam.exam.plan import Plan, from_manifest
@@ -43,6 +44,7 @@ def count(
     `missing`: verdicts that are still to come. `results`: where validations of its judges lie.
     """
     evidence = held_against_people(plan, read_facts(plan, ledger, calls, skipped, notes), Path(results))
+    evidence = replace(evidence, earlier=earlier_runs(manifest["run"], manifest["plan"], ledger))
     if plan.until_decided:
         found = build_stopped(evidence, replayed(plan, ledger, skipped).outcomes())
     else:

@@ -40,7 +40,7 @@ def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
     if any(0 < pair.used < FEW_PROMPTS and pair.stop is None for pair in pairs):
         fewest = min(pair.used for pair in pairs if pair.used)
         yield f"{fewest} prompt{'s are' if fewest > 1 else ' is'} few; the intervals are wide, and slices say little."
-    yield from _of_pairs(pairs)
+    yield from _of_pairs(evidence, pairs)
 
 
 def _of_trust(benches: Sequence[Bench]) -> Iterable[str]:
@@ -78,10 +78,10 @@ class _Doubt:
     weight: float
 
 
-def _of_pairs(pairs: Sequence[Pair]) -> Iterable[str]:
+def _of_pairs(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
     """Each pair's own sentence; where many pairs of a judge share a doubt, one sentence that names the worst."""
     shared: dict[tuple[str, str], list[_Doubt]] = defaultdict(list)
-    doubts = [doubt for pair in pairs for doubt in _doubts(pair)]
+    doubts = [doubt for pair in pairs for doubt in _doubts(pair, evidence.earlier.get((pair.a, pair.b, pair.judge), 0))]
     for doubt in doubts:
         shared[doubt.pair.judge, doubt.general].append(doubt)
     for doubt in doubts:
@@ -101,7 +101,8 @@ def _contest(pair: Pair) -> str:
     return f"{pair.b} against {pair.a}"
 
 
-def _doubts(pair: Pair) -> Iterable[_Doubt]:
+def _doubts(pair: Pair, earlier: int) -> Iterable[_Doubt]:
+    """`earlier`: the runs that looked at this pair before."""
     missing = pair.verdicts["invalid"] + pair.verdicts["failed"]
     asked = missing + pair.verdicts["ok"]
     if missing > MANY_INVALID * asked:
@@ -125,3 +126,11 @@ def _doubts(pair: Pair) -> Iterable[_Doubt]:
         said = f"the longer answer won {effect} of the decided prompts; part of the result may be length"
         general = "the longer answer won more often, so that part of the result may be length"
         yield _Doubt(pair, said, general, str(effect), effect.value)
+    if earlier:
+        looked = (
+            "of this ledger compared the two with other prompts, answers or settings, or beside more contestants; "
+            "neither p nor the interval accounts for what"
+        )
+        figure = f"{earlier} earlier run{'s' if earlier > 1 else ''}"
+        said = f"{figure} {looked} {'they' if earlier > 1 else 'it'} showed"
+        yield _Doubt(pair, said, f"earlier runs {looked} they showed", figure, earlier)

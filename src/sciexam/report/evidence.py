@@ -80,3 +80,5 @@ class Evidence:
     lineage: tuple[Descent, ...] = ()  # of each contestant
     # How many human verdicts were given under another rubric: by pair of contestants, and by that rubric.
     other_rubrics: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict)
+    # a, b, bench: how many earlier runs looked at that pair otherwise
+    earlier: Mapping[tuple[str, str, str], int] = field(default_factory=dict)

@@ -271,6 +271,16 @@ class Store:
             for body in connection.execute(statement.execution_options(yield_per=20)).scalars():
                 yield decode(body)
 
+    def manifests_before(self, run: str) -> Iterator[str]:
+        """The manifests of all runs that were started before `run` ever was, each once, the earliest first."""
+        first = sa.select(sa.func.min(runs.c.seq)).group_by(runs.c.run)
+        begun = sa.select(sa.func.min(runs.c.seq)).where(runs.c.run == run).scalar_subquery()
+        statement = sa.select(texts.c.body).join(runs, runs.c.manifest == texts.c.id)
+        statement = statement.where(runs.c.seq.in_(first), runs.c.seq < begun).order_by(runs.c.seq)
+        with self.database.reading() as connection:
+            for body in connection.execute(statement.execution_options(yield_per=20)).scalars():
+                yield decode(body)
+
     @patient
     def length(self) -> int:
         """A number that grows with every fact: whether anything has arrived is told without reading it."""
