@@ -15,7 +15,7 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 from pydantic import BaseModel, Tag, ValidationError
 
 from sciexam.errors import DocumentError, UsageError, did_you_mean
-from sciexam.lines import BOM, Fault, decoded, finite, json_lines, kind_of, open_file, refuse_constant
+from sciexam.lines import BOM, Fault, decoded, distinct_keys, finite, json_lines, kind_of, open_file, refuse_constant
 
 Loc = tuple[str | int, ...]
 R = TypeVar("R", bound=BaseModel)
@@ -150,13 +150,14 @@ def _scalar(word: str) -> Any:
 # ---------------------------------------------------------------- JSON Lines
 
 
-_DECODER = json.JSONDecoder(parse_constant=refuse_constant, parse_float=finite)
+_DECODER = json.JSONDecoder(parse_constant=refuse_constant, parse_float=finite, object_pairs_hook=distinct_keys)
 
 
 def read_jsonl(path: Path, decoder: json.JSONDecoder = _DECODER) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number, object) for each line of a JSON Lines file; blank lines and a BOM are passed over.
 
-    Faults raise DocumentError with the line: not UTF-8, not JSON (a truncated line says so), not an object.
+    Faults raise DocumentError with the line: not UTF-8, not JSON (a truncated line says so), not an object, a key
+    twice.
     """
     return json_lines(path, decoder, refuse(path))
 

@@ -150,6 +150,16 @@ def finite(word: str) -> float:
     return number
 
 
+def distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, for a decoder, which by itself would take the last of two values in silence. Raises TwiceError."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise TwiceError(f"{twice}: this key stands twice in one object")
+    return value
+
+
 def refuse_constant(word: str) -> Any:
     """For a decoder: NaN and the infinities are no numbers of JSON."""
     raise ValueError(f"{word} is not a JSON number")

@@ -1,4 +1,4 @@
-"""A file of answers has ids twice or of nobody, gaps, a BOM, Windows line ends, Latin-1, or 50 MB in a line."""
+"""A file of answers has ids or keys twice, ids of nobody, gaps, a BOM, CR LF, Latin-1, or 50 MB in a line."""
 
 from __future__ import annotations
 
@@ -46,6 +46,18 @@ def suite(tmp_path: Path) -> str:
         (joined(*GOOD)[:-3], "old.jsonl:4: the line ends in the middle of its JSON; was the file cut off?"),
         (joined(*GOOD, '["q4", "a list"]'), "old.jsonl:5: each line must be an object {...}, this is a list"),
         (joined(GOOD[0], '{"prompt": "q1"}'), "old.jsonl:2: text: this key is missing"),
+        (
+            joined(GOOD[0], '{"prompt": "q1", "text": "a", "text": "b"}'),
+            "old.jsonl:2: text: this key stands twice in one object",
+        ),
+        (
+            joined('{"prompt": "q0", "text": "a", "notes": {"by": 1, "by": 2}}'),
+            "old.jsonl:1: by: this key stands twice in one object",
+        ),
+        (
+            b'[{"instruction": "q0", "output": "a"},\n\n {"instruction": "q1", "output": "a", "output": "b"}]',
+            "old.jsonl:3: output: this key stands twice in one object",
+        ),
         (joined('{"prompt": "q0", "text": NaN}'), "old.jsonl:1: not JSON: NaN is not a JSON number"),
         (joined(line("q9", "x")), "old: no prompt of suite 'exam' has an answer in"),
         (b"", "old.jsonl: holds no responses"),
@@ -80,6 +92,10 @@ def test_all_faults_of_a_file_are_told_at_once(suite: str, tmp_path: Path, sciex
         ),
         ('{"id": "q0", "text": "caf\xe9"}\n'.encode("latin-1"), "prompts.jsonl:1: not UTF-8 (byte 0xe9)"),
         (joined('{"id": "q0"}'), "prompts.jsonl:1: "),
+        (
+            joined('{"id": "q0", "text": "a"}', '{"id": "q1", "id": "q2", "text": "b"}'),
+            "prompts.jsonl:2: id: this key stands twice in one object",
+        ),
     ],
 )
 def test_a_file_of_prompts_that_is_wrong_is_refused_with_its_line(
@@ -89,6 +105,26 @@ def test_a_file_of_prompts_that_is_wrong_is_refused_with_its_line(
     done = sciexam("compare", "--suite", suite, "--judge", "measures")
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_a_key_that_stands_twice_in_verdicts_rewards_and_the_suite_is_refused(
+    suite: str, tmp_path: Path, sciexam: Cli, tally: Tally
+) -> None:
+    """A reader would take the last one in silence; whoever wrote the file may have meant the first."""
+    said = (
+        '{"prompt": "q0", "first": "old", "second": "new", "preferred": "first", "preferred": "second", "rater": "r"}'
+    )
+    marked = '{"prompt": "q0", "model": "old", "reward": 1.0, "reward": 2.0}'
+    for name, text, key in (("verdicts.jsonl", said, "preferred"), ("rewards.jsonl", marked, "reward")):
+        (tmp_path / name).write_text(f"{text}\n")
+        done = sciexam("compare", "--suite", suite, "--judge", name)
+        assert done.returncode == 2, done.stdout
+        assert f"{name}:1: {key}: this key stands twice in one object" in done.stderr
+    (tmp_path / "exam.yaml").write_text("suite: exam\nprompts: prompts.jsonl\nmodels: {}\nprompts: other.jsonl\n")
+    done = sciexam("check", suite)
+    assert done.returncode == 2
+    assert "exam.yaml:4: prompts: this key stands here twice" in done.stderr
+    tally(3)
 
 
 @pytest.mark.parametrize("file", ["old.jsonl", "prompts.jsonl"])

@@ -16,11 +16,11 @@ from sciexam.documents import MOST_KEYS, read_yaml
 from sciexam.exchange.post_columns import Columns, PostColumns
 from sciexam.exchange.post_index import PostIndex
 from sciexam.exchange.posts import Post, UnreadableError, utc
-from sciexam.lines import finite, json_lines, refuse_constant
+from sciexam.lines import distinct_keys, finite, json_lines, refuse_constant
 
 Row = Mapping[str, Any]
 
-_DECODER = json.JSONDecoder(parse_constant=refuse_constant, parse_float=finite)
+_DECODER = json.JSONDecoder(parse_constant=refuse_constant, parse_float=finite, object_pairs_hook=distinct_keys)
 
 
 def read_lines(paths: Sequence[Path], columns: Path, index: PostIndex) -> None:

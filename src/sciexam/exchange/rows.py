@@ -20,9 +20,9 @@ from sciexam.lines import (
     BOM,
     NOTHING,
     Fault,
-    TwiceError,
     csv_rows,
     decoded,
+    distinct_keys,
     finite,
     json_lines,
     json_value,
@@ -179,15 +179,7 @@ def _constant(word: str) -> None:
         refuse_constant(word)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        twice = next(key for key, _ in pairs if [name for name, _ in pairs].count(key) > 1)
-        raise TwiceError(f"{twice}: this key stands twice in one object")
-    return value
-
-
-_DECODER = json.JSONDecoder(parse_constant=_constant, parse_float=finite, object_pairs_hook=_object)
+_DECODER = json.JSONDecoder(parse_constant=_constant, parse_float=finite, object_pairs_hook=distinct_keys)
 
 
 def found(paths: Iterable[Path], *patterns: str) -> list[Path]:

@@ -13,6 +13,7 @@ from sciexam.digests import digest, file_digest
 from sciexam.documents import parse_lines, read_jsonl
 from sciexam.errors import DocumentError
 from sciexam.judges.by_model import ByModel
+from sciexam.lines import distinct_keys
 from sciexam.types import Grade, Kind, Message, Model, Submission
 
 Slot = tuple[str, str, int]  # prompt, model, sample
@@ -20,7 +21,8 @@ Slot = tuple[str, str, int]  # prompt, model, sample
 LARGEST = 1e100  # in size: the square of a larger reward is no number, and there would be no spread
 NOT_FINITE = "not finite"
 TOO_LARGE = f"larger than {LARGEST:g} in size"
-_DECODER = json.JSONDecoder()  # it reads NaN and Infinity, which are no JSON: a reward may be one
+# It reads NaN and Infinity, which are no JSON: a reward may be one.
+_DECODER = json.JSONDecoder(object_pairs_hook=distinct_keys)
 
 
 class RewardLine(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from pydantic import BaseModel, ConfigDict
 from sciexam.digests import digest, file_digest
 from sciexam.documents import parse_lines, read_jsonl
 from sciexam.errors import DocumentError, UsageError
+from sciexam.lines import TwiceError, distinct_keys
 from sciexam.types import ABSENT, Conversation, Prompt, Reply
+
+_BETWEEN = re.compile(r"[\s,]*")  # two items of a JSON list
 
 
 class ResponseLine(BaseModel):
@@ -91,10 +95,23 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield from read_jsonl(path)
         return
     try:
-        rows = json.loads(path.read_bytes().decode("utf-8-sig"))
+        rows = json.loads(text := path.read_bytes().decode("utf-8-sig"), object_pairs_hook=distinct_keys)
+    except TwiceError as error:
+        raise DocumentError([f"{path}:{_line_of_twice(text)}: {error}"]) from None
     except (ValueError, RecursionError) as error:
         raise DocumentError([f"{path}: not a JSON list: {error}"]) from None
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict) or "instruction" not in row or "output" not in row:
             raise DocumentError([f"{path}: item {number}: an AlpacaEval item has 'instruction' and 'output'"])
         yield number, {"prompt": row["instruction"], "text": row["output"], "instruction": row["instruction"]}
+
+
+def _line_of_twice(text: str) -> int:
+    """The line in which the first item of a JSON list begins that has a key twice; there is one."""
+    decoder, at = json.JSONDecoder(object_pairs_hook=distinct_keys), text.index("[") + 1
+    while True:
+        at = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]  # it may be empty
+        try:
+            _, at = decoder.raw_decode(text, at)
+        except TwiceError:
+            return text.count("\n", 0, at) + 1
