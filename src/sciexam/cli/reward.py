@@ -33,7 +33,10 @@ from sciexam.cli.running import announce, interruptible, refuse_incomplete, term
 
 def reward(
     model: Annotated[
-        str, typer.Option("--model", "-m", help="The reward model: a judge of the suite, or a .jsonl of rewards.")
+        str,
+        typer.Option(
+            "--model", "-m", help="The reward model: a judge or a trained model of the suite, or a .jsonl of rewards."
+        ),
     ],
     contestants: Annotated[
         list[str] | None,
