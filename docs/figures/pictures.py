@@ -2,8 +2,8 @@
 
     python docs/figures/pictures.py
 
-Two come from the shipped suite, whose answers are specimens. The others come from an exam that is made here: answers
-without sense, and verdicts and rewards that a seed draws. They show figures, and say nothing about any model.
+Two come from the shipped suite, whose models are those of a toy world. The others come from an exam that is made here:
+answers without sense, and verdicts and rewards that a seed draws. They show figures, and say nothing about any model.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ def draw(found: Drawn, names: Mapping[str, str]) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        specimens = sx.compare("science", "base", "sft", results=folder / "a")
-        draw(specimens, {"by-category": "by-category", "length": "length"})
+        shipped = sx.compare("science", "base", "sft", results=folder / "a")
+        draw(shipped, {"by-category": "by-category", "length": "length"})
         exam = made_exam(folder)
         draw(
             sx.compare(exam, margin=0.05, results=folder / "b"),

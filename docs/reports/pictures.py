@@ -2,8 +2,7 @@
 
     python docs/reports/pictures.py
 
-It compares the two shipped contestants offline. Their answers are specimens composed to show the tool, so the figures
-in the pictures say nothing about any model.
+It compares two of the shipped contestants by recorded verdicts: small models of a toy world, and a judge of their size.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ def main() -> None:
         (page,) = Path(name).glob("results/*/*/report.html")
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         photograph(browser, page, "top")
-        photograph(browser, page, "answers", "#p4&search=plates", viewport=LOW)
+        photograph(browser, page, "answers", "#p4&search=oxygen", viewport=LOW)
         photograph(browser, page, "phone-dark", "#p1&differences=yes", viewport=PHONE, color_scheme="dark")
         browser.close()
 
