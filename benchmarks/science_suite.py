@@ -60,17 +60,17 @@ class Made:
     folder: Path
     seed: int
     size: Size = FULL
-    prompts: int = 100  # of the exam
+    exam: Path = Path("science") / "prompts.jsonl"  # among the shipped suites
+    margin: float = 0.05  # of the gates
 
     def __post_init__(self) -> None:
         for name in ("science", "science-judge"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
             text = (shipped() / "suites" / f"{name}.yaml").read_text(encoding="utf-8")
             text = text.replace(f"\nseed: {OWN_SEED}\n", f"\nseed: {self.seed}\n")
+            text = text.replace("gate: {judge: truth}", f"gate: {{judge: truth, margin: {self.margin}}}")
             (self.folder / f"{name}.yaml").write_text(_unrecorded(text), encoding="utf-8")
-        text = (shipped() / "suites" / "science" / "prompts.jsonl").read_text(encoding="utf-8")
-        asked = text.splitlines(keepends=True)[: self.prompts]
-        (self.folder / "science" / "prompts.jsonl").write_text("".join(asked), encoding="utf-8")
+        shutil.copy(shipped() / "suites" / self.exam, self.folder / "science" / "prompts.jsonl")
         write(self.folder / "science" / "training", self.size, self.seed)
 
     @property
