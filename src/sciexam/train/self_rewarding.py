@@ -244,7 +244,7 @@ def _record(workshop: Workshop, name: str, known: str, told: Sequence[Lineage]) 
         name=name,
         stage=spec.stage,
         digest=known,
-        parents={parent: lineage.lineage_digest(models, parent) for parent in lineage.parents(spec)},
+        parents={parent: workshop.suite.lineage_digest(parent) for parent in lineage.parents(spec)},
         settings=spec.model_dump(mode="json", exclude={"gate", "note", "responses", "weights", "adapter"}),
         data=stands[-1].data | {"taken": stands[-1].name, "iterations": [asdict(one) for one in told]},
         seed=_seed(workshop.suite, name),
