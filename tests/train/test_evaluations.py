@@ -132,14 +132,14 @@ def test_a_score_without_a_nonce_is_learnt_and_read_where_the_judge_says_so(show
     (one,) = here.read(LINE)
     criteria = here.suite.rubric.criteria
     assert one.answer.splitlines()[-1] == "Score: 4"
-    assert parse_score(one.answer, criteria).criteria == {criteria[0].name: 4.0}
+    assert parse_score(one.answer, criteria, "Heat.").criteria == {criteria[0].name: 4.0}
     for said, why in (
         ("Score: 4\nSo be it.", "the last line is no score"),
         ("", "the last line is no score"),
         ("Score: 5\nScore: 4", "two scores"),
         ("Score: 9", "criterion 'quality': not one of its grades"),
     ):
-        assert parse_score(said, criteria).failure == why
+        assert parse_score(said, criteria, "Heat.").failure == why
 
 
 def test_a_score_without_a_nonce_is_of_one_criterion(shown: Callable[..., Shown]) -> None:

@@ -68,7 +68,7 @@ class GradingTemplate:
         _check_rubric(self.name, rubric, form)
         # Of the rubric only what a prompt can show, and what makes a score of the points.
         marks = [[c.name, list(c.words), c.weight] for c in rubric.criteria]
-        read_as = {} if form == "nonce" else {"form": form}
+        read_as = {} if form == "nonce" else {"form": form, "answers": "without a score"}
         self.digest = digest({"template": source, "rubric": rubric.render(), "marks": marks, **read_as})
         self._template, used = compile_template(self.name, source, VARIABLES, "grading template")
         needed = NEEDED if form == "nonce" else NEEDED - {"nonce"}
@@ -103,7 +103,7 @@ class GradingTemplate:
     def read(self, text: str, submission: Submission) -> Points:
         """The points that a reply on `submission` gives."""
         if self.form == "score":
-            return parse_score(text, self.rubric.criteria)
+            return parse_score(text, self.rubric.criteria, submission.text)
         return parse_grades(text, _nonce(submission), self.rubric.criteria)
 
     def lines(self, words: Mapping[str, str], submission: Submission) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sciexam.rubric import Criterion, Rubric
 
 SCORE = "Score: "
+_LIKE_A_SCORE = re.compile(r"score\s*:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,14 @@ def parse_grades(text: str, nonce: str, criteria: Sequence[Criterion]) -> Points
     return Points(found, "\n".join(lines[: -len(graded)]).strip())
 
 
-def parse_score(text: str, criteria: Sequence[Criterion]) -> Points:
+def parse_score(text: str, criteria: Sequence[Criterion], answer: str) -> Points:
     """`Score: <word>` as the last line, and no other such line: a mark on the one criterion, without a nonce.
 
-    An answer can contain such a line, and a judge can repeat it: for judges that could not copy a nonce.
+    `answer` is what is marked. Where it holds such a line itself, no reply is usable: a judge that repeats the line
+    looks like one that gives the mark.
     """
+    if _LIKE_A_SCORE.search(answer):
+        return Points(failure="the answer holds a score, which could be repeated for a mark")
     (criterion,) = criteria
     lines = [line.strip() for line in text.rstrip().splitlines()]
     scored = [line for line in lines if line.startswith(SCORE)]
