@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from random import Random
 
 from sciexam.digests import digest
-from sciexam.toy.questions import key_words, questions
+from sciexam.toy.questions import questions, recognised
 from sciexam.toy.world import world, world_digest
 from sciexam.types import Conversation, Reply
 
@@ -38,11 +38,5 @@ def _reply(conversation: Conversation) -> Reply:
     if not shown or line is None:
         return Reply(conversation.key, status="failed", failure="it only writes prompts", model=MODEL)
     draw = Random(asked)  # noqa: S311
-    about = _about(draw.choice(shown))
+    about = recognised(draw.choice(shown))
     return Reply(conversation.key, f"{line[1]}\n{next(questions(world()[about], draw))}", model=MODEL)
-
-
-def _about(question: str) -> str:
-    """The phenomenon that shares the most key words with a question."""
-    said = set(re.findall(r"[\w./']+", question.lower()))
-    return max(world(), key=lambda identity: len(said & {word.lower() for word in key_words(identity)}))

@@ -72,6 +72,12 @@ def key_words(identity: str) -> tuple[str, ...]:
     return tuple(sorted(own, key=lambda word: (others[word.lower()], word))[:KEY_WORDS])
 
 
+def recognised(question: str) -> str:
+    """The phenomenon whose key words a question has the most of."""
+    said = set(re.findall(r"[\w./']+", question.lower()))
+    return max(world(), key=lambda identity: len(said & {word.lower() for word in key_words(identity)}))
+
+
 @cache
 def _counts() -> Counter[str]:
     """In how many phenomena each word stands."""
