@@ -77,6 +77,17 @@ def test_the_slower_of_answers_and_verdicts_says_how_long_it_takes(clock: Clock)
     )
 
 
+def test_a_command_that_counts_anew_has_the_pace_of_the_new_count(clock: Clock) -> None:
+    from sciexam.cli.progress import Pacing
+
+    pacing = Pacing(clock)
+    pacing.of(Progress(200, 400, 0, 0))
+    clock.now += 1000
+    assert pacing.of(Progress(8, 2496, 0, 0))["answers"].per_second == 0
+    clock.now += 10
+    assert pacing.of(Progress(28, 2496, 0, 0))["answers"].per_second == 2
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"), [(0.2, "1 s"), (89, "89 s"), (91, "2 min"), (5399, "90 min"), (9000, "2.5 h")]
 )

@@ -32,23 +32,33 @@ class Pace:
 
 
 class Pacing:
-    """The pace of answers and verdicts since the first that came. `clock` gives seconds."""
+    """The pace of answers and verdicts since the first that came. `clock` gives seconds.
+
+    A command may count several times, as `sciexam train` does stage by stage: where less is done than before, another
+    count has begun.
+    """
 
     def __init__(self, clock: Callable[[], float]):
         self._clock = clock
         self._begun: float = clock()
         self._first: Progress | None = None
+        self._last: Progress | None = None
 
     def of(self, progress: Progress) -> dict[str, Pace]:
         """By name, for those that are planned."""
-        if self._first is None:
-            self._first = progress
+        if self._last is not None and _is_less(progress, self._last):
+            self._first, self._begun = progress, self._clock()
+        self._first, self._last = self._first or progress, progress
         seconds = self._clock() - self._begun
         counts = (
             ("answers", progress.responses, progress.responses_planned, self._first.responses),
             ("verdicts", progress.verdicts, progress.verdicts_planned, self._first.verdicts),
         )
         return {name: Pace.of(done, planned, done - first, seconds) for name, done, planned, first in counts if planned}
+
+
+def _is_less(progress: Progress, than: Progress) -> bool:
+    return progress.responses < than.responses or progress.verdicts < than.verdicts
 
 
 def line_of(progress: Progress, paces: dict[str, Pace]) -> str:
