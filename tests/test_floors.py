@@ -35,7 +35,7 @@ FLOORS = {
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 WINGS = FLOORS[6]
-HEAVY = ("torch", "transformers", "vllm", "openai", "pandas", "scipy", "sqlalchemy", "matplotlib")
+HEAVY = ("torch", "transformers", "vllm", "openai", "aiohttp", "pandas", "scipy", "sqlalchemy", "matplotlib")
 
 
 def modules() -> list[Path]:

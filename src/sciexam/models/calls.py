@@ -67,7 +67,7 @@ class Run:
         self._row = 0  # calls in a row that the endpoint failed
         self._most = max(GIVE_UP, concurrency)
         self._reached = False
-        self._client = wire.client()
+        self._line = wire.line()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="sciexam-openai", daemon=True)
         self._thread.start()
@@ -105,7 +105,7 @@ class Run:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._client.close()
+        await self._line.close()
         await self._loop.shutdown_asyncgens()
 
     def _drop(self, grace: float) -> None:
@@ -243,7 +243,7 @@ class Run:
         began = time.monotonic()
         cost: float | None = None
         try:
-            outcome = await self.wire.send(self._client, request)
+            outcome = await self.wire.send(self._line, request)
             if isinstance(outcome, Reply):
                 self.limiter.succeeded()
             elif outcome.kind == "rate":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from sciexam.digests import digest
 from sciexam.models.calls import GRACE, Run
@@ -85,6 +86,10 @@ class OpenAIModel:
         """
         self.check_ready()
         source = iter(conversations)
+        first = None if self._stopped or self._at_the_limit else next(source, None)
+        if first is None:
+            return
+        source = chain([first], source)
         outstanding = 0
         exhausted = False
         run = Run(

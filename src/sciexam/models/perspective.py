@@ -16,18 +16,15 @@ import os
 import re
 from collections.abc import MutableMapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
 from sciexam.digests import digest
 from sciexam.errors import EndpointRefused, UsageError
+from sciexam.models.line import Answer, Line
 from sciexam.models.openai import OpenAIModel
 from sciexam.models.replies import Fault, head, read_error
 from sciexam.models.settings import Endpoint
 from sciexam.models.wire import Request, Wire, sendable
 from sciexam.types import Conversation, Generation, Reply
-
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
 
 KEY = "PERSPECTIVE_API_KEY"
 PATH = "/comments:analyze"
@@ -65,17 +62,17 @@ class AnalyzeWire(Wire):
         )
         return EndpointRefused(f"{self.where}{PATH} refuses ({fault.status}): {fault.reason}; {todo}")
 
-    async def _answer(self, client: AsyncOpenAI, request: Request) -> Reply | Fault:
+    async def _answer(self, line: Line, request: Request) -> Reply | Fault:
         body = {
             "comment": {"text": request.content},
             "languages": [self._language],
             "requestedAttributes": {self.settings.model: {}},
             "doNotStore": True,
         }
-        answer = await self.posted(client, PATH, body)
+        answer = await line.ask(f"{self.base_url}{PATH}", body, self.settings.timeout)
         return answer if isinstance(answer, Fault) else self._read_answer(answer)
 
-    def _read_answer(self, answer: Any) -> Reply | Fault:
+    def _read_answer(self, answer: Answer) -> Reply | Fault:
         body = answer.content
         try:
             if answer.is_success:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from sciexam.errors import Incomplete, SciexamError, UsageError
 from sciexam.models import calls
 from sciexam.models.replies import OTHER_SHAPE, Fault, head, read_error
-from sciexam.models.wire import Wire, broken
+from sciexam.models.wire import Wire
 
 WINDOW: Literal["24h"] = "24h"  # the one completion window that providers offer
 MARK = "sciexam"  # the name of the metadata that says which of our batches it is
@@ -153,7 +153,7 @@ class Provider:
         except openai.APIStatusError as error:
             answer = error.response
         except openai.APIConnectionError as error:
-            return self._redacted(broken(error, f"timeout: nothing came for {self._wire.settings.timeout:g} s"))
+            return self._redacted(_broken(error, f"timeout: nothing came for {self._wire.settings.timeout:g} s"))
         if answer.is_success:
             return bytes(answer.content)
         return self._redacted(read_error(answer.status_code, answer.headers, answer.content, {}))
@@ -196,6 +196,17 @@ class Provider:
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+
+def _broken(error: Exception, late: str) -> Fault:
+    """What a connection that gave no whole answer says: the transport's own error is its cause."""
+    cause = error.__cause__
+    name = type(cause).__name__
+    if name in ("ConnectError", "ConnectTimeout"):
+        return Fault("again", f"endpoint unreachable: {cause or name}", outage=True, unreachable=True)
+    if name.endswith("Timeout"):
+        return Fault("again", late, outage=True, timeout=True)
+    return Fault("again", f"connection lost: {cause or name}", outage=True)
 
 
 def explained(trouble: Trouble, wire: Wire) -> SciexamError:

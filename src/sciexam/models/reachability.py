@@ -6,9 +6,10 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from sciexam.errors import UsageError
+from sciexam.models.line import Answer
 from sciexam.models.openai import resolve
 from sciexam.models.replies import Fault
 from sciexam.models.settings import Endpoint
@@ -57,18 +58,18 @@ async def _reached(settings: Endpoint, lists: bool) -> Reached:
     except UsageError as error:
         missing = f"no key: the environment variable {variable} is not set" if key is None else str(error)
         return Reached(wire.where, "fault", f"{missing}; it was not asked", f"export {variable}=...")
-    client = wire.client()
+    line = wire.line()
     try:
-        answer = await wire.fetched(client, "/models")
+        answer = await line.ask(f"{wire.base_url}/models", None, SECONDS)
     finally:
-        await client.close()
+        await line.close()
     if isinstance(answer, Fault):
         told = wire.redaction.error(answer.reason)
         return Reached(wire.where, "fault", f"does not answer ({told})", "start it, or mend base_url: in the suite")
     return _read(answer, wire, variable, lists)
 
 
-def _read(answer: Any, wire: Wire, variable: str | None, lists: bool) -> Reached:
+def _read(answer: Answer, wire: Wire, variable: str | None, lists: bool) -> Reached:
     status = answer.status_code
     if 300 <= status < 400:
         return Reached(wire.where, "fault", f"redirects ({status}), which is not followed", "set base_url: to its end")

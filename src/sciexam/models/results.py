@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sciexam.models.line import Answer
 from sciexam.models.replies import OTHER_SHAPE, Fault, head
 from sciexam.models.wire import Wire
 from sciexam.types import Reply
@@ -36,7 +37,8 @@ def read_line(line: Mapping[str, Any], wire: Wire, sent: Mapping[str, Any]) -> R
         return Unanswered(wire.redaction.error(head(str(said or OTHER_SHAPE).encode("utf-8", "replace"))), bool(said))
     body, status = response.get("body"), response.get("status_code")
     raw = body.encode("utf-8", "replace") if isinstance(body, str) else json.dumps(body).encode()
-    outcome = wire.read(_Answer(raw, status if isinstance(status, int) else 200), sent)
+    # A batch keeps no headers.
+    outcome = wire.read(Answer(status if isinstance(status, int) else 200, {}, raw), sent)
     if isinstance(outcome, Reply):
         return replace(outcome, text=wire.redaction.text(outcome.text))
     reason, raw = wire.redaction.error(outcome.reason), wire.redaction.error_raw(outcome.raw)
@@ -49,19 +51,3 @@ class Unanswered:
 
     reason: str
     unbilled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """A line's response in the shape of the transport's; a batch keeps no headers."""
-
-    content: bytes
-    status_code: int
-
-    @property
-    def is_success(self) -> bool:
-        return 200 <= self.status_code < 300
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {}

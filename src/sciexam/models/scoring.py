@@ -13,19 +13,17 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from sciexam.digests import digest
 from sciexam.errors import EndpointRefused
+from sciexam.models.line import Answer, Line
 from sciexam.models.openai import OpenAIModel, resolve
 from sciexam.models.replies import Fault, head, read_error
 from sciexam.models.settings import Endpoint
 from sciexam.models.terms import USUAL, Terms
 from sciexam.models.wire import Request, Wire
 from sciexam.types import Conversation, Generation, Reply
-
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
 
 Task = Literal["classify", "token_classify"]
 
@@ -53,7 +51,7 @@ class ScoringWire(Wire):
             "base_url:, the address of a server that serves /pooling (vllm serve MODEL --runner pooling)"
         )
 
-    async def _answer(self, client: AsyncOpenAI, request: Request) -> Reply | Fault:
+    async def _answer(self, line: Line, request: Request) -> Reply | Fault:
         body = {
             "model": self.settings.model,
             "messages": request.content,
@@ -61,10 +59,10 @@ class ScoringWire(Wire):
             "use_activation": False,
             "add_generation_prompt": False,
         }
-        answer = await self.posted(client, "/pooling", body)
+        answer = await line.ask(f"{self.base_url}/pooling", body, self.settings.timeout)
         return answer if isinstance(answer, Fault) else self._read_answer(answer)
 
-    def _read_answer(self, answer: Any) -> Reply | Fault:
+    def _read_answer(self, answer: Answer) -> Reply | Fault:
         body = answer.content
         try:
             if answer.is_success:

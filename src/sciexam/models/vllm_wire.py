@@ -10,18 +10,16 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from sciexam.errors import EndpointRefused
+from sciexam.models.line import Answer, Line
 from sciexam.models.replies import Fault, read_error
 from sciexam.models.settings import Endpoint, Vllm
 from sciexam.models.vllm_replies import context_in, parted, said_in, too_long
-from sciexam.models.wire import Request, Wire, broken
+from sciexam.models.wire import Request, Wire
 from sciexam.types import TRUNCATED, Conversation, Generation, Reply
-
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
 
 REST = 5.0  # seconds for which a replica that failed is asked nothing while there are others
 LOOK = 30.0  # seconds for what a server answers without its model
@@ -39,7 +37,6 @@ NEUTRAL = {
 _NEVER_LEFT_OUT = frozenset({*NEUTRAL, "seed", "stop", "stop_token_ids", "structured_outputs", "chat_template"})
 _UNTRUSTED = re.compile(r"trust[-_]request[-_]chat[-_]template")
 _NO_TEMPLATE = re.compile(r"default chat template is no longer allowed")
-_RAW: Any = {"headers": {"X-Stainless-Raw-Response": "true"}}  # as the client's `with_raw_response` asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,8 @@ class Asked:
 class Replica:
     """One of several servers of a model, in one run. `model` is the name under which it serves it, once looked at."""
 
-    client: AsyncOpenAI
+    line: Line
+    url: str
     where: str
     model: str = ""
     in_flight: int = 0
@@ -83,13 +81,12 @@ class VllmWire(Wire):
         self._loopback = all(line._loopback for line in lines)
         self.where = ", ".join(self._where)
         self._asked_for, self._thinking = asked, settings.thinking
-        self._runs: WeakKeyDictionary[AsyncOpenAI, list[Replica]] = WeakKeyDictionary()
+        self._runs: WeakKeyDictionary[Line, list[Replica]] = WeakKeyDictionary()
 
-    def client(self) -> AsyncOpenAI:
-        client = super().client()
-        addresses = zip(self._urls, self._where, strict=True)
-        self._runs[client] = [Replica(client.with_options(base_url=url), where) for url, where in addresses]
-        return client
+    def line(self) -> Line:
+        line = super().line()
+        self._runs[line] = [Replica(line, *address) for address in zip(self._urls, self._where, strict=True)]
+        return line
 
     # ------------------------------------------------------------ what is asked
 
@@ -108,11 +105,11 @@ class VllmWire(Wire):
 
     # ------------------------------------------------------------ of whom it is asked
 
-    async def _answer(self, client: AsyncOpenAI, request: Request) -> Reply | Fault:
-        replica = self._next(self._runs[client])
+    async def _answer(self, line: Line, request: Request) -> Reply | Fault:
+        replica = self._next(self._runs[line])
         replica.in_flight += 1
         try:
-            outcome = await self._looked_at(replica) or await self._asked(replica.client, replica.model, request)
+            outcome = await self._looked_at(replica) or await self._ask(replica, request)
             if isinstance(outcome, Fault) and outcome.reason.startswith("too-long"):
                 outcome = await self._within(replica, request, outcome)
             if isinstance(outcome, Reply):
@@ -125,6 +122,9 @@ class VllmWire(Wire):
             replica.model = ""  # it may come back with another one
         return outcome
 
+    async def _ask(self, replica: Replica, request: Request) -> Reply | Fault:
+        return await self._asked(replica.line, replica.url, replica.model, request)
+
     def _next(self, replicas: Sequence[Replica]) -> Replica:
         now = asyncio.get_running_loop().time()
         ready = [one for one in replicas if not one.failed or (one.rests_until <= now and not one.in_flight)]
@@ -135,7 +135,7 @@ class VllmWire(Wire):
         async with replica.looking:
             if replica.model:
                 return None
-            body = await self._told(replica, "get", "/models")
+            body = await self._told(replica, f"{replica.url}/models")
             if isinstance(body, Fault):
                 return body
             cards = body.get("data") if isinstance(body, dict) else None
@@ -148,29 +148,21 @@ class VllmWire(Wire):
             replica.model = wanted if wanted in names else names[0]
         return None
 
-    async def _told(self, replica: Replica, method: str, path: str, **asked: Any) -> Any:
+    async def _told(self, replica: Replica, url: str, body: Mapping[str, Any] | None = None) -> Any:
         """The JSON that a server tells of itself, or a Fault."""
-        import openai
-
-        late = f"timeout: no whole reply within {LOOK:g} s"
-        call = getattr(replica.client, method)
-        try:
-            async with asyncio.timeout(LOOK):
-                answer = (await call(path, cast_to=object, options=_RAW, **asked)).http_response
-        except TimeoutError:
-            return Fault("again", late, timeout=True, outage=True)
-        except openai.APIStatusError as error:
-            return read_error(error.status_code, error.response.headers, error.response.content, {})
-        except openai.APIConnectionError as error:
-            return broken(error, late)
+        answer = await replica.line.ask(url, body, LOOK)
+        if isinstance(answer, Fault):
+            return answer
+        if not answer.is_success:
+            return read_error(answer.status_code, answer.headers, answer.content, {})
         try:
             return json.loads(answer.content)
         except ValueError:
-            return Fault("final", f"{replica.where}{path} does not answer in JSON", raw=answer.content, outage=True)
+            return Fault("final", f"{url} does not answer in JSON", raw=answer.content, outage=True)
 
     # ------------------------------------------------------------ what comes back
 
-    def read(self, answer: Any, options: Mapping[str, Any]) -> Reply | Fault:
+    def read(self, answer: Answer, options: Mapping[str, Any]) -> Reply | Fault:
         outcome = super().read(answer, options)
         if isinstance(outcome, Fault):
             if _UNTRUSTED.search(outcome.reason) or _NO_TEMPLATE.search(outcome.reason):
@@ -213,14 +205,14 @@ class VllmWire(Wire):
         if count >= limit:
             return replace(fault, reason=too_long(count, limit))
         shorter = replace(request, options=request.options | {"max_tokens": limit - count})
-        return await self._asked(replica.client, replica.model, shorter)
+        return await self._ask(replica, shorter)
 
     async def _tokens(self, replica: Replica, **asked: Any) -> Any:
         """What the server makes of a text or a conversation, which its model does not see."""
         if self._asked_for.template is not None and "messages" in asked:
             asked["chat_template"] = self._asked_for.template
-        path = str(replica.client.base_url).rstrip("/").removesuffix("/v1") + "/tokenize"  # beside /v1, not below it
-        return await self._told(replica, "post", path, body={"model": replica.model, **asked})
+        url = replica.url.removesuffix("/v1") + "/tokenize"  # beside /v1, not below it
+        return await self._told(replica, url, {"model": replica.model, **asked})
 
     async def _count(self, replica: Replica, text: str) -> int | None:
         body = await self._tokens(replica, prompt=text, add_special_tokens=False)

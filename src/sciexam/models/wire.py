@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 import re
-from collections.abc import Awaitable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 
 from sciexam.errors import EndpointRefused, UsageError
 from sciexam.models.chat_template import ChatTemplate
+from sciexam.models.line import Answer, Line
 from sciexam.models.redaction import Redaction
 from sciexam.models.replies import OTHER_SHAPE, Fault, read_body, read_error
 from sciexam.models.settings import Endpoint
@@ -28,7 +28,6 @@ _HEADERS = frozenset(
     {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
     | {"x-stainless-raw-response"}  # the client looks it up in the request to hand the body over unparsed
 )
-_UNPARSED: Any = {"headers": {"X-Stainless-Raw-Response": "true"}}  # as the client's `with_raw_response` asks
 _LOGPROBS = frozenset(("logprobs", "top_logprobs"))  # arguments that are never left out: a verdict is made of them
 _ABOUT_LOGPROBS = re.compile(r"log[ _-]?prob", re.IGNORECASE)
 _log = logging.getLogger(__name__)
@@ -98,53 +97,27 @@ class Wire:
             return {}
         return {"logprobs": True, "top_logprobs": top} if self._template is None else {"logprobs": top}
 
-    async def send(self, client: AsyncOpenAI, request: Request) -> Reply | Fault:
+    async def send(self, line: Line, request: Request) -> Reply | Fault:
         """The reply to one request, within the timeout, or why there is none; its body is `raw` if there was one."""
         redact = self.redaction
-        outcome = await self._answer(client, request)
+        outcome = await self._answer(line, request)
         if isinstance(outcome, Reply):
-            return replace(outcome, text=redact.text(outcome.text))
+            text = redact.text(outcome.text)
+            return outcome if text == outcome.text else replace(outcome, text=text)
         return replace(outcome, reason=redact.error(outcome.reason), raw=redact.error_raw(outcome.raw))
 
-    async def _answer(self, client: AsyncOpenAI, request: Request) -> Reply | Fault:
-        return await self._asked(client, self.settings.model, request)
+    async def _answer(self, line: Line, request: Request) -> Reply | Fault:
+        return await self._asked(line, self.base_url, self.settings.model, request)
 
-    async def _asked(self, client: AsyncOpenAI, model: str, request: Request) -> Reply | Fault:
+    async def _asked(self, line: Line, base_url: str, model: str, request: Request) -> Reply | Fault:
         options = self.spoken(request.options)
-        create: Any = client.completions.with_raw_response.create
-        said = {"prompt": request.content}
-        if not isinstance(request.content, str):
-            create = client.chat.completions.with_raw_response.create
-            said = {"messages": request.content}
-        answer = await self.whole(create(model=model, **said, extra_body=options))
+        path, said = ("completions", "prompt") if isinstance(request.content, str) else ("chat/completions", "messages")
+        body = {"model": model, said: request.content, **options}
+        answer = await line.ask(f"{base_url}/{path}", body, self.settings.timeout)
         return answer if isinstance(answer, Fault) else self.read(answer, options)
 
-    async def posted(self, client: AsyncOpenAI, path: str, body: Mapping[str, Any]) -> Any:
-        """The HTTP answer to a body that is posted to a path of the endpoint's own, or a Fault."""
-        return await self.whole(client.post(path, body=body, cast_to=object, options=_UNPARSED))
-
-    async def fetched(self, client: AsyncOpenAI, path: str) -> Any:
-        """The HTTP answer of a path of the endpoint's own, or a Fault."""
-        return await self.whole(client.get(path, cast_to=object, options=_UNPARSED))
-
-    async def whole(self, call: Awaitable[Any]) -> Any:
-        """The HTTP answer to a call of the client, also one that refuses, or the Fault of a call that got no answer."""
-        import openai
-
-        late = f"timeout: no whole reply within {self.settings.timeout:g} s"
-        try:
-            # A timeout of the transport starts again with every byte; this one holds for the whole request.
-            async with asyncio.timeout(self.settings.timeout):
-                return (await call).http_response
-        except TimeoutError:
-            return Fault("again", late, timeout=True, outage=True)
-        except openai.APIStatusError as error:
-            return error.response
-        except openai.APIConnectionError as error:
-            return broken(error, late)
-
-    def read(self, answer: Any, options: Mapping[str, Any]) -> Reply | Fault:
-        """What an HTTP answer (`content`, `status_code`, `is_success`, `headers`) to a request with `options` says."""
+    def read(self, answer: Answer, options: Mapping[str, Any]) -> Reply | Fault:
+        """What an HTTP answer to a request with `options` says."""
         body = answer.content
         try:
             if answer.is_success:
@@ -154,8 +127,14 @@ class Wire:
             reason = f"{OTHER_SHAPE}: {type(error).__name__}: {error}"
             return Fault("final", reason, raw=body, status=answer.status_code, outage=True)
 
+    def line(self) -> Line:
+        """The connections of one run. Raises UsageError for a key or a proxy that cannot be used."""
+        headers: dict[str, str] = {}
+        self.sign(headers, self.check_ready())
+        return Line(headers, connect=min(CONNECT, self.settings.timeout), proxied=self._proxied)
+
     def client(self) -> AsyncOpenAI:
-        """The official client, without its own retries, redirects, and reading of the environment."""
+        """The official client, for the batch API: without retries, redirects, and reading of the environment."""
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
         key = self.check_ready()
@@ -170,7 +149,7 @@ class Wire:
         try:
             http = DefaultAsyncHttpxClient(
                 follow_redirects=False,
-                trust_env=not self._loopback,  # the user's proxy, but never between this machine and itself
+                trust_env=self._proxied,
                 event_hooks={"request": [only_our_headers]},
             )
         except (ImportError, ValueError) as error:  # a proxy of a kind that is not installed, or no proxy at all
@@ -182,6 +161,11 @@ class Wire:
             timeout=Timeout(self.settings.timeout, connect=min(CONNECT, self.settings.timeout)),
             http_client=http,
         )
+
+    @property
+    def _proxied(self) -> bool:
+        """Whether the user's proxy is asked by: never between this machine and itself."""
+        return not self._loopback
 
     def sign(self, headers: MutableMapping[str, str], key: str) -> None:
         """Put the key where this endpoint looks for it."""
@@ -236,17 +220,6 @@ def _without_logprobs(fault: Fault, sent: Mapping[str, Any]) -> Fault:
     if fault.parameter in _LOGPROBS or (not fault.parameter and _ABOUT_LOGPROBS.search(fault.reason)):
         return replace(fault, kind="refused", parameter="logprobs")
     return fault
-
-
-def broken(error: Exception, late: str) -> Fault:
-    """What a connection that gave no whole answer says: the transport's own error is its cause."""
-    cause = error.__cause__
-    name = type(cause).__name__
-    if name in ("ConnectError", "ConnectTimeout"):
-        return Fault("again", f"endpoint unreachable: {cause or name}", outage=True, unreachable=True)
-    if name.endswith("Timeout"):
-        return Fault("again", late, outage=True, timeout=True)
-    return Fault("again", f"connection lost: {cause or name}", outage=True)
 
 
 def _address(base_url: str) -> tuple[str, bool]:

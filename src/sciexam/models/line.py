@@ -1,0 +1,109 @@
+"""The connections of one run: what a judge is asked thousands of times goes over them, and over nothing heavier.
+
+The official client takes ten times as long for a call (benchmarks/RESULTS.md). It stays for what is asked once: the
+batch API and the list of models (`Wire.client`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from sciexam.models.proxies import proxies_of_the_environment, proxy_for
+from sciexam.models.replies import Fault
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+IDLE = 4.0  # seconds after which an unused connection is closed: servers close theirs after 5 or more
+LONGEST_HEADER = 65_536  # bytes; some proxies send more than the 8 kB that are usual
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, whatever its status. `headers` are looked up by names in any case."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status_code < 300
+
+
+class Line:
+    """HTTP without redirects, retries and cookies, and with no headers but `headers`; the key is among these.
+
+    `connect`: seconds to reach a host. `proxied`: whether the user's proxy may be used. Open it in any thread; `ask`
+    and `close` belong to one event loop. Raises UsageError for a proxy in the environment that cannot be used.
+    """
+
+    def __init__(self, headers: Mapping[str, str], *, connect: float, proxied: bool):
+        self._headers = {"accept": "application/json", "user-agent": f"sciexam/{version('sciexam')}", **headers}
+        self._connect = connect
+        self._proxied = proxied
+        self._proxies = proxies_of_the_environment() if proxied else {}
+        self._session: ClientSession | None = None
+
+    async def ask(self, url: str, body: Mapping[str, Any] | None, seconds: float) -> Answer | Fault:
+        """What is answered within `seconds` to a GET, or to a POST of `body`; or the Fault of a call without answer."""
+        import aiohttp
+
+        late = f"timeout: no whole reply within {seconds:g} s"
+        try:
+            # A timeout of the transport starts again with every byte; this one holds for the whole request.
+            async with asyncio.timeout(seconds):
+                return await self._asked(url, body)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            said = getattr(error, "os_error", error)
+            return Fault("again", f"endpoint unreachable: {said}", outage=True, unreachable=True)
+        except TimeoutError:
+            return Fault("again", late, timeout=True, outage=True)
+        except aiohttp.ClientHttpProxyError as error:
+            return Fault("again", f"connection lost: the proxy answers {error.status} {error.message}", outage=True)
+        except (aiohttp.ClientError, OSError) as error:
+            return Fault("again", f"connection lost: {error or type(error).__name__}", outage=True)
+
+    async def _asked(self, url: str, body: Mapping[str, Any] | None) -> Answer:
+        session = self._session = self._session or self._opened(url)
+        method, sent, headers = "GET", None, self._headers
+        if body is not None:
+            method, headers = "POST", {**headers, "content-type": "application/json"}
+            sent = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        proxy = proxy_for(url, self._proxies) if self._proxies else None
+        async with session.request(
+            method, url, data=sent, headers=headers, proxy=proxy, allow_redirects=False
+        ) as answer:
+            return Answer(answer.status, answer.headers, await answer.read())
+
+    def _opened(self, url: str) -> ClientSession:
+        import aiohttp
+
+        secured: Any = True
+        if url.startswith("https:"):
+            from httpx2 import create_ssl_context  # the official client's: whom it trusts, this trusts
+
+            secured = create_ssl_context(trust_env=self._proxied)
+        connector = aiohttp.TCPConnector(
+            limit=0,  # the limiter holds requests back
+            keepalive_timeout=IDLE,
+            ssl=secured,
+            resolver=aiohttp.ThreadedResolver(),  # this machine's own, whatever else is installed
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, connect=self._connect),
+            max_line_size=LONGEST_HEADER,
+            max_field_size=LONGEST_HEADER,
+            trust_env=False,  # nor anything of ~/.netrc
+        )
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
