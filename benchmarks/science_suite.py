@@ -28,7 +28,8 @@ from sciexam.judges.settings import CustomJudge, PanelJudge, WeightsJudge
 from sciexam.models.settings import weights_of
 from sciexam.report.record import Figure, Report
 from sciexam.suite import Suite, load_suite
-from sciexam.toy.data import FULL, JUDGED, Size, write
+from sciexam.toy.data import FULL, Size, write
+from sciexam.toy.lineages import science_judge
 from sciexam.train.walk import train
 
 OWN_SEED = 1
@@ -111,7 +112,7 @@ class Made:
 
     def judge(self) -> Iterator[str]:
         """How often the judge names the right letter in its exam, and how it does on the answers of the lineage."""
-        write(self.folder / "science-judge", JUDGED, self.seed)
+        science_judge(self.folder / "science-judge", FULL, self.seed)
         self.trained("tiny", "science-judge")
         grades = marking.grade(self.suite("science-judge"), "tiny", judges=["letter"], results=self.results)
         yield f"The judge names the right letter in its exam: {grades.rows[0].total}"

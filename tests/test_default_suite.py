@@ -14,7 +14,8 @@ from sciexam.judges.measures import Measures
 from sciexam.models.recorded import read_responses
 from sciexam.rubric import load_rubric
 from sciexam.suite import load_suite
-from sciexam.toy.data import FULL, JUDGED, files
+from sciexam.toy.data import FULL, files
+from sciexam.toy.lineages import judged
 
 SUITES = shipped() / "suites"
 SUITE = load_suite(str(SUITES / "science.yaml"))
@@ -58,7 +59,7 @@ def test_what_its_models_have_learnt_from_is_what_the_toy_world_makes() -> None:
     for path in (SUITES / "science" / "training").iterdir():
         assert [line for _, line in read_jsonl(path)] == own[path.name], path.name
     exam = [line for _, line in read_jsonl(SUITES / "science-judge" / "judging_exam.jsonl")]
-    assert exam == files(JUDGED, 1)["judging_exam.jsonl"]
+    assert exam == files(judged(FULL), 1)["judging_exam.jsonl"]
 
 
 def test_the_judge_descends_from_the_same_base_as_the_contestants() -> None:

@@ -1,13 +1,15 @@
-"""`python -m sciexam.toy FOLDER [--seed N] [--size full|small|marked|judged]`: what toy models learn from."""
+"""`python -m sciexam.toy FOLDER [--for SUITE] [--seed N] [--size small|full]`: make what a toy lineage learns from."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from sciexam.toy.data import FULL, JUDGED, MARKED, SMALL, write
+from sciexam.toy import lineages
+from sciexam.toy.data import FULL, MARKED, SMALL
 
-SIZES = {"full": FULL, "small": SMALL, "marked": MARKED, "judged": JUDGED}
+SIZES = {"full": FULL, "small": SMALL, "marked": MARKED}
+LINEAGES = {"science": lineages.science, "science-judge": lineages.science_judge, "sawyer": lineages.sawyer}
 
 
 def main() -> None:
@@ -21,11 +23,17 @@ def main() -> None:
         "--size",
         choices=SIZES,
         default="full",
-        help="all phenomena, or those of the first 24 prompts; marked: of these, with more to learn marking from; "
-        "judged: pairs of all phenomena alone, to learn judging from",
+        help="all phenomena, or those of the first 24 prompts; marked: of these, with more to learn marking from",
+    )
+    parser.add_argument(
+        "--for",
+        dest="lineage",
+        choices=LINEAGES,
+        default="science",
+        help="make what the toy suite of this name needs beside the files that it shares with the others",
     )
     given = parser.parse_args()
-    for path in write(given.folder, SIZES[given.size], given.seed):
+    for path in LINEAGES[given.lineage](given.folder, SIZES[given.size], given.seed):
         print(path)
 
 

@@ -16,7 +16,7 @@ exam.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -48,16 +48,20 @@ class Size:
 
 FULL = Size(phenomena=104, documents=24, demonstrations=6, train=6, dev=1, judging=6, evaluations=6)
 SMALL = Size(phenomena=24, documents=24, demonstrations=6, train=12, dev=1, judging=6, evaluations=6)
-JUDGED = Size(phenomena=104, documents=0, demonstrations=0, train=0, dev=0, judging=40, judging_exam=1)
 MARKED = Size(phenomena=24, documents=48, demonstrations=24, train=12, dev=1, judging=6, evaluations=36)
 Line = Mapping[str, Any]
 
 
 def write(folder: Path, size: Size = FULL, seed: int = 1) -> list[Path]:
     """Write the files that have lines into a folder, and say which. The same size and seed give the same files."""
+    return write_lines(folder, files(size, seed))
+
+
+def write_lines(folder: Path, lines_of: Mapping[str, Sequence[Line]]) -> list[Path]:
+    """Write the lines of each file that has any into a folder, and say which files these are."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, lines in files(size, seed).items():
+    for name, lines in lines_of.items():
         if not lines:
             continue
         written.append(folder / name)
@@ -67,11 +71,34 @@ def write(folder: Path, size: Size = FULL, seed: int = 1) -> list[Path]:
 
 def files(size: Size = FULL, seed: int = 1) -> dict[str, list[Line]]:
     """The lines of each file by its name."""
-    found: dict[str, list[Line]] = {}
+    return _shuffled((_about(one, size, asked, draw) for one, asked, draw in _drawn(size, seed)), seed)
+
+
+def more_files(
+    more: Callable[[Phenomenon, Iterator[str], Random], Mapping[str, Sequence[Line]]], size: Size = FULL, seed: int = 1
+) -> dict[str, list[Line]]:
+    """Further files, whose lines `more` makes of each phenomenon, with questions that are in none of `files`."""
+
+    def left() -> Iterator[Mapping[str, Sequence[Line]]]:
+        for one, asked, draw in _drawn(size, seed):
+            _about(one, size, asked, draw)
+            yield more(one, asked, draw)
+
+    return _shuffled(left(), seed)
+
+
+def _drawn(size: Size, seed: int) -> Iterator[tuple[Phenomenon, Iterator[str], Random]]:
+    """Each phenomenon with questions for it, each of them once, and its draw."""
     for one in islice(world().values(), size.phenomena):
         draw = Random(f"{seed}\n{one.id}")  # noqa: S311
-        asked = _different(questions(one, draw))
-        for name, lines in _about(one, size, asked, draw).items():
+        yield one, _different(questions(one, draw)), draw
+
+
+def _shuffled(several: Iterable[Mapping[str, Sequence[Line]]], seed: int) -> dict[str, list[Line]]:
+    """The lines of all phenomena, file by file, in a drawn order."""
+    found: dict[str, list[Line]] = {}
+    for files_of_one in several:
+        for name, lines in files_of_one.items():
             found.setdefault(name, []).extend(lines)
     for name, lines in found.items():
         Random(f"{seed}\n{name}").shuffle(lines)  # noqa: S311
@@ -89,7 +116,7 @@ def _about(one: Phenomenon, size: Size, asked: Iterator[str], draw: Random) -> d
 
     return {
         "documents.jsonl": _documents(one, size.documents, asked, draw),
-        "demonstrations.jsonl": _better_half(_documents(one, 2 * size.demonstrations, asked, draw)),
+        "demonstrations.jsonl": demonstrations(one, size.demonstrations, asked, draw),
         "judging.jsonl": list(lessons(one, asked, size.judging, draw)),
         "dev_prompts.jsonl": prompts(size.dev),
         "train_prompts.jsonl": prompts(size.train),
@@ -100,6 +127,11 @@ def _about(one: Phenomenon, size: Size, asked: Iterator[str], draw: Random) -> d
 
 def _documents(one: Phenomenon, many: int, asked: Iterator[str], draw: Random) -> list[Line]:
     return [{"prompt": next(asked), "completion": document(one, draw.uniform(0, BEST), draw)} for _ in range(many)]
+
+
+def demonstrations(one: Phenomenon, many: int, asked: Iterator[str], draw: Random) -> list[Line]:
+    """Questions with answers that somebody has chosen, of twice as many."""
+    return _better_half(_documents(one, 2 * many, asked, draw))
 
 
 def _better_half(shown: Sequence[Line]) -> list[Line]:
