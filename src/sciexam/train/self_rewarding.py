@@ -238,7 +238,7 @@ def _line(prompt: Prompt) -> Mapping[str, Any]:
 
 def _record(workshop: Workshop, name: str, known: str, told: Sequence[Lineage]) -> Lineage:
     """What NAME was made of, with its iterations and what the exam found of each. Its own exam is its last model's."""
-    models, spec = workshop.suite.models, _spec(workshop.suite, name)
+    spec = _spec(workshop.suite, name)
     stands = [one for one in told if one.accepted is not False] or told[:1]
     return Lineage(
         name=name,
