@@ -473,5 +473,5 @@ def test_the_folder_of_a_suite_is_refused_with_the_file_in_it(
 
 def test_a_name_too_long_for_the_file_system_is_unknown_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="no such suite; known: .*science"):
+    with pytest.raises(UsageError, match=r"no such suite; known: .*science"):
         locate("suites", "a" * 5000)
