@@ -26,6 +26,7 @@ from sciexam.store.annotators import Annotators
 from sciexam.store.batches import Batches
 from sciexam.store.claims import Claims
 from sciexam.store.database import is_there, open_database, patient
+from sciexam.store.statements import insert, look_up
 from sciexam.store.tables import (
     KINDS,
     Fact,
@@ -137,9 +138,7 @@ class Store:
             (verdicts, [verdict_row(v, name_ids, ids, moment) for v in judged]),
             (grades, [grade_row(g, name_ids, ids, moment) for g in marked]),
         ):
-            if rows:
-                _number_attempts(connection, table, rows)
-                connection.execute(sa.insert(table), rows)
+            insert(connection, table, rows, numbered=True)
         # A verdict that was cut off gets a second attempt: until then nobody else may ask for it.
         ended = [fact for fact in facts if isinstance(fact, Reply) or fact.failure != TRUNCATED]
         self._claims.release_in(connection, [fact.key for fact in ended])
@@ -400,12 +399,15 @@ class Store:
 
     def _name_ids(self, connection: sa.Connection, words: Iterable[str]) -> dict[str, int]:
         wanted = {word: word.encode("utf-8", "surrogatepass") for word in words if word}
-        new = sorted({raw for raw in wanted.values() if raw not in self._names})
-        if new:
-            connection.execute(insert_new(connection, names), [{"name": raw} for raw in new])
-            for chunk in chunks(new):
-                for row in connection.execute(sa.select(names).where(names.c.name.in_(chunk))):
-                    self._names[row.name] = row.id
+        unseen = sorted({raw for raw in wanted.values() if raw not in self._names})
+
+        def learn(some: Sequence[bytes]) -> None:
+            self._names.update((bytes(raw), id) for id, raw in look_up(connection, names, "id, name", "name", some))
+
+        learn(unseen)
+        new = [raw for raw in unseen if raw not in self._names]
+        insert(connection, names, [{"name": raw} for raw in new])
+        learn(new)
         return {word: self._names[raw] for word, raw in wanted.items()}
 
     @contextmanager
@@ -420,19 +422,6 @@ class Store:
     def _read_secret(self) -> bytes:
         with self.database.reading() as connection:
             return bytes(connection.execute(sa.select(meta.c.value).where(meta.c.name == "secret")).scalar_one())
-
-
-def _number_attempts(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    """Give each row the next free attempt under its key. Safe: writes hold the lock."""
-    following: dict[bytes, int] = {}
-    for chunk in chunks([row["key"] for row in rows]):
-        statement = (
-            sa.select(table.c.key, sa.func.max(table.c.attempt)).where(table.c.key.in_(chunk)).group_by(table.c.key)
-        )
-        following.update({key: last + 1 for key, last in connection.execute(statement)})
-    for row in rows:
-        row["attempt"] = following.get(row["key"], 0)
-        following[row["key"]] = row["attempt"] + 1
 
 
 def _is_stored(connection: sa.Connection, fact: Fact, moment: int) -> bool:

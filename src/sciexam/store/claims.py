@@ -9,6 +9,7 @@ from contextlib import suppress
 import sqlalchemy as sa
 
 from sciexam.store.database import Database, Unavailable, patient
+from sciexam.store.statements import delete
 from sciexam.store.tables import chunks, claims
 
 
@@ -76,4 +77,4 @@ class Claims:
 
     def _delete(self, connection: sa.Connection, keys: Sequence[bytes]) -> None:
         self._held.difference_update(keys)
-        connection.execute(claims.delete().where(claims.c.key.in_(keys), claims.c.owner == self._owner))
+        delete(connection, claims, "key", keys, owner=self._owner)

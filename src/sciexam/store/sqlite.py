@@ -36,6 +36,7 @@ class SQLite(Database):
         with self.translated():
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self._engine = _connect(self.file)
+            self._writers = self._engine.execution_options(writes=True)
             with self.writing() as connection:
                 prepare(connection, location)
 
@@ -46,7 +47,7 @@ class SQLite(Database):
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        with self._locked(), self._engine.execution_options(writes=True).begin() as connection:
+        with self._locked(), self._writers.begin() as connection:
             yield connection
 
     @contextmanager

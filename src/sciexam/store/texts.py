@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from sciexam.store.statements import insert, look_up
 from sciexam.store.tables import (
     anchors,
     chunks,
@@ -41,22 +42,17 @@ def insert_new(connection: sa.Connection, table: sa.Table) -> Any:
 
 
 def text_ids(connection: sa.Connection, bodies: Iterable[bytes]) -> dict[bytes, int]:
-    """The ids of these texts; those that are new are added."""
+    """The ids of these texts; those that are new are added (in a writing transaction: nobody adds them meanwhile)."""
     by_digest = {hashlib.sha256(body).digest(): body for body in bodies}
-    known: set[bytes] = set()
-    ids: dict[bytes, int] = {}
-    for chunk in chunks(list(by_digest)):
-        for row in connection.execute(sa.select(texts.c.id, texts.c.digest).where(texts.c.digest.in_(chunk))):
-            known.add(row.digest)
-            ids[by_digest[row.digest]] = row.id
-    new = [d for d in by_digest if d not in known]
-    if new:
-        rows = [{"digest": d, "body": zlib.compress(by_digest[d])} for d in new]
-        connection.execute(insert_new(connection, texts), rows)
-        for chunk in chunks(new):
-            for row in connection.execute(sa.select(texts.c.id, texts.c.digest).where(texts.c.digest.in_(chunk))):
-                ids[by_digest[row.digest]] = row.id
-    return ids
+
+    def known(digests: Sequence[bytes]) -> dict[bytes, int]:
+        found = look_up(connection, texts, "id, digest", "digest", digests)
+        return {by_digest[bytes(digest)]: id for id, digest in found}
+
+    ids = known(list(by_digest))
+    new = [digest for digest, body in by_digest.items() if body not in ids]
+    insert(connection, texts, [{"digest": d, "body": zlib.compress(by_digest[d])} for d in new])
+    return ids | known(new)
 
 
 def erase_unused(connection: sa.Connection, ids: Iterable[int]) -> None:
