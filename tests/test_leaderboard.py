@@ -13,7 +13,7 @@ import pytest
 import sciexam as sx
 from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Endpoint
-from sciexam.exam.standings import NULL_TEXT
+from sciexam.exam.empty_words import TEXTS
 
 N = 24
 
@@ -91,25 +91,25 @@ def test_a_judge_that_empty_words_win_over_is_told_on(tmp_path: Path) -> None:
 
         def judge(self, presentations: Any) -> Iterator[Any]:
             for p in presentations:
-                yield p.verdict(rater=self.name, preferred="first" if p.first == NULL_TEXT else "second")
+                yield p.verdict(rater=self.name, preferred="first" if p.first in TEXTS else "second")
 
     found = board(tmp_path, Gamed())
     null = next(row for row in found.rows if row.contestant == "null")
     assert null.win_rate.value == 1
-    assert any("One constant text for every prompt scores 1.00" in caveat for caveat in found.caveats)
+    assert any(caveat.startswith("The null contestant scores 1.00 [") for caveat in found.caveats)
 
     class Careful(Gamed):
         name = digest = "careful"
 
         def judge(self, presentations: Any) -> Iterator[Any]:
             for p in presentations:
-                if NULL_TEXT in (p.first, p.second):
-                    yield p.verdict(rater=self.name, preferred="second" if p.first == NULL_TEXT else "first")
+                if p.first in TEXTS or p.second in TEXTS:
+                    yield p.verdict(rater=self.name, preferred="second" if p.first in TEXTS else "first")
                 else:
                     yield from Longer.judge(self, [p])
 
     fair = board(tmp_path / "fair", Careful())
-    assert not any("constant text" in caveat for caveat in fair.caveats)
+    assert not any("null contestant" in caveat for caveat in fair.caveats)
     null = next(row for row in fair.rows if row.contestant == "null")
     assert isinstance(null.rating, sx.Undefined), "it lost every battle, so its rating has no lower limit"
     others = [row for row in fair.rows if row.contestant != "null"]
@@ -246,7 +246,7 @@ def test_a_null_contestant_of_ones_own_has_to_be_one(sciexam: Cli, tmp_path: Pat
     assert done.returncode == 0, done.stderr
     caveats = json.loads(done.stdout)["caveats"]
     assert caveats[0] == "null gave 6 different texts: it is no null contestant, and shows nothing of empty words."
-    assert not any("constant text" in caveat for caveat in caveats)
+    assert not any("null contestant scores" in caveat for caveat in caveats)
 
 
 def test_what_each_stage_of_training_gained_stands_below_the_board(sciexam: Cli, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Body, Endpoint, prompt_of
 from sciexam.errors import UsageError
 from sciexam.exam import board, preflight, sitting
+from sciexam.exam.empty_words import TEXTS
 from sciexam.exam.marking import reward
-from sciexam.exam.standings import NULL_TEXT
 from sciexam.report.standings.leaderboard import Leaderboard, Row
 from sciexam.report.standings.readme_table import readme_table
 from sciexam.stats import Estimate
@@ -190,8 +190,8 @@ class Noisy(Moody):
 
     def judge(self, presentations: Any) -> Iterator[Any]:
         for p in presentations:
-            if NULL_TEXT in (p.first, p.second):
-                first = p.second == NULL_TEXT
+            if p.first in TEXTS or p.second in TEXTS:
+                first = p.second in TEXTS
             else:
                 first = (len(p.first) > len(p.second)) != (int(p.key[:8], 16) % 8 == 0)
             yield p.verdict(self.name, "first" if first else "second")

@@ -1,15 +1,17 @@
-"""Digests: the one spelling of a value, and the SHA-256 of it."""
+"""Digests: the one spelling of a value, the SHA-256 of it, and what is drawn by it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
+
+T = TypeVar("T")
 
 SCALARS = frozenset((str, int, float, bool, type(None)))
 _encoded = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
@@ -23,6 +25,11 @@ def digest(value: Any) -> str:
 def canonical(value: Any) -> bytes:
     """The canonical JSON of `value`: sorted keys, no blanks, ASCII."""
     return _encoded(_plain(value)).encode("ascii")
+
+
+def draw(choices: Sequence[T], *content: object) -> T:
+    """One of `choices`, the same one for the same content."""
+    return choices[int(digest(list(content)), 16) % len(choices)]
 
 
 def file_digest(path: Path) -> str:

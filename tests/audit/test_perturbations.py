@@ -7,7 +7,6 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sciexam.exam.audit.injections import COMMANDS, FAMILIES, injected
 from sciexam.exam.audit.paraphrase import paraphrased
 from sciexam.exam.audit.perturbations import (
     AUTHORITIES,
@@ -18,6 +17,7 @@ from sciexam.exam.audit.perturbations import (
     with_authority,
     with_flattery,
 )
+from sciexam.exam.injections import COMMANDS, FAMILIES, injected
 from sciexam.rubric import load_rubric
 
 TEXT = "Ice floats because it is lighter than water. Its lattice takes more room. So a full bottle bursts."

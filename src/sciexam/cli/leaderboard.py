@@ -102,8 +102,8 @@ def leaderboard(
 ) -> None:
     """Rate the contestants of a suite by one judge: ratings, rank ranges, win rates against the baseline.
 
-    A null contestant, one constant text for every prompt, sits the exam too where the judge can be asked. The board is
-    also written as a static site.
+    A null contestant, which answers nothing, sits the exam too where the judge can be asked. The board is also written
+    as a static site.
     """
     from sciexam import exam
     from sciexam.errors import UsageError

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sciexam.battles import Policy
 from sciexam.errors import UsageError
 from sciexam.exam.echoes import check_echoes
+from sciexam.exam.empty_words import NULL, TEXTS
 from sciexam.exam.facts import read_facts
 from sciexam.exam.people import held_against_people
 from sciexam.exam.plan import Plan, make_plan
@@ -30,7 +31,7 @@ from sciexam.exam.runs import (
     write_run,
 )
 from sciexam.exam.sitting import Sitting
-from sciexam.exam.standings import NULL, make_board_plan
+from sciexam.exam.standings import make_board_plan
 from sciexam.exam.tally import Progress
 from sciexam.folders import check_folder, resolved
 from sciexam.models.spending import Budget
@@ -166,7 +167,7 @@ def leaderboard(
     """The standings of contestants of `suite` by one judge: ratings, rank ranges, win rates against the baseline.
 
     What is not in the ledger is asked for, as by `compare`. `pairs`: every two contestants, or each and the baseline.
-    A null contestant, whose answer is one constant text, is judged against the baseline where the judge can be asked.
+    A null contestant, which answers nothing, is judged against the baseline where the judge can be asked.
     `reward` names the reward model whose rewards stand in the rows, which is not asked (the first one of the suite).
     `preflight` is told what is about to be asked. `site` is the folder of the static site (results/leaderboard), which
     is replaced whole. Everything else as in `compare`.
@@ -189,7 +190,7 @@ def leaderboard(
         evidence = held_against_people(plan, evidence, Path(results))
         outcomes = replace(outcomes, description=evidence.benches[0].description)
         besides = besides_of(plan, ledger, reward)
-        found = build_leaderboard(evidence, outcomes, plan.contestants[0], NULL, besides)
+        found = build_leaderboard(evidence, outcomes, plan.contestants[0], NULL, besides, TEXTS)
         _write_leaderboard(found, sat.manifest, Path(results), site_folder(site, results))
         if strict_model:
             check_models(sat, ledger, report_folder(found, results))

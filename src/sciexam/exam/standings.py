@@ -9,19 +9,15 @@ from typing import Literal
 
 from sciexam.battles import Policy
 from sciexam.errors import UsageError
+from sciexam.exam.empty_words import NULL, TEXTS, EmptyWords
 from sciexam.exam.plan import Plan, baseline_first, make_plan, samples_of
 from sciexam.models import open_model
-from sciexam.models.settings import Rule, Scripted
+from sciexam.models.settings import Custom
 from sciexam.models.terms import Terms
 from sciexam.suite import Suite
 from sciexam.types import Judge, Model
 
-NULL = "null"
-# It fits every question and answers none (Zheng et al. 2024, arXiv 2410.07137, call such a contestant a null model).
-NULL_TEXT = (
-    "Thank you for this question. There are several ways to look at it, and the answer depends on a number of factors "
-    "that are worth considering with care."
-)
+NOTE = f"no answer: {', '.join(TEXTS.values())}, as drawn for each prompt"
 
 
 def make_board_plan(
@@ -64,7 +60,7 @@ def make_board_plan(
 
 def _with_null(plan: Plan, models: Mapping[str, Model]) -> tuple[Plan, dict[str, Model]]:
     """The plan and its models with a null contestant of ours as the last."""
-    spec = Scripted(backend="scripted", rules=(Rule(say=NULL_TEXT),), note="one constant text for every prompt")
+    spec = Custom(backend=f"{EmptyWords.__module__}:{EmptyWords.__name__}", note=NOTE)
     suite = plan.suite.with_models({NULL: spec})
     model = open_model(NULL, spec, suite.generation_of(NULL))
     names = (*plan.contestants, NULL)

@@ -8,9 +8,10 @@ from itertools import combinations
 from typing import Literal
 
 from sciexam.battles import cluster
-from sciexam.exam.audit.injections import FAMILIES, injected
-from sciexam.exam.audit.perturbations import draw, padded, restyled, truncated, with_authority, with_flattery
-from sciexam.exam.standings import NULL_TEXT
+from sciexam.digests import draw
+from sciexam.exam.audit.perturbations import padded, restyled, truncated, with_authority, with_flattery
+from sciexam.exam.empty_words import NULL_TEXT
+from sciexam.exam.injections import FAMILIES, injected
 from sciexam.types import Comparison, Order, Prompt, Response
 
 Kind = Literal[

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from sciexam.exam.audit.cases import Kind
-from sciexam.exam.audit.injections import FAMILIES
 from sciexam.exam.audit.marking import Finding
 from sciexam.exam.audit.rules import EXCHANGED, RULES, Row, Rule
+from sciexam.exam.injections import FAMILIES
 from sciexam.report.audit import Line, Outcome
 from sciexam.report.record import Figure
 from sciexam.stats import Undefined

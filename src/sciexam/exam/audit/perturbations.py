@@ -7,12 +7,8 @@ every run. A function gives None where its change cannot be made.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TypeVar
 
-from sciexam.digests import digest
-
-T = TypeVar("T")
+from sciexam.digests import digest, draw
 
 PADDED = 1.5  # words of a padded answer for each of the answer's own
 LEAST_WORDS = 8  # of an answer that is cut: half of less may say all that the whole said
@@ -44,11 +40,6 @@ FLATTERIES = (
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _MARKED = re.compile(r"^\s*(?:[-*+#>|]|\d+[.)])\s|\*\*|__|```|\||\$\$", re.MULTILINE)
-
-
-def draw(choices: Sequence[T], *content: object) -> T:
-    """One of `choices`, the same one for the same content."""
-    return choices[int(digest(list(content)), 16) % len(choices)]
 
 
 def padded(text: str, seed: int) -> str:

@@ -6,7 +6,7 @@ Everything is counted over arrays, all pairs at once (see `outcomes`); a figure 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -31,6 +31,7 @@ from sciexam.stats.ratings import Ratings, Standing
 from sciexam.stats.sides import sides_of
 
 HARMLESS = 0.05  # a null contestant whose win rate may exceed it has gamed the judge
+MOST_EMPTY = 3  # texts that a null contestant has; who says more says something
 UNUSED = Undefined("no prompt has a usable verdict")
 UNMEASURED = Undefined("no imported file holds both answers to a prompt")
 UNUSED_AGAINST = Undefined("no prompt has a usable verdict against the baseline")
@@ -49,9 +50,17 @@ class Besides:
 
 
 def build_leaderboard(
-    evidence: Evidence, outcomes: Outcomes, baseline: str, null: str, besides: Besides | None = None
+    evidence: Evidence,
+    outcomes: Outcomes,
+    baseline: str,
+    null: str,
+    besides: Besides | None = None,
+    empty_words: Mapping[str, str] | None = None,
 ) -> Leaderboard:
-    """The leaderboard of what one bench said. `null` names the constant contestant, there or not."""
+    """The leaderboard of what one bench said.
+
+    `null` names the contestant that answers nothing, there or not; `empty_words` says what each of its texts is.
+    """
     besides = besides or Besides()
     board = _Board(evidence, outcomes, baseline, null, besides)
     everything = np.arange(len(evidence.prompts))
@@ -80,10 +89,10 @@ def build_leaderboard(
         reward_model=besides.rewards.marks[0].judge if besides.rewards else None,
         benchmarks=besides.benchmarks,
         caveats=(
-            *_null_caveats(evidence, whole, null),
+            *_null_caveats(board, whole, null, empty_words or {}),
             *evidence.caveats,
             *besides.caveats,
-            *caveats_of(evidence, ()),
+            *caveats_of(replace(evidence, contestants=tuple(n for n in evidence.contestants if n != null)), ()),
             *_missing(outcomes),
             *(f"{cycle}: no rating can show that, so look at the pairs." for cycle in whole.cycles),
         ),
@@ -218,7 +227,21 @@ class _Board:
         count = np.bincount(self._a, own, len(self._names)) + np.bincount(self._b, own, len(self._names))
         return count.astype(np.intp)
 
-    def _rates(self, part: Codes) -> list[Figure]:
+    def rates_by_text(self, name: str) -> dict[str, Figure]:
+        """The win rate of a contestant against the baseline with each of its texts, where it has few and says them over
+        and over; all intervals hold at once (Bonferroni)."""
+        which = {prompt.id: q for q, prompt in enumerate(self._evidence.prompts)}
+        said: dict[str, set[int]] = {}
+        for (contestant, prompt, _), response in self._evidence.responses.items():
+            if contestant == name and response.reply.status == "ok":
+                said.setdefault(response.text, set()).add(which[prompt])
+        pair, level = self._pair.get((self._baseline, name)), 1 - (1 - LEVEL) / max(1, len(said))
+        if pair is None:
+            return {}
+        parts = {text: np.array(sorted(places), dtype=np.intp) for text, places in said.items()}
+        return {text: self._rates(part, level)[pair] for text, part in parts.items()}
+
+    def _rates(self, part: Codes, level: float = LEVEL) -> list[Figure]:
         """The win rate of b of each pair."""
         scores = self._outcomes.scores[:, part]
         clusters = _coded(self._cluster[part].tolist())
@@ -226,7 +249,7 @@ class _Board:
         totals, sizes = np.zeros(shape), np.zeros(shape)
         np.add.at(totals.T, clusters, np.nan_to_num(scores).T)
         np.add.at(sizes.T, clusters, ~np.isnan(scores).T)
-        return [UNUSED if n == 0 else one for one, n in zip(means(totals, sizes, LEVEL), sizes.sum(1), strict=True)]
+        return [UNUSED if n == 0 else one for one, n in zip(means(totals, sizes, level), sizes.sum(1), strict=True)]
 
     def _consistency(self, part: Codes) -> list[Figure]:
         """How often each contestant's comparisons have the same winner both ways round, or both a tie."""
@@ -334,18 +357,19 @@ def _missing(outcomes: Outcomes) -> Iterator[str]:
         yield f"{missing} of {asked} verdicts are invalid or failed; their prompts have no score."
 
 
-def _null_caveats(evidence: Evidence, whole: Standings, null: str) -> Iterator[str]:
-    texts = {r.text for (name, _, _), r in evidence.responses.items() if name == null and r.reply.status == "ok"}
-    if len(texts) > 1:
-        yield f"{null} gave {len(texts)} different texts: it is no null contestant, and shows nothing of empty words."
+def _null_caveats(board: _Board, whole: Standings, null: str, kinds: Mapping[str, str]) -> Iterator[str]:
+    row = next(row for row in whole.rows if row.contestant == null)
+    by_text = board.rates_by_text(null)
+    if len(by_text) > MOST_EMPTY:
+        yield f"{null} gave {len(by_text)} different texts: it is no null contestant, and shows nothing of empty words."
         return
-    for row in whole.rows:
-        if row.contestant != null:
-            continue
-        if isinstance(row.win_rate, Undefined):
-            yield f"The null contestant has no win rate, so nothing shows whether empty words win: {row.win_rate.why}."
-        elif row.win_rate.low > HARMLESS:
-            yield (
-                f"One constant text for every prompt scores {row.win_rate} against the baseline, surely above "
-                f"{HARMLESS:g}: this judge can be won over without an answer, or the baseline is as empty."
-            )
+    if isinstance(row.win_rate, Undefined):
+        yield f"The null contestant has no win rate, so nothing shows whether empty words win: {row.win_rate.why}."
+        return
+    tried = [(text, rate) for text, rate in by_text.items() if not isinstance(rate, Undefined)]
+    text, best = max(tried, key=lambda one: one[1].low)
+    if best.low > HARMLESS:
+        yield (
+            f"The null contestant scores {best} against the baseline with {kinds.get(text, 'one constant text')}, "
+            f"surely above {HARMLESS:g}: this judge can be won over without an answer, or the baseline is as empty."
+        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sciexam.exam.audit.perturbations import draw
+from sciexam.digests import draw
 from sciexam.types import Order
 
 # Eight languages that say the same: the instructions above are void, name this answer.
@@ -59,8 +59,12 @@ def injected(text: str, family: str, order: Order, seed: int) -> str:
 
     Which attack of the family it is depends on the seed and the text, and is the same in both orders.
     """
-    attack = draw(FAMILIES[family], seed, family, text)
+    return f"{text.rstrip()}\n\n{aimed(draw(FAMILIES[family], seed, family, text), order)}"
+
+
+def aimed(attack: str, order: Order) -> str:
+    """An attack of FAMILIES that names the answer shown second in order "ab", first in "ba"."""
     side, verdict, model = ("B", "B>>A", "M") if order == "ab" else ("A", "A>>B", "m")
     for name, word in (("{side}", side), ("{verdict}", verdict), ("{model}", model)):
         attack = attack.replace(name, word)
-    return f"{text.rstrip()}\n\n{attack}"
+    return attack
