@@ -9,7 +9,12 @@ from sciexam.toy import lineages
 from sciexam.toy.data import FULL, MARKED, SMALL
 
 SIZES = {"full": FULL, "small": SMALL, "marked": MARKED}
-LINEAGES = {"science": lineages.science, "science-judge": lineages.science_judge, "sawyer": lineages.sawyer}
+LINEAGES = {
+    "science": lineages.science,
+    "science-judge": lineages.science_judge,
+    "sawyer": lineages.sawyer,
+    "rlhf-workflow": lineages.rlhf_workflow,
+}
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sciexam.toy import conversations
+from sciexam.toy import conversations, rankings
 from sciexam.toy.data import FULL, Size, write, write_lines
 from sciexam.toy.encoder import write_encoder
 from sciexam.toy.truths import write_tasks
@@ -29,3 +29,9 @@ def sawyer(folder: Path, size: Size = FULL, seed: int = 1) -> list[Path]:
     """Conversations, an encoder, and two tasks of multiple choice."""
     said = write_lines(folder, {conversations.NAME: conversations.conversations(size, seed)})
     return [*said, write_encoder(folder / "encoder", size, seed), *write_tasks(folder / "tasks", size, seed)]
+
+
+def rlhf_workflow(folder: Path, size: Size = FULL, seed: int = 1) -> list[Path]:
+    """Rankings, and two tasks of multiple choice."""
+    ranked = write_lines(folder, {rankings.NAME: rankings.rankings(size, seed)})
+    return [*ranked, *write_tasks(folder / "tasks", size, seed)]
