@@ -14,6 +14,7 @@ import pytest
 from sciexam import lineage
 from sciexam.check import check
 from sciexam.contamination import Exam
+from sciexam.digests import digest
 from sciexam.documents import shipped
 from sciexam.prompts import read_prompts
 from sciexam.suite import load_suite
@@ -45,6 +46,7 @@ def test_the_published_suite_has_the_settings_of_the_paper_and_says_what_it_lack
 
 def test_rankings_are_of_four_to_nine_answers_the_best_first(tmp_path: Path) -> None:
     assert rankings(data.SMALL) == made()
+    assert digest(made())[:16] == "e9c3389ac0e674cf"  # the figures of docs/rlhf-workflow.md are of such lines
     assert rankings(data.SMALL, seed=2) != made()
     assert {len(line["responses"]) for line in made()} == set(range(FEWEST, MOST + 1))
     (written,) = data.write_lines(tmp_path, {"rankings.jsonl": made()})

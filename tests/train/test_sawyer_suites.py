@@ -13,7 +13,7 @@ import pytest
 from sciexam import lineage
 from sciexam.check import check
 from sciexam.contamination import Exam
-from sciexam.digests import file_digest
+from sciexam.digests import digest, file_digest
 from sciexam.documents import shipped
 from sciexam.prompts import read_prompts
 from sciexam.suite import load_suite
@@ -48,6 +48,7 @@ def test_the_toy_suite_begins_with_the_base_that_others_begin_with(tmp_path: Pat
 def test_a_conversation_has_two_turns_and_the_same_seed_gives_the_same_ones(tmp_path: Path) -> None:
     made = conversations(data.SMALL)
     assert made == conversations(data.SMALL)
+    assert digest(made)[:16] == "8332ad1ab48b9792"  # the figures of docs/sawyer.md are of such lines
     assert made != conversations(data.SMALL, seed=2)
     (written,) = data.write_lines(tmp_path, {"conversations.jsonl": made})
     shown = read_demonstrations([written])

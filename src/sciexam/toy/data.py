@@ -43,7 +43,7 @@ class Size:
     dev: int
     judging: int  # pairs, each of which is shown in both orders
     evaluations: int = 0
-    judging_exam: int = 0  # pairs, as in judging
+    judging_exam: int = 0  # pairs, as in judging; where there are none nothing is drawn for them
 
 
 FULL = Size(phenomena=104, documents=24, demonstrations=6, train=6, dev=1, judging=6, evaluations=6)
@@ -121,7 +121,7 @@ def _about(one: Phenomenon, size: Size, asked: Iterator[str], draw: Random) -> d
         "dev_prompts.jsonl": prompts(size.dev),
         "train_prompts.jsonl": prompts(size.train),
         "evaluations.jsonl": list(examples(one, asked, size.evaluations, draw)),
-        "judging_exam.jsonl": list(questions_of_judging(one, asked, size.judging_exam, draw)),
+        "judging_exam.jsonl": list(questions_of_judging(one, asked, many, draw)) if (many := size.judging_exam) else [],
     }
 
 
