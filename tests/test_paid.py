@@ -67,7 +67,8 @@ def test_a_verdict_that_was_cut_off_gets_its_second_attempt_after_a_stop(tmp_pat
 
         with pytest.raises(Interrupted):
             compare(tmp_path, exam, "old", "new", stop=stop, progress=first_attempts_are_in)
-        assert rows(tmp_path, "SELECT count(*) FROM verdicts WHERE status = 0") == [(0,)]
+        [(usable,)] = rows(tmp_path, "SELECT count(*) FROM verdicts WHERE status = 0")
+        assert usable < 2 * PROMPTS  # some of the second attempts are still owed
         pair = compare(tmp_path, exam, "old", "new").pairs["old", "new"]
         assert (pair.used, pair.invalid, pair.win_rate.value) == (PROMPTS, 0, 0.5)
         asked = endpoint.requests

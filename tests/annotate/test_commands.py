@@ -98,8 +98,8 @@ def test_a_file_of_names_is_told_its_fault_with_the_line(sciexam: Cli, tmp_path:
     ("options", "what"),
     [
         (("--overlap", "0"), "--overlap: 1 or more annotators for each item, not 0"),
-        (("--draw", "25"), "--draw: 25 prompts of the 24 in 'science' that everyone can answer; draw fewer"),
-        (("--task", "ranking"), "3 to 9 answers to a prompt, not 2 (2 contestants x 1 samples)"),
+        (("--draw", "101"), "--draw: 101 prompts of the 100 in 'science' that everyone can answer; draw fewer"),
+        (("--task", "ranking", "--samples", "1"), "3 to 9 answers to a prompt, not 2 (2 contestants x 1 samples)"),
         (
             ("--task", "demonstrations"),
             "name the one contestant whose answers are edited, or none",
@@ -117,7 +117,7 @@ def test_what_cannot_be_served_is_refused(sciexam: Cli, options: tuple[str, ...]
 
 
 def test_one_contestant_alone_needs_two_samples(sciexam: Cli) -> None:
-    done = sciexam("annotate", "serve", "sft", "--port", "0")
+    done = sciexam("annotate", "serve", "sft", "--port", "0", "--samples", "1")
     assert done.returncode == 2
     assert "--samples 2" in done.stderr
 
