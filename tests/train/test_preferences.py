@@ -114,7 +114,9 @@ def test_a_ranking_is_every_pair_of_its_answers_in_one_group(tmp_path: Path) -> 
     file = write_jsonl(tmp_path / "r.jsonl", [{"prompt": "q", "responses": ["x", "y", "z"], "ranking": [2, 0, 1]}])
     found = read_preferences(file)
     assert pairs(found) == [("z", "x"), ("z", "y"), ("x", "y")]
-    assert {one.group for one in found} == {f"{file}:1"}
+    assert {one.group for one in found} == {"1:1"}
+    (tmp_path / "elsewhere").mkdir()
+    assert read_preferences(file.rename(tmp_path / "elsewhere" / "other.jsonl")) == found
 
 
 def test_every_fault_of_a_file_is_told_at_once_with_its_line(tmp_path: Path) -> None:

@@ -141,8 +141,8 @@ def read_preferences(*paths: Path) -> list[Preference]:
     """The preferences of several files, one after the other. Raises DocumentError with all faults at once."""
     faults: list[str] = []
     found = [
-        Preference(line.asked(), better, worse, line.margin, f"{path}:{number}" if line.responses else None)
-        for path in paths
+        Preference(line.asked(), better, worse, line.margin, f"{place}:{number}" if line.responses else None)
+        for place, path in enumerate(paths, 1)  # where a file lies is no part of what is learnt, or in which order
         for number, line in parse_lines(PreferenceLine, read_jsonl(path), path, faults)
         for better, worse in line.pairs()
     ]
