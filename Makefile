@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow soak mutants fault-table check format bench clean
+.PHONY: demo test test-slow soak mutants fault-table check format bench lock clean
 
 demo: $(VENV)/.core  ## compare the two shipped contestants, offline
 	$(BIN)/sciexam compare base sft
@@ -46,6 +46,10 @@ bench: $(VENV)/.test  ## the measurements behind the tables in benchmarks/
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/stats.py
 	$(BIN)/python benchmarks/measures_agreement.py $${SCIEXAM_SHARED_DATA:-../shared/data}
+
+lock:  ## requirements.lock, once constraints.txt has changed; needs uv
+	echo 'hatchling>=1.27' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command 'make lock' -c constraints.txt pyproject.toml - -o requirements.lock
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

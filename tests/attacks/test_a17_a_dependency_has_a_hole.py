@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 
 import pytest
+from packaging.requirements import Requirement
 
 from conftest import ROOT
 from rows import Tally
@@ -60,6 +61,37 @@ def test_every_dependency_is_pinned_to_the_version_that_is_tested(tally: Tally) 
     others = {name: (number, pinned[name]) for name, number in installed.items() if number != pinned[name]}
     assert not others, "make sets up an environment with these versions: (installed, pinned)"
     tally(len(installed))
+
+
+def locked() -> dict[str, tuple[str, int]]:
+    """The version of each package in requirements.lock, and how many hashes of its files stand there."""
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8").replace("\\\n", " ")
+    found = {}
+    for line in filter(None, text.splitlines()):
+        if not line.startswith("#"):
+            number, *files = line.partition("==")[2].split()
+            hashes = [file for file in files if re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", file)]
+            assert len([file for file in files if file.startswith("--")]) == len(hashes), line
+            found[name_of(line)] = number, len(hashes)
+    return found
+
+
+def test_the_lock_has_all_that_the_core_needs_by_the_pinned_version_and_by_hash(tally: Tally) -> None:
+    """What is not in it would be refused by `pip install --require-hashes`, and what is must be what is tested."""
+    found, pinned = locked(), pins()
+    assert all(number for _, number in found.values())
+    assert {name: version for name, (version, _) in found.items()} == {name: pinned.get(name) for name in found}
+    asked = [*PROJECT["project"]["dependencies"], *PROJECT["build-system"]["requires"]]
+    needed = {name_of(one) for one in asked}
+    while more := {name_of(one) for name in needed for one in _required_here(name)} - needed:
+        needed |= more
+    assert needed - found.keys() == set(), "make lock"
+    tally(len(found))
+
+
+def _required_here(name: str) -> list[str]:
+    """What a package requires on this machine, without extras."""
+    return [one for one in _requires(name) if (mark := Requirement(one).marker) is None or mark.evaluate()]
 
 
 def test_a_release_is_set_up_with_the_pins() -> None:

@@ -69,9 +69,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of an environment with the wheel, as it is pinned, and nothing else."""
+    """The programs of an environment with the wheel, what it needs by version and hash, and nothing else."""
     programs = fresh(tmp_path_factory.mktemp("installed") / "venv")
-    install(programs, "-c", str(ROOT / "constraints.txt"), str(wheel))
+    install(programs, "--require-hashes", "-r", str(ROOT / "requirements.lock"))
+    install(programs, "--no-deps", str(wheel))
     return programs
 
 
