@@ -273,3 +273,26 @@ def test_prompts_of_one_text_are_named_with_what_that_means_for_the_interval(tmp
 @pytest.mark.parametrize(("text", "same"), [("  Straße,\tEIN!", "strasse ein"), ("x_1 – y", "x_1 y"), ("?!", "")])
 def test_case_space_and_punctuation_are_left_out_of_a_comparison(text: str, same: str) -> None:
     assert normalise(text) == same
+
+
+def test_a_judge_with_the_weights_of_a_model_here_is_one_of_training_or_has_none(tmp_path: Path) -> None:
+    """Not a hub's id that nobody has fetched yet: no download would help."""
+    jsonl(tmp_path / "d.jsonl", {"prompt": "What is heat?", "completion": "Motion."})
+    judge = {"backend": "huggingface", "weights": "m1", "grading": "self-rewarding"}
+    own = {"stage": "self_rewarding", "from": "m1", "prompts": "d.jsonl", "judge": "self", "iterations": 1}
+    models = {
+        "a": {"responses": "answers.jsonl"},
+        "m0": {"weights": "w"},
+        "m1": {"from": "m0", "stage": "sft", "data": "d.jsonl"},
+        "m2": own,
+    }
+    judges = {"self": judge, "other": judge}
+    remarks, faults = split(findings(tmp_path, models, rubric="self-rewarding", judges=judges), tmp_path)
+    assert (
+        "judge self: asked in the training of m2, each time with the weights of the model that marks itself; by itself "
+        "it has none (m1 is a model of this suite)"
+    ) in remarks
+    assert faults == [
+        "judge other: weights: m1 is a model of this suite, whose weights training leaves among the results; name a "
+        "folder, or a hub's id"
+    ]

@@ -11,6 +11,7 @@ from sciexam.contamination import Exam, normalise, training_files
 from sciexam.errors import SciexamError, did_you_mean
 from sciexam.judges import compares_by_grades, open_grader, open_judge
 from sciexam.judges.settings import CascadeJudge, PanelJudge
+from sciexam.lineage.stages import SelfRewarding
 from sciexam.models import check_ready, open_model
 from sciexam.models.recorded import RecordedModel, read_responses
 from sciexam.suite import Suite
@@ -96,6 +97,9 @@ def _judges(suite: Suite) -> Iterator[Finding]:
         if isinstance(spec, (PanelJudge, CascadeJudge)):
             yield Finding(f"judge {name}: a {spec.backend} of {', '.join(spec.judges)}")
             continue
+        if (ours := getattr(spec, "weights", None)) in suite.models:
+            yield _of_training(suite, name, str(ours))
+            continue
         try:
             raters = [*(open_grader if compares_by_grades(spec) else open_judge)(name, spec, suite.rubric)]
             for rater in raters:
@@ -106,6 +110,21 @@ def _judges(suite: Suite) -> Iterator[Finding]:
         except SciexamError as error:
             told = str(error).removeprefix(f"{name}: ")
             yield from (Finding(f"judge {name}: {line}", fault=True) for line in told.splitlines())
+
+
+def _of_training(suite: Suite, judge: str, model: str) -> Finding:
+    """What is to be said of a judge whose weights are the name of a model of the suite, and no place on a disk."""
+    itself = [one for one, spec in suite.models.items() if isinstance(spec, SelfRewarding) and spec.judge == judge]
+    if itself:
+        return Finding(
+            f"judge {judge}: asked in the training of {', '.join(itself)}, each time with the weights of the model "
+            f"that marks itself; by itself it has none ({model} is a model of this suite)"
+        )
+    return Finding(
+        f"judge {judge}: weights: {model} is a model of this suite, whose weights training leaves among the results; "
+        "name a folder, or a hub's id",
+        fault=True,
+    )
 
 
 def _prices(suite: Suite) -> Iterator[Finding]:
