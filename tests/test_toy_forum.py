@@ -35,7 +35,7 @@ def asked(one: Phenomenon) -> Prompt:
 # ---------------------------------------------------------------- the forum
 
 
-POSTS = list(forum.posts(0.9, 1))
+POSTS = list(forum.posts(0.9, 2.0, 1))
 ASKED = [str(post["Title"]) for post in POSTS if post["PostTypeId"] == 1]
 
 
@@ -43,9 +43,9 @@ def test_the_same_arguments_make_the_same_forum_and_others_another(tmp_path: Pat
     first, again = (forum.write(tmp_path / name).read_bytes() for name in ("a", "b"))
     assert first == again
     some = POSTS[:20]
-    assert list(islice(forum.posts(0.9, 1), 20)) == some
-    assert list(islice(forum.posts(0.3, 1), 20)) != some
-    assert list(islice(forum.posts(0.9, 2), 20)) != some
+    assert list(islice(forum.posts(0.9, 2.0, 1), 20)) == some
+    assert list(islice(forum.posts(0.3, 2.0, 1), 20)) != some
+    assert list(islice(forum.posts(0.9, 2.0, 2), 20)) != some
 
 
 def test_a_forum_asks_for_every_phenomenon_what_no_other_file_and_no_exam_asks() -> None:
@@ -60,7 +60,7 @@ def test_votes_lean_to_what_readers_like_and_are_not_it() -> None:
     silent, draw = Annotator(0, noise=0), Random(3)
     shown = [(one, document(one, draw.random(), draw)) for one in WORLD.values() for _ in range(4)]
     worth = [silent.worth(asked(one), text) or 0.0 for one, text in shown]
-    votes = [forum._votes(one, text, draw) for one, text in shown]
+    votes = [forum._votes(one, text, 2.0, draw) for one, text in shown]
     pairs = [(i, j) for i in range(len(shown)) for j in range(i) if votes[i] != votes[j] and worth[i] != worth[j]]
     agree = mean((votes[i] > votes[j]) == (worth[i] > worth[j]) for i, j in pairs)
     assert 0.65 < agree < 0.85

@@ -1,7 +1,7 @@
-"""`python -m sciexam.toy.forum FOLDER [--best Q]`: a forum of the toy world, as a dump that StackExchange publishes.
+"""`python -m sciexam.toy.forum FOLDER`: a forum of the toy world, as a dump that StackExchange publishes.
 
 Questions with several answers each, and votes. The answers are documents of a quality from 0 to `best`. Readers who
-look for words, as annotators do, vote for them, and how many readers there are is a matter of luck. Whoever asked has
+look for words, as annotators do, vote for them, and how many read an answer is a matter of `luck`. Whoever asked has
 accepted the answer with the most votes in half of the cases.
 
     sciexam data stackexchange FOLDER --site forum.example --out DATA       # demonstrations, preferences, prompts
@@ -28,27 +28,28 @@ from sciexam.toy.world import Phenomenon, world
 from sciexam.types import Message, Prompt
 
 QUESTIONS, ANSWERS = 8, 4  # to each phenomenon; to each question
-WORTH, LUCK, LEAST = 6.0, 2.0, -1.0  # log2(1 + votes): what a perfect answer has more than one of LEAST; the noise
+LEAST, WORTH = -1.0, 6.0  # log2(1 + votes) of a worthless answer, and what a perfect one has more
+LUCK = 2.0  # its standard deviation
 POSTED = "2024-01-01T00:00:00.000"
 
 
-def write(folder: Path, best: float = BEST, seed: int = 1) -> Path:
+def write(folder: Path, best: float = BEST, luck: float = LUCK, seed: int = 1) -> Path:
     """Write the dump into a folder, and say where."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "Posts.xml"
     head = '<?xml version="1.0" encoding="utf-8"?>\n<posts>\n'
-    write_atomically(path, (head, *map(_row, posts(best, seed)), "</posts>\n"))
+    write_atomically(path, (head, *map(_row, posts(best, luck, seed)), "</posts>\n"))
     return path
 
 
-def posts(best: float, seed: int) -> Iterator[dict[str, object]]:
+def posts(best: float, luck: float, seed: int) -> Iterator[dict[str, object]]:
     """The rows of the dump: each question, and its answers behind it."""
     number = 0
     for one in world().values():
         draw = Random(f"{seed}\nforum\n{one.id}")  # noqa: S311
         for asked in islice(_new(one, draw, set(_elsewhere(seed))), QUESTIONS):
             answers = [document(one, draw.uniform(0, best), draw) for _ in range(ANSWERS)]
-            votes = [_votes(one, text, draw) for text in answers]
+            votes = [_votes(one, text, luck, draw) for text in answers]
             liked = number + 2 + votes.index(max(votes))
             accepted = {"AcceptedAnswerId": liked} if draw.random() < 0.5 else {}
             number += 1
@@ -72,11 +73,11 @@ def _new(one: Phenomenon, draw: Random, taken: set[str]) -> Iterator[str]:
             yield asked
 
 
-def _votes(one: Phenomenon, text: str, draw: Random) -> int:
+def _votes(one: Phenomenon, text: str, luck: float, draw: Random) -> int:
     """Up less down: on average none for a worthless answer and 31 for a perfect one, if one looks at the logarithm."""
     asked = Prompt(id=one.id, messages=(Message(role="user", content=one.question),))
     worth = Annotator(0, noise=0.0).worth(asked, text) or 0.0
-    return round(2 ** draw.gauss(LEAST + WORTH * worth, LUCK)) - 1
+    return round(2 ** draw.gauss(LEAST + WORTH * worth, luck)) - 1
 
 
 def _post(number: int, kind: int, body: str, **more: object) -> dict[str, object]:
@@ -100,9 +101,12 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="where Posts.xml goes")
     parser.add_argument("--best", type=float, default=BEST, help=f"the highest quality of an answer (default {BEST})")
+    parser.add_argument(
+        "--luck", type=float, default=LUCK, help=f"of votes: the standard deviation of their logarithm (default {LUCK})"
+    )
     parser.add_argument("--seed", type=int, default=1, help="fixes every draw (default 1)")
     given = parser.parse_args()
-    print(write(given.folder, given.best, given.seed))
+    print(write(given.folder, given.best, given.luck, given.seed))
 
 
 if __name__ == "__main__":
