@@ -335,6 +335,21 @@ def test_rewards_of_a_category_are_those_of_its_prompts(tmp_path: Path) -> None:
         assert (mean.value, mean.n) == (pytest.approx(sum(values) / len(values)), len(values))
 
 
+@pytest.mark.slow
+def test_rewards_of_a_reward_model_of_the_lineage_stand_in_the_rows_where_it_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    import checkpoints
+    from sciexam.lineage.stages import Reward
+
+    rm = {"from": "sft", "stage": "reward", "data": "pairs.jsonl", "weights": str(checkpoints.reward(tmp_path / "rm"))}
+    exam = exam_of(tmp_path).with_models({"rm": Reward.model_validate(rm)})
+    reward(exam, "base", "sft", model="rm", results=tmp_path)
+    assert sx.leaderboard(exam, judge="measures", results=tmp_path).reward_model is None
+    found = sx.leaderboard(exam, judge="measures", reward="rm", results=tmp_path)
+    assert found.reward_model == "rm"
+    assert isinstance(row_of(found, "sft").reward, Estimate)
+
+
 def test_a_reward_model_that_is_none_is_refused_before_anybody_is_asked(sciexam: Cli, tmp_path: Path) -> None:
     exam, judge = with_rewards(tmp_path, models={"backend": "rewards", "rewards": "two.jsonl"}), Moody()
     for name, told in (

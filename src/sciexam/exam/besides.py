@@ -14,6 +14,7 @@ from sciexam.exam.plan import Plan
 from sciexam.exam.raters import Rater, raters_of
 from sciexam.exam.sitting import Sitting
 from sciexam.judges.settings import RewardJudge, RewardsJudge, RewardWeightsJudge
+from sciexam.lineage.stages import Reward
 from sciexam.models import open_model
 from sciexam.models.settings import Endpoint
 from sciexam.models.terms import USUAL
@@ -74,9 +75,10 @@ def _reward_models(plan: Plan) -> list[str]:
 
 
 def reward_model(plan: Plan, reward: str) -> tuple[Rater, str]:
-    """The reward model of this name: a judge, a file, or one of those whose rewards a file of the suite holds."""
+    """The reward model of this name: a judge, one of the lineage, a file, or one of those in a file of the suite."""
     judges = _reward_models(plan)
-    found = list(_opened(plan, reward)) if reward in judges or reward.endswith(".jsonl") else []
+    is_one = reward in judges or reward.endswith(".jsonl") or isinstance(plan.suite.models.get(reward), Reward)
+    found = list(_opened(plan, reward)) if is_one else []
     if len(found) != 1:
         everyone = found or [one for name in judges for one in _opened(plan, name)]
         found = [one for one in everyone if one[0].name == reward] or found
