@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -33,6 +32,7 @@ from sciexam.exam.runs import (
 from sciexam.exam.sitting import Sitting
 from sciexam.exam.standings import make_board_plan
 from sciexam.exam.tally import Progress
+from sciexam.files import json_text
 from sciexam.folders import check_folder, resolved
 from sciexam.models.spending import Budget
 from sciexam.models.terms import USUAL, Engine
@@ -249,10 +249,6 @@ def _notes(found: Agreement) -> list[str]:
     return [f"{name}: {note}" for name, note in found.notes.items()]
 
 
-def _dumped(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, indent=1, allow_nan=False) + "\n"
-
-
 def _write_agreement(found: Agreement, manifest: Mapping[str, Any], results: Path) -> None:
     write_run(report_folder(found, results), manifest, _agreement_files(found, manifest))
 
@@ -265,7 +261,7 @@ def _agreement_files(found: Agreement, manifest: Mapping[str, Any]) -> Iterator[
     title, tables = f"Agreement on {', '.join(found.contestants)}", list(tables_of(found))
     sentence = sentence_of(found)
     said = [Table(title, (), (), (sentence,)), *tables]
-    yield "agreement.json", _dumped(found.to_json())
+    yield "agreement.json", json_text(found.to_json())
     yield "agreement.md", to_markdown(title, said, caveats=found.caveats, notes=_notes(found))
     told: dict[str, Any] = {"sentence": sentence, "caveats": found.caveats, "remarks": _notes(found)}
     yield "agreement.html", to_page("Agreement", title, found, tables, manifest, **told)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from sciexam.exam.preflight import Owed, bill_of, tell
 from sciexam.exam.runs import check_all_ready, hold, opened, terms_of, write_run
 from sciexam.exam.sitting import Sitting
 from sciexam.exam.tally import Progress
+from sciexam.files import json_text
 from sciexam.judges.rewards import RecordedRewards
 from sciexam.judges.settings import RewardsJudge
 from sciexam.models.spending import Budget
@@ -74,7 +74,7 @@ def _grade_files(found: Grades, manifest: Mapping[str, Any]) -> Iterator[tuple[s
     title, tables = f"Grades of {', '.join(found.contestants)}", list(tables_of(found))
     sentence = sentence_of(found)
     said = [Table(title, (), (), (sentence,)), *tables]
-    yield "grade.json", _dumped(found.to_json())
+    yield "grade.json", json_text(found.to_json())
     yield "grade.md", to_markdown(title, said, caveats=found.caveats, notes=_notes(found))
     told: dict[str, Any] = {"sentence": sentence, "caveats": found.caveats, "remarks": _notes(found)}
     yield "grade.html", to_page("Grades by the rubric", title, found, tables, manifest, **told)
@@ -123,7 +123,7 @@ def _reward_files(found: Rewards, manifest: Mapping[str, Any]) -> Iterator[tuple
     title, tables = f"Rewards of {', '.join(found.contestants)}", list(tables_of(found))
     sentence = sentence_of(found)
     said = [Table(title, (), (), (sentence,)), *tables]
-    yield "rewards.json", _dumped(found.to_json())
+    yield "rewards.json", json_text(found.to_json())
     yield "rewards.csv", found.to_csv()
     yield "rewards.md", to_markdown(title, said, caveats=found.caveats, notes=_notes(found))
     told: dict[str, Any] = {"sentence": sentence, "caveats": found.caveats, "remarks": _notes(found)}
@@ -202,7 +202,3 @@ def mark(
     sitting = Sitting(plan, ledger, stop, progress, retry_invalid, terms=terms, announced=announced)
     manifest = hold(sitting, plan, models, ledger)
     return marking_of(plan, ledger, sitting.calls, sitting.skipped, sitting.notes), manifest
-
-
-def _dumped(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, indent=1, allow_nan=False) + "\n"

@@ -19,6 +19,7 @@ from sciexam.exam.plan import Plan, from_manifest
 from sciexam.exam.preflight import missing_of
 from sciexam.exam.runs import check_there, location_of, report_folder, write_run
 from sciexam.exam.until import replayed
+from sciexam.files import json_text
 from sciexam.report.build import build
 from sciexam.report.next_steps import next_steps
 from sciexam.report.record import Calls, Report
@@ -69,7 +70,7 @@ def _files(report: Report, manifest: Mapping[str, Any], refresh: int | None) -> 
     from sciexam.report.html import to_html
     from sciexam.report.markdown import to_markdown
 
-    yield "report.json", json.dumps(report.to_json(items=True), indent=1, allow_nan=False) + "\n"
+    yield "report.json", json_text(report.to_json(items=True))
     yield "report.md", to_markdown(report)
     yield "report.html", to_html(report, manifest, refresh)
 

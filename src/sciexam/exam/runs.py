@@ -13,7 +13,7 @@ from sciexam.exam.benched import identities_of
 from sciexam.exam.plan import Plan, to_manifest
 from sciexam.exam.preflight import owed_by
 from sciexam.exam.sitting import Sitting
-from sciexam.files import write_atomically
+from sciexam.files import json_text, write_atomically
 from sciexam.manifest import environment
 from sciexam.models import check_ready
 from sciexam.models.settings import weights_of
@@ -99,6 +99,6 @@ def write_run(folder: Path, manifest: Mapping[str, Any], files: Iterable[tuple[s
 
     Each is replaced whole, and written before the next one is made: where a page cannot be drawn, the record is there.
     """
-    write_atomically(folder / "run.json", json.dumps(manifest, indent=1, allow_nan=False) + "\n")
+    write_atomically(folder / "run.json", json_text(manifest))
     for name, text in files:
         write_atomically(folder / name, text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from sciexam.exam.raters import Rater
 from sciexam.exam.runs import hold, opened, terms_of, write_run
 from sciexam.exam.sitting import Sitting
 from sciexam.exam.tally import Progress
+from sciexam.files import json_text
 from sciexam.judges import open_judge
 from sciexam.judges.measures import Measures
 from sciexam.judges.settings import MeasuresJudge, RecordedJudge
@@ -269,7 +269,7 @@ def _files(found: Validation, manifest: dict[str, Any]) -> Iterator[tuple[str, s
 
     title = f"{found.judge} against humans on {', '.join(found.contestants)}"
     tables = list(tables_of(found))
-    yield "validation.json", json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n"
+    yield "validation.json", json_text(found.to_json())
     said = [Table(title, (), (), (found.sentence,)), *tables]
     yield "validation.md", to_markdown(title, said, caveats=found.caveats, notes=found.remarks)
     yield (

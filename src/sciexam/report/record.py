@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
+from sciexam.digests import SCALARS
 from sciexam.stats import Conclusion, Estimate, Undefined
 
 if TYPE_CHECKING:
@@ -345,6 +346,8 @@ class Report:
 
 def plain(value: Any) -> Any:
     """Records as mappings and lists, field by field."""
+    if type(value) in SCALARS:  # most are
+        return value
     if isinstance(value, (Estimate, Undefined)):
         return value.to_json()
     if hasattr(value, "__dataclass_fields__"):

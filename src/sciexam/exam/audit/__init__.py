@@ -23,6 +23,7 @@ from sciexam.exam.raters import Rater
 from sciexam.exam.references import with_references
 from sciexam.exam.runs import opened, terms_of, write_run
 from sciexam.exam.sitting import Progress, Sitting
+from sciexam.files import json_text
 from sciexam.judges import open_judge
 from sciexam.judges.foreign import digest_of
 from sciexam.judges.rendering import template_of
@@ -221,7 +222,7 @@ def _files(card: Card, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]
     from sciexam.report.page import to_page
     from sciexam.report.tables import to_markdown
 
-    yield "audit.json", json.dumps(card.to_json(), indent=1, allow_nan=False) + "\n"
+    yield "audit.json", json_text(card.to_json())
     yield "audit.md", to_markdown(card.title, card.tables(), caveats=card.caveats)
     yield (
         "audit.html",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from sciexam.files import json_text
 from sciexam.report.standings.leaderboard import Leaderboard
 from sciexam.report.tables import to_markdown
 
@@ -12,7 +11,7 @@ def downloads_of(board: Leaderboard) -> dict[str, str]:
     """The text of each by its name, for the folder of the run and for the site."""
     notes = [f"{name}: {note}" for name, note in board.notes.items()]
     return {
-        "leaderboard.json": json.dumps(board.to_json(), indent=1, allow_nan=False) + "\n",
+        "leaderboard.json": json_text(board.to_json()),
         "leaderboard.csv": board.to_csv(),
         "leaderboard.md": to_markdown(board.title, board.tables(), caveats=board.caveats, notes=notes),
     }
