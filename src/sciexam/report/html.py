@@ -108,14 +108,8 @@ def _colours(report: Report) -> Callable[[str], str]:
 
 def _articles(shown: Sequence[Exhibit], said: Mapping[str, Any]) -> dict[str, Any]:
     """The article of each prompt: whole for the first ones, in brief for those that are packed, and these packed."""
-    template = _environment().get_template("article.html.j2")
-
-    def article(exhibit: Exhibit, brief: bool) -> Markup:
-        from markupsafe import Markup
-
-        return Markup(template.render(said, exhibit=exhibit, brief=brief))  # noqa: S704 (the template escaped it)
-
-    whole = [article(exhibit, brief=False) for exhibit in shown]
+    article: Any = getattr(_environment().get_template("article.html.j2").make_module(dict(said)), "article")  # noqa: B009
+    whole: list[Markup] = [article(exhibit, brief=False) for exhibit in shown]
     unpacked = open_count(whole)
     rest = shown[unpacked:]
     return {
