@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from sciexam.digests import digest
@@ -87,9 +88,9 @@ def orders_of(comparison: Comparison, orders: Literal["both", "one"], seed: int)
 
 def present(comparison: Comparison, order: Order, repeat: int = 0) -> Presentation:
     """The presentation in `order`, with the digests of what is seen: what is asked and both texts as they are shown."""
-    shown = comparison.shown(order, repeat)
-    seen = (asked_digest(shown.prompt), digest(shown.first), digest(shown.second))
-    return replace(shown, seen=seen, subject=digest(seen))
+    texts = _digest_of_text(comparison.a.text), _digest_of_text(comparison.b.text)
+    seen = (asked_digest(comparison.prompt), *(texts if order == "ab" else texts[::-1]))
+    return comparison.shown(order, repeat, seen, digest(seen))
 
 
 def submit(prompt: Prompt, response: Response, repeat: int = 0) -> Submission:
@@ -106,7 +107,17 @@ def submit(prompt: Prompt, response: Response, repeat: int = 0) -> Submission:
 
 def asked_digest(prompt: Prompt) -> str:
     """The digest of what is asked, and of its reference answer."""
-    return digest([[(m.role, m.content) for m in prompt.messages], prompt.reference])
+    return _digest_of_question(tuple((m.role, m.content) for m in prompt.messages), prompt.reference)
+
+
+@lru_cache(maxsize=16)  # every order, repeat and rater comes to the same texts, one after the other
+def _digest_of_text(text: str) -> str:
+    return digest(text)
+
+
+@lru_cache(maxsize=16)
+def _digest_of_question(messages: tuple[tuple[str, str], ...], reference: str | None) -> str:
+    return digest([messages, reference])
 
 
 def resolve(

@@ -43,7 +43,7 @@ def _plain(value: Any) -> Any:
     if kind in SCALARS:
         return value
     if kind is list or kind is tuple:
-        return [_plain(v) for v in value]
+        return value if SCALARS.issuperset(map(type, value)) else [_plain(v) for v in value]
     if kind is dict:
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, BaseModel):

@@ -303,8 +303,8 @@ class Comparison:
     a: Response
     b: Response
 
-    def shown(self, order: Order, repeat: int = 0) -> Presentation:
-        """The presentation in `order`: "ab" shows a's text first."""
+    def shown(self, order: Order, repeat: int = 0, seen: tuple[str, ...] = (), subject: str = "") -> Presentation:
+        """The presentation in `order`: "ab" shows a's text first. `seen` and `subject`: see Presentation."""
         first, second = (self.a, self.b) if order == "ab" else (self.b, self.a)
         return Presentation(
             prompt=self.prompt,
@@ -313,6 +313,8 @@ class Comparison:
             order=order,
             sample=self.a.sample,
             repeat=repeat,
+            seen=seen,
+            subject=subject,
             first_by=first.contestant,
             second_by=second.contestant,
         )

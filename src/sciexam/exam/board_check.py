@@ -13,7 +13,7 @@ from sciexam.exam.board import Sat, read_board
 from sciexam.exam.board_gaps import AGAIN, Fault, asked_of, gaps
 from sciexam.exam.drift import drift_of
 from sciexam.exam.echoes import is_another, strange
-from sciexam.exam.plan import Plan, conversations_of, shown_of
+from sciexam.exam.plan import Plan, conversations_of, keys_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.references import with_references
 from sciexam.exam.stored import Stored, stored_of
@@ -85,7 +85,7 @@ def _echoed(board: _Board, rater: Rater) -> dict[str, dict[str, int]]:
         return _echoed_by_arrays(stored, store)
     keys: dict[str, set[str]] = defaultdict(set)
     for contest, comparisons in asked_of(plan, rater, board.evidence, store).items():
-        shown = {seen.key for one in comparisons for seen in shown_of(plan, rater, one, store)}
+        shown = {key for one in comparisons for key in keys_of(plan, rater, one, store)}
         for name in contest:
             keys[name] |= shown
     return {name: store.echoed(keys[name]) for name in plan.contestants}

@@ -13,7 +13,7 @@ from sciexam.battles import Slot, pair
 from sciexam.exam.asking import owes
 from sciexam.exam.cascade import cascades_of, rule, settle
 from sciexam.exam.facts import judged_by
-from sciexam.exam.plan import Plan, shown_of
+from sciexam.exam.plan import Plan, keys_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.recordings import recording_of
 from sciexam.exam.stored import Stored
@@ -150,7 +150,7 @@ def _by_records(plan: Plan, evidence: Evidence, store: Store) -> Counted:
         if rater.by_name:
             continue
         for contest, comparisons in asked_of(plan, rater, evidence, store).items():
-            keys = {seen.key for one in comparisons for seen in shown_of(plan, rater, one, store)}
+            keys = {key for one in comparisons for key in keys_of(plan, rater, one, store)}
             facts: Mapping[str, Any] = (store.grades if rater.grades else store.verdicts)(keys)
             there = Counter(fact.status for fact in facts.values() if owes(fact, retry_invalid=False))
             untold = sum(plan.told(rater, one.prompt) is None for one in comparisons)

@@ -14,7 +14,7 @@ from math import fsum
 
 from sciexam.battles import Battle, cluster, name_of
 from sciexam.digests import digest
-from sciexam.exam.plan import Plan, shown_of
+from sciexam.exam.plan import Plan, keys_of
 from sciexam.exam.raters import Rater
 from sciexam.judges.settings import CascadeJudge
 from sciexam.report.escalation import Escalation
@@ -224,7 +224,7 @@ def _contest(one: Judged) -> Contest:
 
 
 def _keys(plan: Plan, rater: Rater, store: Store, comparisons: Iterable[Comparison]) -> set[str]:
-    return {seen.key for comparison in comparisons for seen in shown_of(plan, rater, comparison, store)}
+    return {key for comparison in comparisons for key in keys_of(plan, rater, comparison, store)}
 
 
 def _usd(plan: Plan, rater: Rater, store: Store, keys: set[str]) -> float | None:

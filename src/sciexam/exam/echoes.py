@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sciexam.battles import Slot, pair
 from sciexam.errors import GateNotMet
-from sciexam.exam.plan import Plan, conversations_of, shown_of
+from sciexam.exam.plan import Plan, conversations_of, keys_of
 from sciexam.exam.references import referring, wanted_of, with_references
 from sciexam.models.public_name import public_name
 from sciexam.models.settings import Endpoint
@@ -24,7 +24,7 @@ def echoes(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Itera
     yield from of_contestants(plan, store)
     for rater in plan.raters:
         if rater.model:
-            keys = [seen.key for c in comparisons for seen in shown_of(plan, rater, c, store)]
+            keys = [key for c in comparisons for key in keys_of(plan, rater, c, store)]
             yield from strange(rater.name, rater.model, store.echoed(keys))
     yield from of_references(plan, store)
 

@@ -15,7 +15,7 @@ from sciexam.exam.drift import drift_of
 from sciexam.exam.echoes import echoes
 from sciexam.exam.ends import ends_of
 from sciexam.exam.other_rubrics import verdicts_under_other_rubrics
-from sciexam.exam.plan import Plan, conversations_of, presentations_of, shown_of
+from sciexam.exam.plan import Plan, conversations_of, keys_of, presentations_of
 from sciexam.exam.raters import Rater, recordings_of, trust_of
 from sciexam.exam.recordings import is_recorded
 from sciexam.exam.references import with_references
@@ -281,7 +281,7 @@ def spared_by(
     """
 
     def is_complete(one: Rater, asked: Sequence[Comparison]) -> bool:
-        keys = {seen.key for comparison in asked for seen in shown_of(plan, one, comparison, store)}
+        keys = {key for comparison in asked for key in keys_of(plan, one, comparison, store)}
         stored: Mapping[str, Any] = (store.grades if one.grades else store.verdicts)(keys)
         told = all(plan.told(one, comparison.prompt) is not None for comparison in asked)
         return told and (one.by_name or not any(owes(stored.get(key), retry_invalid) for key in keys))

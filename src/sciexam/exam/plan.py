@@ -251,16 +251,32 @@ def conversation_of(model: str, prompt: Prompt, sample: int, recorded: bool) -> 
 
 def presentations_of(plan: Plan, rater: Rater, comparison: Comparison, store: Store) -> Iterator[Presentation]:
     """What this rater is shown of one comparison. A rater that cannot see the order is shown one."""
+    for shown in _presented(plan, rater, comparison):
+        key = _key_of(rater, shown)
+        yield replace(shown, key=key, seal=store.seal(key))
+
+
+def keys_of(plan: Plan, rater: Rater, comparison: Comparison, store: Store) -> Iterator[str]:
+    """The keys of what `shown_of` shows."""
+    if rater.grades:
+        yield from (shown.key for shown in shown_of(plan, rater, comparison, store))
+    else:
+        yield from (_key_of(rater, shown) for shown in _presented(plan, rater, comparison))
+
+
+def _presented(plan: Plan, rater: Rater, comparison: Comparison) -> Iterator[Presentation]:
     if (told := plan.told(rater, comparison.prompt)) is None:
         return
-    comparison = replace(comparison, prompt=told)
+    comparison = comparison if told is comparison.prompt else replace(comparison, prompt=told)
     orders = orders_of(comparison, rater.orders, plan.suite.seed) if rater.sees_order else ("ab",)
     for order in orders:
         for repeat in range(rater.repeats):
-            shown = present(comparison, order, repeat)
-            named = [shown.prompt.id, shown.first_by, shown.second_by, shown.sample] if rater.by_name else None
-            key = verdict_key(rater.digest, shown, named)
-            yield replace(shown, key=key, seal=store.seal(key))
+            yield present(comparison, order, repeat)
+
+
+def _key_of(rater: Rater, shown: Presentation) -> str:
+    named = [shown.prompt.id, shown.first_by, shown.second_by, shown.sample] if rater.by_name else None
+    return verdict_key(rater.digest, shown, named)
 
 
 def verdict_key(judge: str, shown: Presentation, named: Sequence[Any] | None = None) -> str:

@@ -14,7 +14,7 @@ from sciexam.exam.cost import RENDERED, Party, parties_of
 from sciexam.exam.facts import spared_by
 from sciexam.exam.grounds import Marker
 from sciexam.exam.pilot import Pilot
-from sciexam.exam.plan import Plan, conversations_of, shown_of, submissions_of
+from sciexam.exam.plan import Plan, conversations_of, keys_of, submissions_of
 from sciexam.exam.raters import UNCALLED, Rater, called_model
 from sciexam.exam.recordings import is_recorded, recording_of
 from sciexam.exam.references import judgeable, owed_of, referring, with_references
@@ -174,7 +174,7 @@ def bill_of_verdicts(plan: Plan, store: Store, rater: Rater, owed: int, comparis
     """The bill of `owed` verdicts of one rater on texts of the length of these comparisons."""
     if not owed or rater.model in UNCALLED:
         return Owed(0, 0)
-    keys = {seen.key for one in comparisons for seen in shown_of(plan, rater, one, store)}
+    keys = {key for one in comparisons for key in keys_of(plan, rater, one, store)}
     count = _Count({}, {rater.name: owed}, {}, [rater], comparisons, {rater.name: keys})
     return Owed(0, owed, _bill(plan, store, count))
 
@@ -351,7 +351,7 @@ def _verdicts(
             how = rater.digest, rater.reference, rater.orders
             coming |= {(*how, contest, look) for look in range(rater.looks)}
         else:
-            keys |= {seen.key for seen in shown_of(plan, rater, one, store)}
+            keys.update(keys_of(plan, rater, one, store))
     return keys, coming
 
 

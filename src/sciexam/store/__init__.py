@@ -308,7 +308,7 @@ class Store:
 
     def seal(self, key: str) -> str:
         """32 hex digits derived from a fact's key and the ledger's secret: repeatable here, not guessable elsewhere."""
-        return hmac.new(self._secret, bytes.fromhex(key), hashlib.sha256).hexdigest()[:32]
+        return hmac.digest(self._secret, bytes.fromhex(key), "sha256").hex()[:32]
 
     @property
     def columns(self) -> Columns:
