@@ -55,9 +55,14 @@ def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, 
 def render(template: Template, **variables: Any) -> str:
     """Render with a cap on the length. Raises ValueError past it, and whatever the template raises."""
     pieces, length = [], 0
-    for piece in template.generate(**variables):
-        pieces.append(piece)
-        length += len(piece)
-        if length > LONGEST:
-            raise ValueError(f"the rendered text is longer than {LONGEST:,} characters")
+    try:
+        for piece in template.root_render_func(template.new_context(variables)):
+            pieces.append(piece)
+            length += len(piece)
+            if length > LONGEST:
+                break
+    except Exception:
+        template.environment.handle_exception()  # raises it again, with the lines of the template in its traceback
+    if length > LONGEST:
+        raise ValueError(f"the rendered text is longer than {LONGEST:,} characters")
     return "".join(pieces)

@@ -48,13 +48,18 @@ class JudgeTemplate:
         self.words = ("m", "M") if name == "alpacaeval" else LETTERS  # of the letter form: what the template asks for
         self.rubric = rubric
         self.criteria = tuple(criterion.name for criterion in rubric.criteria) if criteria else ()
+        self._about = {
+            "rubric": rubric.render(),
+            "criteria": [criterion.name for criterion in rubric.criteria],
+            "ties": rubric.ties,
+        }
         self._examples = _examples(rubric, self.words if self.form == "letter" else ())
         # Of the rubric only what a prompt can show: an edit that changes no prompt leaves every verdict as it is.
         self.digest = digest(
             {
                 "template": source,
                 "read as": (self.form, self.words),
-                "rubric": rubric.render(),
+                "rubric": self._about["rubric"],
                 "ties": rubric.ties,
                 "examples": self._examples,
             }
@@ -88,9 +93,7 @@ class JudgeTemplate:
                 answer_a=presentation.first,
                 answer_b=presentation.second,
                 reference=presentation.prompt.reference,
-                rubric=self.rubric.render(),
-                criteria=[criterion.name for criterion in self.rubric.criteria],
-                ties=self.rubric.ties,
+                **self._about,
                 examples=self._examples,
                 boundary=presentation.seal[12:],
                 nonce=nonce(presentation),
