@@ -8,7 +8,6 @@ import queue
 import random
 import threading
 import time
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,7 +58,7 @@ class Run:
         self.wire = wire
         self.max_wait = max_wait
         self.account = account
-        self.finished: queue.SimpleQueue[Future[Reply | None]] = queue.SimpleQueue()
+        self.finished: queue.SimpleQueue[asyncio.Task[Reply | None]] = queue.SimpleQueue()
         self.limiter = Limiter(min(concurrency, CONNECTIONS), limit)
         self.ending: SciexamError | None = None
         self.winding_down = False
@@ -73,13 +72,12 @@ class Run:
         self._thread.start()
 
     def submit(self, conversation: Conversation) -> None:
-        future = asyncio.run_coroutine_threadsafe(self._answer(_Call(conversation)), self._loop)
-        future.add_done_callback(self.finished.put)
+        self._loop.call_soon_threadsafe(self._begin, _Call(conversation))
 
     def next_reply(self) -> Reply | None:
         """Wait for a call to end: its reply, or None when it was dropped."""
-        future = self.finished.get()
-        return None if future.cancelled() else future.result()
+        task = self.finished.get()
+        return None if task.cancelled() else task.result()
 
     def wind_down(self, grace: float) -> None:
         """Drop what is not on the wire, and after `grace` seconds what still is."""
@@ -128,10 +126,13 @@ class Run:
             self.winding_down = True
             self._drop(GRACE)  # now: on the next turn of the loop another request would be on the wire
 
+    def _begin(self, call: _Call) -> None:
+        call.task = self._loop.create_task(self._answer(call))
+        call.task.add_done_callback(self.finished.put)
+
     async def _answer(self, call: _Call) -> Reply | None:
         if self.winding_down:
             return None
-        call.task = asyncio.current_task()
         self._calls.add(call)
         try:
             outcome = await self._ask_until_answered(call)

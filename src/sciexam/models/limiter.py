@@ -33,6 +33,10 @@ class Limiter:
 
     async def acquire(self) -> int:
         """Wait for a slot, first come first served. Returns the episode, to be handed to `refused`."""
+        self._let_through()
+        if not self._waiting and self.in_flight < int(self.limit) and self._held() <= 0:
+            self.in_flight += 1
+            return self._episode
         slot: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append(slot)
         self._let_through()
@@ -66,12 +70,15 @@ class Limiter:
         """Let nothing through for `seconds` from now; a longer hold that already runs stays."""
         self._resume = max(self._resume, asyncio.get_running_loop().time() + seconds)
 
+    def _held(self) -> float:
+        """Seconds for which nothing is let through; none or less where nothing holds it."""
+        return self._resume - asyncio.get_running_loop().time() if self._resume else 0.0
+
     def _let_through(self) -> None:
-        loop = asyncio.get_running_loop()
-        left = self._resume - loop.time()
+        left = self._held()
         if left > 0:
             if self._waiting and (self._timer is None or self._timer.cancelled()):
-                self._timer = loop.call_later(left, self._wake)
+                self._timer = asyncio.get_running_loop().call_later(left, self._wake)
             return
         while self._waiting and self.in_flight < int(self.limit):
             slot = self._waiting.popleft()

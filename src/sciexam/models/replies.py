@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -76,12 +76,12 @@ def read_body(body: bytes) -> Reply | Fault:
         message = {"content": choice.get("text")}
     if not isinstance(message.get("content"), (str, list, type(None))):
         return Fault("final", f"{OTHER_SHAPE}: {head(body)}", raw=body, outage=True)
+    return _reply(value, choice, message, body)
+
+
+def _reply(value: dict[str, Any], choice: dict[str, Any], message: dict[str, Any], body: bytes) -> Reply:
     finish = choice.get("finish_reason")
-    reply = _reply(value, message, finish if isinstance(finish, str) else "", body)
-    return replace(reply, logprobs=read_logprobs(choice.get("logprobs")))
-
-
-def _reply(value: dict[str, Any], message: dict[str, Any], finish: str, body: bytes) -> Reply:
+    finish = finish if isinstance(finish, str) else ""
     refusal = message.get("refusal")
     refused = finish in ("content_filter", "refusal") or (isinstance(refusal, str) and refusal != "")
     text = without_thought(_content(message.get("content")))
@@ -101,6 +101,7 @@ def _reply(value: dict[str, Any], message: dict[str, Any], finish: str, body: by
         output_tokens=_count(usage.get("completion_tokens")),
         reasoning_tokens=_count(details.get("reasoning_tokens")) if isinstance(details, dict) else None,
         raw=body,
+        logprobs=read_logprobs(choice.get("logprobs")),
     )
 
 

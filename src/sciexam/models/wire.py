@@ -264,4 +264,8 @@ def seed_of(conversation: Conversation) -> int:
 
 def sendable(text: str) -> str:
     """`text` with U+FFFD for half surrogates: JSON in UTF-8 cannot carry them."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
