@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -133,6 +134,21 @@ def test_no_command_writes_what_acts_on_a_terminal(shown: Shown, tmp_path: Path,
     for text in ("ERASED", "MARKUP", "LINK"):
         assert text in seen[0], "as text it is shown"
     tally(len(ESCAPES) * len(written))
+
+
+def test_what_json_gives_is_exact_and_harmless_on_a_terminal(shown: Shown, tmp_path: Path, tally: Tally) -> None:
+    """There is no switch that lets escape codes through: who wants each character reads JSON, which escapes them."""
+    hostile(tmp_path, "http://127.0.0.1:9/v1")
+    told = harmless(shown("compare", "a", "b", "-s", "exam.yaml", "-j", "measures", "--json"))
+    report = json.loads(told[told.index("{") :])
+    assert report["notes"] == {"a": ALL, "b": ALL}
+    (file,) = tmp_path.glob("results/exam/*/report.json")
+    written = file.read_bytes()
+    assert not ACTIVE.findall(written.decode("ascii"))
+    items = json.loads(written)["items"]
+    said = [{one["contestant"]: one["text"] for one in item["answers"]} for item in items]
+    assert said == [{name: f"{name} {one}" for name in ("a", "b")} for one in ESCAPES]
+    tally(3 * len(ESCAPES))
 
 
 @pytest.mark.parametrize("place", ["id", "key", "yaml", "json"])
