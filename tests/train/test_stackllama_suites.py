@@ -68,7 +68,7 @@ def test_the_toy_chain_runs_to_its_tables(tmp_path: Path) -> None:
     for name in ("science", "stackllama-toy.yaml"):
         (tmp_path / "suites" / name).symlink_to(SUITES / name)
     head = (SUITES / "stackllama-toy.yaml").read_text(encoding="utf-8").split("\nsuite:")[0]
-    lines = re.findall(r"^#   (.+?)(?:\s+# .*)?$", head, re.M)
+    lines = re.findall(r"^#   (.+?)(?: +# .*)?$", head, re.M)
     python = f"{sys.executable} -m sciexam"
     said = {}
     for line in lines:
