@@ -45,6 +45,7 @@ format: $(VENV)/.test
 bench: $(VENV)/.test  ## the measurements behind the tables in benchmarks/
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/stats.py
+	$(BIN)/python benchmarks/judging.py --short
 	$(BIN)/python benchmarks/measures_agreement.py $${SCIEXAM_SHARED_DATA:-../shared/data}
 
 lock:  ## requirements.lock, once constraints.txt has changed; needs uv

@@ -2,10 +2,14 @@
 
     python benchmarks/judging.py                         # prints Markdown; a few minutes
     python benchmarks/judging.py --only 64               # one number of calls in flight
+    python benchmarks/judging.py --short                 # small numbers, once: what `make bench` runs
 
 `sciexam compare` judges recorded answers by a model behind a local server that runs in a process of its own. Everything
 counts: start, rendering, HTTP, parsing, the durable ledger, the report. The server only looks for the nonce, so that it
-is not what is measured. Beside it the bare official client asks the same server the same number of times.
+is not what is measured. Beside it the bare official client and bare aiohttp ask the same server the same number of
+times. Then the same command once more, with nothing left to do; and how long a command takes to begin. The processor's
+time is that of the client's process, user and system; on a machine that others use it is the steadier of the two, and
+the ratio to a bare client that was run beside it the steadiest.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 NONCE = re.compile(rb"VERDICT ([0-9a-f]{12}):")
@@ -40,6 +45,9 @@ class Case:
 
 
 CASES = (Case(16, 0.0, 4_000), Case(64, 0.1, 8_000), Case(1024, 1.0, 10_000))
+SHORT = (Case(64, 0.1, 1_000),)
+DONE = (100, 10_000)  # prompts of a comparison with nothing left to do
+PATIENCE = 600.0  # seconds that a bare client waits: on a busy machine a thousand connections take their time
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +157,7 @@ def bare_client(url: str, in_flight: int, calls: int) -> None:
 
         limits = httpx2.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
         http = DefaultAsyncHttpxClient(limits=limits)
-        client = AsyncOpenAI(api_key="none", base_url=url, max_retries=0, http_client=http)
+        client = AsyncOpenAI(api_key="none", base_url=url, max_retries=0, timeout=PATIENCE, http_client=http)
         gate = asyncio.Semaphore(in_flight)
         text = "word " * 450
 
@@ -164,6 +172,30 @@ def bare_client(url: str, in_flight: int, calls: int) -> None:
     asyncio.run(ask())
 
 
+def bare_aiohttp(url: str, in_flight: int, calls: int) -> None:
+    """The same with nothing but the library that our own connections are made of."""
+    import aiohttp
+
+    async def ask() -> None:
+        text, numbers = "word " * 450, iter(range(calls))
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=PATIENCE)) as session:
+
+            async def some() -> None:
+                for number in numbers:
+                    message = {"role": "user", "content": f"{text} {number} VERDICT 0123456789ab:"}
+                    body = {"model": "local", "messages": [message], "max_tokens": 1024}
+                    async with session.post(f"{url}/chat/completions", json=body) as answer:
+                        json.loads(await answer.read())
+
+            await asyncio.gather(*(some() for _ in range(in_flight)))
+
+    asyncio.run(ask())
+
+
+BARE = {"the official client alone": bare_client, "aiohttp alone": bare_aiohttp}
+
+
 def median(costs: list[Cost]) -> Cost:
     middle = len(costs) // 2
     columns = zip(*((c.seconds, c.cpu, c.peak_mb) for c in costs), strict=True)
@@ -173,18 +205,17 @@ def median(costs: list[Cost]) -> Cost:
 def rows(cases: tuple[Case, ...], repeat: int) -> Iterator[str]:
     yield "| calls in flight | latency | verdicts | who | verdicts/s | of the bound | CPU a verdict | peak memory |"
     yield "|--:|--:|--:|---|--:|--:|--:|--:|"
-    sciexam = str(Path(sys.executable).parent / "sciexam")
     for case in cases:
-        ours, theirs = [], []
-        for _ in range(repeat):
+        costs: dict[str, list[Cost]] = {name: [] for name in ("sciexam compare", *BARE)}
+        for _ in range(repeat):  # in turn, so that all meet the same moods of the machine
             with server(case.latency) as url, tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
-                suite = write_suite(folder, case, url)
-                ours.append(measured([sciexam, "compare", "-s", str(suite), "--quiet"], folder))
-                bare = [sys.executable, str(Path(__file__).absolute()), "--bare", url, str(case.in_flight)]
-                theirs.append(measured([*bare, str(case.verdicts)], folder))
-        for who, costs in (("sciexam compare", ours), ("the official client alone", theirs)):
-            cost = median(costs)
+                costs["sciexam compare"].append(measured(compare(write_suite(folder, case, url)), folder))
+                for who in BARE:
+                    bare = [sys.executable, str(Path(__file__).absolute()), "--bare", who, url, str(case.in_flight)]
+                    costs[who].append(measured([*bare, str(case.verdicts)], folder))
+        for who, found in costs.items():
+            cost = median(found)
             rate = case.verdicts / cost.seconds
             bound = case.in_flight / case.latency if case.latency else None
             share = f"{rate / bound:.0%}" if bound else ""
@@ -194,23 +225,54 @@ def rows(cases: tuple[Case, ...], repeat: int) -> Iterator[str]:
             )
 
 
+def compare(suite: Path) -> list[str]:
+    return [str(Path(sys.executable).parent / "sciexam"), "compare", "-s", str(suite), "--quiet"]
+
+
+def beginnings(prompts: tuple[int, ...], repeat: int) -> Iterator[str]:
+    """`--help`, and comparisons in which every fact is there already."""
+    yield "| command | seconds | CPU s | peak memory |"
+    yield "|---|--:|--:|--:|"
+    helping = [measured([compare(Path())[0], "--help"], Path()) for _ in range(repeat)]
+    yield _row("--help", median(helping))
+    for count in prompts:
+        with server(0.0) as url, tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            again = compare(write_suite(folder, Case(64, 0.0, 2 * count), url))
+            measured(again, folder)
+            found = [measured(again, folder) for _ in range(repeat)]
+            yield _row(f"compare, {count:,} prompts, nothing left to do, with its report", median(found))
+
+
+def _row(command: str, cost: Cost) -> str:
+    return f"| {command} | {cost.seconds:.2f} | {cost.cpu:.2f} | {cost.peak_mb:,.0f} MB |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--only", type=int, metavar="IN_FLIGHT")
+    parser.add_argument("--short", action="store_true")
     parser.add_argument("--serve", type=float, metavar="LATENCY", help=argparse.SUPPRESS)
-    parser.add_argument("--bare", nargs=3, metavar=("URL", "IN_FLIGHT", "CALLS"), help=argparse.SUPPRESS)
+    parser.add_argument("--bare", nargs=4, metavar=("WHO", "URL", "IN_FLIGHT", "CALLS"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a thousand connections are more than some systems' usual
     if given.serve is not None:
         asyncio.run(_serve(given.serve))
     elif given.bare:
-        bare_client(given.bare[0], int(given.bare[1]), int(given.bare[2]))
+        BARE[given.bare[0]](given.bare[1], int(given.bare[2]), int(given.bare[3]))
     else:
-        print(f"Python {platform.python_version()}, {os.cpu_count()} cores; medians of {given.repeat} runs.\n")
-        for row in rows(tuple(c for c in CASES if given.only in (None, c.in_flight)), given.repeat):
+        repeat = 1 if given.short else given.repeat
+        print(f"Python {platform.python_version()}, openai {version('openai')}, aiohttp {version('aiohttp')}, ", end="")
+        print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; medians of {repeat} runs.\n")
+        cases = SHORT if given.short else tuple(c for c in CASES if given.only in (None, c.in_flight))
+        for row in rows(cases, repeat):
             print(row, flush=True)
+        if not given.only:
+            print()
+            for row in beginnings(DONE[:1] if given.short else DONE, repeat):
+                print(row, flush=True)
 
 
 if __name__ == "__main__":
