@@ -234,6 +234,14 @@ def test_the_notes_of_the_contestants_stand_on_the_page(sciexam: Cli, tmp_path: 
         assert "new of May" in text
 
 
+def test_where_no_empty_text_has_prompts_enough_the_board_says_so(tmp_path: Path) -> None:
+    texts = {"base": ["It does."] * 2, "sft": ["It does, because heat flows."] * 2}
+    models = {name: {"responses": answers(tmp_path, name, said)} for name, said in texts.items()}
+    exam = sx.load_suite(str(write_suite(tmp_path, 2, models, baseline="base")))
+    found = sx.leaderboard(exam, judge=Longer(), results=tmp_path / "results")
+    assert "None of the texts of the null contestant has prompts enough for a win rate of its own." in found.caveats
+
+
 def test_a_null_contestant_of_ones_own_has_to_be_one(sciexam: Cli, tmp_path: Path) -> None:
     texts = {
         "base": ["It does."] * 6,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from sciexam.errors import DocumentError
 from sciexam.lineage import chain, faults, lineage_digest, parents
 from sciexam.lineage.specs import ModelSpec
 from sciexam.suite import Suite, load_suite
@@ -238,6 +239,36 @@ def test_a_judge_of_ones_own_is_another_one_where_its_file_is(tmp_path: Path, mo
     assert suite.lineage_digest("rs") != before
     (tmp_path / "strangers_judge.py").unlink()
     assert suite.lineage_digest("rs") != before
+
+
+def test_a_judge_of_a_package_is_another_one_where_a_file_beside_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "strangers").mkdir()
+    for name in ("__init__", "judge", "marks"):
+        (tmp_path / "strangers" / f"{name}.py").write_text("")
+    suite = judged(tmp_path / "a", judges__llm={"backend": "strangers.judge:Judge"})
+    before = suite.lineage_digest("rs")
+    (tmp_path / "strangers" / "marks.py").write_text("BEST = 5\n")
+    assert suite.lineage_digest("rs") != before
+
+
+def test_looks_choose_the_weights_and_so_they_are_part_of_what_a_model_is(tmp_path: Path) -> None:
+    dev = tmp_path / "dev.jsonl"
+    dev.write_text('{"id": "d1", "text": "Why?"}\n')
+    looked = {"models__sft__gate": {"dev": str(dev), "looks": 2, "judge": "cheap"}}
+    known = [judged(tmp_path / "a").lineage_digest("sft"), judged(tmp_path / "b", **looked).lineage_digest("sft")]
+    known.append(judged(tmp_path / "c", **looked, judges__cheap__rules=[{"say": "B"}]).lineage_digest("sft"))
+    dev.write_text('{"id": "d1", "text": "How?"}\n')
+    known.append(judged(tmp_path / "d", **looked).lineage_digest("sft"))
+    assert len(set(known)) == 4
+
+
+def test_a_reward_model_of_the_lineage_is_named_as_such_where_something_learns_from_it(tmp_path: Path) -> None:
+    learnt = {"of": "sft", "prompts": "questions", "judge": "rm"}
+    with pytest.raises(DocumentError, match=r"judge: 'rm' is a reward model of the lineage; write `reward: rm`"):
+        judged(tmp_path, models__rlhf__data=learnt)
 
 
 def test_a_judge_whose_references_are_written_by_a_model_that_it_made_has_a_digest(tmp_path: Path) -> None:

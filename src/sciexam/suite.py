@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from sciexam import lineage
-from sciexam.digests import digest
+from sciexam.digests import digest, file_digest
 from sciexam.documents import Document, locate, read_jsonl, read_yaml
 from sciexam.errors import DocumentError, UsageError, did_you_mean
 from sciexam.judges.settings import (
@@ -130,17 +130,28 @@ class Suite(Record):
         return lineage.lineage_digest(self.models, name, self.told)
 
     def told(self, name: str) -> str:
-        """The digest of what a stage is told: by which judges, in which way of answering, and by people until now."""
+        """The digest of what a stage is told: by which judges, in which way of answering, and by people until now.
+
+        Looks at a stage that is trained choose its weights, so what is looked at, and by whom, is told as well.
+        """
         spec = self.models[name]
-        if not (isinstance(spec, Stage) and (spec.judged_by() or spec.answered_by())):
+        if not isinstance(spec, Stage):
             return ""
-        return digest(
-            {
+        told: dict[str, Any] = {}
+        if spec.judged_by() or spec.answered_by():
+            told = {
                 "judges": [self._definition(judge) for judge in spec.judged_by()],
                 "asked": [self.generation_of(model).model_dump(exclude=OF_A_STAGE) for model in spec.answered_by()],
                 "heard": self.heard.get(name),
             }
-        )
+        if spec.gate is not None and spec.gate.dev is not None:
+            told["looks"] = {
+                "many": spec.gate.looks,
+                "at": file_digest(Path(spec.gate.dev)) if Path(spec.gate.dev).is_file() else spec.gate.dev,
+                "by": self._definition(spec.gate.judge or self.judge),
+                "asked": self.generation_of(name),
+            }
+        return digest(told) if told else ""
 
     def _definition(self, judge: str) -> Any:
         """What a judge is, with its members and the model that writes its references."""
@@ -327,6 +338,11 @@ def _faults(document: Document[SuiteFile]) -> Iterable[str]:
         for index, member in enumerate(getattr(spec, "judges", ())):
             if what := _no_member(file.judges, member):
                 yield document.fault(("judges", name, "judges", index), what)
+    for name, model in file.models.items():
+        for by in model.judged_by() if isinstance(model, Stage) else ():
+            if isinstance(file.models.get(by), Reward) and by not in file.judges:
+                what = f"judge: {by!r} is a reward model of the lineage; write `reward: {by}`"
+                yield document.fault(("models", name), what)
     for name, what in lineage.faults(file.models):
         yield document.fault(("models", name), what)
 

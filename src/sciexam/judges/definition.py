@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from sciexam.digests import file_digest
+from sciexam.digests import digest, file_digest
 from sciexam.errors import UsageError
 from sciexam.judges.grading import GradingTemplate
 from sciexam.judges.rendering import template_of
@@ -73,9 +73,13 @@ def _or_name(read: Callable[[], str], name: str | None) -> str | None:
 
 
 def _source_of(module: str) -> str:
-    """The file of a stranger's class, which is not run to be known."""
+    """The file of a stranger's class, which is not run to be known; in a package with the files beside it, which it may
+    stand on."""
     try:
         found = find_spec(module)
     except (ImportError, ValueError, AttributeError):  # its package is not there, or is none
         return module
-    return file_digest(Path(found.origin)) if found and found.origin and Path(found.origin).is_file() else module
+    if not (found and found.origin and Path(found.origin).is_file()):
+        return module
+    own = Path(found.origin)
+    return digest(sorted(map(file_digest, own.parent.glob("*.py")))) if found.parent else file_digest(own)

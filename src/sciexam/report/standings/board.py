@@ -367,6 +367,9 @@ def _null_caveats(board: _Board, whole: Standings, null: str, kinds: Mapping[str
         yield f"The null contestant has no win rate, so nothing shows whether empty words win: {row.win_rate.why}."
         return
     tried = [(text, rate) for text, rate in by_text.items() if not isinstance(rate, Undefined)]
+    if not tried:
+        yield "None of the texts of the null contestant has prompts enough for a win rate of its own."
+        return
     text, best = max(tried, key=lambda one: one[1].low)
     if best.low > HARMLESS:
         yield (
