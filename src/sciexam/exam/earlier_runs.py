@@ -27,19 +27,18 @@ def earlier_runs(run: str, plan: Mapping[str, Any], store: Store) -> dict[Cell, 
     unless it looked at comparisons that this run left out, so that Holm corrects for fewer. Of a run until decided
     nothing is counted: what it says holds at every look.
     """
-    if plan["until_decided"]:
+    if plan.get("until_decided"):
         return {}
-    cells, family = list(_cells(plan)), set(map(_either_way, _cells(plan)))
-    asked = {cell: _asked(plan, cell) for cell in cells}
+    cells, family, shared = list(_cells(plan)), set(map(_either_way, _cells(plan))), _shared(plan)
     found: Counter[Cell] = Counter()
     for text in store.manifests_before(run):
         earlier = json.loads(text)["plan"]
         if earlier.get("purpose", "compare") not in LOOKS or earlier["suite"]["name"] != plan["suite"]["name"]:
             continue
         theirs = set(map(_either_way, _cells(earlier)))
+        otherwise = not theirs <= family or _shared(earlier) != shared
         for cell in cells:
-            met = _either_way(cell) in theirs
-            if met and (theirs - family or _asked(earlier, cell) != asked[cell]):
+            if _either_way(cell) in theirs and (otherwise or _asked(earlier, cell) != _asked(plan, cell)):
                 found[cell] += 1
     return dict(found)
 
@@ -55,22 +54,19 @@ def _either_way(cell: Cell) -> tuple[frozenset[str], str]:
     return frozenset(cell[:2]), cell[2]
 
 
+def _shared(plan: Mapping[str, Any]) -> list[Any]:
+    """What the figures of all cells follow from."""
+    asked = [plan["digests"]["suite"], plan["prompts"], _samples(plan)]
+    return [*asked, plan["policy"], plan["margin"], plan.get("until_decided", False)]
+
+
 def _asked(plan: Mapping[str, Any], cell: Cell) -> str:
-    """What the figure of a cell follows from, as one text."""
+    """What the figure of one cell follows from besides, as one text."""
     *pair, bench = cell
     raters = [rater for rater in plan["raters"] if rater["bench"] == bench]
     together = any(rater.get("part_of") for rater in raters)  # a panel or a cascade
-    return json.dumps(
-        [
-            plan["digests"]["suite"],
-            plan["prompts"],
-            sorted([name, plan["models"][name]] for name in pair),
-            _samples(plan),
-            [raters, plan["suite"]["judges"].get(bench) if together else None],
-            [plan["policy"], plan["margin"], plan.get("until_decided", False)],
-        ],
-        sort_keys=True,
-    )
+    settings = plan["suite"]["judges"].get(bench) if together else None
+    return json.dumps([sorted([name, plan["models"][name]] for name in pair), raters, settings], sort_keys=True)
 
 
 def _samples(plan: Mapping[str, Any]) -> int:
