@@ -76,8 +76,10 @@ class Fork:
 
     def _said(self, timeout: float | None) -> str | None:
         """The next line of the process that waits for the command, written in one piece; None if it takes longer."""
-        ready, _, _ = select.select([self._status], [], [], timeout)
-        return os.read(self._status, 32).decode() if ready else None
+        ready = select.poll()  # select.select knows no descriptor above 1,023
+        ready.register(self._status, select.POLLIN)
+        said = ready.poll(None if timeout is None else 1000 * timeout)
+        return os.read(self._status, 32).decode() if said else None
 
 
 Running = Fork | subprocess.Popen[str]
