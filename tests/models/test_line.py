@@ -230,3 +230,13 @@ def test_no_password_of_a_netrc_and_no_cookie_is_sent(monkeypatch: pytest.Monkey
     assert [headers["authorization"] for _, headers in host.seen] == [f"Bearer {KEY}"] * 2
     sent = {"host", "accept", "accept-encoding", "user-agent", "content-type", "content-length", "authorization"}
     assert all(set(headers) == sent for _, headers in host.seen)
+
+
+# --- what cannot be asked -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example"])
+def test_a_host_that_can_have_no_address_is_told_and_is_no_error_of_the_program(host: str) -> None:
+    [reply] = ask(f"http://{host}/v1")
+    assert reply.status == "failed"
+    assert reply.failure.startswith("endpoint unreachable: no such address: ")

@@ -259,6 +259,13 @@ def test_a_stop_and_an_unknown_field_are_as_the_server_has_them() -> None:
     assert (reply.text.strip(), reply.finish_reason) == ("one two", "stop")
 
 
+def test_half_a_character_in_a_thought_is_counted_and_does_not_end_the_run() -> None:
+    with says("<think>it is \ud83d</think>Four.") as server:
+        replies = ask(opened(server), 2)
+    assert [(reply.status, reply.text) for reply in replies] == [("ok", "Four.")] * 2
+    assert all(reply.reasoning_tokens for reply in replies)
+
+
 # --- replicas -------------------------------------------------------------------------------------------------------
 
 

@@ -64,6 +64,8 @@ class Line:
             return Fault("again", f"endpoint unreachable: {said}", outage=True, unreachable=True)
         except TimeoutError:
             return Fault("again", late, timeout=True, outage=True)
+        except (aiohttp.InvalidURL, UnicodeError) as error:
+            return Fault("again", f"endpoint unreachable: no such address: {error}", outage=True, unreachable=True)
         except aiohttp.ClientHttpProxyError as error:
             return Fault("again", f"connection lost: the proxy answers {error.status} {error.message}", outage=True)
         except (aiohttp.ClientError, OSError) as error:
@@ -71,10 +73,12 @@ class Line:
 
     async def _asked(self, url: str, body: Mapping[str, Any] | None) -> Answer:
         session = self._session = self._session or self._opened(url)
-        method, sent, headers = "GET", None, self._headers
+        method, headers = "GET", self._headers
+        sent: bytes | None = None
         if body is not None:
             method, headers = "POST", {**headers, "content-type": "application/json"}
-            sent = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+            text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+            sent = sendable(text).encode()
         proxy = proxy_for(url, self._proxies) if self._proxies else None
         async with session.request(
             method, url, data=sent, headers=headers, proxy=proxy, allow_redirects=False
@@ -107,3 +111,12 @@ class Line:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+def sendable(text: str) -> str:
+    """`text` with U+FFFD for half surrogates: JSON in UTF-8 cannot carry them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

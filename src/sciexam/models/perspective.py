@@ -19,11 +19,11 @@ from dataclasses import replace
 
 from sciexam.digests import digest
 from sciexam.errors import EndpointRefused, UsageError
-from sciexam.models.line import Answer, Line
+from sciexam.models.line import Answer, Line, sendable
 from sciexam.models.openai import OpenAIModel
 from sciexam.models.replies import Fault, head, read_error
 from sciexam.models.settings import Endpoint
-from sciexam.models.wire import Request, Wire, sendable
+from sciexam.models.wire import Request, Wire
 from sciexam.types import Conversation, Generation, Reply
 
 KEY = "PERSPECTIVE_API_KEY"

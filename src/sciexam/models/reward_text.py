@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sciexam.models.line import sendable
 from sciexam.models.token_prompts import JOINED, TokenPrompts
-from sciexam.models.wire import sendable
 from sciexam.types import Message
 
 # What is to be known of the end of a text: kept as the finish reason of its reply, and told in reports.

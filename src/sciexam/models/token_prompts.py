@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from sciexam.errors import UsageError
-from sciexam.models.wire import sendable
+from sciexam.models.line import sendable
 from sciexam.types import Message
 
 # How a model is asked that has no chat template, and where its answer ends: it would go on with a turn of the user.

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from sciexam.errors import Incomplete, SciexamError, UsageError
+from sciexam.models.line import sendable
 from sciexam.models.replies import NEVER
 from sciexam.models.settings import Vllm
 from sciexam.models.vllm_launch import NO_TEMPLATE, Launch
 from sciexam.models.vllm_replies import context_in, parted, too_long
 from sciexam.models.vllm_wire import Asked
-from sciexam.models.wire import seed_of, sendable
+from sciexam.models.wire import seed_of
 from sciexam.types import TRUNCATED, Conversation, Generation, Message, Reply
 
 

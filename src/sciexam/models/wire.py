@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from sciexam.errors import EndpointRefused, UsageError
 from sciexam.models.chat_template import ChatTemplate
-from sciexam.models.line import Answer, Line
+from sciexam.models.line import Answer, Line, sendable
 from sciexam.models.redaction import Redaction
 from sciexam.models.replies import OTHER_SHAPE, Fault, read_body, read_error
 from sciexam.models.settings import Endpoint
@@ -260,12 +260,3 @@ def seed_of(conversation: Conversation) -> int:
     """
     named = f"{conversation.key}\0{conversation.sample}\0{conversation.attempt}"
     return int.from_bytes(hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()[:4]) >> 1
-
-
-def sendable(text: str) -> str:
-    """`text` with U+FFFD for half surrogates: JSON in UTF-8 cannot carry them."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
