@@ -187,6 +187,27 @@ def test_without_its_key_an_endpoint_is_not_asked(light: Path, monkeypatch: pyte
     assert found.todo == "export THE_KEY=..."
 
 
+def test_a_proxy_that_cannot_be_used_is_told_beside_the_endpoints_that_answer(
+    light: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("ALL_PROXY", "socks5://me:hunter22@127.0.0.1:9")
+    for name in ("HTTPS_PROXY", "https_proxy", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with endpoint() as server:
+        judges = {
+            name: {"backend": "openai", "model": "small", "base_url": url}
+            for name, url in (("near", server.url), ("far", "https://judge.example/v1"))
+        }
+        models = {name: {"responses": answers(light, name, ["yes"])} for name in ("old", "new")}
+        found = findings("endpoint", str(write_suite(light, 1, models, judges=judges)))
+    near, far = sorted(found, key=lambda one: "judge.example" in one.text)
+    assert (near.state, far.state) == ("ok", "fault")
+    assert "ALL_PROXY must be http://HOST:PORT" in far.text
+    assert "NO_PROXY" in far.todo
+    assert "hunter22" not in far.text
+
+
 def test_an_endpoint_that_is_not_there_exits_3(light: Path) -> None:
     suite = suite_with(light, "http://127.0.0.1:9/v1", api_key_env=None)
     everything = list(doctor.examine(suite, "results/ledger.sqlite", "."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
@@ -13,13 +14,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import aiohttp  # noqa: F401  it reads whom it trusts when it is imported: before a test says whom to trust
 import pytest
 
 from sciexam.errors import UsageError
 from sciexam.models import calls
+from sciexam.models.line import Answer
 from sciexam.models.openai import OpenAIModel
 from sciexam.models.proxies import proxies_of_the_environment, proxy_for
-from sciexam.models.settings import Endpoint
+from sciexam.models.replies import Fault
+from sciexam.models.settings import Endpoint, Vllm
+from sciexam.models.vllm_wire import Asked, VllmWire
 from sciexam.types import Conversation, Generation, Message, Reply
 
 KEY = "sk-sentinel-0123456789abcdef"
@@ -90,6 +95,20 @@ def ask(url: str, count: int = 1, **settings: Any) -> list[Reply]:
     return list(OpenAIModel(record, Generation(), api_key=KEY).generate(asked))
 
 
+def of_each(*urls: str) -> list[Answer | Fault]:
+    """What replicas answer, asked one after the other over the line that they share."""
+    wire = VllmWire(Vllm(backend="vllm", weights="m", base_url=urls), Generation(), Asked("m"), urls, None)
+
+    async def asked() -> list[Answer | Fault]:
+        line = wire.line()
+        try:
+            return [await line.ask(f"{url}/completions", {"prompt": "two and two"}, 20.0) for url in urls]
+        finally:
+            await line.close()
+
+    return asyncio.run(asked())
+
+
 # --- proxies --------------------------------------------------------------------------------------------------------
 
 
@@ -142,6 +161,12 @@ def test_a_proxy_of_a_kind_that_cannot_be_used_is_refused_without_its_password(
         ("http://thejudge.example/v1", "judge.example", False),
         ("http://judge.example:81/v1", "judge.example:81", True),
         ("http://judge.example:82/v1", "judge.example:81", False),
+        ("http://judge.example/v1", "judge.example:80", True),
+        ("http://judge.example/v1", "judge.example:443", False),
+        ("https://judge.example/v1", "judge.example:443", True),
+        ("https://judge.example/v1", "judge.example:80", False),
+        ("http://localhost:8000/v1", "", True),
+        ("http://127.0.0.1:8000/v1", "", True),
         ("http://10.1.2.3/v1", "10.1.2.3", True),
         ("http://10.1.2.3/v1", "10.0.0.0/8", True),
         ("http://11.1.2.3/v1", "10.0.0.0/8", False),
@@ -153,10 +178,29 @@ def test_a_proxy_of_a_kind_that_cannot_be_used_is_refused_without_its_password(
 def test_no_proxy_names_hosts_that_are_asked_directly(
     url: str, named: str, direct: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "proxy.example:3128")
+    monkeypatch.setenv("ALL_PROXY", "proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", named)
     proxy = proxy_for(url, proxies_of_the_environment())
     assert proxy == (None if direct else "http://proxy.example:3128")
+
+
+def test_a_proxy_that_cannot_be_used_is_in_the_way_only_where_it_would_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Host() as host:
+        monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+        assert [reply.text for reply in ask(f"http://127.0.0.1:{host.server_port}/v1")] == ["Four."]
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{host.server_port}")
+        assert [reply.text for reply in ask("http://judge.example/v1")] == ["Four."]
+    monkeypatch.setenv("NO_PROXY", "*")
+    assert proxy_for("https://judge.example/v1", proxies_of_the_environment()) is None
+
+
+def test_a_replica_on_this_machine_is_never_asked_by_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Host() as here, Host() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.server_port}")
+        answers = of_each(f"http://127.0.0.1:{here.server_port}/v1", "http://judge.example/v1")
+    assert [answer.status_code for answer in answers if isinstance(answer, Answer)] == [200, 200]
+    assert [line for line, _ in here.seen] == ["POST /v1/completions HTTP/1.1"]
+    assert [line for line, _ in proxy.seen] == ["POST http://judge.example/v1/completions HTTP/1.1"]
 
 
 def test_hosts_that_are_asked_directly_make_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,8 +243,11 @@ def test_a_certificate_that_the_user_trusts_is_trusted(
     url, certificate = secured
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     # The environment counts for other machines only: "localhost" is one by another name.
-    monkeypatch.setattr("sciexam.models.wire._address", lambda url: ("localhost", False))
+    monkeypatch.setattr("sciexam.models.line.is_loopback", lambda host: False)
     assert [reply.text for reply in ask(url, 3)] == ["Four."] * 3
+    with Host() as plain:
+        answers = of_each(f"http://127.0.0.1:{plain.server_port}/v1", url)
+    assert [isinstance(answer, Answer) for answer in answers] == [True, True], "whichever replica is asked first"
 
 
 # --- what is sent and read ------------------------------------------------------------------------------------------

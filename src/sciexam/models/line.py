@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from sciexam.models.proxies import proxies_of_the_environment, proxy_for
+from sciexam.models.proxies import is_loopback, proxies_of_the_environment, proxy_for
 from sciexam.models.replies import Fault
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from aiohttp import ClientSession
 
 IDLE = 4.0  # seconds after which an unused connection is closed: servers close theirs after 5 or more
@@ -39,15 +42,17 @@ class Answer:
 class Line:
     """HTTP without redirects, retries and cookies, and with no headers but `headers`; the key is among these.
 
-    `connect`: seconds to reach a host. `proxied`: whether the user's proxy may be used. Open it in any thread; `ask`
-    and `close` belong to one event loop. Raises UsageError for a proxy in the environment that cannot be used.
+    `connect`: seconds to reach a host. `urls`: under which all that is asked stands. Open it in any thread; `ask` and
+    `close` belong to one event loop. Raises UsageError where one of `urls` has a proxy that cannot be used.
     """
 
-    def __init__(self, headers: Mapping[str, str], *, connect: float, proxied: bool):
+    def __init__(self, headers: Mapping[str, str], *, connect: float, urls: Sequence[str]):
         self._headers = {"accept": "application/json", "user-agent": f"sciexam/{version('sciexam')}", **headers}
         self._connect = connect
-        self._proxied = proxied
-        self._proxies = proxies_of_the_environment() if proxied else {}
+        self._proxies = proxies_of_the_environment()
+        for url in urls:
+            proxy_for(url, self._proxies)
+        self._trusts: dict[bool, SSLContext] = {}
         self._session: ClientSession | None = None
 
     async def ask(self, url: str, body: Mapping[str, Any] | None, seconds: float) -> Answer | Fault:
@@ -72,7 +77,7 @@ class Line:
             return Fault("again", f"connection lost: {error or type(error).__name__}", outage=True)
 
     async def _asked(self, url: str, body: Mapping[str, Any] | None) -> Answer:
-        session = self._session = self._session or self._opened(url)
+        session = self._session = self._session or self._opened()
         method, headers = "GET", self._headers
         sent: bytes | None = None
         if body is not None:
@@ -80,23 +85,27 @@ class Line:
             text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
             sent = sendable(text).encode()
         proxy = proxy_for(url, self._proxies) if self._proxies else None
+        secured = self._trust(url) if url.startswith("https:") or proxy else True
         async with session.request(
-            method, url, data=sent, headers=headers, proxy=proxy, allow_redirects=False
+            method, url, data=sent, headers=headers, proxy=proxy, ssl=secured, allow_redirects=False
         ) as answer:
             return Answer(answer.status, answer.headers, await answer.read())
 
-    def _opened(self, url: str) -> ClientSession:
+    def _trust(self, url: str) -> SSLContext:
+        """Whom the official client trusts. The environment's certificates count for other machines only."""
+        other = not is_loopback(urlsplit(url).hostname or "")
+        if other not in self._trusts:
+            from httpx2 import create_ssl_context
+
+            self._trusts[other] = create_ssl_context(trust_env=other)
+        return self._trusts[other]
+
+    def _opened(self) -> ClientSession:
         import aiohttp
 
-        secured: Any = True
-        if url.startswith("https:"):
-            from httpx2 import create_ssl_context  # the official client's: whom it trusts, this trusts
-
-            secured = create_ssl_context(trust_env=self._proxied)
         connector = aiohttp.TCPConnector(
             limit=0,  # the limiter holds requests back
             keepalive_timeout=IDLE,
-            ssl=secured,
             resolver=aiohttp.ThreadedResolver(),  # this machine's own, whatever else is installed
         )
         return aiohttp.ClientSession(

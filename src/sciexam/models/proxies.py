@@ -9,38 +9,50 @@ from urllib.request import getproxies
 
 from sciexam.errors import UsageError
 
+PORTS = {"http": 80, "https": 443}  # where an address names none
+
 
 def proxies_of_the_environment() -> dict[str, str]:
-    """Proxies by `http`, `https` and `all`, and under `no` the hosts that are asked directly; {} for no proxy at all.
-
-    Raises UsageError for a proxy of a kind that cannot be used, without repeating it: it may hold a password.
-    """
+    """Proxies by `http`, `https` and `all`, under `no` the hosts that are asked directly; {} for no proxy at all."""
     named = {name: value for name, value in getproxies().items() if name in ("http", "https", "all", "no") and value}
     found = {name: value if name == "no" or "://" in value else f"http://{value}" for name, value in named.items()}
-    for name, value in found.items():
-        if name == "no":
-            continue
-        try:
-            parts = urlsplit(value)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable:
-            kind = value.partition("://")[0]
-            raise UsageError(
-                f"the proxy set in this environment cannot be used: {name.upper()}_PROXY must be http://HOST:PORT or "
-                f"https://HOST:PORT, and is of the kind {kind}://"
-            )
     return found if found.keys() - {"no"} else {}
 
 
 def proxy_for(url: str, proxies: Mapping[str, str]) -> str | None:
-    """The proxy by which `url` is asked; None where it is asked directly."""
+    """The proxy by which `url` is asked; None where it is asked directly, as this machine itself always is.
+
+    Raises UsageError for a proxy of a kind that cannot be used, without repeating it: it may hold a password.
+    """
     parts = urlsplit(url)
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if proxy is None or any(_is_of(parts.hostname or "", parts.port, one) for one in proxies.get("no", "").split(",")):
+    host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme)
+    name = parts.scheme if parts.scheme in proxies else "all"
+    proxy = proxies.get(name)
+    if proxy is None or is_loopback(host) or any(_is_of(host, port, one) for one in proxies.get("no", "").split(",")):
         return None
+    if not _usable(proxy):
+        kind = proxy.partition("://")[0]
+        raise UsageError(
+            f"the proxy set in this environment cannot be used: {name.upper()}_PROXY must be http://HOST:PORT or "
+            f"https://HOST:PORT, and is of the kind {kind}://"
+        )
     return proxy
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its name or its address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _usable(proxy: str) -> bool:
+    try:
+        parts = urlsplit(proxy)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _is_of(host: str, port: int | None, named: str) -> bool:

@@ -58,7 +58,11 @@ async def _reached(settings: Endpoint, lists: bool) -> Reached:
     except UsageError as error:
         missing = f"no key: the environment variable {variable} is not set" if key is None else str(error)
         return Reached(wire.where, "fault", f"{missing}; it was not asked", f"export {variable}=...")
-    line = wire.line()
+    try:
+        line = wire.line()
+    except UsageError as error:
+        todo = "mend that variable, or name the host in NO_PROXY"
+        return Reached(wire.where, "fault", f"{error}; it was not asked", todo)
     try:
         answer = await line.ask(f"{wire.base_url}/models", None, SECONDS)
     finally:

@@ -73,9 +73,10 @@ class VllmWire(Wire):
     """
 
     def __init__(self, settings: Vllm, generation: Generation, asked: Asked, urls: Sequence[str], api_key: str | None):
-        self._urls = tuple(with_v1(url) for url in urls)
-        endpoint = endpoint_of(settings, asked.model, self._urls[0])
-        super().__init__(endpoint, generation, self._urls[0], api_key)
+        addresses = tuple(with_v1(url) for url in urls)
+        endpoint = endpoint_of(settings, asked.model, addresses[0])
+        super().__init__(endpoint, generation, addresses[0], api_key)
+        self._urls = addresses
         lines = [Wire(endpoint, generation, url, api_key) for url in self._urls]
         self._where = [line.where for line in lines]
         self._loopback = all(line._loopback for line in lines)

@@ -7,13 +7,13 @@ import logging
 import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sciexam.errors import EndpointRefused, UsageError
 from sciexam.models.chat_template import ChatTemplate
 from sciexam.models.line import Answer, Line, sendable
+from sciexam.models.proxies import is_loopback
 from sciexam.models.redaction import Redaction
 from sciexam.models.replies import OTHER_SHAPE, Fault, read_body, read_error
 from sciexam.models.settings import Endpoint
@@ -52,6 +52,7 @@ class Wire:
         self.settings = settings
         self.generation = generation
         self.base_url = base_url
+        self._urls: tuple[str, ...] = (base_url,)  # all that are asked over a line
         self.where, self._loopback = _address(base_url)
         self.notes: list[str] = []
         self._given_key = api_key
@@ -131,7 +132,7 @@ class Wire:
         """The connections of one run. Raises UsageError for a key or a proxy that cannot be used."""
         headers: dict[str, str] = {}
         self.sign(headers, self.check_ready())
-        return Line(headers, connect=min(CONNECT, self.settings.timeout), proxied=self._proxied)
+        return Line(headers, connect=min(CONNECT, self.settings.timeout), urls=self._urls)
 
     def client(self) -> AsyncOpenAI:
         """The official client, for the batch API: without retries, redirects, and reading of the environment."""
@@ -149,7 +150,7 @@ class Wire:
         try:
             http = DefaultAsyncHttpxClient(
                 follow_redirects=False,
-                trust_env=self._proxied,
+                trust_env=not self._loopback,  # no proxy stands between this machine and itself
                 event_hooks={"request": [only_our_headers]},
             )
         except (ImportError, ValueError) as error:  # a proxy of a kind that is not installed, or no proxy at all
@@ -161,11 +162,6 @@ class Wire:
             timeout=Timeout(self.settings.timeout, connect=min(CONNECT, self.settings.timeout)),
             http_client=http,
         )
-
-    @property
-    def _proxied(self) -> bool:
-        """Whether the user's proxy is asked by: never between this machine and itself."""
-        return not self._loopback
 
     def sign(self, headers: MutableMapping[str, str], key: str) -> None:
         """Put the key where this endpoint looks for it."""
@@ -234,11 +230,7 @@ def _address(base_url: str) -> tuple[str, bool]:
     if parts.username is not None or parts.query or parts.fragment:
         raise UsageError("base_url: carries a password or a query; name the key's variable in api_key_env: instead")
     where = f"{host}:{port}" if port else host
-    try:
-        loopback = ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost" or host.endswith(".localhost")
-    return where + parts.path.rstrip("/"), loopback
+    return where + parts.path.rstrip("/"), is_loopback(host)
 
 
 def _usable_key(settings: Endpoint, key: str | None, where: str, loopback: bool) -> str:
