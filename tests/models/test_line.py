@@ -40,15 +40,18 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Host(ThreadingHTTPServer):
-    """Answers whatever it is asked like OpenAI, an endpoint or a proxy; `seen`: request line and headers."""
+    """Answers whatever it is asked like OpenAI, an endpoint or a proxy; `seen`: request line and headers.
+
+    `padding`: bytes after its answer; a proxy refuses with the status `tunnel` and the words it `says`.
+    """
 
     daemon_threads = True
 
-    def __init__(self, tunnel: int = 407, **headers: str) -> None:
+    def __init__(self, tunnel: int = 407, padding: int = 0, says: str | None = None, **headers: str) -> None:
         super().__init__(("127.0.0.1", 0), Answering)
         self.seen: list[tuple[str, dict[str, str]]] = []
         self.connections = 0
-        self.tunnel, self.headers = tunnel, headers
+        self.tunnel, self.padding, self.says, self.headers = tunnel, padding, says, headers
 
     def __enter__(self) -> Host:
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
@@ -69,7 +72,7 @@ class Answering(BaseHTTPRequestHandler):
 
     def do_CONNECT(self) -> None:
         self.server.seen.append((self.requestline, {k.lower(): v for k, v in self.headers.items()}))
-        self.send_response(self.server.tunnel)
+        self.send_response(self.server.tunnel, self.server.says)
         self.send_header("content-length", "0")
         self.end_headers()
 
@@ -78,6 +81,7 @@ class Answering(BaseHTTPRequestHandler):
         self.server.seen.append((self.requestline, {k.lower(): v for k, v in self.headers.items()}))
         message = {"role": "assistant", "content": "Four."}
         body = json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}).encode()
+        body += b" " * self.server.padding
         body = gzip.compress(body) if self.server.headers.get("content-encoding") == "gzip" else body
         self.send_response(200)
         for name, value in {"content-length": str(len(body)), **self.server.headers}.items():
@@ -287,3 +291,32 @@ def test_a_host_that_can_have_no_address_is_told_and_is_no_error_of_the_program(
     [reply] = ask(f"http://{host}/v1")
     assert reply.status == "failed"
     assert reply.failure.startswith("endpoint unreachable: no such address: ")
+
+
+@pytest.mark.parametrize("packed", [{}, {"content-encoding": "gzip"}], ids=["plain", "packed"])
+def test_an_answer_is_read_up_to_a_largest_size(packed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sciexam.models.line.LARGEST_ANSWER", 1_000_000)
+    with Host(padding=900_000, **packed) as host:
+        [reply] = ask(f"http://127.0.0.1:{host.server_port}/v1")
+    assert (reply.status, reply.text) == ("ok", "Four.")
+    with Host(padding=8_000_000, **packed) as host:
+        [reply] = ask(f"http://127.0.0.1:{host.server_port}/v1")
+    assert (reply.status, reply.failure, reply.tries) == ("failed", "the answer is larger than 1 MB", 1)
+    assert len(host.seen) == 1
+
+
+def test_what_a_proxy_says_is_short_and_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Host(says="no\x1b[31m\x07 " + "way " * 500) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_port}")
+        [reply] = ask("https://judge.example/v1")
+    assert reply.failure.startswith("connection lost: the proxy answers 407 no [31m way way")
+    assert reply.failure.isprintable()
+    assert len(reply.failure) < 300
+
+
+def test_a_header_that_is_none_is_told_in_one_short_line() -> None:
+    with Host(**{"x-\x07bad": "x" * 2_000}) as host:
+        [reply] = ask(f"http://127.0.0.1:{host.server_port}/v1")
+    assert reply.failure.startswith("connection lost: ")
+    assert reply.failure.isprintable()
+    assert len(reply.failure) < 300

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sciexam.models.proxies import is_loopback, proxies_of_the_environment, proxy_for
-from sciexam.models.replies import Fault
+from sciexam.models.replies import Fault, head
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from aiohttp import ClientSession
+    from aiohttp import ClientResponse, ClientSession
 
 IDLE = 4.0  # seconds after which an unused connection is closed: servers close theirs after 5 or more
+LARGEST_ANSWER = 64_000_000  # bytes, unpacked
 LONGEST_HEADER = 65_536  # bytes; some proxies send more than the 8 kB that are usual
 
 
@@ -65,18 +66,20 @@ class Line:
             async with asyncio.timeout(seconds):
                 return await self._asked(url, body)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            said = getattr(error, "os_error", error)
+            said = _said(getattr(error, "os_error", error))
             return Fault("again", f"endpoint unreachable: {said}", outage=True, unreachable=True)
         except TimeoutError:
             return Fault("again", late, timeout=True, outage=True)
         except (aiohttp.InvalidURL, UnicodeError) as error:
-            return Fault("again", f"endpoint unreachable: no such address: {error}", outage=True, unreachable=True)
+            said = _said(error)
+            return Fault("again", f"endpoint unreachable: no such address: {said}", outage=True, unreachable=True)
         except aiohttp.ClientHttpProxyError as error:
-            return Fault("again", f"connection lost: the proxy answers {error.status} {error.message}", outage=True)
+            said = _said(f"the proxy answers {error.status} {error.message}")
+            return Fault("again", f"connection lost: {said}", outage=True)
         except (aiohttp.ClientError, OSError) as error:
-            return Fault("again", f"connection lost: {error or type(error).__name__}", outage=True)
+            return Fault("again", f"connection lost: {_said(error) or type(error).__name__}", outage=True)
 
-    async def _asked(self, url: str, body: Mapping[str, Any] | None) -> Answer:
+    async def _asked(self, url: str, body: Mapping[str, Any] | None) -> Answer | Fault:
         session = self._session = self._session or self._opened()
         method, headers = "GET", self._headers
         sent: bytes | None = None
@@ -89,7 +92,10 @@ class Line:
         async with session.request(
             method, url, data=sent, headers=headers, proxy=proxy, ssl=secured, allow_redirects=False
         ) as answer:
-            return Answer(answer.status, answer.headers, await answer.read())
+            content = await _read(answer)
+            if content is None:
+                return Fault("final", f"the answer is larger than {LARGEST_ANSWER / 1e6:g} MB", outage=True)
+            return Answer(answer.status, answer.headers, content)
 
     def _trust(self, url: str) -> SSLContext:
         """Whom the official client trusts. The environment's certificates count for other machines only."""
@@ -120,6 +126,23 @@ class Line:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+async def _read(answer: ClientResponse) -> bytes | None:
+    """The unpacked body of an answer; None where it is too large, and the rest of it is not waited for."""
+    parts, size = [], 0
+    while part := await answer.content.readany():
+        parts.append(part)
+        size += len(part)
+        if size > LARGEST_ANSWER:
+            answer.close()
+            return None
+    return b"".join(parts)
+
+
+def _said(error: object) -> str:
+    """What the transport says went wrong. Some of it is the other side's own words: of its headers, of its proxy."""
+    return head(str(error).encode("utf-8", "replace"))
 
 
 def sendable(text: str) -> str:
