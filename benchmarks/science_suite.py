@@ -5,8 +5,9 @@
 Trains the lineages of `science` and of `science-judge` in FOLDER from data of the toy world, lets the contestants
 answer the exam and the judge compare them in both orders, and prints the tables of docs/toy.md: what the answers are
 worth to the truth, whether each stage is better than the one before by the truth and by four annotators, and how good
-the judge is. What is in FOLDER already is not done again. With `--write`, and the seed of the suite, the answers,
-verdicts and data beside `suites/science.yaml` are replaced.
+the judge is. The annotators follow the rule of the one that taught the reward model, each with a noise of its own.
+What is in FOLDER already is not done again. With `--write`, and the seed of the suite, the answers, verdicts and data
+beside `suites/science.yaml` are replaced.
 """
 
 from __future__ import annotations
@@ -99,7 +100,10 @@ class Made:
             yield f"| {one.a}, {one.b} | {one.by} | {one.win_rate} | {one.p_value:.4f} |"
 
     def compared(self, names: Sequence[str]) -> list[Step]:
-        """Each stage against the one before, by the truth and by annotators who have taught nobody."""
+        """Each stage against the one before, by the truth and by annotators who have taught nobody.
+
+        They share the rule of the one who has, so they are not independent of it; the p-values are uncorrected.
+        """
         suite = _with_people(self.suite())
         found = []
         for a, b in STEPS:

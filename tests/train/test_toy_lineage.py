@@ -1,4 +1,6 @@
-"""The toy lineage from nothing to its leaderboard: stage by stage it answers better, by whoever it did not learn from.
+"""The toy lineage from nothing to its leaderboard: stage by stage it answers better, by the truth and by annotators.
+
+The annotators have taught nobody, but share their rule with the one who has; only their noise is their own.
 
 docs/toy.md has the tables of the whole world.
 """
