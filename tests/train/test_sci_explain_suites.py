@@ -24,6 +24,7 @@ def test_the_real_suite_loads_and_says_what_it_lacks(tmp_path: Path) -> None:
     suite = load_suite(str(SUITES / "sci-explain.yaml"), tmp_path)
     assert lineage.chain(suite.models, "rs") == ["base", "sft", "rs"]
     assert lineage.chain(suite.models, "ppo") == ["base", "sft", "ppo"]
+    assert suite.models["ppo"].model_dump()["inner_epochs"] == 1  # one gradient step for a minibatch, as published
     assert suite.learns_from_people("rm")
     assert suite.learns_from_people("dpo")
     told = "\n".join(finding.text for finding in check(suite))
