@@ -34,6 +34,8 @@ def test_the_published_suite_has_the_settings_of_the_notebooks_and_says_what_it_
     assert (said["rm"]["learning_rate"], said["rm"]["batch_size"], said["rm"]["epochs"]) == (1e-6, 32, 3)
     assert said["rm"]["backbone"] == "FacebookAI/roberta-base"
     assert (said["ppo"]["learning_rate"], said["ppo"]["batch_size"], said["ppo"]["epochs"]) == (1.41e-5, 8, 2)
+    assert (said["ppo"]["beta"], said["ppo"]["target_kl"]) == (0.2, 6)
+    assert (said["sft"]["max_length"], said["rm"]["max_length"]) == (2048, 512)
     told = "\n".join(finding.text for finding in check(suite))
     for lacking in ("conversations.jsonl", "comparisons.jsonl", "train_prompts.jsonl"):
         assert f"sawyer/{lacking}: no such file" in told
