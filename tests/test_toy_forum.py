@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from random import Random
 from statistics import mean
+from typing import Any
 
 import pytest
 
@@ -35,25 +37,31 @@ def asked(one: Phenomenon) -> Prompt:
 # ---------------------------------------------------------------- the forum
 
 
-POSTS = list(forum.posts(0.9, 2.0, 1))
-ASKED = [str(post["Title"]) for post in POSTS if post["PostTypeId"] == 1]
+@cache
+def posts() -> list[dict[str, Any]]:
+    return list(forum.posts(0.9, 2.0, 1))
+
+
+def titles() -> list[str]:
+    return [str(post["Title"]) for post in posts() if post["PostTypeId"] == 1]
 
 
 def test_the_same_arguments_make_the_same_forum_and_others_another(tmp_path: Path) -> None:
     first, again = (forum.write(tmp_path / name).read_bytes() for name in ("a", "b"))
     assert first == again
-    some = POSTS[:20]
+    some = posts()[:20]
     assert list(islice(forum.posts(0.9, 2.0, 1), 20)) == some
     assert list(islice(forum.posts(0.3, 2.0, 1), 20)) != some
     assert list(islice(forum.posts(0.9, 2.0, 2), 20)) != some
 
 
 def test_a_forum_asks_for_every_phenomenon_what_no_other_file_and_no_exam_asks() -> None:
-    assert len(ASKED) == len(set(ASKED)) == forum.QUESTIONS * len(WORLD)
+    said = titles()
+    assert len(said) == len(set(said)) == forum.QUESTIONS * len(WORLD)
     elsewhere = {line.get("prompt") or line["text"] for lines in data.files().values() for line in lines}
-    assert elsewhere & set(ASKED) == set()
+    assert elsewhere & set(said) == set()
     exam = Exam(EXAM)
-    assert [title for title in ASKED if exam.asked_in(title) is not None] == []
+    assert [title for title in said if exam.asked_in(title) is not None] == []
 
 
 def test_votes_lean_to_what_readers_like_and_are_not_it() -> None:
@@ -68,11 +76,11 @@ def test_votes_lean_to_what_readers_like_and_are_not_it() -> None:
 
 
 def test_whoever_asked_accepts_one_of_the_answers_with_the_most_votes() -> None:
-    score = {post["Id"]: post["Score"] for post in POSTS}
-    accepted = [post for post in POSTS if "AcceptedAnswerId" in post]
-    assert 0.4 < len(accepted) / len(ASKED) < 0.6
+    score = {post["Id"]: post["Score"] for post in posts()}
+    accepted = [post for post in posts() if "AcceptedAnswerId" in post]
+    assert 0.4 < len(accepted) / len(titles()) < 0.6
     for question in accepted:
-        answers = [post for post in POSTS if post.get("ParentId") == question["Id"]]
+        answers = [post for post in posts() if post.get("ParentId") == question["Id"]]
         assert score[question["AcceptedAnswerId"]] == max(post["Score"] for post in answers)
 
 
