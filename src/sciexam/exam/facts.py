@@ -140,7 +140,10 @@ def _nobody_judged(plan: Plan, store: Store) -> str:
             '"kind": "human" as a judge: --judge verdicts.jsonl'
         )
     judges = ", ".join(map(repr, plan.benches))
-    return f"judge {judges} has no verdict on {names} for these prompts"
+    return (
+        f"judge {judges} has no verdict on {names} for these prompts, and its verdicts are recorded; name a judge that "
+        "can be asked: --judge measures, or one of the suite"
+    )
 
 
 def responses_of(plan: Plan, store: Store, skipped: Mapping[str, Fact]) -> dict[Slot, Response]:

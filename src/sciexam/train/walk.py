@@ -112,6 +112,11 @@ def walk(workshop: Workshop, name: str, keep_rejected: bool = False) -> list[Ste
             break
         if isinstance(spec, Trained) and step.folder:
             workshop = workshop.with_weights(model, Path(step.folder))
+            if spec.responses:
+                kept = f"the answers recorded in {Path(spec.responses).name} are what other commands compare"
+                workshop.tell(
+                    f"{model}: {kept}; take `responses:` out of a copy of the suite, and these weights are asked"
+                )
     return steps
 
 
