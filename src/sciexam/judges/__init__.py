@@ -88,7 +88,8 @@ def open_grader(name: str, spec: JudgeSpec, rubric: Rubric, terms: Terms = USUAL
             raise UsageError(_composed(name, spec))
         case RecordedJudge():
             raise UsageError(
-                f"judge {name!r} has recorded verdicts, and cannot mark answers one by one; name one that can: --judge measures"
+                f"judge {name!r} has recorded verdicts, and cannot mark answers one by one; name one that can: "
+                "--judge measures"
             )
 
 
