@@ -130,7 +130,8 @@ class Line:
 
 async def _read(answer: ClientResponse) -> bytes | None:
     """The unpacked body of an answer; None where it is too large, and the rest of it is not waited for."""
-    parts, size = [], 0
+    parts: list[bytes] = []
+    size = 0
     while part := await answer.content.readany():
         parts.append(part)
         size += len(part)
