@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def verdict_rows(folder: Path) -> list[tuple[Any, ...]]:
     file = folder / "results" / "ledger.sqlite"
     if not file.exists():
         return []
-    with closing(sqlite3.connect(file)) as raw:  # a connection holds itself until the garbage is collected
+    with sqlite3.connect(file) as raw:
         assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         if not raw.execute("SELECT count(*) FROM sqlite_master WHERE name = 'verdicts'").fetchone()[0]:
             return []

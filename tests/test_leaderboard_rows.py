@@ -202,16 +202,16 @@ class Noisy(Moody):
 
 @pytest.fixture
 def walked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
-    """The comparisons that a sitting or its preflight made presentations of, one by one."""
+    """The comparisons that a sitting made presentations of, or its preflight keys, one by one."""
     seen: list[tuple[str, str, str]] = []
-    for module in (sitting, preflight):
-        own = module.shown_of  # type: ignore[attr-defined]
+    for module, name in ((sitting, "shown_of"), (preflight, "keys_of")):
+        own = getattr(module, name)
 
         def noting(plan: Any, rater: Any, comparison: Any, store: Any, own: Any = own) -> Any:
             seen.append((comparison.a.contestant, comparison.b.contestant, comparison.prompt.id))
             return own(plan, rater, comparison, store)
 
-        monkeypatch.setattr(module, "shown_of", noting)
+        monkeypatch.setattr(module, name, noting)
     return seen
 
 
