@@ -23,6 +23,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 AT_ONCE = 2
+LONGEST = 1200  # seconds of a test, as in `make test-slow`: a busy machine is no mutant that nobody caught
 MADE = shutil.ignore_patterns(".*", "results", "build", "dist", "site")  # at the top, by tools; git does not know it
 # How a failed assertion begins in a report; a test that ran out of time is none.
 ASSERTIONS = ("AssertionError", "assert ", "Failed: ")
@@ -98,7 +99,8 @@ def run_test(test: str, copy: Path) -> Ran:
     """Run one test of the copy on the source of the copy."""
     report = copy.parent / "report.xml"
     report.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "", f"--junitxml={report}", test]
+    options = ["-p", "no:cacheprovider", "-m", "", f"--timeout={LONGEST}", f"--junitxml={report}"]
+    command = [sys.executable, "-m", "pytest", *options, test]
     real_data = os.environ.get("SCIEXAM_SHARED_DATA", str(ROOT.parent / "shared" / "data"))
     settings = {"PYTHONPATH": str(copy / "src"), "SCIEXAM_SHARED_DATA": real_data, "PYTHONDONTWRITEBYTECODE": "1"}
     ended = subprocess.run(command, cwd=copy, env=os.environ | settings, capture_output=True, text=True)
