@@ -1,13 +1,16 @@
-"""A ledger in SQLite against one in PostgreSQL: facts appended a second, and what a board takes to read.
+"""A ledger in SQLite against one in PostgreSQL: facts appended a second, what a board takes to read, bytes a fact.
 
     python benchmarks/store.py                          # prints Markdown; starts a PostgreSQL server of its own
     python benchmarks/store.py --postgresql postgresql://me@host/empty_database
     python benchmarks/store.py --writers 1 4 --seconds 10 --verdicts 1000000
+    python benchmarks/store.py --only-size 100000       # bytes a fact of each kind, and nothing else
 
 Appending goes through the real Writer in processes of their own, all on one ledger: verdicts with their replies of
 1 kB, as fast as they become durable. Replies that were paid for are committed in groups of 8 at most, since no more may
 wait for their commit; what local weights say, in groups of 200. The server has PostgreSQL's own settings (fsync, full
 page writes). Reading is a pass over all verdicts as arrays, by a process of its own, as `sciexam leaderboard` does it.
+The size is of a database at rest, indexes included, by so many facts that it grew. Texts are 1,000 characters that zlib
+makes half as long (it makes .45 to .52 of answers and verdicts in English), and all differ.
 """
 
 from __future__ import annotations
@@ -64,6 +67,41 @@ with Store(sys.argv[1]) as store, store.writer() as writer:
         writer.put(Verdict(key, f"p{number % 500}", "a", "b", "gpt", subject=subject, preferred="first"))
 """
 
+SIZING = """
+import hashlib, json, os, sys
+from sciexam.store import Store
+from sciexam.types import Reply, Verdict
+location, kind, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+def body(said):
+    message = {"role": "assistant", "content": said, "refusal": None, "annotations": []}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 700, "completion_tokens": 200, "total_tokens": 900}
+    told = {"id": "chatcmpl-" + os.urandom(15).hex(), "object": "chat.completion", "created": 1764000000, "model": "m"}
+    return json.dumps(told | {"choices": [choice], "usage": usage}).encode()
+def fact(number):
+    key = hashlib.sha256(f"{kind} {number}".encode()).hexdigest()
+    subject = hashlib.sha256(f"{kind} {number // 2}".encode()).hexdigest()
+    prompt = f"p{number // 2}"
+    if kind == "word":
+        reply = Reply(key, "A", raw=b"A", model="m", input_tokens=700, output_tokens=1)
+        return Verdict(key, prompt, "a", "b", "gpt", subject=subject, probability_second=number / count, reply=reply)
+    said = os.urandom(500).hex()
+    if kind == "verdict":
+        said, reason = f"{said}\\nVERDICT {key[:8]}: A>B", said
+    reply = Reply(key, said, raw=body(said), model="m", input_tokens=700, output_tokens=200)
+    if kind == "response":
+        return reply
+    return Verdict(key, prompt, "a", "b", "gpt", subject=subject, preferred="first", reason=reason, reply=reply)
+with Store(location) as store:
+    for start in range(0, count, 1000):
+        store.append([fact(number) for number in range(start, min(start + 1000, count))])
+"""
+KINDS = {
+    "response": "a response of 1,000 characters, from an endpoint",
+    "verdict": "a verdict with a reason of 1,000 characters, from an endpoint",
+    "word": "a verdict by the probabilities of one word, from local weights",
+}
+
 READING = """
 import hashlib, json, resource, sys, time
 import numpy as np
@@ -114,6 +152,35 @@ def read(location: str, verdicts: int) -> dict[str, float]:
     return dict(json.loads(done.stdout))
 
 
+def size(location: str) -> int:
+    """Bytes of a ledger at rest, with its indexes."""
+    if "://" not in location:
+        return sum(file.stat().st_size for file in Path(location).parent.glob(f"{Path(location).name}*"))
+    import psycopg
+
+    with psycopg.connect(location, autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+        found = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+        assert found is not None
+        return int(found[0])
+
+
+def sizes(ledgers: dict[str, Any], facts: int) -> Iterator[str]:
+    """How many bytes a fact of each kind takes, in a ledger that grows by `facts` of each."""
+    yield f"| bytes by {facts:,} facts | {' | '.join(ledgers)} |"
+    yield "|---" * (1 + len(ledgers)) + "|"
+    locations = {name: make() for name, make in ledgers.items()}
+    for location in locations.values():
+        subprocess.run([sys.executable, "-c", SIZING, location, "word", "1"], check=True)  # the tables are made
+    for kind, told in KINDS.items():
+        grown = []
+        for location in locations.values():
+            before = size(location)
+            subprocess.run([sys.executable, "-c", SIZING, location, kind, str(facts)], check=True)
+            grown.append(f"{(size(location) - before) / facts:,.0f}")
+        yield f"| {told} | {' | '.join(grown)} |"
+
+
 def rows(ledgers: dict[str, Any], writers: list[int], seconds: float, verdicts: int, runs: int) -> Iterator[str]:
     """`ledgers`: by the name of the database, what makes the location of another, empty ledger."""
     yield "| database | processes that write | verdicts a second, from an endpoint | from local weights |"
@@ -149,6 +216,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--verdicts", type=int, default=300_000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument(
+        "--only-size", type=int, metavar="FACTS", help="measure bytes a fact, with so many of each kind"
+    )
     given = parser.parse_args()
     print(f"sciexam {version('sciexam')}, Python {platform.python_version()}, psycopg {version('psycopg')}, ", end="")
     print(f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}\n")
@@ -167,7 +237,12 @@ def main() -> None:
             servers = (made.url(made.create()) for _ in range(1000))
         try:
             ledgers = {"SQLite": lambda: next(files), "PostgreSQL": lambda: next(servers)}
-            for row in rows(ledgers, given.writers, given.seconds, given.verdicts, given.runs):
+            measured = (
+                sizes(ledgers, given.only_size)
+                if given.only_size
+                else rows(ledgers, given.writers, given.seconds, given.verdicts, given.runs)
+            )
+            for row in measured:
                 print(row, flush=True)
         finally:
             if cluster:
