@@ -73,7 +73,7 @@ def write_exam(folder: Path, contestants: int, prompts: int) -> Path:
 def fill(folder: Path, path: Path) -> int:
     """Write every answer and every verdict of the board into a ledger; how many verdicts there are."""
     from sciexam.battles import pair
-    from sciexam.exam.facts import responses_of
+    from sciexam.exam.answers import responses_of
     from sciexam.exam.plan import conversations_of, presentations_of
     from sciexam.exam.standings import make_board_plan
     from sciexam.models.terms import USUAL
@@ -88,7 +88,7 @@ def fill(folder: Path, path: Path) -> int:
             for name in plan.contestants:
                 for reply in models[name].generate(one for _, one in conversations_of(plan, name)):
                     writer.put(reply)
-        responses = responses_of(plan, store, {})
+        responses = responses_of(plan, store)
         with store.writer() as writer:
             for comparison in pair(plan.prompts, plan.pairs, plan.samples, responses):
                 for shown in presentations_of(plan, rater, comparison, store):

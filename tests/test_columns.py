@@ -18,7 +18,7 @@ from sciexam.exam.asking import owes
 from sciexam.exam.facts import evidence_of, judged_by
 from sciexam.exam.looks import looks_of
 from sciexam.exam.plan import Plan, make_plan, presentations_of
-from sciexam.exam.stored import Stored
+from sciexam.exam.stored import Heard
 from sciexam.models.terms import USUAL
 from sciexam.report.evidence import Bench
 from sciexam.report.record import Calls
@@ -128,15 +128,15 @@ def test_columns_hold_the_facts_battles_and_scores_of_the_records(
     keys = Wanted(looks.keys)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(columns, "BATCH", data.draw(st.integers(1, 50)))  # attempts of one key come in several batches
-        stored = Stored(plan, responses, looks, keys, store.columns.verdicts(keys))
+        heard = Heard(rater, looks, keys, store.columns.verdicts(keys))
     hexed = [bytes(key).hex() for key in looks.keys]
     facts = store.verdicts(hexed)
     for retry in (False, True):
-        assert stored.owed(retry).tolist() == [owes(facts.get(key), retry) for key in hexed]
+        assert heard.owed(retry).tolist() == [owes(facts.get(key), retry) for key in hexed]
     for place, key in enumerate(hexed):
-        status = stored.verdicts.status[place]
+        status = heard.verdicts.status[place]
         assert (facts[key].status if key in facts else None) == (STATUSES[status] if status >= 0 else None)
-        assert stored.verdicts.attempt[place] == (facts[key].attempt if key in facts else 0)
+        assert heard.verdicts.attempt[place] == (facts[key].attempt if key in facts else 0)
 
     comparisons = list(pair(plan.prompts, plan.pairs, plan.samples, responses))
     judged = judged_by(plan, rater, store, comparisons, {})
@@ -144,7 +144,7 @@ def test_columns_hold_the_facts_battles_and_scores_of_the_records(
     bench = Bench("judge", "a judge", ("judge",), rater.sees_order, [one.battle for one in judged], shown)
     evidence = evidence_of(plan, store, responses, [bench], Calls(), ())
     by_records = outcomes_of(evidence, bench)
-    by_columns = outcomes_of_judge(evidence, bench.name, bench.description, bench.sees_order, stored.said)
+    by_columns = outcomes_of_judge(evidence, bench.name, bench.description, bench.sees_order, heard.said)
     same(by_columns, by_records)
     for i, contest in enumerate(plan.pairs):
         for q, score in enumerate(scores_of(evidence, bench)[contest]):

@@ -19,7 +19,7 @@ from sciexam.annotate.links import until
 from sciexam.battles import pair
 from sciexam.errors import GateNotMet
 from sciexam.exam import check_leaderboard
-from sciexam.exam.facts import responses_of
+from sciexam.exam.answers import responses_of
 from sciexam.exam.plan import conversations_of, presentations_of
 from sciexam.exam.standings import make_board_plan
 from sciexam.models.terms import USUAL
@@ -260,7 +260,7 @@ def test_verdicts_of_another_model_are_a_fault_of_the_rows_that_have_them(tmp_pa
 
     def another(plan: Any, store: Store) -> list[Reply]:
         told = []
-        answered = responses_of(plan, store, {})
+        answered = responses_of(plan, store)
         for contest, model, count in ((("base", "sft"), "m-2026-01-01", 3), (("base", "rlhf"), "other", 2)):
             comparisons = list(pair(plan.prompts, [contest], 1, answered))
             keys = [one.key for c in comparisons for one in presentations_of(plan, plan.raters[0], c, store)]
@@ -286,7 +286,7 @@ def test_verdicts_of_another_model_are_seen_in_every_pair_of_a_row(
     sx.leaderboard(exam, results=tmp_path)
 
     def another(plan: Any, store: Store) -> list[Reply]:
-        answered = responses_of(plan, store, {})
+        answered = responses_of(plan, store)
         (comparison,) = [c for c in pair(plan.prompts, [("sft", "rlhf")], 1, answered) if c.prompt.id == "q1"]
         keys = [one.key for one in presentations_of(plan, plan.raters[0], comparison, store)]
         return [Reply(key, "A", model="other") for key in keys]

@@ -76,6 +76,7 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+_encoded = json.JSONEncoder(allow_nan=False).encode
 LAID_OUT = 4  # levels of a JSON text that have a line for each entry
 
 
@@ -89,14 +90,14 @@ def json_text(value: typing.Any) -> str:
 
 def _laid_out(value: typing.Any, level: int) -> Iterator[str]:
     if level > LAID_OUT or not value or not isinstance(value, (dict, list, tuple)):
-        yield json.dumps(value, allow_nan=False)
+        yield _encoded(value)
         return
     begin, end = "{}" if isinstance(value, dict) else "[]"
     before = f"{begin}\n{' ' * level}"
     for one in value:
         yield before
         if isinstance(value, dict):
-            yield f"{json.dumps(str(one))}: "
+            yield f"{_encoded(str(one))}: "
             one = value[one]
         yield from _laid_out(one, level + 1)
         before = f",\n{' ' * level}"

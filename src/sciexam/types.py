@@ -303,8 +303,10 @@ class Comparison:
     a: Response
     b: Response
 
-    def shown(self, order: Order, repeat: int = 0, seen: tuple[str, ...] = (), subject: str = "") -> Presentation:
-        """The presentation in `order`: "ab" shows a's text first. `seen` and `subject`: see Presentation."""
+    def shown(
+        self, order: Order, repeat: int = 0, seen: tuple[str, ...] = (), subject: str = "", key: str = ""
+    ) -> Presentation:
+        """The presentation in `order`: "ab" shows a's text first. `seen`, `subject`, `key`: see Presentation."""
         first, second = (self.a, self.b) if order == "ab" else (self.b, self.a)
         return Presentation(
             prompt=self.prompt,
@@ -315,6 +317,7 @@ class Comparison:
             repeat=repeat,
             seen=seen,
             subject=subject,
+            key=key,
             first_by=first.contestant,
             second_by=second.contestant,
         )

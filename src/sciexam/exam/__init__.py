@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,20 +15,18 @@ from sciexam.exam.empty_words import NULL, TEXTS
 from sciexam.exam.facts import read_facts
 from sciexam.exam.people import held_against_people
 from sciexam.exam.plan import Plan, make_plan
-from sciexam.exam.preflight import Owed, bill_of, tell
+from sciexam.exam.preflight import Owed
 from sciexam.exam.reading import reading
 from sciexam.exam.reporting import count, report, watch, write
 from sciexam.exam.runs import (
-    check_all_ready,
     check_there,
-    hold,
     location_of,
     opened,
     report_folder,
     terms_of,
     write_run,
 )
-from sciexam.exam.sitting import Sitting
+from sciexam.exam.sat import sit
 from sciexam.exam.standings import make_board_plan
 from sciexam.exam.tally import Progress
 from sciexam.files import json_text
@@ -96,17 +93,12 @@ def compare(
         suite, contestants, judges, orders, policy, margin, by, limit, terms, until_decided=until_decided
     )
     with opened(store, results, terms) as ledger:
-        check_all_ready(plan, models, ledger, retry_invalid)
-        announced = tell(preflight, partial(bill_of, plan, ledger, retry_invalid))
         stop = stop or threading.Event()
-        sitting = Sitting(
-            plan, ledger, stop, progress, retry_invalid, strict_model=strict_model, terms=terms, announced=announced
-        )
-        manifest = hold(sitting, plan, models, ledger)
-        found = count(plan, ledger, manifest, sitting.calls, sitting.skipped, sitting.notes, results=results)
-        write(found, manifest, Path(results))
+        sat = sit(plan, models, ledger, terms, stop, preflight, progress, retry_invalid, strict_model)
+        found = count(sat, ledger, results=results)
+        write(found, sat.manifest, Path(results))
         if strict_model:
-            check_echoes(plan, ledger, report_folder(found, results))
+            check_echoes(plan, ledger, report_folder(found, results), sat.stored)
     return found
 
 
@@ -173,7 +165,7 @@ def leaderboard(
     is replaced whole. Everything else as in `compare`.
     """
     from sciexam.exam.besides import besides_of, reward_model
-    from sciexam.exam.board import check_models, read_board, sit
+    from sciexam.exam.board import read_board
     from sciexam.report.standings.board import build_leaderboard
 
     suite = load_suite(suite, results) if isinstance(suite, str) else suite
@@ -193,7 +185,7 @@ def leaderboard(
         found = build_leaderboard(evidence, outcomes, plan.contestants[0], NULL, besides, TEXTS)
         _write_leaderboard(found, sat.manifest, Path(results), site_folder(site, results))
         if strict_model:
-            check_models(sat, ledger, report_folder(found, results))
+            check_echoes(plan, ledger, report_folder(found, results), sat.stored)
     return found
 
 

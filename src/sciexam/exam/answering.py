@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from sciexam.battles import Slot, in_drawn_order
 from sciexam.errors import UsageError
-from sciexam.exam.facts import responses_of
+from sciexam.exam.answers import responses_of
 from sciexam.exam.plan import make_plan
 from sciexam.exam.preflight import Owed, bill_of
 from sciexam.exam.runs import check_all_ready, hold
@@ -80,7 +80,7 @@ def answers_of(
         plan, store, stop or threading.Event(), progress, retry_invalid=False, recorded_only=recorded_only, terms=terms
     )
     hold(sitting, plan, models, store)
-    return Answers(plan.contestants, plan.samples, plan.prompts, len(able), responses_of(plan, store, {}))
+    return Answers(plan.contestants, plan.samples, plan.prompts, len(able), responses_of(plan, store))
 
 
 def _can_answer(models: Mapping[str, Model], prompt: Prompt, samples: int) -> bool:

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from sciexam.errors import GateNotMet, Incomplete, UsageError
-from sciexam.exam.board import Sat, read_board
+from sciexam.exam.board import read_board
 from sciexam.exam.board_gaps import AGAIN, Fault, asked_of, gaps
 from sciexam.exam.drift import drift_of
 from sciexam.exam.echoes import is_another, strange
 from sciexam.exam.plan import Plan, conversations_of, keys_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.references import with_references
-from sciexam.exam.stored import Stored, stored_of
+from sciexam.exam.sat import Sat
+from sciexam.exam.stored import Heard, Stored, stored_of
 from sciexam.models.settings import Endpoint
 from sciexam.report.evidence import Evidence
 from sciexam.store import Store
@@ -82,7 +83,7 @@ def _echoed(board: _Board, rater: Rater) -> dict[str, dict[str, int]]:
     """For each row, how many of the verdicts of all its pairs the model of each name gave."""
     plan, store, stored = board.plan, board.store, board.stored
     if stored is not None:
-        return _echoed_by_arrays(stored, store)
+        return _echoed_by_arrays(plan, next(one for one in stored.heard if one.rater == rater), store)
     keys: dict[str, set[str]] = defaultdict(set)
     for contest, comparisons in asked_of(plan, rater, board.evidence, store).items():
         shown = {key for one in comparisons for key in keys_of(plan, rater, one, store)}
@@ -91,17 +92,17 @@ def _echoed(board: _Board, rater: Rater) -> dict[str, dict[str, int]]:
     return {name: store.echoed(keys[name]) for name in plan.contestants}
 
 
-def _echoed_by_arrays(stored: Stored, store: Store) -> dict[str, dict[str, int]]:
+def _echoed_by_arrays(plan: Plan, heard: Heard, store: Store) -> dict[str, dict[str, int]]:
     """`_echoed` by one pass over the ledger, and the keys that are there already."""
-    plan, looks = stored.plan, stored.looks
+    looks, keys = heard.looks, heard.keys
     place = {name: i for i, name in enumerate(plan.contestants)}
     rows = np.array([[place[name] for name in contest] for contest in plan.pairs], dtype=np.intp).reshape(-1, 2)
     # Each key once for each row that it stands in: two pairs may show the same texts.
     row = rows[looks.pair[looks.comparison]].ravel()
-    places = np.unique(row * stored.keys.count + np.repeat(stored.keys.of_key, 2))
-    row, key = np.divmod(places, stored.keys.count) if stored.keys.count else (places, places)
+    places = np.unique(row * keys.count + np.repeat(keys.of_key, 2))
+    row, key = np.divmod(places, keys.count) if keys.count else (places, places)
     found: dict[str, dict[str, int]] = {name: {} for name in plan.contestants}
-    for model, counts in store.columns.models_by_key(stored.keys).items():
+    for model, counts in store.columns.models_by_key(keys).items():
         for i, count in enumerate(np.bincount(row, counts[key], len(place)).astype(int).tolist()):
             if count:
                 found[plan.contestants[i]][model] = count

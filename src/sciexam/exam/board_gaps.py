@@ -16,7 +16,7 @@ from sciexam.exam.facts import judged_by
 from sciexam.exam.plan import Plan, keys_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.recordings import recording_of
-from sciexam.exam.stored import Stored
+from sciexam.exam.stored import Heard, Stored
 from sciexam.report.evidence import Evidence
 from sciexam.report.standings.outcomes import FAILED, STATUSES, Outcomes
 from sciexam.store import Store
@@ -42,7 +42,7 @@ class Fault:
 
 
 def gaps(plan: Plan, evidence: Evidence, outcomes: Outcomes, stored: Stored | None, store: Store) -> Iterator[Fault]:
-    """All that is missing. `plan` is that of the evidence, with the references; `stored` as in `board.Sat`."""
+    """All that is missing. `plan` is that of the evidence, with the references; `stored` as in `sat.Sat`."""
     yield from _answers(plan, evidence)
     yield from _other_prompts(evidence)
     counted = _by_records(plan, evidence, store) if stored is None else _by_arrays(stored)
@@ -132,16 +132,23 @@ def _owed(plan: Plan, counts: _Counts) -> Iterator[tuple[str, str]]:
 
 
 def _by_arrays(stored: Stored) -> Counted:
-    plan, rater, looks, status = stored.plan, stored.rater, stored.looks, stored.verdicts.status
-    if rater.by_name:  # a file need not hold both orders, nor every annotator every pair
-        return {}
-    owed = stored.owed(retry_invalid=False)
+    found: dict[Contest, list[_Counts]] = defaultdict(list)
+    for heard in stored.heard:
+        if not heard.rater.by_name:  # a file need not hold both orders, nor every annotator every pair
+            for contest, counts in _counts_of(stored.plan, heard):
+                found[contest].append(counts)
+    return found
+
+
+def _counts_of(plan: Plan, heard: Heard) -> Iterator[tuple[Contest, _Counts]]:
+    looks, status = heard.looks, heard.verdicts.status
+    owed = heard.owed(retry_invalid=False)
     of_pair = looks.pair[looks.comparison]
     kinds = (status >= -1, owed & (status < 0), owed & (status == FAILED), owed & (status >= 0) & (status != FAILED))
     counts = [np.bincount(of_pair[kind], minlength=len(plan.pairs)).tolist() for kind in kinds]
     untold = np.bincount(looks.pair[~looks.told], minlength=len(plan.pairs)).tolist()
     numbers = zip(plan.pairs, *counts, untold, strict=True)
-    return {contest: [_Counts(rater, *of_one)] for contest, *of_one in numbers}
+    return ((contest, _Counts(heard.rater, *of_one)) for contest, *of_one in numbers)
 
 
 def _by_records(plan: Plan, evidence: Evidence, store: Store) -> Counted:

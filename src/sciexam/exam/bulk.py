@@ -14,8 +14,8 @@ from typing import Any
 from sciexam.battles import Slot
 from sciexam.errors import UsageError, did_you_mean
 from sciexam.exam.answer_file import Format, check_alpacaeval, check_replaceable, each_text_once, items_of, joined
+from sciexam.exam.answers import responses_of
 from sciexam.exam.asking import owes
-from sciexam.exam.facts import responses_of
 from sciexam.exam.plan import Plan, conversations_of, make_plan
 from sciexam.exam.preflight import Experience, Owed, bill_of, tell
 from sciexam.exam.recordings import is_recorded
@@ -168,7 +168,7 @@ def ask(
     check_all_ready(owing, models, ledger, retry_invalid)
     tell(preflight, partial(bill_of, owing, ledger, retry_invalid, experience=Experience(pilot, {})))
     sitting = Sitting(
-        owing, ledger, stop or threading.Event(), progress, retry_invalid, terms=terms, answered_before=stored
+        owing, ledger, stop or threading.Event(), progress, retry_invalid, terms=terms, before=(stored, 0)
     )
     hold(sitting, plan, models, ledger)
     (name,) = plan.contestants
@@ -216,7 +216,7 @@ def _write(plan: Plan, ledger: Store, out: Path, format: Format, calls: Calls, n
     def usable() -> Iterator[tuple[Prompt, Response]]:
         for chunk in chunks_of(plan):
             prompts = {prompt.id: prompt for prompt in chunk.prompts}
-            for response in responses_of(chunk, ledger, {}).values():
+            for response in responses_of(chunk, ledger).values():
                 reply = response.reply
                 if reply.status == "ok":
                     kinds.update(["written", *(["cut off"] if reply.finish_reason == "length" else [])])

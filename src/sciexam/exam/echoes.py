@@ -3,42 +3,51 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sciexam.battles import Slot, pair
 from sciexam.errors import GateNotMet
 from sciexam.exam.plan import Plan, conversations_of, keys_of
 from sciexam.exam.references import referring, wanted_of, with_references
+from sciexam.exam.stored import Heard, Stored
 from sciexam.models.public_name import public_name
 from sciexam.models.settings import Endpoint
 from sciexam.store import Store
 from sciexam.types import Comparison, Response
 
 
-def echoes(plan: Plan, store: Store, comparisons: Sequence[Comparison]) -> Iterator[str]:
+def echoes(plan: Plan, store: Store, comparisons: Sequence[Comparison], heard: Sequence[Heard] = ()) -> Iterator[str]:
     """Endpoints that answered as another model than was asked for, or under several names, each in a sentence.
 
-    A date at the end of a name is no other name; two dates are.
+    A date at the end of a name is no other name; two dates are. `heard`: the judges whose keys are known.
     """
-    yield from of_contestants(plan, store)
+    known = {one.rater.digest: one for one in heard}
+    yield from _of_contestants(plan, store)
     for rater in plan.raters:
-        if rater.model:
+        if rater.model and rater.digest in known:
+            yield from _of_judge(rater.name, rater.model, known[rater.digest], store)
+        elif rater.model:
             keys = [key for c in comparisons for key in keys_of(plan, rater, c, store)]
             yield from strange(rater.name, rater.model, store.echoed(keys))
-    yield from of_references(plan, store)
+    yield from _of_references(plan, store)
 
 
-def of_contestants(plan: Plan, store: Store) -> Iterator[str]:
-    """`echoes` of the contestants."""
+def _of_judge(name: str, model: str, heard: Heard, store: Store) -> Iterator[str]:
+    """The same of a judge, by one pass over the ledger."""
+    ours = [other for other in store.columns.model_names() if not is_another(model, other)]
+    # One name that means the model is nothing strange, however many replies came under it.
+    yield from strange(name, model, store.columns.models(heard.keys, but=ours if len(ours) == 1 else ()))
+
+
+def _of_contestants(plan: Plan, store: Store) -> Iterator[str]:
     for name in plan.contestants:
         spec = plan.suite.models[name]
         if isinstance(spec, Endpoint):
             yield from strange(name, spec.model, store.echoed(c.key for _, c in conversations_of(plan, name)))
 
 
-def of_references(plan: Plan, store: Store) -> Iterator[str]:
-    """`echoes` of the models that write references."""
+def _of_references(plan: Plan, store: Store) -> Iterator[str]:
     for rater in referring(plan.raters):
         spec = plan.suite.models[rater.reference or ""]
         if isinstance(spec, Endpoint):
@@ -58,8 +67,15 @@ def strange(name: str, model: str, echoed: Mapping[str, int]) -> Iterator[str]:
         yield f"{name}: {public_name(model)!r} answered under several names: {said}; these may be different models."
 
 
-def check_echoes(plan: Plan, store: Store, report: Path) -> None:
+def check_echoes(plan: Plan, store: Store, report: Path, stored: Stored | None = None) -> None:
     """Raises GateNotMet where an endpoint answered as another model than was asked for, or under several names."""
+    if told := list(dict.fromkeys(_told(plan, store, stored))):
+        raise GateNotMet("\n".join(["--strict-model:", *told, f"The report is in {report}."]))
+
+
+def _told(plan: Plan, store: Store, stored: Stored | None) -> Iterator[str]:
+    if stored is not None:
+        return echoes(stored.plan, store, (), stored.heard)
     plan = with_references(plan, store)
     responses: dict[Slot, Response] = {}
     for name in plan.contestants:
@@ -67,13 +83,7 @@ def check_echoes(plan: Plan, store: Store, report: Path) -> None:
         found = store.replies({c.key for c in conversations.values()})
         responses |= {s: Response(*s, found[c.key]) for s, c in conversations.items() if c.key in found}
     comparisons = list(pair(plan.prompts, plan.pairs, plan.samples, responses))
-    refuse_echoes(dict.fromkeys(echoes(plan, store, comparisons)), report)
-
-
-def refuse_echoes(told: Iterable[str], report: Path) -> None:
-    """Raises GateNotMet where anything was told of models that answered."""
-    if told := list(told):
-        raise GateNotMet("\n".join(["--strict-model:", *told, f"The report is in {report}."]))
+    return echoes(plan, store, comparisons)
 
 
 def is_another(model: str, echoed: str) -> bool:

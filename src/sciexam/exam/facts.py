@@ -8,6 +8,7 @@ from typing import Any
 
 from sciexam.battles import Battle, Policy, Slot, name_of, pair, present, resolve
 from sciexam.errors import Incomplete, UsageError
+from sciexam.exam.answers import responses_of
 from sciexam.exam.asking import owes
 from sciexam.exam.by_grades import verdicts_by_grades
 from sciexam.exam.cascade import Cascade, Judged, calibration_asks, cascades_of, escalation_of, rule, settle
@@ -15,10 +16,10 @@ from sciexam.exam.drift import drift_of
 from sciexam.exam.echoes import echoes
 from sciexam.exam.ends import ends_of
 from sciexam.exam.other_rubrics import verdicts_under_other_rubrics
-from sciexam.exam.plan import Plan, conversations_of, keys_of, presentations_of
+from sciexam.exam.plan import Plan, keys_of, presentations_of
 from sciexam.exam.raters import Rater, recordings_of, trust_of
-from sciexam.exam.recordings import is_recorded
 from sciexam.exam.references import with_references
+from sciexam.exam.stored import Heard, Name, Stored
 from sciexam.judges.settings import PanelJudge
 from sciexam.lineage import descents
 from sciexam.report.evidence import NOT_ASKED, Bench, Evidence
@@ -27,21 +28,32 @@ from sciexam.report.reliability import reliability_of
 from sciexam.stats import Undefined
 from sciexam.store import Fact, Store
 from sciexam.suite import HUMANS
-from sciexam.types import ADJUDICATION, Comparison, Presentation, Reply, Response, Verdict
+from sciexam.types import ADJUDICATION, Comparison, Order, Presentation, Response, Verdict
+
+Shown = Mapping[Name, Sequence[tuple[Order, int, str]]]  # a rater's looks at each comparison: `Heard.shown`
 
 
 def read_facts(
-    plan: Plan, store: Store, calls: Calls, skipped: Mapping[str, Fact], notes: Sequence[str] = ()
+    plan: Plan,
+    store: Store,
+    calls: Calls,
+    skipped: Mapping[str, Fact],
+    notes: Sequence[str] = (),
+    stored: Stored | None = None,
 ) -> Evidence:
-    """Read everything the plan covers back from the ledger: a report is a function of stored facts."""
-    plan = with_references(plan, store)
-    responses = responses_of(plan, store, skipped)
+    """Read everything the plan covers back from the ledger: a report is a function of stored facts.
+
+    `stored`: what is known of it already, so that no key is made twice.
+    """
+    plan = with_references(plan, store) if stored is None else stored.plan
+    responses = responses_of(plan, store) if stored is None else stored.responses
+    heard = () if stored is None else stored.heard
     comparisons = list(pair(plan.prompts, plan.pairs, plan.samples, responses))
     check_compared(plan, responses, bool(comparisons), calls)
-    benches = [bench_of(plan, name, store, comparisons, skipped) for name in plan.benches]
+    benches = [bench_of(plan, name, store, comparisons, skipped, heard) for name in plan.benches]
     if comparisons:
         check_judged(plan, store, benches, calls)
-    caveats = (*notes, *dict.fromkeys(echoes(plan, store, comparisons)), *_of_members(plan, benches))
+    caveats = (*notes, *dict.fromkeys(echoes(plan, store, comparisons, heard)), *_of_members(plan, benches))
     others = verdicts_under_other_rubrics(plan.suite.rubric, comparisons, store) if HUMANS in plan.benches else {}
     caveats = (*caveats, *ends_of(plan, store, responses.values()), *_of_other_rubrics(others))
     return replace(evidence_of(plan, store, responses, benches, calls, caveats), other_rubrics=others)
@@ -146,30 +158,13 @@ def _nobody_judged(plan: Plan, store: Store) -> str:
     )
 
 
-def responses_of(plan: Plan, store: Store, skipped: Mapping[str, Fact]) -> dict[Slot, Response]:
-    """What every contestant answered, as the ledger has it, or why there is nothing."""
-    conversations = {name: dict(conversations_of(plan, name)) for name in plan.contestants}
-    found = {name: store.replies({c.key: None for c in asked.values()}) for name, asked in conversations.items()}
-    responses = {}
-    for contestant, asked in conversations.items():
-        others = [name for name in plan.contestants if name != contestant]
-        recorded = is_recorded(plan.suite, contestant)
-        asks = plan.alone or any(not is_recorded(plan.suite, name) for name in others)
-        for slot, conversation in asked.items():
-            reply = found[contestant].get(conversation.key)
-            if reply is None:
-                why = NOT_ASKED
-                if recorded:
-                    why = "no recorded answer"
-                elif not (asks or any(conversations[name][name, *slot[1:]].key in found[name] for name in others)):
-                    why = "not asked, for nobody else has an answer"
-                reply = Reply(conversation.key, status="skipped", failure=why)
-            responses[slot] = Response(contestant, slot[1], slot[2], reply)
-    return responses
-
-
 def bench_of(
-    plan: Plan, name: str, store: Store, comparisons: Sequence[Comparison], skipped: Mapping[str, Fact]
+    plan: Plan,
+    name: str,
+    store: Store,
+    comparisons: Sequence[Comparison],
+    skipped: Mapping[str, Fact],
+    heard: Sequence[Heard] = (),
 ) -> Bench:
     """What those who judge under one name said of these comparisons, as the ledger has it."""
     raters = [rater for rater in plan.raters if rater.bench == name]
@@ -178,7 +173,10 @@ def bench_of(
     for cascade in cascades_of(plan):
         if cascade.cheap.bench == name:
             return _cascade(plan, cascade, store, comparisons, skipped)
-    judged = [one for rater in raters for one in judged_by(plan, rater, store, comparisons, skipped)]
+    shown = {one.rater.digest: one.shown(plan) for one in heard if one.rater.bench == name}
+    judged = [
+        one for rater in raters for one in judged_by(plan, rater, store, comparisons, skipped, shown.get(rater.digest))
+    ]
     spec = plan.suite.judges.get(name) if raters[0].part_of == "panel" else None
     return Bench(
         name=name,
@@ -219,11 +217,18 @@ def _on(verdict: Verdict, criterion: str) -> Verdict:
 
 
 def judged_by(
-    plan: Plan, rater: Rater, store: Store, comparisons: Sequence[Comparison], skipped: Mapping[str, Fact]
+    plan: Plan,
+    rater: Rater,
+    store: Store,
+    comparisons: Sequence[Comparison],
+    skipped: Mapping[str, Fact],
+    shown: Shown | None = None,
 ) -> list[Judged]:
-    """What one rater said of each comparison, as the ledger has it. `skipped`: facts that are not stored."""
+    """What one rater said of each comparison, as the ledger has it. `skipped`: facts that are not stored; `shown`: its
+    looks, where they are known.
+    """
     told = [comparison for comparison in comparisons if plan.told(rater, comparison.prompt) is not None]
-    said = _said(plan, rater, store, told, skipped)
+    said = _said(plan, rater, store, told, skipped, shown)
     judged = []
     for c in comparisons:
         verdicts = said.get(name_of(c)) or ((present(c, "ab"), _without_reference(rater, present(c, "ab"))),)
@@ -232,17 +237,34 @@ def judged_by(
 
 
 def _said(
-    plan: Plan, rater: Rater, store: Store, comparisons: Sequence[Comparison], skipped: Mapping[str, Fact]
-) -> dict[tuple[str, str, str, int], tuple[tuple[Presentation, Verdict], ...]]:
+    plan: Plan,
+    rater: Rater,
+    store: Store,
+    comparisons: Sequence[Comparison],
+    skipped: Mapping[str, Fact],
+    shown: Shown | None,
+) -> dict[Name, tuple[tuple[Presentation, Verdict], ...]]:
     if rater.grades:
         by_marks = verdicts_by_grades(plan, rater, store, comparisons, skipped)
         return {name_of(comparison): (marked,) for comparison, marked in by_marks}
-    seen = {name_of(c): list(presentations_of(plan, rater, c, store)) for c in comparisons}
+    if shown is None:
+        seen = {name_of(c): list(presentations_of(plan, rater, c, store)) for c in comparisons}
+    else:
+        seen = {name_of(c): list(_as_known(plan, rater, c, shown[name_of(c)])) for c in comparisons}
     found: dict[str, Any] = store.verdicts({p.key: None for listed in seen.values() for p in listed})
     return {
         name: tuple((p, _verdict(rater, p, found.get(p.key) or skipped.get(p.key))) for p in listed)
         for name, listed in seen.items()
     }
+
+
+def _as_known(
+    plan: Plan, rater: Rater, comparison: Comparison, looks: Sequence[tuple[Order, int, str]]
+) -> Iterator[Presentation]:
+    """The presentations of these looks, as they are shown to a reader: nothing is rendered of them."""
+    prompt = plan.told(rater, comparison.prompt) or comparison.prompt
+    comparison = comparison if prompt is comparison.prompt else replace(comparison, prompt=prompt)
+    return (comparison.shown(order, repeat, key=key) for order, repeat, key in looks)
 
 
 def _without_reference(rater: Rater, presentation: Presentation) -> Verdict:

@@ -6,7 +6,7 @@ once for all that it is shown before. A million of them take a second or two.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -47,50 +47,50 @@ def looks_of(plan: Plan, rater: Rater, responses: Mapping[Slot, Response]) -> Lo
     """The looks of a judge that compares (and does not mark answers) at all comparisons with two usable answers."""
     place = {name: i for i, name in enumerate(plan.contestants)}
     first, second = (np.array([place[pair[side]] for pair in plan.pairs], dtype=np.intp) for side in (0, 1))
-    compared: list[Codes] = [np.empty((0, 4), dtype=np.intp)]
-    looks: list[Codes] = [np.empty((0, 2), dtype=np.intp)]
-    keys: list[bytes] = []
-    before, samples = 0, range(plan.samples)
-    for at, prompt in enumerate(plan.prompts):
-        told = plan.told(rater, prompt)
-        for sample in samples:
-            given = _given(plan, prompt, sample, responses)
-            there = np.array([name in given for name in plan.contestants])
-            met = np.flatnonzero(there[first] & there[second])
-            compared.append(np.stack(np.broadcast_arrays(met, at, sample, told is not None), axis=1))
-            if told is not None:
-                which, order = _orders(plan, rater, told, given, met)
-                pairs = zip(met[which].tolist(), order.tolist(), strict=True)
-                shown = [plan.pairs[i] if o == 0 else plan.pairs[i][::-1] for i, o in pairs]
-                keys.append(b"".join(_keys(rater, told, sample, given, shown)))
-                looks.append(np.repeat(np.stack([before + which, order], axis=1), rater.repeats, axis=0))
-            before += len(met)
-    pair, asked, of_sample, known = np.concatenate(compared).T
-    comparison, order = np.concatenate(looks).T
+    rows = [(plan.told(rater, prompt), prompt.id, sample) for prompt in plan.prompts for sample in range(plan.samples)]
+    given = [_given(plan, prompt, sample, responses) for _, prompt, sample in rows]
+    there = np.array([[name in one for name in plan.contestants] for one in given], dtype=np.bool_)
+    there = there.reshape(len(rows), len(plan.contestants))
+    row, pair = np.nonzero(there[:, first] & there[:, second])  # by prompt, sample and pair
+    told = np.array([prompt is not None for prompt, *_ in rows], dtype=np.bool_)[row]
+    seen = np.flatnonzero(told)
+    places = zip(row[seen].tolist(), pair[seen].tolist(), strict=True)
+    which, order = _orders(plan, rater, ((rows[r][0], given[r], plan.pairs[p]) for r, p in places), len(seen))
+    ways = zip(pair[seen][which].tolist(), order.tolist(), strict=True)
+    shown = [plan.pairs[p][::-1] if swapped else plan.pairs[p] for p, swapped in ways]
+    ends = np.searchsorted(row[seen][which], np.arange(len(rows) + 1)).tolist()
+    keys = [
+        key
+        for (prompt, _, sample), one, start, end in zip(rows, given, ends, ends[1:], strict=False)
+        if prompt is not None and start < end
+        for key in _keys(rater, prompt, sample, one, shown[start:end])
+    ]
     return Looks(
         pair=pair,
-        prompt=asked,
-        sample=of_sample,
-        told=known.astype(np.bool_),
-        comparison=comparison,
-        order=order,
+        prompt=row // plan.samples,
+        sample=row % plan.samples,
+        told=told,
+        comparison=np.repeat(seen[which], rater.repeats),
+        order=np.repeat(order, rater.repeats),
         keys=np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, 32),
     )
 
 
-def _given(plan: Plan, prompt: Prompt, sample: int, responses: Mapping[Slot, Response]) -> Given:
-    found = {name: responses.get((name, prompt.id, sample)) for name in plan.contestants}
+def _given(plan: Plan, prompt: str, sample: int, responses: Mapping[Slot, Response]) -> Given:
+    found = {name: responses.get((name, prompt, sample)) for name in plan.contestants}
     return {name: one for name, one in found.items() if one is not None and one.reply.status == "ok"}
 
 
-def _orders(plan: Plan, rater: Rater, prompt: Prompt, given: Given, met: Codes) -> tuple[Codes, Codes]:
-    """The place in `met` of each look at these pairs, and its order."""
-    n = np.arange(len(met))
+def _orders(
+    plan: Plan, rater: Rater, compared: Iterable[tuple[Prompt | None, Given, tuple[str, str]]], count: int
+) -> tuple[Codes, Codes]:
+    """The place of each look among these comparisons, of which there are `count`, and its order."""
+    n = np.arange(count)
     if not rater.sees_order:
         return n, np.zeros_like(n)
     if rater.orders == "both":
-        return np.repeat(n, 2), np.tile([0, 1], len(met))
-    pairs = (Comparison(prompt, *(given[name] for name in plan.pairs[i])) for i in met)
+        return np.repeat(n, 2), np.tile([0, 1], count)
+    pairs = (Comparison(prompt, given[a], given[b]) for prompt, given, (a, b) in compared if prompt is not None)
     return n, np.array([orders_of(one, "one", plan.suite.seed) == ("ba",) for one in pairs], dtype=np.intp)
 
 

@@ -52,6 +52,7 @@ class Plan:
     orders: Literal["both", "one"]
     margin: float | None
     by: str
+    content: str  # the suite's (`suite_digest`)
     samples: int  # that every contestant gives, also where the plan is cut down; sample i is compared with sample i
     purpose: Purpose = "compare"
     caveats: tuple[str, ...] = ()
@@ -87,7 +88,7 @@ class Plan:
         """The id of the run: the digest of everything that could change its result."""
         return digest(
             {
-                "suite": [self.suite.name, suite_digest(self.suite), self.suite.seed],
+                "suite": [self.suite.name, self.content, self.suite.seed],
                 "prompts": [prompt.id for prompt in self.prompts],
                 "contestants": [[name, self.models[name]] for name in self.contestants],
                 "pairs": list(self.pairs),
@@ -166,6 +167,7 @@ def make_plan(
         orders=orders or "both",
         margin=margin,
         by=by,
+        content=suite_digest(suite),
         samples=samples_of(suite, names),
         purpose=purpose,
         caveats=(
@@ -323,7 +325,7 @@ def to_manifest(plan: Plan) -> dict[str, Any]:
         "raters": [asdict(replace(rater, judge=None, reference_model=None)) for rater in plan.raters],
         "models": dict(plan.models),
         "digests": {
-            "suite": suite_digest(plan.suite),
+            "suite": plan.content,
             "rubric": plan.suite.rubric.digest,
             "lineage": {name: plan.suite.lineage_digest(name) for name in plan.contestants},
         },
@@ -367,6 +369,7 @@ def from_manifest(value: Mapping[str, Any]) -> Plan:
         orders=value["orders"],
         margin=value["margin"],
         by=value["by"],
+        content=value["digests"]["suite"],
         samples=samples_of(suite, value["contestants"]),
         purpose=value.get("purpose", "compare"),
         caveats=tuple(value["caveats"]),

@@ -11,7 +11,8 @@ from typing import Any
 
 from sciexam.battles import Policy, pair
 from sciexam.errors import SciexamError
-from sciexam.exam.facts import bench_of, responses_of
+from sciexam.exam.answers import responses_of
+from sciexam.exam.facts import bench_of
 from sciexam.exam.plan import ALONE, Plan, Purpose, make_plan
 from sciexam.exam.recordings import is_recorded
 from sciexam.exam.references import with_references
@@ -40,13 +41,13 @@ class Reading:
 
     def responses(self) -> Iterator[Response]:
         """Every answer of the plan, contestant by contestant, usable or not."""
-        yield from responses_of(self.plan, self.store, self.skipped).values()
+        yield from responses_of(self.plan, self.store).values()
 
     def by_pair(self) -> Iterator[tuple[list[Comparison], list[Bench]]]:
         """The comparisons of each pair of contestants, and what every bench said of them: no more than one pair's
         verdicts are held at a time."""
         plan = self.plan
-        responses = responses_of(plan, self.store, self.skipped)
+        responses = responses_of(plan, self.store)
         for contest in plan.pairs:
             comparisons = list(pair(plan.prompts, [contest], plan.samples, responses))
             yield comparisons, [bench_of(plan, name, self.store, comparisons, self.skipped) for name in plan.benches]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,33 +18,28 @@ from sciexam.exam.people import are_judged_by_people, held_against_people
 from sciexam.exam.plan import Plan, from_manifest
 from sciexam.exam.preflight import missing_of
 from sciexam.exam.runs import check_there, location_of, report_folder, write_run
+from sciexam.exam.sat import Sat
+from sciexam.exam.stored import stored_of
 from sciexam.exam.until import replayed
 from sciexam.files import json_text
 from sciexam.report.build import build
 from sciexam.report.next_steps import next_steps
-from sciexam.report.record import Calls, Report
+from sciexam.report.record import Report
 from sciexam.report.stopping import build_stopped
-from sciexam.store import Fact, Store
+from sciexam.store import Store
 
 MOST_RUNS = 5  # that are named where a name is wrong
 LOOK_SECONDS = 5  # between two looks at the ledger of a comparison that is followed
 
 
-def count(
-    plan: Plan,
-    ledger: Store,
-    manifest: Mapping[str, Any],
-    calls: Calls,
-    skipped: Mapping[str, Fact],
-    notes: Sequence[str] = (),
-    missing: int = 0,
-    results: str | Path = "results",
-) -> Report:
-    """The report of what the ledger holds of a plan, with what to do next in the words of the command of `manifest`.
+def count(sat: Sat, ledger: Store, missing: int = 0, results: str | Path = "results") -> Report:
+    """The report of what the ledger holds of a plan, with what to do next in the words of the command that made it.
 
     `missing`: verdicts that are still to come. `results`: where validations of its judges lie.
     """
-    evidence = held_against_people(plan, read_facts(plan, ledger, calls, skipped, notes), Path(results))
+    plan, manifest, skipped = sat.plan, sat.manifest, sat.skipped
+    evidence = read_facts(plan, ledger, sat.calls, skipped, sat.notes, sat.stored)
+    evidence = held_against_people(plan, evidence, Path(results))
     evidence = replace(evidence, earlier=earlier_runs(manifest["run"], manifest["plan"], ledger))
     if plan.until_decided:
         found = build_stopped(evidence, replayed(plan, ledger, skipped).outcomes())
@@ -53,6 +48,11 @@ def count(
     found = replace(found, missing=missing, benchmarks=beside(_identities(plan, manifest), ledger))
     judged = are_judged_by_people(plan, evidence, ledger)
     return replace(found, next_steps=next_steps(found, manifest.get("argv", ()), plan.suite.judges, judged))
+
+
+def _read(plan: Plan, ledger: Store, manifest: Mapping[str, Any]) -> Sat:
+    """What the ledger holds of a comparison, without asking anybody."""
+    return Sat(plan, stored_of(plan, ledger), manifest=manifest)
 
 
 def _identities(plan: Plan, manifest: Mapping[str, Any]) -> Mapping[str, str]:
@@ -82,7 +82,7 @@ def report(run: str | None = None, store: str | Path | None = None, results: str
     """
     with _ledger(store, results) as ledger:
         manifest, plan = _found(ledger, run)
-        counted = count(plan, ledger, manifest, Calls(), {}, missing=_missing(plan, ledger), results=results)
+        counted = count(_read(plan, ledger, manifest), ledger, _missing(plan, ledger), results)
         write(counted, manifest, Path(results))
     return counted
 
@@ -145,7 +145,7 @@ def _looks(
             seen = now
             missing = _missing(plan, ledger)
             try:
-                counted = count(plan, ledger, manifest, Calls(), {}, missing=missing, results=results)
+                counted = count(_read(plan, ledger, manifest), ledger, missing, results)
                 look = Look(counted, missing, now[1])
             except (Incomplete, UsageError):  # nobody has answered, or judged, so far
                 look = Look(None, missing, now[1])

@@ -50,7 +50,8 @@ class Sitting:
 
     `recorded_only`: files of answers and verdicts are read, and nobody is asked. `judges_only`: no contestant is asked;
     what the ledger and the files have of their answers is judged. `announced`: the most verdicts that endpoints owe.
-    `answered_before`: the answers of a larger plan that are durable and left out of `plan`; the progress counts them.
+    `before`: the answers and verdicts of a larger plan that are durable and left out of `plan`; the progress counts
+    them.
     """
 
     def __init__(
@@ -65,12 +66,14 @@ class Sitting:
         strict_model: bool = False,
         terms: Terms = USUAL,
         announced: int = 0,
-        answered_before: int = 0,
+        before: tuple[int, int] = (0, 0),
     ):
         self._plan, self._store, self._stop, self._terms = plan, store, stop, terms
         self._failed = threading.Event()
         self._tally = Tally(plan.suite.costs, progress, terms.budget, announced)
-        self._tally.expect(responses=answered_before, of_them_stored=answered_before)
+        answers, verdicts = before
+        self._tally.expect(responses=answers, of_them_stored=answers)
+        self._tally.expect(verdicts=verdicts, of_them_stored=verdicts)
         self._retry_invalid = retry_invalid
         self._recorded_only, self._judges_only = recorded_only, judges_only
         self._prompts = {prompt.id: prompt for prompt in plan.prompts}

@@ -1,6 +1,7 @@
-"""What the ledger has of a plan with one judge, read as arrays: what is owed, and what was said, without a record each.
+"""What the ledger has of a plan, read as arrays: what is owed, and what was said, without a record each.
 
-For a judge that compares, and stands alone. Whoever marks answers, annotators, panels and cascades are read by `facts`.
+For judges that compare. Those who mark answers one by one, cascades, and runs until they are decided are read by
+`facts`; so are annotators, who owe nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciexam.battles import Slot
+from sciexam.exam.answers import responses_of
 from sciexam.exam.asking import owes
-from sciexam.exam.facts import responses_of
 from sciexam.exam.looks import Looks, looks_of
 from sciexam.exam.plan import Plan
-from sciexam.exam.preflight import Experience
 from sciexam.exam.raters import SCRIPTED, Rater
 from sciexam.exam.references import with_references
 from sciexam.models.recorded import RecordedModel
@@ -24,24 +24,21 @@ from sciexam.models.scripted import ScriptedModel
 from sciexam.report.standings.outcomes import FAILED, INVALID, Said
 from sciexam.store import Fact, Store
 from sciexam.store.columns import VerdictColumns, Wanted
-from sciexam.types import Model, Response
+from sciexam.types import Model, Order, Response
 
 TOLD = 500  # verdicts whose replies tell how long those to come will be
 
+Name = tuple[str, str, str, int]  # of a comparison, as in `battles.name_of`
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stored:
-    """The answers of a plan's contestants, every look of its judge, and the verdicts under the keys of the looks."""
+class Heard:
+    """Every look of one judge, and the verdicts under their keys."""
 
-    plan: Plan
-    responses: Mapping[Slot, Response]
+    rater: Rater
     looks: Looks
     keys: Wanted
     verdicts: VerdictColumns
-
-    @property
-    def rater(self) -> Rater:
-        return self.plan.raters[0]
 
     @property
     def said(self) -> Said:
@@ -51,6 +48,11 @@ class Stored:
             one.pair, one.prompt, one.told, one.comparison, one.order, self.verdicts.status, self.verdicts.second
         )
 
+    @property
+    def spoke(self) -> bool:
+        """Whether it has a verdict, or waits for a reference, and so is not silent."""
+        return bool((self.verdicts.status >= 0).any() or not self.looks.told.all())
+
     def owed(self, retry_invalid: bool) -> NDArray[np.bool_]:
         """Which looks are to be asked for (`asking.owes`), shape (looks,)."""
         status = self.verdicts.status
@@ -58,19 +60,50 @@ class Stored:
         owed: NDArray[np.bool_] = (status < 0) | (status == FAILED) | ((status == INVALID) & again)
         return owed
 
+    def shown(self, plan: Plan) -> dict[Name, list[tuple[Order, int, str]]]:
+        """The looks at each comparison, as `plan.presentations_of` makes them: order, repeat, key."""
+        one = self.looks
+        found: dict[Name, list[tuple[Order, int, str]]] = {}
+        names = [
+            (*plan.pairs[pair], plan.prompts[prompt].id, sample)
+            for pair, prompt, sample in zip(one.pair.tolist(), one.prompt.tolist(), one.sample.tolist(), strict=True)
+        ]
+        keys = one.keys.tobytes().hex()
+        for place, (comparison, order) in enumerate(zip(one.comparison.tolist(), one.order.tolist(), strict=True)):
+            key = keys[64 * place : 64 * place + 64]
+            found.setdefault(names[comparison], []).append(("ba" if order else "ab", place % self.rater.repeats, key))
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """The answers of a plan's contestants, and what each of its judges said. The plan has the references."""
+
+    plan: Plan
+    responses: Mapping[Slot, Response]
+    heard: tuple[Heard, ...]
+
+    @property
+    def alone(self) -> Heard | None:
+        """The one judge, where one judges alone."""
+        if len(self.heard) == len(self.plan.benches) == 1 and not self.heard[0].rater.part_of:
+            return self.heard[0]
+        return None
+
 
 def stored_of(plan: Plan, store: Store, owing: Callable[[Fact | None], bool] | None = None) -> Stored | None:
     """What the ledger has of `plan`; None where it takes records to know it. `owing` as in `with_references`."""
-    if len(plan.benches) != 1 or len(plan.raters) != 1 or plan.until_decided:
-        return None
-    (rater,) = plan.raters
-    if rater.grades or rater.part_of:
+    if plan.until_decided or any(rater.grades or rater.part_of == "cascade" for rater in plan.raters):
         return None
     plan = with_references(plan, store, owing)
-    responses = responses_of(plan, store, {})
+    responses = responses_of(plan, store)
+    return Stored(plan, responses, tuple(_heard(plan, rater, responses, store) for rater in plan.raters))
+
+
+def _heard(plan: Plan, rater: Rater, responses: Mapping[Slot, Response], store: Store) -> Heard:
     looks = looks_of(plan, rater, responses)
     keys = Wanted(looks.keys)
-    return Stored(plan, responses, looks, keys, store.columns.verdicts(keys))
+    return Heard(rater, looks, keys, store.columns.verdicts(keys))
 
 
 # ---------------------------------------------------------------- what is owed
@@ -79,12 +112,11 @@ def stored_of(plan: Plan, store: Store, owing: Callable[[Fact | None], bool] | N
 def part_owed(stored: Stored, models: Mapping[str, Model], store: Store, retry_invalid: bool) -> Plan:
     """The part of the plan that anything is owed of: its contestants, pairs, prompts and comparisons.
 
-    Nobody is in it where nothing is. It is the whole plan where the judge lacks anchors, which are drawn from all.
+    Nobody is in it where nothing is. It is the whole plan where a judge lacks anchors, which are drawn from all.
     """
-    plan, rater = stored.plan, stored.rater
+    plan = stored.plan
     is_open = _open(stored, models, retry_invalid)
-    lacks_anchors = rater.anchors and len(store.anchors(rater.digest)) < rater.anchors
-    if is_open.all() or (is_open.any() and lacks_anchors):
+    if is_open.all() or (is_open.any() and any(_lacks_anchors(one.rater, store) for one in stored.heard)):
         return plan
     pairs = [(i, pair) for i, pair in enumerate(plan.pairs) if is_open[i].any()]
     prompts = [(q, prompt) for q, prompt in enumerate(plan.prompts) if is_open[:, q].any()]
@@ -99,13 +131,19 @@ def part_owed(stored: Stored, models: Mapping[str, Model], store: Store, retry_i
     )
 
 
+def _lacks_anchors(rater: Rater, store: Store) -> bool:
+    return rater.anchors > 0 and len(store.anchors(rater.digest)) < rater.anchors
+
+
 def _open(stored: Stored, models: Mapping[str, Model], retry_invalid: bool) -> NDArray[np.bool_]:
     """Where an answer or a verdict is owed, shape (pairs, prompts)."""
-    plan, looks = stored.plan, stored.looks
+    plan = stored.plan
     is_open = np.zeros((len(plan.pairs), len(plan.prompts)), dtype=np.bool_)
-    waiting = ~looks.told
-    waiting[looks.comparison[stored.owed(retry_invalid)]] = True
-    is_open[looks.pair[waiting], looks.prompt[waiting]] = True
+    for heard in stored.heard:
+        looks = heard.looks
+        waiting = ~looks.told
+        waiting[looks.comparison[heard.owed(retry_invalid)]] = True
+        is_open[looks.pair[waiting], looks.prompt[waiting]] = True
     place = {prompt.id: q for q, prompt in enumerate(plan.prompts)}
     prompts = {prompt.id: prompt for prompt in plan.prompts}
     pairs = {name: [i for i, pair in enumerate(plan.pairs) if name in pair] for name in plan.contestants}
@@ -118,18 +156,31 @@ def _open(stored: Stored, models: Mapping[str, Model], retry_invalid: bool) -> N
     return is_open
 
 
+def left_out(stored: Stored, part: Plan, retry_invalid: bool) -> tuple[int, int]:
+    """How many answers and verdicts are there of what is no part of `part`, each key once."""
+    plan = stored.plan
+    if part is plan:
+        return 0, 0
+    prompts = {prompt.id for prompt in part.prompts}
+    answers = {
+        response.reply.key
+        for (name, prompt, _), response in stored.responses.items()
+        if response.reply.status != "skipped" and not (name in part.contestants and prompt in prompts)
+    }
+    inside = np.array([[one in part.pairs and part.asks(*one, p.id) for p in plan.prompts] for one in plan.pairs])
+    inside = inside.reshape(len(plan.pairs), -1) & np.array([p.id in prompts for p in plan.prompts], dtype=np.bool_)
+    verdicts = 0
+    for heard in stored.heard:
+        looks = heard.looks
+        there = ~inside[looks.pair, looks.prompt][looks.comparison] & ~heard.owed(retry_invalid)
+        verdicts += len(np.unique(heard.keys.of_key[there]))
+    return len(answers), verdicts
+
+
 def reused(stored: Stored, models: Mapping[str, Model], retry_invalid: bool) -> int:
     """How many calls the ledger spares: answers and verdicts of models that nobody is asked for again."""
     called = {name for name, one in models.items() if not isinstance(one, (RecordedModel, ScriptedModel))}
     replies = {r.reply.key: r.reply for (name, *_), r in stored.responses.items() if name in called}
     answers = sum(one.status != "skipped" and not owes(one, retry_invalid) for one in replies.values())
-    if stored.rater.model in (None, SCRIPTED):
-        return answers
-    return answers + int(np.count_nonzero(np.bincount(stored.keys.of_key[~stored.owed(retry_invalid)])))
-
-
-def experience(stored: Stored) -> Experience:
-    """What is known of how long replies are: all answers, and some verdicts, which their keys draw."""
-    usable = stored.looks.keys[stored.verdicts.status >= 0]
-    answers = {slot: one for slot, one in stored.responses.items() if one.reply.status == "ok"}
-    return Experience(answers, {stored.rater.name: {key.tobytes().hex() for key in usable[:TOLD]}})
+    asked = [one for one in stored.heard if one.rater.model not in (None, SCRIPTED)]
+    return answers + sum(int(np.count_nonzero(np.bincount(one.keys.of_key[~one.owed(retry_invalid)]))) for one in asked)

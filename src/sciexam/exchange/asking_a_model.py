@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sciexam.errors import UsageError
+from sciexam.exam.answers import responses_of
 from sciexam.exam.bulk import ask, chosen_model, chunks_of
-from sciexam.exam.facts import responses_of
 from sciexam.exam.plan import Plan, make_plan
 from sciexam.exam.preflight import Owed
 from sciexam.exam.recordings import is_recorded
@@ -71,7 +71,7 @@ def asked(
     def replies() -> Iterator[tuple[Request, Response]]:
         by_id = {request.prompt.id: request for request in requests}
         for chunk in chunks_of(plan):
-            for response in responses_of(chunk, ledger, {}).values():
+            for response in responses_of(chunk, ledger).values():
                 yield by_id[response.prompt], response
 
     return calls, (*plan.caveats, *notes), replies()

@@ -12,7 +12,7 @@ from sciexam.report import wording
 from sciexam.report.benchmarks_text import beside_tables
 from sciexam.report.exhibits import Exhibit, categories_of, exhibits_of
 from sciexam.report.making import making_of
-from sciexam.report.packing import open_count, packed
+from sciexam.report.packing import packed, standing
 from sciexam.report.pages import drawn, page_environment
 from sciexam.report.passages import passages_of
 from sciexam.report.plain_text import one_line
@@ -42,7 +42,6 @@ def to_html(report: Report, manifest: Mapping[str, Any] | None = None, refresh: 
         "is_estimate": lambda figure: isinstance(figure, Estimate),
         "samples": max((answer.sample for item in report.items for answer in item.answers), default=0) + 1,
         "few_opinions": FEW_OPINIONS,
-        "passages_of": passages_of,
     }
     numbers = {exhibit.number for exhibit in shown}
     drawings = drawn(report, report.prompts, without=("win-rates",))  # the top of the page shows them
@@ -80,6 +79,7 @@ def digest_of(script: str) -> str:
 def _environment() -> Environment:
     environment = page_environment("sciexam.report")
     environment.filters["short"] = _short
+    environment.filters["written"] = _written
     return environment
 
 
@@ -97,6 +97,17 @@ def _short(text: str, longest: int) -> str:
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
 
 
+def _written(text: str) -> Markup:
+    """What somebody wrote, its code in elements, and nothing between the passages: a copy is the text itself."""
+    from markupsafe import Markup, escape
+
+    code = Markup('<code class="{}" dir="ltr">{}</code>')
+    found = passages_of(text)
+    return Markup("").join(
+        escape(one.text) if one.kind == "prose" else code.format(one.kind, one.text) for one in found
+    )
+
+
 def _colours(report: Report) -> Callable[[str], str]:
     """The class by which a contestant has its colour everywhere."""
     colours = {name: number % COLOURS for number, name in enumerate(report.contestants)}
@@ -109,13 +120,12 @@ def _colours(report: Report) -> Callable[[str], str]:
 def _articles(shown: Sequence[Exhibit], said: Mapping[str, Any]) -> dict[str, Any]:
     """The article of each prompt: whole for the first ones, in brief for those that are packed, and these packed."""
     article: Any = getattr(_environment().get_template("article.html.j2").make_module(dict(said)), "article")  # noqa: B009
-    whole: list[Markup] = [article(exhibit, brief=False) for exhibit in shown]
-    unpacked = open_count(whole)
-    rest = shown[unpacked:]
+    whole = standing(article(exhibit, brief=False) for exhibit in shown)
+    rest = shown[len(whole) :]
     return {
-        "articles": [*whole[:unpacked], *(article(exhibit, brief=True) for exhibit in rest)],
-        "unpacked": unpacked,
-        "chunks": list(packed([(exhibit.number, text) for exhibit, text in zip(rest, whole[unpacked:], strict=True)])),
+        "articles": [*whole, *(article(exhibit, brief=True) for exhibit in rest)],
+        "unpacked": len(whole),
+        "chunks": list(packed((exhibit.number, article(exhibit, brief=False)) for exhibit in rest)),
     }
 
 

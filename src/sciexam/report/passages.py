@@ -30,9 +30,13 @@ def passages_of(text: str) -> Iterator[Passage]:
     A fence without an end reaches to the end of the text, as in Markdown. Fences and backticks are part of their
     passage: a reader sees and copies what was written.
     """
+    text = plain_text(text)
+    if "`" not in text and "~~~" not in text:
+        yield from [Passage("prose", text)] if text else []
+        return
     gathered: list[str] = []
     fence = ""
-    for line in _LINE.findall(plain_text(text)):
+    for line in _LINE.findall(text):
         if fence:
             gathered.append(line)
             if _ends(line, fence):

@@ -18,6 +18,8 @@ def plain_text(text: str) -> str:
     brackets ([U+202E]), C1 controls and lone surrogates U+FFFD. CR LF and the Unicode separators become a line feed.
     Any str is taken.
     """
+    if text.isprintable():  # a page has hundreds of thousands of texts, and most are one line of letters
+        return text
     return _UNSAFE.sub(_visible, _LINE_ENDS.sub("\n", text))
 
 

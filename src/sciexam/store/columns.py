@@ -12,8 +12,9 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from sciexam.errors import StoreError
 from sciexam.store.database import Database, patient
-from sciexam.store.tables import SIDES, STATUSES, chunks, encode, names, replies, texts, verdicts
+from sciexam.store.tables import SIDES, STATUSES, chunks, damaged, encode, names, replies, texts, verdicts
 from sciexam.types import TRUNCATED
 
 BATCH = 2000  # rows that are Python's at once; more of them are slower
@@ -50,17 +51,20 @@ class Columns:
         """What `Store.verdicts` finds under each of the keys."""
         told, lean = np.full(wanted.count, -1, dtype=np.int64), np.full(wanted.count, np.nan)
         c = verdicts.c
-        side = sa.case((c.preferred == SIDES.index("tie"), 0.5), else_=c.preferred)
-        second = sa.func.coalesce(c.probability_second, side, 0.5)
+        known = [SIDES.index(side) for side in ("first", "second", "tie")]
+        side = sa.case(*zip(map(c.preferred.__eq__, known), (0.0, 1.0, 0.5), strict=True), (c.preferred.is_(None), 0.5))
+        second = sa.func.coalesce(c.probability_second, side)
         cut = sa.case((c.failure == self._text_id(TRUNCATED), len(STATUSES)), else_=0)
         # One number a row, because every column costs: the attempt, whether it was cut off, the status.
         packed = sa.cast(c.attempt, sa.BigInteger) * 2 * len(STATUSES) + cut + c.status
+        packed = sa.case((c.status.between(0, len(STATUSES) - 1), packed), else_=-1)
         for place, (of_row, leaning) in self._rows(verdicts, wanted, (packed, second)):
+            self._check(of_row, leaning)
             usable = of_row % len(STATUSES) == OK
             # Attempts come in order: of the unusable ones the last is kept, of the usable ones the first.
             for rows in (np.flatnonzero(~usable), np.flatnonzero(usable)[::-1]):
-                known = told[place[rows]]
-                rows = rows[(known < 0) | (known % len(STATUSES) != OK)]
+                before = told[place[rows]]
+                rows = rows[(before < 0) | (before % len(STATUSES) != OK)]
                 told[place[rows]], lean[place[rows]] = of_row[rows], leaning[rows]
         status = np.where(told < 0, -1, told % len(STATUSES)).astype(np.int8)
         lean[status != OK] = np.nan
@@ -68,6 +72,11 @@ class Columns:
         attempt = np.maximum(told, 0) // (2 * len(STATUSES))
         of_key = wanted.of_key
         return VerdictColumns(status[of_key], attempt[of_key], lean[of_key], cut_off[of_key])
+
+    def _check(self, of_row: NDArray[Any], leaning: NDArray[Any]) -> None:
+        """Raises StoreError where a row says what none of ours does."""
+        if not (np.issubdtype(leaning.dtype, np.number) and (of_row >= 0).all() and (abs(leaning - 0.5) <= 0.5).all()):
+            raise StoreError(f"{self._database.location}: {damaged('a row of verdicts cannot be read')}")
 
     @patient
     def models(self, wanted: Wanted, but: Collection[str] = ()) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ class SQLite(Database):
     def __init__(self, location: str):
         self.location = location
         self.file = file_of(location)
+        self._lock = f"{self.file}.lock"
         with self.translated():
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self._engine = _connect(self.file)
@@ -81,7 +83,7 @@ class SQLite(Database):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with locked(self.location):
+        with self.translated(), _alone_with(self._lock):
             yield
 
 
@@ -110,9 +112,19 @@ def translated(location: str) -> Iterator[None]:
 @contextmanager
 def locked(location: str) -> Iterator[None]:
     """Hold the lock of those who write, checkpoint or close."""
-    with translated(location), Path(f"{file_of(location)}.lock").open("w") as file:
-        hold(file)
+    with translated(location), _alone_with(f"{file_of(location)}.lock"):
         yield
+
+
+@contextmanager
+def _alone_with(path: str) -> Iterator[None]:
+    """Hold the lock of the file at `path`, which is made where there is none; each thread has a handle of its own."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        hold(handle)
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextmanager

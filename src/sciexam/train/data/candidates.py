@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sciexam.errors import Incomplete, UsageError
+from sciexam.exam.answers import responses_of
 from sciexam.exam.bulk import ask, chunks_of
-from sciexam.exam.facts import responses_of
 from sciexam.exam.marking import mark, plan_marks
 from sciexam.exam.plan import make_plan
 from sciexam.exam.runs import opened, terms_of
@@ -97,7 +97,7 @@ def _answers_of(workshop: Workshop, suite: Suite, name: str, ledger: Store, term
     calls, _ = ask(plan, opened_models, ledger, terms, False, workshop.stop, None, workshop.progress)
     check_asked(calls.unasked)
     for chunk in chunks_of(plan):
-        yield from responses_of(chunk, ledger, {}).values()
+        yield from responses_of(chunk, ledger).values()
 
 
 def _told(models: Sequence[str], prompts: Path, kept: Sequence[Asked], given: int, missing: Counter[str]) -> str:

@@ -1,0 +1,77 @@
+"""A sitting for which only that is walked of which anything is owed: the rest is known as arrays."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from sciexam.exam.asking import owes
+from sciexam.exam.plan import Plan
+from sciexam.exam.preflight import Experience, Owed, bill_of, tell
+from sciexam.exam.runs import check_all_ready, hold
+from sciexam.exam.sitting import Sitting
+from sciexam.exam.stored import TOLD, Stored, left_out, part_owed, reused, stored_of
+from sciexam.exam.tally import Progress
+from sciexam.models.terms import Terms
+from sciexam.report.record import Calls
+from sciexam.store import Fact, Store
+from sciexam.types import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Sat:
+    """What a report or a board is counted from. `stored` is None where it takes records to know what was said."""
+
+    plan: Plan
+    stored: Stored | None
+    calls: Calls = field(default_factory=Calls)
+    skipped: Mapping[str, Fact] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+
+
+def sit(
+    plan: Plan,
+    models: Mapping[str, Model],
+    store: Store,
+    terms: Terms,
+    stop: threading.Event,
+    preflight: Callable[[Owed], None] | None,
+    progress: Callable[[Progress], None] | None,
+    retry_invalid: bool,
+    strict_model: bool,
+) -> Sat:
+    """Ask for what is owed: only for that, where arrays tell what it is."""
+    stored = stored_of(plan, store, partial(owes, retry_invalid=retry_invalid))
+    part = plan if stored is None else part_owed(stored, models, store, retry_invalid)
+    asked = {name: model for name, model in models.items() if name in part.contestants}
+    check_all_ready(part, asked, store, retry_invalid)
+    known = _experience(stored) if stored and preflight else None
+    announced = tell(preflight, partial(bill_of, part, store, retry_invalid, experience=known))
+    sitting = Sitting(
+        part,
+        store,
+        stop,
+        progress,
+        retry_invalid,
+        strict_model=strict_model,
+        terms=terms,
+        announced=announced,
+        before=left_out(stored, part, retry_invalid) if stored else (0, 0),
+    )
+    manifest = hold(sitting, plan, asked, store)
+    calls = sitting.calls
+    if stored is not None:
+        calls = replace(calls, reused=reused(stored, models, retry_invalid))
+        stored = stored_of(plan, store) if part.contestants else stored
+    return Sat(plan, stored, calls, sitting.skipped, sitting.notes, manifest)
+
+
+def _experience(stored: Stored) -> Experience:
+    """What is known of how long replies are: all answers, and some verdicts, which their keys draw."""
+    answers = {slot: one for slot, one in stored.responses.items() if one.reply.status == "ok"}
+    said = {one.rater.name: one.looks.keys[one.verdicts.status >= 0][:TOLD] for one in stored.heard}
+    return Experience(answers, {name: {key.tobytes().hex() for key in keys} for name, keys in said.items()})
