@@ -82,6 +82,13 @@ def extras(progress: Progress) -> list[str]:
     return [*invalid, *([f"{progress.usd:.2f} USD"] if progress.usd else [])]
 
 
+def of_steps(pace: Pace, loss: float | None) -> list[str]:
+    """`loss 2.31`, `3.2/s` and `about 4 min left`, as far as they are known."""
+    known = [f"loss {loss:.3g}"] if loss is not None else []
+    rate = [per_second(pace.per_second)] if pace.per_second else []
+    return [*known, *rate, *([f"about {duration(pace.left)} left"] if pace.left else [])]
+
+
 def per_second(rate: float) -> str:
     return f"{rate:.0f}/s" if rate >= 10 else f"{rate:.1f}/s" if rate >= 0.1 else f"{60 * rate:.1f}/min"
 
@@ -114,13 +121,30 @@ class Shown:
             self._spoke = self._clock()
             print(f"sciexam: {line_of(progress, paces)}", file=sys.stderr, flush=True)
 
+    def train(self, name: str, pace: Pace, loss: float | None) -> None:
+        """A job `name` that trains is after so many of its steps, with this loss."""
+        self.worked = True
+        if self._silent:
+            return
+        if self._bars is not None:
+            self._bars.draw_steps(name, pace, loss)
+        elif self._clock() - self._spoke >= MINUTE:
+            self._spoke = self._clock()
+            said = ", ".join([f"step {pace.done:,} of {pace.planned:,}", *of_steps(pace, loss)])
+            print(f"sciexam: {name}: {said}", file=sys.stderr, flush=True)
+
+    def end(self, name: str) -> None:
+        """The job `name` does not train any more."""
+        if self._bars is not None:
+            self._bars.remove(name)
+
     def close(self) -> None:
         if self._bars is not None:
             self._bars.close()
 
 
 class _Bars:
-    """A bar for answers and one for verdicts, gone when the command ends."""
+    """A bar for answers, one for verdicts, and one for the steps of a job; gone when the command ends."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -146,6 +170,16 @@ class _Bars:
             self._bars.update(
                 self._tasks[name], completed=pace.done, total=pace.planned, more=", ".join([*rate, *more, *left])
             )
+
+    def draw_steps(self, name: str, pace: Pace, loss: float | None) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(f"{name}: step", total=pace.planned, more="")
+        more = ", ".join(of_steps(pace, loss))
+        self._bars.update(self._tasks[name], completed=pace.done, total=pace.planned, more=more)
+
+    def remove(self, name: str) -> None:
+        if name in self._tasks:
+            self._bars.remove_task(self._tasks.pop(name))
 
     def close(self) -> None:
         self._bars.stop()

@@ -73,3 +73,18 @@ def interruptible(
         signal.alarm(0)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def interruptible_at_once() -> Iterator[None]:
+    """Inside `interruptible`, where there is no call to wait for: the first Ctrl-C or SIGTERM stops."""
+
+    def stop(number: int, _: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

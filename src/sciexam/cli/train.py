@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,15 +15,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sciexam.cli.options import AsJson, BudgetOption, EngineName, EngineOption, MaxWait, Results, StorePath, SuiteName
-from sciexam.cli.progress import progress
-from sciexam.cli.running import interruptible
+from sciexam.cli.progress import Pace, Shown, progress
+from sciexam.cli.running import interruptible, interruptible_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sciexam.report.training.training import Training
     from sciexam.suite import Suite
+    from sciexam.train.job import Job
     from sciexam.train.walk import Step
+
+POLLED = 0.5  # seconds between two looks at how far a job is
 
 
 class Tracker(StrEnum):
@@ -46,6 +53,7 @@ def train(
     max_wait: MaxWait = 120.0,
     store: StorePath = None,
     results: Results = Path("results"),
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a model and what it is made from, stage by stage, and accept what passes the exam against its parent.
@@ -57,7 +65,7 @@ def train(
     from sciexam.models.spending import Budget
     from sciexam.train.walk import train as walk
 
-    with interruptible() as stop, progress(as_json) as shown:
+    with interruptible() as stop, progress(quiet or as_json) as shown:
         together = Budget(budget) if budget is not None else None  # whatever the walk asks for spends it
         terms: dict[str, Any] = {"budget": together, "engine": engine.value, "max_wait": max_wait}
         terms |= {"store": store, "results": results}
@@ -72,6 +80,7 @@ def train(
             progress=shown,
             write_prompts=prompt_writer(**terms, stop=stop, progress=shown),
             tell=lambda line: print(f"sciexam: {line}", file=sys.stderr),
+            watch=lambda job: watched(job, shown),
         )
     found, folder = _write_report(suite, name, results)
     if as_json:
@@ -82,6 +91,34 @@ def train(
         print(f"Report: {folder}/report.html, .md, .json")
     if steps and steps[-1].outcome == "rejected":
         raise typer.Exit(4)
+
+
+@contextmanager
+def watched(job: Job, shown: Shown) -> Iterator[None]:
+    """Show how far a job is while it trains, in this process or in others; Ctrl-C stops it at once."""
+    over = threading.Event()
+    follower = threading.Thread(target=_follow, args=(job, shown, over), daemon=True)
+    with interruptible_at_once():
+        follower.start()
+        try:
+            yield
+        finally:
+            over.set()
+            follower.join()
+            shown.end(job.name)
+
+
+def _follow(job: Job, shown: Shown, over: threading.Event) -> None:
+    from sciexam.train.at_step import read_step
+
+    first, since = None, time.monotonic()  # the time before the first step goes to loading
+    while not over.wait(POLLED):
+        if (at := read_step(job)) is None:
+            continue
+        if first is None:
+            first, since = at, time.monotonic()
+        pace = Pace.of(at.step, at.steps, at.step - first.step, time.monotonic() - since)
+        shown.train(job.name, pace, at.loss)
 
 
 def prompt_writer(**terms: Any) -> Callable[[Suite, str, Path, Path, int, int], Path]:

@@ -21,6 +21,7 @@ from sciexam.models import checkpoint_loading
 from sciexam.models.checkpoint import free_memory
 from sciexam.models.checkpoint_files import silence
 from sciexam.models.checkpoint_loading import out_of_memory
+from sciexam.train.at_step import AtStep, StepFile
 from sciexam.train.job import Job, world_size
 from sciexam.train.metrics import MetricsFile
 from sciexam.train.resuming import last_complete, step_of
@@ -180,21 +181,34 @@ def _save(job: Job, trainer: Any) -> None:
 def _watching(job: Job, metrics: MetricsFile, until: int | None) -> Any:
     from transformers import TrainerCallback
 
+    step_file = StepFile(job)
+
     class Watching(TrainerCallback):  # type: ignore[misc, unused-ignore]
-        """Keeps what is logged, stops where a look is due, and ends what has run away."""
+        """Keeps what is logged, says how far it is, stops where a look is due, and ends what has run away."""
+
+        loss: float | None = None
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self.at(state)
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
             if state.is_world_process_zero and logs and "train_runtime" not in logs:
                 metrics.add(state.global_step, logs)
             if logs and (why := metrics.diverged(logs)):
                 raise Diverged(f"{job.name}: step {state.global_step}: {why}; lower learning_rate, and train again")
+            self.loss = (logs or {}).get("loss", self.loss)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+            self.at(state)
             if state.global_step in (1, state.max_steps):  # a short stage has a beginning and an end as well
                 control.should_log = True
             if until is not None and state.global_step >= until:
                 control.should_save = control.should_training_stop = True
             return control
+
+        def at(self, state: Any) -> None:
+            if state.is_world_process_zero:
+                step_file.write(AtStep(state.global_step, state.max_steps, self.loss))
 
     return Watching()
 

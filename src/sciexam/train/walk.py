@@ -22,7 +22,7 @@ from typing import Any, Literal
 from sciexam import lineage
 from sciexam.contamination import Exam, training_files
 from sciexam.digests import file_digest
-from sciexam.errors import DocumentError, SciexamError, UsageError
+from sciexam.errors import DocumentError, Interrupted, SciexamError, UsageError
 from sciexam.files import write_atomically
 from sciexam.lineage.artifacts import LINEAGE, METRICS, Lineage, place_of, read_lineage
 from sciexam.lineage.specs import kind_of
@@ -31,6 +31,7 @@ from sciexam.manifest import environment
 from sciexam.models.checkpoint_files import WEIGHTS, weight_files
 from sciexam.models.spending import Budget
 from sciexam.suite import Suite, load_suite
+from sciexam.train.at_step import forget_step, kept_of
 from sciexam.train.data.candidates import check_judge
 from sciexam.train.fitting import Diverged, fit_here, read_diverged, steps_of
 from sciexam.train.gate import Candidate, Found, examine, looks, rejected, sit, stands
@@ -230,11 +231,19 @@ def _fit_and_sit(workshop: Workshop, job: Job) -> Found:
 
 
 def fit_job(job: Job, workshop: Workshop, until: int | None = None) -> None:
-    """Train a job to its end, or to the step `until`: in this process, or by several that torchrun starts."""
-    if workshop.processes == 1:
-        fit_here(job, until)
-    else:
-        _torchrun(job, workshop.processes, until)
+    """Train a job to its end, or to the step `until`: in this process, or by several that torchrun starts.
+
+    Raises Interrupted with what is kept where Ctrl-C stops it: at once, since there is no call to wait for.
+    """
+    forget_step(job)
+    try:
+        with workshop.watch(job):
+            if workshop.processes == 1:
+                fit_here(job, until)
+            else:
+                _torchrun(job, workshop.processes, until)
+    except KeyboardInterrupt:
+        raise Interrupted(kept_of(job, workshop.processes)) from None
     if job.weights.is_dir():
         make_whole(job, head_of(job.stage))
 
@@ -242,11 +251,16 @@ def fit_job(job: Job, workshop: Workshop, until: int | None = None) -> None:
 def _torchrun(job: Job, processes: int, until: int | None) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command += ["-m", "sciexam.train", job.folder, *([str(until)] if until is not None else [])]
-    done = subprocess.run(command, check=False, env={"OMP_NUM_THREADS": "1", **os.environ})  # noqa: S603 - our own words
-    if done.returncode and (told := read_diverged(job)):
+    with subprocess.Popen(command, env={"OMP_NUM_THREADS": "1", **os.environ}) as torchrun:  # noqa: S603 - our own words
+        try:
+            code = torchrun.wait()
+        except KeyboardInterrupt:
+            torchrun.terminate()  # it ends those that it has started
+            raise
+    if code and (told := read_diverged(job)):
         raise Diverged(told)
-    if done.returncode:
-        raise SciexamError(f"{job.name}: training ended with exit code {done.returncode}; see above what it said")
+    if code:
+        raise SciexamError(f"{job.name}: training ended with exit code {code}; see above what it said")
 
 
 def _put_in_place(made: Path, told: Lineage, work: Path, place: Path) -> None:

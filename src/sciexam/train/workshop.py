@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from sciexam.exam.tally import Progress
 from sciexam.models.spending import Budget
 from sciexam.models.terms import Engine
 from sciexam.suite import Suite
+from sciexam.train.job import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class Workshop:
 
     `budget` is what all stages and exams of the walk may spend together.
     `processes` train together. `track` is a tracker that the trainers report to. `tell` is given a line at a time.
+    `watch` is entered while a job is trained, and may read how far it is (`at_step`).
     `write_prompts` has a model write prompts: given a suite, a model of it, a file of prompts to show, a folder, how
     many replies to ask for, and a seed, it returns the file of the new ones, which more replies only lengthen.
     """
@@ -35,6 +38,7 @@ class Workshop:
     stop: threading.Event | None = None
     progress: Callable[[Progress], None] | None = None
     tell: Callable[[str], None] = lambda line: None
+    watch: Callable[[Job], AbstractContextManager[None]] = lambda job: nullcontext()
     write_prompts: Callable[[Suite, str, Path, Path, int, int], Path] | None = None
 
     def asking(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from sciexam.errors import UsageError
 from sciexam.lineage.stages import Ppo
 from sciexam.models.checkpoint_files import silence
 from sciexam.prompts import read_prompts
+from sciexam.train.at_step import AtStep, StepFile
 from sciexam.train.fitting import Diverged, Fitted, as_it_fits, quietly
 from sciexam.train.job import Job, rows_of
 from sciexam.train.metrics import MetricsFile
@@ -77,10 +78,15 @@ def _train(job: Job, micro: int, here: Any, until: int | None) -> Fitted:
     training = Training(job, networks, prompts, Drawing(job, networks.loaded), Scoring(job), micro, here)
     metrics = MetricsFile(job.metrics, networks.step) if here.rank == 0 else None
     tracker = Tracker(job, micro, networks.step, steps, networks.policy) if here.rank == 0 and said["track"] else None
+    step_file = StepFile(job) if here.rank == 0 else None
+    if step_file:
+        step_file.write(AtStep(networks.step, steps))
     while networks.step < min(steps, until or steps):
         told = training.step()
         if metrics:
             metrics.add(networks.step, told)
+        if step_file:
+            step_file.write(AtStep(networks.step, steps, told["loss"]))
         if tracker:
             tracker.log(networks.step, told)
         if not math.isfinite(told["loss"]):
