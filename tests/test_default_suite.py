@@ -8,6 +8,7 @@ from itertools import permutations
 
 import pytest
 
+from conftest import Cli
 from sciexam.check import check, normalise
 from sciexam.documents import read_jsonl, shipped
 from sciexam.judges.measures import Measures
@@ -83,3 +84,15 @@ def test_each_rubric_has_five_criteria_with_levels_and_anchors(name: str) -> Non
     measured = [(c.name, c.measure, c.weight) for c in rubric.criteria if c.measure]
     Measures("measures", measured)
     assert len(measured) >= 3
+
+
+def test_the_lineage_tells_recorded_answers_from_weights_and_says_what_trains_them(sciexam: Cli) -> None:
+    *tree, foot = sciexam("lineage").stdout.splitlines()
+    said = {line.strip("├└│─ ").split(":")[0]: line for line in tree}
+    assert "pretrain, recorded answers, no weights," in said["base"]
+    assert "reward, not trained," in said["rm"]
+    assert said["rm"][-12:].isalnum(), "it is made from sft, which the tree shows"
+    assert said["ppo"].endswith("; made with rm, too")
+    assert foot == (
+        "Without weights here: base, sft, rm, rs, rlhf, ppo. `sciexam train NAME` trains one and what it is made from."
+    )

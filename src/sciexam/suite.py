@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from sciexam import lineage
 from sciexam.digests import digest, file_digest
@@ -86,6 +87,11 @@ class Suite(Record):
     prices: dict[str, Price]
     heard: dict[str, str] = Field(default_factory=dict)
     trained: tuple[str, ...] = ()
+    _typed: str | None = PrivateAttr(None)  # as --suite, where it was; no part of what the suite is
+
+    def command(self, *words: str) -> str:
+        """A command on this suite, as one types it."""
+        return shlex.join(["sciexam", *words, *([] if self._typed is None else ["--suite", self._typed])])
 
     def model(self, name: str) -> ModelSpec:
         """The specification of a model. Raises UsageError with the nearest known name."""
@@ -255,6 +261,7 @@ def load_suite(name: str | None = None, results: str | Path = "results") -> Suit
         judge=judge,
         prices=file.prices,
     )
+    suite._typed = name
     return suite.with_trained(results)
 
 

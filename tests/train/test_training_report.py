@@ -154,9 +154,10 @@ def test_the_lineage_is_drawn_as_a_tree_with_what_is_there(world: Suite, tmp_pat
     assert done.stdout.splitlines() == [
         f"base: pretrain, there, {digests['base']}",
         f"├─ sft: sft, there, {digests['sft']}; 0.71 [0.58, 0.82] against base",
-        f"│  ├─ rm: reward, missing, {digests['rm']}",
-        f"│  └─ rl: ppo, rejected, {digests['rl']}; 0.20 [0.10, 0.34] against sft; with rm",
-        f"└─ other: sft, missing, {digests['other']}",
+        f"│  ├─ rm: reward, not trained, {digests['rm']}",
+        f"│  └─ rl: ppo, rejected by its exam, {digests['rl']}; 0.20 [0.10, 0.34] against sft; made with rm, too",
+        f"└─ other: sft, not trained, {digests['other']}",
+        "Without weights here: rm, other. `sciexam train NAME --suite chain` trains one and what it is made from.",
     ]
     one = sciexam("lineage", "sft", "--suite", "chain", "--json")
     told = json.loads(one.stdout)

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from sciexam.report.training.standing import Standing
 
 
+STATES = {
+    "there": "there",
+    "recorded": "recorded answers, no weights",
+    "missing": "not trained",
+    "rejected": "rejected by its exam",
+}
 PLAIN = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-"})  # for terminals without lines to draw with
 
 
@@ -48,12 +54,24 @@ def lineage(
     for before, one in tree_of(found):
         drawn = before if (console.encoding or "").startswith("utf") else before.translate(PLAIN)
         console.print(drawn, text_for(console, f"{one.model}: {_said(one)}"), sep="", soft_wrap=True)
+    if said := _foot(found, chosen.command("train", "NAME")):
+        console.print(text_for(console, said), soft_wrap=True)
 
 
 def _said(one: Standing) -> str:
-    """What a line says behind the name: the stage, whether it is there, its digest, and what it gained."""
+    """What a line says behind the name: the stage, whether it is there, its digest, what it gained, and what else it
+    was made with.
+    """
     from sciexam.stats import Estimate
 
-    also = f"; with {', '.join(one.others)}" if one.others else ""
+    also = f"; made with {', '.join(one.others)}, too" if one.others else ""
     gain = f"; {one.gain} against {one.parent}" if isinstance(one.gain, Estimate) else ""
-    return f"{one.stage}, {one.state}, {one.digest[:12]}{gain}{also}"
+    return f"{one.stage}, {STATES[one.state]}, {one.digest[:12]}{gain}{also}"
+
+
+def _foot(found: list[Standing], command: str) -> str:
+    """What to type for what is not trained; empty where all of it is there."""
+    without = [one.model for one in found if one.state in ("missing", "recorded")]
+    if not without:
+        return ""
+    return f"Without weights here: {', '.join(without)}. `{command}` trains one and what it is made from."

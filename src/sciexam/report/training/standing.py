@@ -1,4 +1,4 @@
-"""Where each model of a lineage stands: there, missing, or rejected by its exam; and what its stage gained."""
+"""Where each model of a lineage stands: trained or not, recorded, or rejected by its exam; and what its stage gained."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from sciexam.stats import Estimate, Undefined
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One model. `stage`: how it is made, or its backend; `state`: there, missing or rejected.
+    """One model. `stage`: how it is made, or its backend; `state`: there, recorded, missing or rejected.
+
+    What no stage makes is there: where it lies, or who serves it, is the suite's to say. What has recorded answers and
+    no weights is recorded.
 
     `digest` is that of its lineage, `folder` where its weights or its record lie; empty where there are none. `gain`:
     the win rate against the model that it was made from; None where no exam has told.
@@ -71,15 +74,21 @@ def figure_of(value: Mapping[str, Any] | None) -> Figure | None:
 def _standing(models: Mapping[str, ModelSpec], results: Path, digest_of: Callable[[str], str], name: str) -> Standing:
     spec = models[name]
     parent, others = next(iter(lineage.parents(spec)), None), lineage.parents(spec)[1:]
+    others = tuple(other for other in others if other != parent)
     kind, digest = str(kind_of(spec)), digest_of(name)
     if isinstance(spec, Trained) and (found := record_of(models, results, digest_of, name)) is not None:
         folder, told = found
         gain = figure_of((told.exam or {}).get("shown", {}).get("win_rate"))
         state = "rejected" if told.accepted is False else "there"
         return Standing(name, parent, kind, state, told.digest, str(folder), gain, others)
-    there = not isinstance(spec, Stage) or bool(spec.responses) or artifact_of(spec) is not None
     weights = getattr(spec, "weights", None) or ""
-    return Standing(name, parent, kind, "there" if there else "missing", digest, weights, None, others)
+    return Standing(name, parent, kind, _state(spec), digest, weights, None, others)
+
+
+def _state(spec: ModelSpec) -> str:
+    if not isinstance(spec, Stage) or artifact_of(spec) is not None:
+        return "there"
+    return "recorded" if spec.responses else "missing"
 
 
 def tree_of(found: Sequence[Standing]) -> list[tuple[str, Standing]]:
