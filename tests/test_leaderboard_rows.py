@@ -165,7 +165,9 @@ def test_a_win_rate_of_fewer_prompts_than_its_row_says_its_own_n(tmp_path: Path)
 
 
 def test_a_board_of_the_baseline_alone_is_refused_with_its_own_command(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="'base' is the baseline: sciexam leaderboard A B"):
+    with pytest.raises(
+        UsageError, match="'base' is the baseline; name another, or none for all of the suite: `sciexam leaderboard"
+    ):
         sx.leaderboard(exam_of(tmp_path), "base", results=tmp_path / "results")
 
 

@@ -174,7 +174,7 @@ def test_an_unknown_model_or_judge_is_refused_with_the_nearest(tmp_path: Path) -
 
 def test_a_reward_model_of_the_lineage_is_a_judge_by_its_name(tmp_path: Path) -> None:
     rm = "  rm: {from: sft, stage: reward, data: pairs.jsonl}\n"
-    with pytest.raises(UsageError, match="rm: it has no weights here; run: sciexam train rm"):
+    with pytest.raises(UsageError, match=r"rm: it has no weights here; run: sciexam train rm --suite .*\.yaml"):
         load_suite(str(write(tmp_path, "contestants:", f"{rm}contestants:"))).judge_spec("rm")
     made = rm.replace("}", ", weights: org/rm}")
     judge = load_suite(str(write(tmp_path, "contestants:", f"{made}contestants:"))).judge_spec("rm")

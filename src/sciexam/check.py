@@ -12,7 +12,7 @@ from sciexam.errors import SciexamError, did_you_mean
 from sciexam.judges import compares_by_grades, open_grader, open_judge
 from sciexam.judges.settings import CascadeJudge, PanelJudge
 from sciexam.lineage.stages import SelfRewarding
-from sciexam.models import check_ready, open_model
+from sciexam.models import check_ready
 from sciexam.models.recorded import RecordedModel, read_responses
 from sciexam.suite import Suite
 from sciexam.types import Prompt
@@ -85,7 +85,7 @@ def _contestants(suite: Suite) -> Iterator[Finding]:
         if getattr(spec, "responses", None) is not None:
             continue
         try:
-            check_ready(open_model(name, spec, suite.generation_of(name)))
+            check_ready(suite.open_model(name))
             yield Finding(f"{name}: ready; it was not called")
         except SciexamError as error:
             told = str(error).removeprefix(f"{name}: ")
@@ -105,7 +105,7 @@ def _judges(suite: Suite) -> Iterator[Finding]:
             for rater in raters:
                 check_ready(rater)
             if (reference := getattr(spec, "reference", None)) is not None:
-                check_ready(open_model(reference, suite.model(reference), suite.generation_of(reference)))
+                check_ready(suite.open_model(reference))
             yield Finding(f"judge {name}: ready" + (f", {len(raters)} raters" if len(raters) > 1 else ""))
         except SciexamError as error:
             told = str(error).removeprefix(f"{name}: ")

@@ -28,14 +28,16 @@ from sciexam.lineage.artifacts import place_of, read_heard
 from sciexam.lineage.sources import Judged
 from sciexam.lineage.specs import ModelSpec
 from sciexam.lineage.stages import Reward, Stage, Trained
+from sciexam.models import open_model
 from sciexam.models.checkpoint_files import is_folder
 from sciexam.models.public_name import public_name
 from sciexam.models.recorded import read_responses
-from sciexam.models.settings import Recorded, weights_of
+from sciexam.models.settings import Recorded, artifact_of, weights_of
 from sciexam.models.spending import Price
+from sciexam.models.terms import USUAL, Terms
 from sciexam.prompts import read_prompts
 from sciexam.rubric import Rubric, load_rubric
-from sciexam.types import Generation, Message, Prompt, Record
+from sciexam.types import Generation, Message, Model, Prompt, Record
 
 DEFAULT_SUITE = "science"
 DEFAULT_RUBRIC = "science-explanation"
@@ -91,13 +93,25 @@ class Suite(Record):
 
     def command(self, *words: str) -> str:
         """A command on this suite, as one types it."""
-        return shlex.join(["sciexam", *words, *([] if self._typed is None else ["--suite", self._typed])])
+        option = [] if words[:1] == ("check",) else ["--suite"]
+        return shlex.join(["sciexam", *words, *([] if self._typed is None else [*option, self._typed])])
 
     def model(self, name: str) -> ModelSpec:
         """The specification of a model. Raises UsageError with the nearest known name."""
         if name not in self.models:
             raise UsageError(f"{name!r} is not a model of suite {self.name!r}{did_you_mean(name, self.models)}")
         return self.models[name]
+
+    def open_model(self, name: str, terms: Terms = USUAL) -> Model:
+        """A model, open to be asked. Raises UsageError where there is none of that name, and as `models.open_model`."""
+        spec = self.model(name)
+        if isinstance(spec, Stage) and not spec.responses and artifact_of(spec) is None:
+            raise UsageError(
+                f"model {name!r} is a training stage that was not trained here, or that the exam rejected; run "
+                f"`{self.command('train', name)}`, or name its weights with `weights: FOLDER`, or its answers with "
+                "`responses: FILE`"
+            )
+        return open_model(name, spec, self.generation_of(name), terms)
 
     def generation_of(self, name: str) -> Generation:
         """How a model is asked: the suite's settings, with those that the model sets itself in their place."""
@@ -127,7 +141,7 @@ class Suite(Record):
     def reward_model(self, name: str) -> RewardWeightsJudge:
         """A model of the suite as a judge that marks by its rewards. Raises UsageError where it has no weights yet."""
         if (weights := weights_of(self.models[name])) is None:
-            raise UsageError(f"{name}: it has no weights here; run: sciexam train {name}")
+            raise UsageError(f"{name}: it has no weights here; run: {self.command('train', name)}")
         own = weights.model_dump(include=RewardWeightsJudge.model_fields.keys() - {"backend", "generation"})
         return RewardWeightsJudge(backend="reward", **own)
 

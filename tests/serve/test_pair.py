@@ -42,7 +42,9 @@ def test_the_parent_is_shown_beside_a_contestant(tmp_path: Path, name: str, besi
 
 def test_what_has_no_weights_is_not_served(tmp_path: Path) -> None:
     suite = load_suite(str(write_suite(tmp_path, 1, MODELS)))
-    with pytest.raises(UsageError, match="bare: it is made by sft, and the suite names no weights of it"):
+    with pytest.raises(
+        UsageError, match=r"bare: it has no weights here; `sciexam train bare.*` trains it, or name them in the suite"
+    ):
         pair_of(suite, "bare", None)
     with pytest.raises(UsageError, match="gpt: it is an endpoint; `sciexam serve` loads weights"):
         pair_of(suite, "sft", "gpt")

@@ -14,7 +14,6 @@ from typing import Any
 
 from sciexam.digests import digest
 from sciexam.errors import SciexamError
-from sciexam.models import open_model
 from sciexam.models.checkpoint import LocalCheckpoint
 from sciexam.models.settings import Weights, artifact_of
 from sciexam.report.benchmarks import Told
@@ -59,7 +58,7 @@ def identity_of(suite: Suite, name: str) -> str:
     spec = suite.model(name)
     if isinstance(weights := artifact_of(spec), Weights):
         return identity_of_weights(LocalCheckpoint(name, weights, "causal", weights.device), weights)
-    return open_model(name, spec, suite.generation_of(name)).digest
+    return suite.open_model(name).digest
 
 
 def identities_of(suite: Suite, digests: Mapping[str, str]) -> dict[str, str]:

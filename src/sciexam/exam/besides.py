@@ -15,7 +15,6 @@ from sciexam.exam.raters import Rater, raters_of
 from sciexam.exam.sitting import Sitting
 from sciexam.judges.settings import RewardJudge, RewardsJudge, RewardWeightsJudge
 from sciexam.lineage.stages import Reward
-from sciexam.models import open_model
 from sciexam.models.settings import Endpoint
 from sciexam.models.terms import USUAL
 from sciexam.report.marking.marks import Marking
@@ -61,7 +60,7 @@ def _marks_of(plan: Plan, model: tuple[Rater, str], store: Store, files_are_read
 def _taken_in(plan: Plan, store: Store) -> dict[str, Fact]:
     """Read a file of rewards into the ledger; what it does not hold."""
     sitting = Sitting(plan, store, threading.Event(), None, retry_invalid=False, recorded_only=True)
-    sitting.hold({n: open_model(n, plan.suite.models[n], plan.suite.generation_of(n)) for n in plan.contestants})
+    sitting.hold({n: plan.suite.open_model(n) for n in plan.contestants})
     return sitting.skipped
 
 

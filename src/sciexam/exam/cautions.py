@@ -91,7 +91,7 @@ def contaminations_of(suite: Suite, names: Sequence[str], prompts: Sequence[Prom
         if file.path.stat().st_size > LARGEST:
             yield (
                 f"{file.path.name}, which trained {file.model}, is too large to be searched for prompts of this exam "
-                "before every comparison; `sciexam check` does it."
+                f"before every comparison; `{suite.command('check')}` does it."
             )
             continue
         try:

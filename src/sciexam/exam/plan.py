@@ -12,7 +12,6 @@ from sciexam.digests import digest
 from sciexam.errors import UsageError, did_you_mean
 from sciexam.exam.cautions import caveats_of, contaminations_of, strangers_of
 from sciexam.exam.raters import Rater, raters_of
-from sciexam.models import open_model
 from sciexam.models.recorded import RecordedModel
 from sciexam.models.terms import Terms
 from sciexam.report.build import field_of
@@ -138,7 +137,7 @@ def make_plan(
         raise UsageError(f"--limit: 1 or more prompts, not {limit}")
     prompts = suite.prompts[:limit]
     _check_field(prompts, by)
-    models = {name: open_model(name, suite.model(name), suite.generation_of(name), terms) for name in names}
+    models = {name: suite.open_model(name, terms) for name in names}
     _check_answers(suite, prompts, models)
     if until_decided:
         prompts = in_drawn_order(prompts, suite.seed)

@@ -16,7 +16,7 @@ from sciexam.exam.labels import label
 from sciexam.exam.pilot import read_pilot
 from sciexam.exam.plan import Plan, baseline_first, make_plan, samples_of
 from sciexam.exam.recordings import recording_of
-from sciexam.models import check_ready, open_model
+from sciexam.models import check_ready
 from sciexam.models.settings import Rule, Scripted
 from sciexam.models.terms import USUAL
 from sciexam.report.planning.outlook import Outlook
@@ -158,7 +158,7 @@ def _plan(suite: Suite, contestants: Sequence[str], judges: Sequence[str | Judge
 def _can_sit(suite: Suite, name: str) -> bool:
     """Whether a contestant can be asked, or has answered a prompt of the suite."""
     try:
-        open_model(name, suite.model(name), suite.generation_of(name))
+        suite.open_model(name)
     except DocumentError:
         raise
     except UsageError:

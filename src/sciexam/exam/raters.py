@@ -25,7 +25,6 @@ from sciexam.judges.settings import (
     VllmJudge,
     WeightsJudge,
 )
-from sciexam.models import open_model
 from sciexam.models.public_name import public_name
 from sciexam.models.settings import Scripted, weights_of
 from sciexam.models.terms import Terms
@@ -158,7 +157,7 @@ def _reference(judge: str, name: str | None, suite: Suite, terms: Terms) -> dict
         return {}
     if name not in suite.models:
         raise UsageError(f"judge {judge!r}: reference: {name!r} is not a model{did_you_mean(name, suite.models)}")
-    model = open_model(name, suite.models[name], suite.generation_of(name), terms)
+    model = suite.open_model(name, terms)
     return {"reference": name, "reference_digest": model.digest, "reference_model": model}
 
 

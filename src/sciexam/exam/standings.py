@@ -40,8 +40,8 @@ def make_board_plan(
     if len(names) == 1:
         which = "the baseline" if names[0] == suite.baseline else "the only one that is named"
         raise UsageError(
-            f"a leaderboard needs two contestants, and {names[0]!r} is {which}: sciexam leaderboard A B, or "
-            "`sciexam leaderboard` alone for all of the suite"
+            f"a leaderboard needs two contestants, and {names[0]!r} is {which}; name another, or none for all of "
+            f"the suite: `{suite.command('leaderboard')}`"
         )
     judges = [judge] if judge is not None else []
     plan, models = make_plan(suite, names, judges, orders, policy, None, by, limit, terms)

@@ -220,7 +220,8 @@ def _labelled(plan: Plan, cast: _Cast, ledger: Store) -> frozenset[ItemKey]:
         evidence = read_facts(only, ledger, Calls(), {})
     except UsageError as error:
         if not _compared(plan, ledger):
-            raise UsageError(f"{error} (no contestant is asked here; `sciexam compare` does that)") from None
+            asks = plan.suite.command("compare", *plan.contestants)
+            raise UsageError(f"{error} (no contestant is asked here; `{asks}` does that)") from None
         raise UsageError("\n".join([_nobody(names, ledger), *plan.caveats])) from None
     found = frozenset(item for one in votes_of(evidence.benches) for item in one.scores)
     if not found:

@@ -47,10 +47,7 @@ def open_model(name: str, settings: Record, generation: Generation, terms: Terms
             # Budgets and journals do not travel.
             own = terms if terms.engine == "local" else Terms(terms.max_wait, fetch=terms.fetch)
             return placed(partial(open_vllm, name, weights, generation, own), weights, terms)
-    raise UsageError(
-        f"model {name!r} is a training stage that was not trained here, or that the exam rejected; run `sciexam train "
-        f"{name}`, or name its weights with `weights: FOLDER`, or its answers with `responses: FILE`"
-    )
+    raise UsageError(f"model {name!r} is a training stage without weights or answers here")
 
 
 def _endpoint(name: str, settings: Endpoint, generation: Generation, terms: Terms) -> Model:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sciexam.errors import UsageError
 from sciexam.lineage.specs import kind_of
-from sciexam.lineage.stages import Stage
+from sciexam.lineage.stages import Stage, Trained
 from sciexam.models.settings import Vllm, Weights, artifact_of
 from sciexam.serve.engine import Engine
 from sciexam.serve.local import LocalEngine
@@ -68,7 +68,11 @@ def _parent(suite: Suite, name: str) -> tuple[str | None, str]:
 
 
 def _weights(suite: Suite, name: str) -> Weights | Vllm:
-    found = artifact_of(suite.model(name))
+    spec = suite.model(name)
+    found = artifact_of(spec)
+    if found is None and isinstance(spec, Trained):
+        train = suite.command("train", name)
+        raise UsageError(f"{name}: it has no weights here; `{train}` trains it, or name them in the suite")
     if found is None:
         raise UsageError(f"{name}: {_no_weights(suite, name)}; `sciexam serve` loads weights: name them in the suite")
     return found

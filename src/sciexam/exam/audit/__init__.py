@@ -152,7 +152,7 @@ def _answers(
         if not usable:
             raise UsageError(
                 f"{name} has no answer in {ledger.location}; "
-                f"`sciexam compare {' '.join(plan.contestants)}` with the same suite asks for the answers"
+                f"`{plan.suite.command('compare', *plan.contestants)}` asks for the answers"
             )
         for (_, prompt, sample), reply in usable.items():
             found[prompt].append(Response(name, prompt, sample, reply))

@@ -1,4 +1,4 @@
-"""Where each model of a lineage stands: trained or not, recorded, or rejected by its exam; and what its stage gained."""
+"""Where each model of a lineage stands: there, recorded, missing or rejected; and what its stage gained."""
 
 from __future__ import annotations
 

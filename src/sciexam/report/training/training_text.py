@@ -20,7 +20,7 @@ SHARES = ("unfinished", "repetitive", "gibberish")
 def sentence_of(found: Training) -> str:
     """What became of the last model of the chain that was trained."""
     if not found.artifacts:
-        return f"{found.name} has not been trained yet; run: sciexam train {found.name}"
+        return f"{found.name} has not been trained yet; the same `sciexam train` goes on with it"
     last = found.artifacts[-1]
     if last.model != found.name:
         return f"{found.name} has not been trained yet. {_outcome(last)}"
