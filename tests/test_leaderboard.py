@@ -53,6 +53,8 @@ def test_contestants_are_ranked_with_the_baseline_at_1000_and_a_null_row(sciexam
     assert [one["category"] for one in sliced] == ["c0", "c1"]
     rows = {row["contestant"]: row for row in overall["rows"]}
     assert rows.keys() == {"base", "sft", "rlhf", "null"}
+    for one in sliced:
+        assert {row["contestant"] for row in one["rows"]} == {"base", "sft", "rlhf"}, "empty words are held once"
     assert rows["base"]["rating"]["value"] == 1000
     assert rows["base"]["win_rate"]["why"] == "it is the baseline"
     assert rows["sft"]["battles"] == 2 * N, "against base and against rlhf"
@@ -74,7 +76,7 @@ def test_the_files_hold_the_same_figures_as_the_json(sciexam: Cli, tmp_path: Pat
     with (folder / "leaderboard.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     said = [(one["category"] or "", row) for one in found["standings"] for row in one["rows"]]
-    assert len(rows) == len(said) == 12
+    assert len(rows) == len(said) == 10
     for line, (category, row) in zip(rows, said, strict=True):
         assert (line["category"], line["contestant"]) == (category, row["contestant"])
         for name in ("rating", "win_rate", "length_controlled", "order_consistency"):
@@ -83,6 +85,7 @@ def test_the_files_hold_the_same_figures_as_the_json(sciexam: Cli, tmp_path: Pat
     page = (folder / "leaderboard.md").read_text()
     for heading in ("# Leaderboard of exam by measures", "## By category", "| c0 |", "| c1 |"):
         assert heading in page
+    assert "Win rate: the prompts against base alone. With few prompts the two can disagree: quote the win rate" in page
 
 
 def test_a_judge_that_empty_words_win_over_is_told_on(tmp_path: Path) -> None:

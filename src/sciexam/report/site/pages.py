@@ -16,6 +16,7 @@ from sciexam.report.site.lineage_tree import descent_of, lineage_tree
 from sciexam.report.site.provenance import Provenance, agree_command, compare_command, judge_command, provenance_of
 from sciexam.report.site.tables import BoardTable, board_table, rounded
 from sciexam.report.standings.leaderboard import Leaderboard, Meeting, Row
+from sciexam.report.standings.leaderboard_text import which
 from sciexam.report.wording import calls, percent
 from sciexam.stats import Estimate
 
@@ -170,6 +171,7 @@ def _environment() -> Environment:
         "contestant_page": names.contestant_page,
         "category_id": names.category_id,
         "words": sentences,
+        "which": which,
         "percent": percent,
         "calls": calls,
     }

@@ -144,7 +144,9 @@ class _Board:
         ranked = {self._names[int(one.name)]: one for one in rated.standings} if isinstance(rated, Ratings) else {}
         why = rated if isinstance(rated, Undefined) else Undefined("it has no battle")
         rows = list(self._rows(part, ranked, why, controlled))
-        if self._null not in self._evidence.contestants:
+        if category is not None:  # whether empty words win is asked once, of all prompts
+            rows = [row for row in rows if row.contestant != self._null]
+        elif self._null not in self._evidence.contestants:
             rows.append(_not_judged(self._null))
         places = {name: place for place, name in enumerate(ranked)}  # as the ratings order them, the best first
         rows.sort(key=lambda row: places.get(row.contestant, len(places)))

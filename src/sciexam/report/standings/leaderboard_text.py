@@ -55,12 +55,21 @@ def _made(board: Leaderboard) -> Iterator[Table]:
             if isinstance(figure, Undefined) and figure != IS_BASELINE
         }
         columns = (board.by, "contestant", "rank", "rating", "win rate", "n")
-        yield Table(f"By {board.by}", columns, rows, tuple(f"n/a: {reason}." for reason in why))
+        yield Table(f"By {board.by}", columns, rows, (which(board), *(f"n/a: {reason}." for reason in why)))
     shown = [row for one in board.standings for row in one.rows]
     figures = [figure for row in shown for figure in _figures(board, row)]
     figures += [one.win_rate for one in board.lineage]
     figures += [figure for of in board.benchmarks.values() for figure in of.values()]
     yield from methods_table(figures, board.level)
+
+
+def which(board: Leaderboard) -> str:
+    """Which of the two intervals of a category is to be quoted for what."""
+    return (
+        f"Rank and rating: one fit to all pairs within the {board.by}. Win rate: the prompts against {board.baseline} "
+        f"alone. With few prompts the two can disagree: quote the win rate for whether one beats {board.baseline}, the "
+        "rank for who may be ahead of whom, and the table of all prompts before either."
+    )
 
 
 def _gains(board: Leaderboard) -> Table:
