@@ -21,6 +21,7 @@ from rich.console import Console
 from sciexam.report import packing, pages, wording
 from sciexam.report.caveats import _of_opposites
 from sciexam.report.console import print_report
+from sciexam.report.evidence import NOT_ASKED
 from sciexam.report.html import to_html
 from sciexam.report.markdown import escape, to_markdown
 from sciexam.report.plain_text import one_line, plain_text
@@ -746,3 +747,19 @@ def test_judges_that_decide_a_pair_in_opposite_directions_are_named() -> None:
 def test_what_was_not_asked_yet_is_not_called_skipped() -> None:
     (pair,) = with_pair(made(), skipped=5, reasons={"not asked yet": 3, "skipped: sft: no recorded answer": 2}).pairs
     assert wording.used(pair) == "24 of 31 prompts used; 3 invalid, 2 failed, 2 skipped, 3 not asked yet"
+
+
+def test_every_view_says_what_w_t_l_counts_and_that_skipped_prompts_are_in_no_figure() -> None:
+    report, screen = made(), io.StringIO()
+    print_report(report, Console(width=100, file=screen), None)
+    skipped = (
+        "2 skipped prompts are no part of the win rate, its interval or its bounds: had they been judged, any of these "
+        "could be another."
+    )
+    several = replace(report, pairs=Pairs([*report.pairs, *report.pairs]))
+    for view in (screen.getvalue(), to_markdown(report), to_html(several)):
+        flat = " ".join(view.split())
+        assert "W/T/L counts prompts by their mean score, above, at or below one half: it is no rate" in flat
+        assert skipped in flat
+    to_come = with_pair(report, reasons={NOT_ASKED: 2})
+    assert wording.skipped(to_come.pairs[0]) == ""

@@ -28,6 +28,7 @@ def print_report(report: Report, console: Console, html: Path | None) -> None:
     """Print the results, what they rest on, and where the HTML report is. Writes to `console` and nowhere else."""
     if console.width >= NARROW:
         console.print(_results(report, console))
+        console.print(Text(wording.WON_TIED_LOST, "dim"))
         for figure, why in _undefined(report):
             console.print(text_for(console, f"n/a for {figure}: {why}", "dim"))
         console.print()
@@ -70,7 +71,8 @@ def _print_pairs(report: Report, console: Console) -> None:
     for pair in report.pairs:
         console.print(text_for(console, pair.sentence, "bold"))
         console.print(Padding(text_for(console, wording.conclusion(report, pair)), (0, 0, 0, 2)))
-        for line in (wording.used(pair), *wording.reasons(pair), wording.bounds(pair), *wording.members(pair)):
+        lost = (wording.used(pair), *wording.reasons(pair), wording.bounds(pair), wording.skipped(pair))
+        for line in (*lost, *wording.members(pair)):
             if line:
                 console.print(Padding(text_for(console, line), (0, 0, 0, 2)))
     _print_categories(report, console)

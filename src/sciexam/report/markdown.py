@@ -60,6 +60,7 @@ def _blocks(report: Report) -> Iterator[str]:
         result = f"**By {escape(pair.judge)} {escape(wording.after_judge(pair))}**"
         yield " ".join(filter(None, (result, escape(wording.conclusion(report, pair)), escape(wording.bounds(pair)))))
     yield _results(report)
+    yield wording.WON_TIED_LOST
     if report.benchmarks:
         yield from _benchmarks(report.benchmarks)
     if report.caveats:
@@ -135,6 +136,7 @@ def _slices(report: Report, by: str, which: Literal["categories", "criteria"]) -
 def _counts(pairs: Iterable[Pair]) -> Iterator[str]:
     for pair in pairs:
         yield f"- {escape(wording.contest(pair))}, {escape(pair.judge)}: {wording.used(pair)}"
+        yield from (f"  - {escape(line)}" for line in filter(None, [wording.skipped(pair)]))
         yield f"  - {escape('; '.join(wording.figures(pair)))}"
         yield from (f"  - {escape(line)}" for line in wording.members(pair))
         yield from (f"  - {count} x {escape(reason)}" for reason, count in pair.reasons.items())

@@ -112,6 +112,12 @@ def value(figure: Figure) -> str:
     return str(figure) if isinstance(figure, Estimate) else "n/a"
 
 
+WON_TIED_LOST = (
+    "W/T/L counts prompts by their mean score, above, at or below one half: it is no rate, and a narrow win counts like "
+    "a clear one."
+)
+
+
 def p_value(p: float | None) -> str:
     if p is None:
         return "n/a"
@@ -213,13 +219,23 @@ def p_names(report: Report) -> tuple[str, str]:
 
 
 def bounds(pair: Pair) -> str:
-    """What the missing verdicts could change, or an empty text where none is missing."""
+    """What the prompts that faults have lost could change, or an empty text where none is lost."""
     if pair.bounds is None or pair.invalid + pair.failed == 0:
         return ""
     low, high = pair.bounds
     missing = pair.invalid + pair.failed
     prompts = f"the {missing} invalid or failed prompts" if missing > 1 else "the one invalid or failed prompt"
     return f"Had {pair.b} lost {prompts}, its win rate would be {low:.2f}; had it won, {high:.2f}."
+
+
+def skipped(pair: Pair) -> str:
+    """What becomes of the prompts that had no answer or verdict to begin with; an empty text where there are none."""
+    count = pair.skipped - pair.reasons.get(NOT_ASKED, 0)
+    if not count or pair.stop is not None:
+        return ""
+    prompts, they = ("prompt is", "it") if count == 1 else ("prompts are", "they")
+    said = f"{count} skipped {prompts} no part of the win rate, its interval or its bounds"
+    return f"{said}: had {they} been judged, any of these could be another."
 
 
 def used(pair: Pair) -> str:
