@@ -204,7 +204,17 @@ def test_two_files_of_answers_are_compared_without_any_yaml(tmp_path: Path, scie
     for name, text in (("old", "It just does."), ("new", GOOD)):
         lines = [{"prompt": q, "text": text.format(i)} for i, q in enumerate(QUESTIONS)]
         write_jsonl(tmp_path / f"{name}.jsonl", lines)
-    report = told(sciexam("compare", "old.jsonl", "new.jsonl", "--json"))
+    done = sciexam("compare", "old.jsonl", "new.jsonl", "--json")
+    named = "sciexam compare old.jsonl new.jsonl --judge openai:gpt-4.1-mini-2025-04-14"
+    assert (
+        f"no judge was named, so text measures judge, which know nothing of meaning; to ask a language model: {named}\n"
+        in (done.stderr)
+    )
+    report = told(done)
+    assert report["caveats"][0].startswith("measures counts features of a text and knows nothing of its meaning")
+    assert report["next_steps"][0]["command"] == named
+    chosen = sciexam("compare", "old.jsonl", "new.jsonl", "--judge", "measures", "--quiet")
+    assert "no judge was named" not in chosen.stderr
     (pair,) = report["pairs"]
     assert (report["suite"], report["prompts"], pair["a"], pair["b"]) == ("old-vs-new", 6, "old", "new")
     assert (pair["used"], pair["wins"], pair["judge"]) == (6, 6, "measures")

@@ -133,8 +133,14 @@ def test_every_command_that_is_named_can_be_typed(tmp_path: Path, sciexam: Cli) 
     typed = ["old.jsonl", "new.jsonl", "--prompts", "questions.jsonl", "--results", "my results"]
     told = json.loads(sciexam("compare", *typed, "--json", cwd=folder).stdout)
     steps = [step["command"] for step in told["next_steps"]]
-    assert [shlex.split(step)[1] for step in steps] == ["plan", "annotate", "validate", "audit"]
-    ends = {"plan": (0, ""), "annotate": (0, ""), "validate": (2, "no human has judged"), "audit": (0, "")}
+    assert [shlex.split(step)[1] for step in steps] == ["compare", "plan", "annotate", "validate", "audit"]
+    ends = {
+        "compare": (2, "OPENAI_API_KEY"),
+        "plan": (0, ""),
+        "annotate": (0, ""),
+        "validate": (2, "no human has judged"),
+        "audit": (0, ""),
+    }
     for step in steps:
         words = shlex.split(step)[1:]
         if words[0] == "annotate":

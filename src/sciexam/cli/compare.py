@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -42,6 +43,7 @@ from sciexam.cli.running import announce, interruptible, refuse_incomplete, term
 
 if TYPE_CHECKING:
     from sciexam.report.record import Report
+    from sciexam.suite import Suite
 
 
 def compare(
@@ -93,6 +95,8 @@ def compare(
 
     check_figures(figures, figure_format)
     chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [], samples, results=results)
+    if not judge and contestants and all(one.endswith((".jsonl", ".json")) for one in contestants):
+        _announce_measures(chosen, [*contestants, *(["--prompts", str(prompts)] if prompts else [])])
     with interruptible() as stop, progress(quiet) as shown:
         report = exam.compare(
             chosen,
@@ -121,6 +125,17 @@ def compare(
     check_complete(report)
     if not shown.worked and not as_json:
         print("sciexam: nothing was left to do; every fact was in the ledger", file=sys.stderr)
+
+
+def _announce_measures(chosen: Suite, typed: list[str]) -> None:
+    """Say on stderr who judges files of answers where nobody was named, and how to name another."""
+    from sciexam.judges.settings import MeasuresJudge
+    from sciexam.report.next_steps import READER
+
+    if isinstance(chosen.judge_spec(chosen.judge), MeasuresJudge):
+        said = "no judge was named, so text measures judge, which know nothing of meaning; to ask a language model:"
+        command = shlex.join(["sciexam", "compare", *typed, "--judge", READER])
+        print(f"sciexam: {said} {command}", file=sys.stderr)
 
 
 def check_complete(report: Report) -> None:

@@ -28,6 +28,7 @@ from sciexam.judges.settings import (
 from sciexam.models.public_name import public_name
 from sciexam.models.settings import Scripted, weights_of
 from sciexam.models.terms import Terms
+from sciexam.report.evidence import TEXT_MEASURE
 from sciexam.report.record import Trust
 from sciexam.suite import HUMANS, Suite
 from sciexam.types import Grader, Judge, Kind
@@ -214,7 +215,7 @@ def _describe(spec: JudgeSpec | None, kind: Kind, humans: int) -> str:
         case EndpointJudge():
             return f"the LLM {public_name(spec.model)}, not validated"
         case MeasuresJudge():
-            return "a text measure, not validated"
+            return f"{TEXT_MEASURE}, not validated"
         case ScriptedJudge():
             return "a scripted fake, not a judge"
         case RewardsJudge():

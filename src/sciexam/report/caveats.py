@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sciexam.report.evidence import Bench, Evidence
+from sciexam.report.evidence import TEXT_MEASURE, Bench, Evidence
 from sciexam.report.record import Pair
 from sciexam.stats import Undefined
 
@@ -21,6 +21,7 @@ def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
     for bench in evidence.benches:
         if bench.silent:
             yield f"{bench.name} has no verdict on these prompts."
+    yield from _of_measures(evidence.benches)
     yield from _of_trust(evidence.benches)
     yield from _of_opposites(pairs)
     for contestant in evidence.contestants:
@@ -41,6 +42,12 @@ def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
         fewest = min(pair.used for pair in pairs if pair.used)
         yield f"{fewest} prompt{'s are' if fewest > 1 else ' is'} few; the intervals are wide, and slices say little."
     yield from _of_pairs(evidence, pairs)
+
+
+def _of_measures(benches: Sequence[Bench]) -> Iterable[str]:
+    for bench in benches:
+        if bench.description.startswith(TEXT_MEASURE) and not bench.silent:
+            yield f"{bench.name} counts features of a text and knows nothing of its meaning; what is false may win."
 
 
 def _of_trust(benches: Sequence[Bench]) -> Iterable[str]:

@@ -14,6 +14,8 @@ from sciexam.types import Presentation, Prompt, Response, Verdict
 
 NOT_ASKED = "not asked yet"  # why there is no answer, or no verdict, that is still to come
 
+TEXT_MEASURE = "a text measure"  # how the description of one begins
+
 
 @dataclass(frozen=True, slots=True)
 class Bench:

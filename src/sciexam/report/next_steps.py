@@ -9,9 +9,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sciexam.report.evidence import TEXT_MEASURE
 from sciexam.report.record import Pair, Report, Step
 from sciexam.stats import Estimate
 
+READER = "openai:gpt-4.1-mini-2025-04-14"  # a judge that reads, for whoever has none in the suite
 MOST = 7  # steps that are named
 MANY_TRUNCATED = 0.02  # of a contestant's answers
 KEPT = ("--suite", "--rubric", "--prompts", "--samples", "--store", "--results")  # which exam it is, and where it lies
@@ -88,7 +90,7 @@ def next_steps(
     """
     command = command_of(report, argv, judges)
     amiss = (*_missing(report, command), *_truncated(report))
-    return (*amiss, *_undecided(report, command), *_judges(report, command, judged))[:MOST]
+    return (*amiss, *_reader(report, command), *_undecided(report, command), *_judges(report, command, judged))[:MOST]
 
 
 def _missing(report: Report, command: Command) -> Iterator[Step]:
@@ -133,6 +135,20 @@ def _truncated(report: Report) -> Iterator[Step]:
         yield Step(why, "generation: {max_tokens: 4096}")
 
 
+def _reader(report: Report, command: Command) -> Iterator[Step]:
+    """Where nobody has judged who understands a text."""
+    if report.pairs and all(pair.judge_is.startswith(TEXT_MEASURE) for pair in report.pairs):
+        # Files of answers may name their questions by ids, which no reader could judge.
+        ids = any(" " not in item.text.strip() for item in report.items) and not {"--prompts", "--suite"} & {
+            *command.exam
+        }
+        questions = ("--prompts", "prompts.jsonl") if ids else ()
+        why = (
+            "Text measures alone have judged, which know nothing of meaning; to ask a language model, which costs money"
+        )
+        yield Step(why, command.repeated(*questions, "--judge", READER))
+
+
 def _undecided(report: Report, command: Command) -> Iterator[Step]:
     """How many more prompts it takes, for the first pair that is not decided."""
     pair = next((one for one in report.pairs if one.conclusion == "undecided" and one.used), None)
@@ -168,7 +184,8 @@ def _judges(report: Report, command: Command, judged: bool) -> Iterator[Step]:
     }
     for judge, pair in alone.items():
         if pair.trust == "doubtful":
-            why = f"To hold {pair.judge} against what people say"
+            then = "To" if judged or people else "Once people have, to"
+            why = f"{then} hold {pair.judge} against what they say"
             yield Step(why, command.line("validate", judge, *command.contestants))
     for judge, pair in alone.items():
         if not pair.recorded:

@@ -113,8 +113,8 @@ def value(figure: Figure) -> str:
 
 
 WON_TIED_LOST = (
-    "W/T/L counts prompts by their mean score, above, at or below one half: it is no rate, and a narrow win counts like "
-    "a clear one."
+    "W/T/L counts prompts by their mean score, above, at or below one half: it is no rate, and a narrow win counts "
+    "like a clear one."
 )
 
 
