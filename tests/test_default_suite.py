@@ -96,3 +96,14 @@ def test_the_lineage_tells_recorded_answers_from_weights_and_says_what_trains_th
     assert foot == (
         "Without weights here: base, sft, rm, rs, rlhf, ppo. `sciexam train NAME` trains one and what it is made from."
     )
+
+
+def test_the_plan_names_the_variance_that_it_uses_where_the_pilots_own_was_negative(sciexam: Cli) -> None:
+    assert sciexam("compare", "base", "sft", "--quiet").returncode == 0
+    said = " ".join(sciexam("plan", "base", "sft", "--effect", "0.55").stdout.split())
+    (used,) = re.findall(r"by source: prompt (0\.\d{3})", said)
+    assert float(used) > 0
+    assert (
+        f"the pilot's estimate for prompt was negative; the plan uses {used}, since a few wins and losses are" in said
+    )
+    assert "counts as 0" not in said

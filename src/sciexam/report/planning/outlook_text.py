@@ -9,7 +9,7 @@ from sciexam.report import tables
 from sciexam.report.planning.outlook import Cost, Design, Ground, Labels, Orders, Outlook
 from sciexam.report.tables import Table
 from sciexam.stats.estimate import Undefined
-from sciexam.stats.variance import Variance
+from sciexam.stats.variance import Variance, VarianceComponents
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -137,10 +137,23 @@ def _grounds(outlook: Outlook) -> Iterator[str]:
         yield f"{ground.judge}: a pilot of {ground.why}. {_worth(ground)}"
         yield f"{ground.judge}: variance of a score between equal contestants, by source: {listed}."
         yield from _unknown(ground)
-        if spread.truncated:
-            yield f"{ground.judge}: the estimate for {_and(spread.truncated)} was negative and counts as 0."
+        yield from _negative(ground.judge, spread)
         if ground.caution:
             yield f"{ground.judge}: {ground.caution}."
+
+
+def _negative(judge: str, spread: VarianceComponents) -> Iterator[str]:
+    """What the plan uses where the pilot's own estimate was negative: the variance of prompts is padded, see
+    `VarianceComponents.at_one_half`.
+    """
+    padded = [name for name in spread.truncated if name == "prompt" and spread.prompt >= 0.0005]
+    if padded:
+        yield (
+            f"{judge}: the pilot's estimate for prompt was negative; the plan uses {spread.prompt:.3f}, since a few wins "
+            "and losses are added to every pilot, so that none promises certainty."
+        )
+    if nought := [name for name in spread.truncated if name not in padded]:
+        yield f"{judge}: the pilot's estimate for {_and(nought)} was negative and counts as 0."
 
 
 def _unknown(ground: Ground) -> Iterator[str]:
