@@ -133,6 +133,8 @@ def test_one_rater_alone_is_a_sentence_and_nobody_is_an_error(sciexam: Cli, tmp_
     done = sciexam("agree", "-s", exam, "-j", "votes.jsonl", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "ann is the only rater; agreement needs two." in done.stdout
+    said = " ".join(done.stdout.split())
+    assert f"another judge of the suite (`sciexam compare --judge NAME --suite {exam}`), or people (`sciexam" in said
     empty = sciexam("agree", "-s", exam, "--store", "other.sqlite", cwd=tmp_path)
     assert empty.returncode == 2
     assert "other.sqlite: no ledger there; run `sciexam compare` first" in empty.stderr

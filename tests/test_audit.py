@@ -444,7 +444,10 @@ def test_who_cannot_be_audited_is_told_why(sciexam: Cli, tmp_path: Path) -> None
     verdict = {"prompt": "q0", "first": "a", "second": "b", "preferred": "first", "rater": "gpt-4"}
     write_jsonl(tmp_path / "gpt-4.jsonl", [verdict])
     refused = {
-        ("gpt-4.jsonl",): "holds recorded verdicts, and nothing can be shown to a file; audit the judge that gave them",
+        (
+            "gpt-4.jsonl",
+        ): "holds recorded verdicts, and nothing can be shown to a file; audit the judge that gave them, "
+        "such as openai:MODEL, or one of the suite that can be asked: llm, measures (`sciexam audit measures --suite ",
         ("both",): "both stands for several judges (llm, measures); audit them one by one",
         ("humans",): "humans cannot be audited",
         ("llm", "a"): "an audit draws on the answers of two contestants: sciexam audit JUDGE A B",

@@ -215,24 +215,25 @@ def _labelled(plan: Plan, cast: _Cast, ledger: Store) -> frozenset[ItemKey]:
     only = replace(
         plan, raters=tuple(people), benches={name: what for name, what in plan.benches.items() if name not in apart}
     )
-    names = ", ".join(plan.contestants)
     try:
         evidence = read_facts(only, ledger, Calls(), {})
     except UsageError as error:
         if not _compared(plan, ledger):
             asks = plan.suite.command("compare", *plan.contestants)
             raise UsageError(f"{error} (no contestant is asked here; `{asks}` does that)") from None
-        raise UsageError("\n".join([_nobody(names, ledger), *plan.caveats])) from None
+        raise UsageError("\n".join([_nobody(plan, ledger), *plan.caveats])) from None
     found = frozenset(item for one in votes_of(evidence.benches) for item in one.scores)
     if not found:
-        raise UsageError("\n".join([_nobody(names, ledger), *plan.caveats]))
+        raise UsageError("\n".join([_nobody(plan, ledger), *plan.caveats]))
     return found
 
 
-def _nobody(names: str, ledger: Store) -> str:
+def _nobody(plan: Plan, ledger: Store) -> str:
+    names, annotate = ", ".join(plan.contestants), plan.suite.command("annotate", "serve", *plan.contestants)
     return (
         f"no human has judged {names} on these prompts, by the ledger {ledger.location} and the files that were named; "
-        'give a file with lines like {"prompt": "p001", "first": "base", "second": "sft", "preferred": "second", '
+        f"let people judge them, `{annotate}`, or give a file "
+        'with lines like {"prompt": "p001", "first": "base", "second": "sft", "preferred": "second", '
         '"rater": "ann", "kind": "human"}: --humans FILE.jsonl'
     )
 

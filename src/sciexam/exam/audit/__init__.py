@@ -27,7 +27,7 @@ from sciexam.files import json_text
 from sciexam.judges import open_judge
 from sciexam.judges.foreign import digest_of
 from sciexam.judges.rendering import template_of
-from sciexam.judges.settings import LLMJudge
+from sciexam.judges.settings import CascadeJudge, LLMJudge, PanelJudge, RecordedJudge, RewardsJudge
 from sciexam.manifest import environment
 from sciexam.models import check_ready
 from sciexam.models.terms import Engine, Terms
@@ -130,13 +130,20 @@ def _plan(
         raise UsageError(f"{judge} stands for several judges ({names}); audit them one by one")
     if any(rater.by_name for rater in plan.raters):
         raise UsageError(
-            f"{judge} holds recorded verdicts, and nothing can be shown to a file; "
-            "audit the judge that gave them, for example openai:MODEL"
+            f"{judge} holds recorded verdicts, and nothing can be shown to a file; audit the judge that gave them, "
+            f"such as openai:MODEL, or one of the suite that can be asked{_askable(suite, contestants)}"
         )
     if any(getattr(rater, "grades", False) for rater in plan.raters):
         raise UsageError(f"{judge} marks answers one by one; an audit is of a judge that compares two answers")
     (own,) = plan.raters
     return plan, models, own
+
+
+def _askable(suite: Suite, contestants: Sequence[str]) -> str:
+    """Judges of the suite that an audit can show something to, with the command for the last one."""
+    recorded = (RecordedJudge, RewardsJudge, PanelJudge, CascadeJudge)
+    names = [name for name, spec in suite.judges.items() if not isinstance(spec, recorded)] or ["measures"]
+    return f": {', '.join(names)} (`{suite.command('audit', names[-1], *contestants)}`)"
 
 
 def _answers(

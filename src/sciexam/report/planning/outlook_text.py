@@ -149,8 +149,8 @@ def _negative(judge: str, spread: VarianceComponents) -> Iterator[str]:
     padded = [name for name in spread.truncated if name == "prompt" and spread.prompt >= 0.0005]
     if padded:
         yield (
-            f"{judge}: the pilot's estimate for prompt was negative; the plan uses {spread.prompt:.3f}, since a few wins "
-            "and losses are added to every pilot, so that none promises certainty."
+            f"{judge}: the pilot's estimate for prompt was negative; the plan uses {spread.prompt:.3f}, since a few "
+            "wins and losses are added to every pilot, so that none promises certainty."
         )
     if nought := [name for name in spread.truncated if name not in padded]:
         yield f"{judge}: the pilot's estimate for {_and(nought)} was negative and counts as 0."
