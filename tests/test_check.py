@@ -181,9 +181,16 @@ def test_training_prompts_count_and_absent_data_are_said_to_be_unchecked(tmp_pat
     found = findings(tmp_path, models)
     remarks, faults = split(found, tmp_path)
     assert faults == ["train.jsonl: 1 lines train rs on prompts of the exam: line 1 holds q1"]
-    unchecked = "rm: data: gone.jsonl: no such file; its training data were not checked"
+    needed = "`sciexam train rm --suite exam.yaml` needs it, and it was not searched for prompts of the exam"
+    unchecked = f"rm: data: gone.jsonl: no such file; {needed}"
     assert unchecked in remarks
     assert [f.text.replace(f"{tmp_path}/", "") for f in found if f.unchecked] == [unchecked]
+    _, faults = split(findings(tmp_path, models, contestants=["base", "rs"]), tmp_path)
+    assert faults[-1] == "train.jsonl: 1 lines train rs on prompts of the exam: line 1 holds q1"
+    assert (
+        "rm: data: gone.jsonl: no such file; put it there before `sciexam train rm --suite exam.yaml`, or name the "
+        "weights with `weights: FOLDER`"
+    ) in faults
 
 
 @pytest.mark.parametrize(

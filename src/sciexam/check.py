@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sciexam.battles import cluster
-from sciexam.contamination import Exam, normalise, training_files
+from sciexam.contamination import Exam, TrainingFile, ancestry, normalise, training_files
 from sciexam.errors import SciexamError, did_you_mean
 from sciexam.judges import compares_by_grades, open_grader, open_judge
 from sciexam.judges.settings import CascadeJudge, PanelJudge
-from sciexam.lineage.stages import SelfRewarding
+from sciexam.lineage.stages import SelfRewarding, Stage
 from sciexam.models import check_ready
 from sciexam.models.recorded import RecordedModel, read_responses
+from sciexam.models.settings import artifact_of
 from sciexam.suite import Suite
 from sciexam.types import Prompt
 
@@ -139,8 +140,7 @@ def _contamination(suite: Suite) -> Iterator[Finding]:
     exam = Exam(suite.prompts)
     for file in training_files(suite.models):
         if not file.path.is_file():
-            what = f"{file.model}: {file.key}: {file.path}: no such file; its training data were not checked"
-            yield Finding(what, unchecked=True)
+            yield _missing(suite, file)
             continue
         try:
             found = exam.found_in(file.path)
@@ -153,3 +153,20 @@ def _contamination(suite: Suite) -> Iterator[Finding]:
             yield Finding(what, fault=True)
         else:
             yield Finding(f"{file.model}: no prompt of the exam stands word for word in {file.path.name}")
+
+
+def _missing(suite: Suite, file: TrainingFile) -> Finding:
+    """A file of training data that is not here: a fault where a contestant is still to be trained on it."""
+    at, command = f"{file.model}: {file.key}: {file.path}: no such file", suite.command("train", file.model)
+    if _is_there(suite, file.model):
+        return Finding(f"{at}; it was not searched for prompts of the exam", unchecked=True)
+    untrained = [name for name in suite.contestants if not _is_there(suite, name)]
+    if file.model in ancestry(suite.models, untrained):
+        return Finding(f"{at}; put it there before `{command}`, or name the weights with `weights: FOLDER`", fault=True)
+    return Finding(f"{at}; `{command}` needs it, and it was not searched for prompts of the exam", unchecked=True)
+
+
+def _is_there(suite: Suite, name: str) -> bool:
+    """Whether a model has been made already, or has answered."""
+    spec = suite.models[name]
+    return not isinstance(spec, Stage) or bool(spec.responses) or artifact_of(spec) is not None
