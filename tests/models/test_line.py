@@ -21,10 +21,12 @@ from sciexam.errors import UsageError
 from sciexam.models import calls
 from sciexam.models.line import Answer
 from sciexam.models.openai import OpenAIModel
+from sciexam.models.provider import Provider, Trouble
 from sciexam.models.proxies import proxies_of_the_environment, proxy_for
 from sciexam.models.replies import Fault
 from sciexam.models.settings import Endpoint, Vllm
 from sciexam.models.vllm_wire import Asked, VllmWire
+from sciexam.models.wire import Wire
 from sciexam.types import Conversation, Generation, Message, Reply
 
 KEY = "sk-sentinel-0123456789abcdef"
@@ -320,3 +322,26 @@ def test_a_header_that_is_none_is_told_in_one_short_line() -> None:
     assert reply.failure.startswith("connection lost: ")
     assert reply.failure.isprintable()
     assert len(reply.failure) < 300
+
+
+def test_a_batch_goes_by_the_same_proxy_as_a_single_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy of a kind that cannot be used stops it only where a single call would go by it."""
+
+    def hand_over(base_url: str) -> None:
+        record = Endpoint(backend="openai", model="m", base_url=base_url, timeout=5.0)
+        wire = Wire(record, Generation(), base_url=base_url, api_key=KEY)
+        with Provider(wire, max_wait=1.0) as provider, pytest.raises(Trouble):
+            provider.upload("requests.jsonl", b"{}")
+
+    monkeypatch.setenv("ALL_PROXY", "socks5://me:hunter22@127.0.0.1:9")
+    with pytest.raises(UsageError, match=r"ALL_PROXY must be http://HOST:PORT .*socks5://") as raised:
+        hand_over("https://judge.example/v1")
+    assert "hunter22" not in str(raised.value)
+    with Host() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.server_port}")
+        hand_over("http://judge.example/v1")
+    assert proxy.seen[0][0] == "POST http://judge.example/v1/files HTTP/1.1"
+    with Host() as host:
+        monkeypatch.setenv("NO_PROXY", "*")
+        hand_over(f"http://127.0.0.1:{host.server_port}/v1")
+    assert host.seen[0][0] == "POST /v1/files HTTP/1.1"

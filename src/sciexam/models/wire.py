@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from sciexam.errors import EndpointRefused, UsageError
 from sciexam.models.chat_template import ChatTemplate
 from sciexam.models.line import Answer, Line, sendable
-from sciexam.models.proxies import is_loopback
+from sciexam.models.proxies import is_loopback, proxies_of_the_environment, proxy_for
 from sciexam.models.redaction import Redaction
 from sciexam.models.replies import OTHER_SHAPE, Fault, read_body, read_error
 from sciexam.models.settings import Endpoint
@@ -135,7 +135,11 @@ class Wire:
         return Line(headers, connect=min(CONNECT, self.settings.timeout), urls=self._urls)
 
     def client(self) -> AsyncOpenAI:
-        """The official client, for the batch API: without retries, redirects, and reading of the environment."""
+        """The official client, for the batch API: without retries, redirects, and reading of the environment.
+
+        It goes by the same proxy as a `line`. Raises UsageError for a key or a proxy that cannot be used.
+        """
+        from httpx2 import create_ssl_context
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
         key = self.check_ready()
@@ -147,14 +151,13 @@ class Wire:
                 del request.headers[name]
             self.sign(request.headers, key)
 
-        try:
-            http = DefaultAsyncHttpxClient(
-                follow_redirects=False,
-                trust_env=not self._loopback,  # no proxy stands between this machine and itself
-                event_hooks={"request": [only_our_headers]},
-            )
-        except (ImportError, ValueError) as error:  # a proxy of a kind that is not installed, or no proxy at all
-            raise UsageError(f"the proxy set in this environment cannot be used: {error}") from None
+        http = DefaultAsyncHttpxClient(
+            follow_redirects=False,
+            trust_env=False,  # it would open every proxy that is set, also one of a kind that this host does not need
+            proxy=proxy_for(self.base_url, proxies_of_the_environment()),
+            verify=create_ssl_context(trust_env=not self._loopback),
+            event_hooks={"request": [only_our_headers]},
+        )
         return AsyncOpenAI(
             api_key=key,
             base_url=self.base_url,
