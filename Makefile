@@ -1,17 +1,17 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Both set up what they need, once.
 PYTHON ?= python3
 # What the tests need; with EXTRAS=test, those of training data, local weights, PostgreSQL and Ray are skipped.
-EXTRAS ?= test,data,train,quant,bench,postgres,ray,peers
+EXTRAS ?= test,docs,data,train,quant,bench,postgres,ray,peers
 VENV ?= .venv
 BIN := $(VENV)/bin
-SOURCES := src tests benchmarks $(wildcard docs/*/*.py)
+SOURCES := src tests benchmarks $(wildcard docs/*.py docs/*/*.py)
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # More threads than cores make small arrays slower, not faster.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow soak mutants fault-table check format bench lock clean
+.PHONY: demo test test-slow soak mutants fault-table check format bench docs lock clean
 
 demo: $(VENV)/.core  ## compare the two shipped contestants, offline
 	$(BIN)/sciexam compare base sft
@@ -47,6 +47,10 @@ bench: $(VENV)/.test  ## the measurements behind the tables in benchmarks/
 	$(BIN)/python benchmarks/stats.py
 	$(BIN)/python benchmarks/judging.py --short
 	$(BIN)/python benchmarks/measures_agreement.py $${SCIEXAM_SHARED_DATA:-../shared/data}
+
+docs: $(VENV)/.test  ## the documentation as a site, in site/
+	$(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open site/index.html"
 
 lock:  ## requirements.lock, once constraints.txt has changed; needs uv
 	echo 'hatchling>=1.27' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
