@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -34,6 +35,7 @@ def links(page: Path) -> Iterator[str]:
                 yield str(part.attrGet("href") or part.attrGet("src"))
 
 
+@cache
 def headings(page: Path) -> list[str]:
     """The headings of a page without their markup."""
     parsed = tokens(page)

@@ -6,7 +6,6 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-
 from pages import anchors_on_github, anchors_on_the_site, links, name_of, pages
 
 

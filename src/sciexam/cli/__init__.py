@@ -20,6 +20,7 @@ from sciexam.cli import (
     compare,
     data,
     doctor,
+    examples,
     exporting,
     grade,
     importing,
@@ -38,8 +39,6 @@ from sciexam.errors import SciexamError, redacted
 app = typer.Typer(
     name="sciexam",
     help="Is the new model really better, by how much, according to whom, and can that judge be trusted?",
-    no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -67,6 +66,7 @@ app.add_typer(annotate.annotate, name="annotate")
 app.add_typer(data.data, name="data")
 app.add_typer(store.store, name="store")
 app.add_typer(author.rubric, name="rubric")
+examples.add_examples(app)
 
 
 @app.callback(invoke_without_command=True)
@@ -79,6 +79,11 @@ def _root(
 
         typer.echo(f"sciexam {installed('sciexam')}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        from sciexam.cli.here import next_here
+
+        for line in next_here():
+            typer.echo(line)
 
 
 def main() -> NoReturn:
@@ -90,9 +95,12 @@ def main() -> NoReturn:
     except SciexamError as error:
         _fail(str(error), error.exit_code)
     except TyperException as error:
+        if (message := error.format_message()).startswith("Usage: "):  # a group of commands without any of them
+            print(message, file=sys.stderr)
+            sys.exit(2)
         context = getattr(error, "ctx", None)
         hint = f" (see `{context.command_path} --help`)" if context else ""
-        _fail(error.format_message().replace("Value error, ", "") + hint, 2)
+        _fail(message.replace("Value error, ", "") + hint, 2)
     except (KeyboardInterrupt, typer.Abort):
         _fail("stopped at once; what was reported as stored is safe. Run the same command to go on", 130)
     except BrokenPipeError:

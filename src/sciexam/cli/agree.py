@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sciexam.cli.completion import contestants, judges
 from sciexam.cli.figures import check_figures, draw_figures
 from sciexam.cli.options import (
     AsJson,
@@ -31,7 +32,10 @@ from sciexam.cli.running import terminal
 def agree(
     contestants: Annotated[
         list[str] | None,
-        typer.Argument(help="Two or more contestants of the suite, or files of answers.  [default: the suite's]"),
+        typer.Argument(
+            autocompletion=contestants,
+            help="Two or more contestants of the suite, or files of answers.  [default: the suite's]",
+        ),
     ] = None,
     suite: SuiteName = None,
     judge: Annotated[
@@ -39,6 +43,7 @@ def agree(
         typer.Option(
             "--judge",
             "-j",
+            autocompletion=judges,
             help="As `sciexam compare` takes it; repeatable.  [default: the suite's that have judged, and the humans]",
         ),
     ] = None,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sciexam.cli.completion import contestants
 from sciexam.cli.options import (
     BudgetOption,
     MaxWait,
@@ -55,7 +56,10 @@ class What(StrEnum):
 
 Contestants = Annotated[
     list[str] | None,
-    typer.Argument(help="Contestants of the suite, or files of answers (.jsonl, .json).  [default: the suite's]"),
+    typer.Argument(
+        autocompletion=contestants,
+        help="Contestants of the suite, or files of answers (.jsonl, .json).  [default: the suite's]",
+    ),
 ]
 Days = Annotated[float, typer.Option(help="How long links are valid.")]
 Port = Annotated[int, typer.Option(help="The port of the page; 0 takes a free one.")]

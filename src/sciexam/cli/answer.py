@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sciexam.cli.completion import models
 from sciexam.cli.options import (
     AsJson,
     BatchOption,
@@ -38,7 +39,9 @@ class AnswerFormat(StrEnum):
 
 
 def answer(
-    name: Annotated[str, typer.Argument(help="A model of the suite, `openai:MODEL`, or a folder of weights.")],
+    name: Annotated[
+        str, typer.Argument(autocompletion=models, help="A model of the suite, `openai:MODEL`, or a folder of weights.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write; it is replaced as a whole.")],
     prompts: Annotated[
         Path | None, typer.Option("--prompts", help="A file of prompts (.jsonl).  [default: the suite's]")

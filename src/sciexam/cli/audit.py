@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sciexam.cli.completion import contestants, judges
 from sciexam.cli.options import (
     AsJson,
     BatchOption,
@@ -32,10 +33,15 @@ if TYPE_CHECKING:
 
 
 def audit(
-    judge: Annotated[str, typer.Argument(help="A judge of the suite, `measures`, or `openai:MODEL`.")],
+    judge: Annotated[
+        str, typer.Argument(autocompletion=judges, help="A judge of the suite, `measures`, or `openai:MODEL`.")
+    ],
     contestants: Annotated[
         list[str] | None,
-        typer.Argument(help="Whose answers are shown: contestants, or files of answers.  [default: the suite's]"),
+        typer.Argument(
+            autocompletion=contestants,
+            help="Whose answers are shown: contestants, or files of answers.  [default: the suite's]",
+        ),
     ] = None,
     suite: SuiteName = None,
     rubric: RubricName = None,

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from sciexam.cli.completion import rubrics, suites
+
 rubric = typer.Typer(help="Write, check and show rubrics.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -37,7 +39,10 @@ def init(
 
 def check(
     suite: Annotated[
-        str | None, typer.Argument(help="A suite's name or file.  [default: the only one in ./suites, or science]")
+        str | None,
+        typer.Argument(
+            autocompletion=suites, help="A suite's name or file.  [default: the only one in ./suites, or science]"
+        ),
     ] = None,
 ) -> None:
     """Look a suite over before anything is asked or paid: files, ids, answers, judges, contamination."""
@@ -70,7 +75,7 @@ def rubric_new(name: Annotated[str, typer.Argument(help="The rubric's name.")]) 
 
 
 @rubric.command("check")
-def rubric_check(name: Annotated[str, typer.Argument(help="A rubric's name or file.")]) -> None:
+def rubric_check(name: Annotated[str, typer.Argument(autocompletion=rubrics, help="A rubric's name or file.")]) -> None:
     """Say what is wrong with a rubric, each fault with its line."""
     from sciexam.judges.measures import Measures
     from sciexam.report.plain_text import one_line
@@ -88,7 +93,7 @@ def rubric_check(name: Annotated[str, typer.Argument(help="A rubric's name or fi
 
 
 @rubric.command("show")
-def rubric_show(name: Annotated[str, typer.Argument(help="A rubric's name or file.")]) -> None:
+def rubric_show(name: Annotated[str, typer.Argument(autocompletion=rubrics, help="A rubric's name or file.")]) -> None:
     """Print a rubric as a judge reads it."""
     from sciexam.report.plain_text import plain_text
     from sciexam.rubric import load_rubric

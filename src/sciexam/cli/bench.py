@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sciexam.cli.completion import models
 from sciexam.cli.options import AsJson, BudgetOption, MaxWait, Results, StorePath, SuiteName
 from sciexam.cli.running import interruptible, refuse_incomplete, terminal
 
@@ -16,7 +17,8 @@ from sciexam.cli.running import interruptible, refuse_incomplete, terminal
 def bench(
     tasks: Annotated[str, typer.Option("--tasks", "-t", help="Tasks or groups of them: truthfulqa_mc2,bbq")],
     models: Annotated[
-        list[str] | None, typer.Argument(help="Models of the suite; one is enough.  [default: its contestants]")
+        list[str] | None,
+        typer.Argument(autocompletion=models, help="Models of the suite; one is enough.  [default: its contestants]"),
     ] = None,
     suite: SuiteName = None,
     tasks_from: Annotated[

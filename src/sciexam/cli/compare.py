@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sciexam.cli.completion import contestants, judges
 from sciexam.cli.figures import check_figures, draw_figures
 from sciexam.cli.options import (
     AsJson,
@@ -50,7 +51,8 @@ def compare(
     contestants: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Two or more contestants of the suite, or files of answers (.jsonl, .json). [default: the suite's]"
+            autocompletion=contestants,
+            help="Two or more contestants of the suite, or files of answers (.jsonl, .json). [default: the suite's]",
         ),
     ] = None,
     suite: SuiteName = None,
@@ -59,6 +61,7 @@ def compare(
         typer.Option(
             "--judge",
             "-j",
+            autocompletion=judges,
             help="A judge of the suite, `measures`, `humans`, `openai:MODEL`, or a .jsonl of verdicts; repeatable.",
         ),
     ] = None,

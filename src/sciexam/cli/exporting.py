@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sciexam.cli.completion import contestants, judges
 from sciexam.cli.options import (
     AsJson,
     Limit,
@@ -43,7 +44,9 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="The file, replaced whole.")],
     contestants: Annotated[
         list[str] | None,
-        typer.Argument(help="Contestants of the suite, or files of answers.  [default: the suite's]"),
+        typer.Argument(
+            autocompletion=contestants, help="Contestants of the suite, or files of answers.  [default: the suite's]"
+        ),
     ] = None,
     data_format: Annotated[
         DataFormat | None, typer.Option("--format", help="How it is written.  [default: as its name ends]")
@@ -54,6 +57,7 @@ def export(
         typer.Option(
             "--judge",
             "-j",
+            autocompletion=judges,
             help="Whose verdicts; repeatable.  [default: of all who have judged; for preferences the suite's judge]",
         ),
     ] = None,

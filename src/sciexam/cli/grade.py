@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sciexam.cli.completion import contestants, judges
 from sciexam.cli.figures import check_figures, draw_figures
 from sciexam.cli.options import (
     AsJson,
@@ -35,12 +36,20 @@ from sciexam.cli.running import announce, interruptible, refuse_incomplete, term
 def grade(
     contestants: Annotated[
         list[str] | None,
-        typer.Argument(help="Contestants of the suite, or files of answers; one is enough.  [default: the suite's]"),
+        typer.Argument(
+            autocompletion=contestants,
+            help="Contestants of the suite, or files of answers; one is enough.  [default: the suite's]",
+        ),
     ] = None,
     suite: SuiteName = None,
     judge: Annotated[
         list[str] | None,
-        typer.Option("--judge", "-j", help="A judge of the suite, `measures`, or `openai:MODEL`; repeatable."),
+        typer.Option(
+            "--judge",
+            "-j",
+            autocompletion=judges,
+            help="A judge of the suite, `measures`, or `openai:MODEL`; repeatable.",
+        ),
     ] = None,
     rubric: RubricName = None,
     prompts: PromptsFile = None,

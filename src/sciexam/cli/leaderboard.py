@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from sciexam.cli.as_peers import Peer, print_as_peer
+from sciexam.cli.completion import contestants, judges
 from sciexam.cli.figures import check_figures, draw_figures
 from sciexam.cli.options import (
     AsJson,
@@ -46,13 +47,18 @@ class Against(StrEnum):
 def leaderboard(
     contestants: Annotated[
         list[str] | None,
-        typer.Argument(help="Contestants of the suite, or files of answers.  [default: the suite's]"),
+        typer.Argument(
+            autocompletion=contestants, help="Contestants of the suite, or files of answers.  [default: the suite's]"
+        ),
     ] = None,
     suite: SuiteName = None,
     judge: Annotated[
         list[str] | None,
         typer.Option(
-            "--judge", "-j", help="One judge: of the suite, `measures`, `humans`, `openai:MODEL`, a .jsonl of verdicts."
+            "--judge",
+            "-j",
+            autocompletion=judges,
+            help="One judge: of the suite, `measures`, `humans`, `openai:MODEL`, a .jsonl of verdicts.",
         ),
     ] = None,
     rubric: RubricName = None,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sciexam.cli.completion import rubrics, suites
+
 if TYPE_CHECKING:
     from sciexam.suite import Suite
 
@@ -37,9 +39,17 @@ class FigureFormat(StrEnum):
 Results = Annotated[Path, typer.Option(help="The folder for runs and reports.")]
 SuiteName = Annotated[
     str | None,
-    typer.Option("--suite", "-s", help="A suite's name or file.  [default: the only one in ./suites, or science]"),
+    typer.Option(
+        "--suite",
+        "-s",
+        autocompletion=suites,
+        help="A suite's name or file.  [default: the only one in ./suites, or science]",
+    ),
 ]
-RubricName = Annotated[str | None, typer.Option("--rubric", help="A rubric's name or file, instead of the suite's.")]
+RubricName = Annotated[
+    str | None,
+    typer.Option("--rubric", autocompletion=rubrics, help="A rubric's name or file, instead of the suite's."),
+]
 Samples = Annotated[
     int | None, typer.Option(min=1, help="Answers of each contestant to a prompt.  [default: as the suite says]")
 ]

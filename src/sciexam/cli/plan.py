@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sciexam.cli.completion import contestants, judges
 from sciexam.cli.figures import check_figures, draw_figures
 from sciexam.cli.options import (
     AsJson,
@@ -28,12 +29,20 @@ from sciexam.cli.running import terminal
 def plan(
     contestants: Annotated[
         list[str] | None,
-        typer.Argument(help="Two or more contestants of the suite, or files of answers.  [default: the suite's]"),
+        typer.Argument(
+            autocompletion=contestants,
+            help="Two or more contestants of the suite, or files of answers.  [default: the suite's]",
+        ),
     ] = None,
     suite: SuiteName = None,
     judge: Annotated[
         list[str] | None,
-        typer.Option("--judge", "-j", help="As `sciexam compare` takes it; repeatable.  [default: the suite's]"),
+        typer.Option(
+            "--judge",
+            "-j",
+            autocompletion=judges,
+            help="As `sciexam compare` takes it; repeatable.  [default: the suite's]",
+        ),
     ] = None,
     rubric: RubricName = None,
     prompts: PromptsFile = None,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sciexam.cli.completion import contestants
 from sciexam.cli.figures import check_figures, draw_figures
 from sciexam.cli.options import (
     AsJson,
@@ -40,7 +41,10 @@ def reward(
     ],
     contestants: Annotated[
         list[str] | None,
-        typer.Argument(help="Contestants of the suite, or files of answers; one is enough.  [default: the suite's]"),
+        typer.Argument(
+            autocompletion=contestants,
+            help="Contestants of the suite, or files of answers; one is enough.  [default: the suite's]",
+        ),
     ] = None,
     suite: SuiteName = None,
     prompts: PromptsFile = None,

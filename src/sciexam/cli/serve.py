@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sciexam.cli.completion import models
 from sciexam.cli.options import Results, StorePath, SuiteName
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def serve(
-    name: Annotated[str, typer.Argument(help="A model of the suite whose weights are here.")],
+    name: Annotated[str, typer.Argument(autocompletion=models, help="A model of the suite whose weights are here.")],
     suite: SuiteName = None,
     beside: Annotated[
         str | None, typer.Option(help="The model that the page shows beside it; none: nobody.  [default: its parent]")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sciexam.cli.completion import models
 from sciexam.cli.options import AsJson, BudgetOption, EngineName, EngineOption, MaxWait, Results, StorePath, SuiteName
 from sciexam.cli.progress import Pace, Shown, progress
 from sciexam.cli.running import interruptible, interruptible_at_once
@@ -36,7 +37,7 @@ class Tracker(StrEnum):
 
 
 def train(
-    name: Annotated[str, typer.Argument(help="A model of the suite that has a `stage:`.")],
+    name: Annotated[str, typer.Argument(autocompletion=models, help="A model of the suite that has a `stage:`.")],
     suite: SuiteName = None,
     keep_rejected: Annotated[
         bool,
@@ -59,8 +60,6 @@ def train(
     """Train a model and what it is made from, stage by stage, and accept what passes the exam against its parent.
 
     Only what is missing is trained. Stopped anywhere, the same command goes on there.
-
-    Example: sciexam train rlhf --suite my-suite
     """
     from sciexam.models.spending import Budget
     from sciexam.train.walk import train as walk

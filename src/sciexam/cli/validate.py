@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sciexam.cli.completion import contestants, judges
 from sciexam.cli.figures import check_figures, draw_figures
 from sciexam.cli.options import (
     AsJson,
@@ -40,11 +41,17 @@ if TYPE_CHECKING:
 
 def validate(
     judge: Annotated[
-        str, typer.Argument(help="A judge of the suite, `measures`, `openai:MODEL`, or a .jsonl of its verdicts.")
+        str,
+        typer.Argument(
+            autocompletion=judges, help="A judge of the suite, `measures`, `openai:MODEL`, or a .jsonl of its verdicts."
+        ),
     ],
     contestants: Annotated[
         list[str] | None,
-        typer.Argument(help="Two or more contestants of the suite, or files of answers.  [default: the suite's]"),
+        typer.Argument(
+            autocompletion=contestants,
+            help="Two or more contestants of the suite, or files of answers.  [default: the suite's]",
+        ),
     ] = None,
     suite: SuiteName = None,
     humans: Annotated[

@@ -1,0 +1,63 @@
+"""`sciexam` alone: what is in this folder, and what to type next."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+MOST = 5  # suites, and steps after a result
+
+
+def next_here() -> Iterator[str]:
+    """What this folder has, and the commands that go on from there, a line each."""
+    from sciexam.report.plain_text import plain_text
+
+    suites = sorted(path.stem for path in Path("suites").glob("*.yaml"))
+    for line in _lines(suites, _latest()):
+        yield plain_text(line).replace("\n", " ")
+    yield "Every command: sciexam --help. Its flags and an example: sciexam compare --help"
+
+
+def _lines(suites: list[str], result: Mapping[str, Any] | None) -> Iterator[str]:
+    if result is not None:
+        yield f"The latest comparison here is {' against '.join(result['contestants'])}: {result['page']}"
+        yield from _to("To open its report", "sciexam report --open")
+        for step in result["next_steps"][:MOST]:
+            yield from _to(step["why"], step["command"])
+    elif suites:
+        yield f"This folder has the suite{'s' * (len(suites) > 1)} {', '.join(suites[:MOST])}, and no results yet."
+        name = shlex.quote(suites[0])
+        yield from _to("To see what is wrong with it, before anything is asked", f"sciexam check {name}")
+        yield from _to("To compare its contestants in all pairs", f"sciexam compare --suite {name}")
+    else:
+        yield "This folder has no suite and no results yet."
+        yield from _to(
+            "To compare two models of the shipped suite, without a key or a network", "sciexam compare base sft"
+        )
+        line = '{"prompt": "Why is the sky blue?", "text": "..."}'
+        yield from _to(
+            f"To compare two files of answers with lines such as {line}", "sciexam compare old.jsonl new.jsonl"
+        )
+        yield from _to("To write a suite to start from", "sciexam init my-exam")
+
+
+def _to(why: str, command: str) -> Iterator[str]:
+    yield f"{why}:"
+    yield f"    {command}"
+
+
+def _latest() -> Mapping[str, Any] | None:
+    """The newest comparison in ./results; None where there is none that can be read."""
+    found = sorted(Path("results").glob("*/*/report.json"), key=lambda path: path.stat().st_mtime_ns)
+    for path in reversed(found):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            steps = [{key: str(step[key]) for key in ("why", "command")} for step in record["next_steps"]]
+            names = [str(name) for name in record["contestants"]]
+        except (OSError, ValueError, KeyError, TypeError):  # somebody's own file, or another version's
+            continue
+        return {"contestants": names, "next_steps": steps, "page": path.with_suffix(".html")}
+    return None

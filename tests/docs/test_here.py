@@ -1,0 +1,56 @@
+"""`sciexam` alone tells what to type next in this folder."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from conftest import Cli, answers, write_suite
+
+
+def told(sciexam: Cli, folder: Path) -> list[str]:
+    done = sciexam(cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def commands(lines: list[str]) -> list[list[str]]:
+    return [shlex.split(line)[1:] for line in lines if line.startswith("    sciexam ")]
+
+
+def test_an_empty_folder_is_told_how_to_begin(sciexam: Cli, tmp_path: Path) -> None:
+    lines = told(sciexam, tmp_path)
+    assert lines[0] == "This folder has no suite and no results yet."
+    assert commands(lines) == [["compare", "base", "sft"], ["compare", "old.jsonl", "new.jsonl"], ["init", "my-exam"]]
+    assert not [*tmp_path.iterdir()], "nothing is written"
+
+
+def test_a_suite_is_to_be_checked_and_a_result_to_be_read(sciexam: Cli, tmp_path: Path) -> None:
+    suites = tmp_path / "suites"
+    models = {name: {"responses": answers(suites, name, ["Because.", f"{name} says so."])} for name in ("old", "new")}
+    write_suite(suites, 2, models)
+    lines = told(sciexam, tmp_path)
+    assert lines[0] == "This folder has the suite exam, and no results yet."
+    check, compare = commands(lines)
+    assert (check, compare) == (["check", "exam"], ["compare", "--suite", "exam"])
+    assert sciexam(*check).returncode == 0
+    assert sciexam(*compare).returncode == 0
+
+    lines = told(sciexam, tmp_path)
+    [page] = tmp_path.glob("results/exam/*/report.html")
+    assert lines[0] == f"The latest comparison here is old against new: {page.relative_to(tmp_path)}"
+    assert commands(lines)[0] == ["report", "--open"]
+    assert len(commands(lines)) > 1, "what the report itself says to do next"
+
+
+def test_what_cannot_be_read_is_no_result(sciexam: Cli, tmp_path: Path) -> None:
+    for name, text in (("a", "{"), ("b", "[]"), ("c", '{"contestants": ["x"]}')):
+        (tmp_path / "results" / "mine" / name).mkdir(parents=True)
+        (tmp_path / "results" / "mine" / name / "report.json").write_text(text)
+    assert told(sciexam, tmp_path)[0] == "This folder has no suite and no results yet."
+
+
+def test_a_name_of_a_file_acts_on_no_terminal(sciexam: Cli, tmp_path: Path) -> None:
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "red\x1b[31m.yaml").touch()
+    assert "\x1b" not in "".join(told(sciexam, tmp_path))
