@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow soak mutants fault-table check format bench docs lock clean
+.PHONY: demo test test-slow soak mutants fault-table check format bench docs reference lock clean
 
 demo: $(VENV)/.core  ## compare the two shipped contestants, offline
 	$(BIN)/sciexam compare base sft
@@ -51,6 +51,11 @@ bench: $(VENV)/.test  ## the measurements behind the tables in benchmarks/
 docs: $(VENV)/.test  ## the documentation as a site, in site/
 	$(BIN)/python -m mkdocs build --strict --quiet
 	@echo "open site/index.html"
+
+reference: $(VENV)/.test  ## the pages of docs/ that the code itself writes
+	$(BIN)/python docs/reference/write_commands.py
+	$(BIN)/python docs/reference/write_yaml.py
+	$(BIN)/python docs/reference/write_api.py
 
 lock:  ## requirements.lock, once constraints.txt has changed; needs uv
 	echo 'hatchling>=1.27' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

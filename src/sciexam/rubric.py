@@ -17,8 +17,10 @@ WIDEST_SCALE = 100
 
 
 class Level(Record):
-    label: str
-    anchor: str
+    """One step of a criterion: its name, and what an answer on it is like."""
+
+    label: str = Field(description="Its name, as a judge says it.")
+    anchor: str = Field(description="What an answer on this level is like.")
 
 
 class Criterion(Record):
@@ -28,13 +30,15 @@ class Criterion(Record):
     highest), or one for each statement of `additive` that holds; these exclude each other. With none they are 1 to 5.
     """
 
-    name: str = Field(pattern=r"^[\w][\w -]*$")
-    weight: float = Field(1.0, gt=0)
-    question: str
-    levels: tuple[Level, ...] = ()
-    measure: str | None = None
-    scale: tuple[int, int] | None = None
-    additive: tuple[str, ...] = ()
+    name: str = Field(pattern=r"^[\w][\w -]*$", description="Its name, in tables and in what a judge says.")
+    weight: float = Field(1.0, gt=0, description="How much it counts in the total.")
+    question: str = Field(description="What is asked of an answer.")
+    levels: tuple[Level, ...] = Field((), description="The steps, worst first; two or more, or none.")
+    measure: str | None = Field(None, description="The text measure that the offline judge uses for it.")
+    scale: tuple[int, int] | None = Field(
+        None, description="The lowest and the highest whole number that a judge gives."
+    )
+    additive: tuple[str, ...] = Field((), description="Statements; each that holds is a point.")
 
     @model_validator(mode="after")
     def _one_kind_of_points(self) -> Self:
@@ -84,20 +88,24 @@ class Criterion(Record):
 class Example(Record):
     """A worked verdict for the judge to imitate."""
 
-    question: str
-    first: str
-    second: str
-    verdict: Literal["A>>B", "A>B", "A=B", "B>A", "B>>A"]
-    reason: str = ""
+    question: str = Field(description="The prompt.")
+    first: str = Field(description="The answer shown first, A.")
+    second: str = Field(description="The answer shown second, B.")
+    verdict: Literal["A>>B", "A>B", "A=B", "B>A", "B>>A"] = Field(
+        description="Which is better: `A>>B` much, `A>B`, `A=B` a tie, `B>A`, `B>>A`."
+    )
+    reason: str = Field("", description="Why, in a sentence.")
 
 
 class Rubric(Record):
-    rubric: str
-    version: int = 1
-    about: str = ""
-    ties: bool = True
-    criteria: tuple[Criterion, ...] = Field(min_length=1)
-    examples: tuple[Example, ...] = ()
+    """What good means: criteria with weights, and worked examples for the judge."""
+
+    rubric: str = Field(description="The rubric's name.")
+    version: int = Field(1, description="A whole number.")
+    about: str = Field("", description="What it is for, in a sentence for the judge.")
+    ties: bool = Field(True, description="Whether a judge may call a tie.")
+    criteria: tuple[Criterion, ...] = Field(min_length=1, description="The questions that are asked of an answer.")
+    examples: tuple[Example, ...] = Field((), description="Worked verdicts for the judge to imitate.")
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
@@ -116,6 +124,7 @@ class Rubric(Record):
 
     @property
     def digest(self) -> str:
+        """What it says, as one word: another wording is another rubric."""
         return digest(self)
 
     def render(self) -> str:

@@ -54,18 +54,29 @@ OF_A_STAGE = {"samples", "temperature", "top_p"}
 class SuiteFile(Record):
     """The YAML file as written."""
 
-    suite: str = Field(pattern=r"^[\w][\w.-]*$", max_length=100)
-    version: int = 1
-    prompts: str
-    rubric: str = DEFAULT_RUBRIC
-    seed: int = 0
-    models: dict[str, ModelSpec] = Field(min_length=1)
-    contestants: tuple[str, ...] = Field(min_length=1)
-    baseline: str | None = None
-    generation: Generation = Generation()
-    judges: dict[str, JudgeSpec] = Field({"measures": MeasuresJudge(backend="measures")}, min_length=1)
-    judge: str | None = None
-    prices: dict[str, Price] = Field(default_factory=dict)
+    suite: str = Field(pattern=r"^[\w][\w.-]*$", max_length=100, description="The suite's name.")
+    version: int = Field(1, description="A whole number, for your readers.")
+    prompts: str = Field(description="A JSON Lines file of prompts, relative to this file.")
+    rubric: str = Field(DEFAULT_RUBRIC, description="A rubric's name, or a file beside this one.")
+    seed: int = Field(0, description="Fixes every random draw.")
+    models: dict[str, ModelSpec] = Field(
+        min_length=1, description="Each model by its name: how it comes to exist, or where its answers lie."
+    )
+    contestants: tuple[str, ...] = Field(min_length=1, description="The models that sit the exam.")
+    baseline: str | None = Field(
+        None, description="The model that others are held against, and that comes first where a command names none."
+    )
+    generation: Generation = Field(Generation(), description="How models are asked.")
+    judges: dict[str, JudgeSpec] = Field(
+        {"measures": MeasuresJudge(backend="measures")}, min_length=1, description="Each judge by its name."
+    )
+    judge: str | None = Field(
+        None, description="The judge who is meant where a command names none. [default: the first of `judges`]"
+    )
+    prices: dict[str, Price] = Field(
+        default_factory=dict,
+        description="What a model costs, by the name under which it is asked; without a price, costs are unknown.",
+    )
 
 
 class Suite(Record):
@@ -226,6 +237,7 @@ class Suite(Record):
         return self.with_models(models).model_copy(update={"generation": general})
 
     def with_models(self, models: dict[str, ModelSpec]) -> Suite:
+        """The suite with these models as well; one of a name that it has takes its place."""
         return self.model_copy(update={"models": {**self.models, **models}})
 
 

@@ -54,12 +54,21 @@ class Prompt(Record):
 class Generation(Record):
     """How a model is asked. Units: tokens; `temperature` and `top_p` as the endpoint defines them."""
 
-    max_tokens: int = Field(512, gt=0)
-    temperature: float | None = Field(0.0, ge=0)
-    top_p: float | None = Field(None, gt=0, le=1)
-    stop: tuple[str, ...] = ()
-    samples: int = Field(1, ge=1, le=1000)
-    effort: Literal["none", "minimal", "low", "medium", "high"] | None = None
+    max_tokens: int = Field(512, gt=0, description="The most tokens of an answer.")
+    temperature: float | None = Field(
+        0.0, ge=0, description="0 takes the likeliest token; null is not sent, so that the endpoint takes its own."
+    )
+    top_p: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Nucleus sampling: the share of probability that is drawn from. [default: not sent]",
+    )
+    stop: tuple[str, ...] = Field((), description="Texts at which an answer ends.")
+    samples: int = Field(1, ge=1, le=1000, description="Answers to each prompt.")
+    effort: Literal["none", "minimal", "low", "medium", "high"] | None = Field(
+        None, description="How long a reasoning model thinks, in the endpoint's own word. [default: not sent]"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +120,7 @@ class Response:
 
     @property
     def text(self) -> str:
+        """What the contestant said."""
         return self.reply.text
 
     @property

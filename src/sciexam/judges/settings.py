@@ -17,14 +17,29 @@ MarkForm = Literal["nonce", "score"]
 class Pairwise(Record):
     """How an LLM is made to compare. `template` is a shipped one, or a file; `verdict` is the form of its answer."""
 
-    template: str = "reason"
-    verdict: VerdictForm | None = None  # None: the form that the template was written for
-    samples: int = Field(1, ge=1, le=100)  # verdicts per order
-    orders: Literal["both", "one"] | None = None
-    criteria: bool = False  # a verdict on each criterion before the overall one; `reason` then means `criteria`
-    probabilities: bool = False  # weigh the words of the letter form by the probabilities of their tokens
-    reference: str | None = None  # the model that writes a reference answer, once, to each prompt that brings none
-    anchors: int = Field(0, ge=0, le=1000)  # verdicts that are asked for again each day, to see whether it changes
+    template: str = Field(
+        "reason", description="How it is asked: a shipped template (reason, verdict-only, json, ...), or a .j2 file."
+    )
+    verdict: VerdictForm | None = Field(
+        None, description="The form of its answer. [default: the one that the template was written for]"
+    )
+    samples: int = Field(1, ge=1, le=100, description="Verdicts on each pair in each order.")
+    orders: Literal["both", "one"] | None = Field(
+        None, description="Each pair in both orders, or in one that is drawn. [default: both]"
+    )
+    criteria: bool = Field(False, description="Ask for a verdict on each criterion before the overall one.")
+    probabilities: bool = Field(
+        False, description="Weigh the words of the letter form by the probabilities of their tokens."
+    )
+    reference: str | None = Field(
+        None, description="The model that writes a reference answer, once, to each prompt that brings none."
+    )
+    anchors: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="How many verdicts are asked for again each day, to see whether the judge has changed.",
+    )
 
 
 class Grading(Record):
@@ -34,10 +49,15 @@ class Grading(Record):
     differ by no more are a tie.
     """
 
-    grading: str | None = None  # None: the one that fits the rubric
-    mark: MarkForm = "nonce"
-    compare_by: Literal["verdicts", "grades"] = "verdicts"
-    tie_within: float = Field(0.0, ge=0)
+    grading: str | None = Field(
+        None,
+        description="How it is asked to mark one answer: a shipped template, or a file. [default: as fits the rubric]",
+    )
+    mark: MarkForm = Field("nonce", description="The form of a mark.")
+    compare_by: Literal["verdicts", "grades"] = Field(
+        "verdicts", description="Whether a comparison asks for verdicts, or is made of marks."
+    )
+    tie_within: float = Field(0.0, ge=0, description="Marks that differ by no more are a tie.")
 
 
 class EndpointJudge(Endpoint, Pairwise, Grading):
@@ -47,7 +67,7 @@ class EndpointJudge(Endpoint, Pairwise, Grading):
 class WeightsJudge(Weights, Pairwise, Grading):
     """An LLM of local weights, asked in this process."""
 
-    backend: Literal["huggingface"]
+    backend: Literal["huggingface"] = Field(description="Weights that are asked in this process.")
 
 
 class VllmJudge(Vllm, Pairwise, Grading):
@@ -65,22 +85,22 @@ LLMJudge = EndpointJudge | WeightsJudge | VllmJudge | ScriptedJudge
 class MeasuresJudge(Record):
     """Text measures, offline and deterministic."""
 
-    backend: Literal["measures"]
+    backend: Literal["measures"] = Field(description="Text measures, offline.")
 
 
 class RecordedJudge(Record):
     """Verdicts that exist already, as JSON Lines."""
 
-    backend: Literal["recorded"]
-    verdicts: str
+    backend: Literal["recorded"] = Field(description="Verdicts that exist already.")
+    verdicts: str = Field(description="A JSON Lines file of verdicts.")
 
 
 class RewardsJudge(Record):
     """Rewards that exist already, as JSON Lines. In a comparison the higher reward wins."""
 
-    backend: Literal["rewards"]
-    rewards: str
-    tie_within: float = Field(0.0, ge=0)
+    backend: Literal["rewards"] = Field(description="Rewards that exist already.")
+    rewards: str = Field(description="A JSON Lines file of rewards.")
+    tie_within: float = Field(0.0, ge=0, description="Rewards that differ by no more are a tie.")
 
 
 class RewardJudge(Record):
@@ -91,31 +111,41 @@ class RewardJudge(Record):
     `api_key_env`; None: no key is sent.
     """
 
-    backend: Literal["reward"]
-    model: str
-    base_url: str
-    api_key_env: Annotated[str, AfterValidator(variable_name)] | None = None
-    revision: str | None = None
-    system: str | None = None
-    task: Literal["classify", "token_classify"] = "classify"
-    concurrency: int = Field(16, ge=1, le=4096)
-    timeout: float = Field(120.0, gt=0)  # seconds a call may take
-    tie_within: float = Field(0.0, ge=0)
+    backend: Literal["reward"] = Field(description="A reward model behind an endpoint.")
+    model: str = Field(description="The model's name, as the endpoint knows it.")
+    base_url: str = Field(description="The endpoint's address.")
+    api_key_env: Annotated[str, AfterValidator(variable_name)] | None = Field(
+        None, description="The environment variable that holds the key; null: no key is sent."
+    )
+    revision: str | None = Field(
+        None, description="Which weights it serves, in words of yours: with another word everything is asked anew."
+    )
+    system: str | None = Field(None, description="The system prompt.")
+    task: Literal["classify", "token_classify"] = Field(
+        "classify",
+        description="`classify`: one number for the whole text; `token_classify`: one for each token; the last counts.",
+    )
+    concurrency: int = Field(16, ge=1, le=4096, description="How many calls are under way at once.")
+    timeout: float = Field(120.0, gt=0, description="Seconds that a call may take.")
+    tie_within: float = Field(0.0, ge=0, description="Rewards that differ by no more are a tie.")
 
 
 class RewardWeightsJudge(RewardCheckpoint):
     """A reward model of local weights, with one number for a sequence. In a comparison the higher reward wins."""
 
-    backend: Literal["reward"]
-    tie_within: float = Field(0.0, ge=0)
+    backend: Literal["reward"] = Field(description="A reward model of weights, asked in this process.")
+    tie_within: float = Field(0.0, ge=0, description="Rewards that differ by no more are a tie.")
 
 
 class PanelJudge(Record):
     """Several judges as one. `mean`: scores are averaged by prompt; `reliability`: weighed by Dawid and Skene."""
 
-    backend: Literal["panel"]
-    judges: tuple[str, ...] = Field(min_length=2)
-    weights: Literal["mean", "reliability"] = "mean"
+    backend: Literal["panel"] = Field(description="Several judges as one.")
+    judges: tuple[str, ...] = Field(min_length=2, description="The names of its members.")
+    weights: Literal["mean", "reliability"] = Field(
+        "mean",
+        description="`mean`: scores are averaged by prompt; `reliability`: members are weighed by their reliability.",
+    )
 
     @model_validator(mode="after")
     def _has_members_enough(self) -> Self:
@@ -135,11 +165,15 @@ class CascadeJudge(Record):
     but for a probability of `error`; `calibration` prompts are judged by both to find out where that is.
     """
 
-    backend: Literal["cascade"]
-    judges: tuple[str, str]  # the cheap one, then the dear one
-    agreement: float = Field(0.9, gt=0, lt=1)
-    error: float = Field(0.1, gt=0, lt=0.5)
-    calibration: int = Field(100, ge=1)
+    backend: Literal["cascade"] = Field(description="A cheap judge, and a dear one for what it is not sure of.")
+    judges: tuple[str, str] = Field(description="The cheap one, then the dear one.")
+    agreement: float = Field(
+        0.9, gt=0, lt=1, description="The share of the prompts on which the cheap one shall agree with the dear one."
+    )
+    error: float = Field(0.1, gt=0, lt=0.5, description="The probability that it does not.")
+    calibration: int = Field(
+        100, ge=1, description="Prompts that both judge, to find out where the cheap one can be trusted."
+    )
 
     @model_validator(mode="after")
     def _can_be_calibrated(self) -> Self:

@@ -23,14 +23,19 @@ class Judged(Record):
 
     model_config = ConfigDict(json_schema_extra=ONE_OF_BOTH)
 
-    of: tuple[str, ...] = Field(min_length=1)
-    prompts: str
-    n: int = Field(4, ge=1, le=64)
-    temperature: float = Field(1.0, gt=0)
-    top_p: float | None = Field(None, gt=0, le=1)
-    judge: str | None = None
-    reward: str | None = None
-    pairs: Literal["all", "best_worst"] = "all"
+    of: tuple[str, ...] = Field(min_length=1, description="The models that answer.")
+    prompts: str = Field(description="The file of prompts that they answer.")
+    n: int = Field(4, ge=1, le=64, description="Answers of each model to a prompt.")
+    temperature: float = Field(1.0, gt=0, description="As for `generation`.")
+    top_p: float | None = Field(None, gt=0, le=1, description="As for `generation`.")
+    judge: str | None = Field(
+        None,
+        description="Who compares or marks the answers: a judge, or `humans` for what annotators have said by now.",
+    )
+    reward: str | None = Field(None, description="In place of `judge`: a reward model of the lineage.")
+    pairs: Literal["all", "best_worst"] = Field(
+        "all", description="Every pair that is no tie, or of each prompt the best against the worst."
+    )
 
     @field_validator("of", mode="before", json_schema_input_type=str | tuple[str, ...])
     @classmethod

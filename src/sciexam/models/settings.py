@@ -19,8 +19,10 @@ WHERE = (
 class ModelSettings(Record):
     """What every model may say of itself. `note` is printed wherever the model's results are."""
 
-    generation: Generation | None = None  # replaces the suite's, field by field
-    note: str | None = None
+    generation: Generation | None = Field(
+        None, description="How this one is asked, in place of the suite's settings, key by key."
+    )
+    note: str | None = Field(None, description="A sentence that is printed wherever its results are.")
 
 
 def variable_name(name: str) -> str:
@@ -33,43 +35,55 @@ def variable_name(name: str) -> str:
 class Endpoint(ModelSettings):
     """Any OpenAI-compatible endpoint. The key is read from the environment variable `api_key_env`."""
 
-    backend: Literal["openai"]
-    model: str
-    base_url: str | None = None
-    api_key_env: Annotated[str, AfterValidator(variable_name)] | None = "OPENAI_API_KEY"
-    revision: str | None = None
-    system: str | None = None
-    chat_template: str | None = None  # Jinja2; with it the conversation is rendered and sent as a plain completion
-    concurrency: int = Field(16, ge=1, le=4096)
-    timeout: float = Field(120.0, gt=0)  # seconds a call may take
+    backend: Literal["openai"] = Field(description="An OpenAI-compatible endpoint.")
+    model: str = Field(description="The model's name, as the endpoint knows it.")
+    base_url: str | None = Field(
+        None, description="The endpoint's address. [default: OPENAI_BASE_URL, or else OpenAI's]"
+    )
+    api_key_env: Annotated[str, AfterValidator(variable_name)] | None = Field(
+        "OPENAI_API_KEY", description="The environment variable that holds the key; null: no key is sent."
+    )
+    revision: str | None = Field(
+        None, description="Which weights it serves, in words of yours: with another word everything is asked anew."
+    )
+    system: str | None = Field(None, description="The system prompt.")
+    chat_template: str | None = Field(
+        None, description="Jinja2; with it the conversation is rendered here and sent as a plain completion."
+    )
+    concurrency: int = Field(16, ge=1, le=4096, description="How many calls are under way at once.")
+    timeout: float = Field(120.0, gt=0, description="Seconds that a call may take.")
 
 
 class Recorded(ModelSettings):
     """Responses that exist already: JSON Lines, or AlpacaEval's own model_outputs.json."""
 
-    responses: str
+    responses: str = Field(
+        description="A file of answers that exist already: JSON Lines, or AlpacaEval's model_outputs.json."
+    )
 
 
 class Rule(Record):
     """When `when` (a regular expression) is in the last message, the reply is `say` (\\1, \\g<name> are filled)."""
 
-    when: str = ""
-    say: str = ""
-    failure: str | None = None
+    when: str = Field("", description="A regular expression that is looked for in the last message.")
+    say: str = Field("", description="The reply; \\1 and \\g<name> are filled in.")
+    failure: str | None = Field(None, description="In place of a reply, the name of a failure.")
 
 
 class Scripted(ModelSettings):
     """The shipped fake: the first rule that matches answers."""
 
-    backend: Literal["scripted"]
-    rules: tuple[Rule, ...]
+    backend: Literal["scripted"] = Field(description="The shipped fake, for tests and dry runs.")
+    rules: tuple[Rule, ...] = Field(description="The first rule that matches answers.")
 
 
 class Custom(ModelSettings):
     """A stranger's class, `package.module:Class`, called with `settings` as keyword arguments."""
 
-    backend: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
-    settings: dict[str, Any] = Field(default_factory=dict)
+    backend: str = Field(
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="A class of yours, `package.module:Class`."
+    )
+    settings: dict[str, Any] = Field(default_factory=dict, description="Its keyword arguments.")
 
 
 class Checkpoint(ModelSettings):
@@ -78,13 +92,15 @@ class Checkpoint(ModelSettings):
     `dtype`: what is computed in; auto is the checkpoint's own. `chat_template` (Jinja2) replaces the checkpoint's own.
     """
 
-    weights: str
-    revision: str | None = None
-    adapter: str | None = None
-    quantization: Literal["nf4", "int8", "none"] = "none"
-    dtype: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
-    chat_template: str | None = None
-    system: str | None = None
+    weights: str = Field(description="A folder of safetensors, or a hub's id.")
+    revision: str | None = Field(None, description="The commit at the hub.")
+    adapter: str | None = Field(None, description="A LoRA adapter on top of the weights: a folder or a hub's id.")
+    quantization: Literal["nf4", "int8", "none"] = Field("none", description="Bits of the weights in memory.")
+    dtype: Literal["auto", "bf16", "fp16", "fp32"] = Field(
+        "auto", description="What is computed in; auto: the checkpoint's own."
+    )
+    chat_template: str | None = Field(None, description="Jinja2, in place of the checkpoint's own.")
+    system: str | None = Field(None, description="The system prompt.")
 
 
 class Weights(Checkpoint):
@@ -94,18 +110,30 @@ class Weights(Checkpoint):
     the two words of `thinking` is no part of an answer.
     """
 
-    backend: Literal["huggingface"] = "huggingface"
-    device: str | None = None  # None: the first accelerator there is, or else the processor
-    batch_tokens: int = Field(16384, ge=1)
-    thinking: tuple[str, str] = ("<think>", "</think>")
-    responses: str | None = None
+    backend: Literal["huggingface"] = Field("huggingface", description="Weights that are asked in this process.")
+    device: str | None = Field(
+        None, description="Such as cuda:1 or cpu. [default: the first accelerator, or else the processor]"
+    )
+    batch_tokens: int = Field(
+        16384, ge=1, description="How many tokens, read and written, the answers of one batch may hold at once."
+    )
+    thinking: tuple[str, str] = Field(
+        ("<think>", "</think>"), description="Two words; what stands between them is no part of an answer."
+    )
+    responses: str | None = Field(
+        None, description="A file of answers recorded from these weights: they are what is compared."
+    )
 
 
 class RewardCheckpoint(Checkpoint):
     """Weights of a reward model. `batch_tokens`: how many tokens the texts of a batch may hold, with their padding."""
 
-    device: str | None = None  # None: the first accelerator there is, or else the processor
-    batch_tokens: int = Field(16384, ge=1)
+    device: str | None = Field(
+        None, description="Such as cuda:1 or cpu. [default: the first accelerator, or else the processor]"
+    )
+    batch_tokens: int = Field(
+        16384, ge=1, description="How many tokens the texts of one batch may hold, with their padding."
+    )
 
 
 class Vllm(Checkpoint):
@@ -114,19 +142,32 @@ class Vllm(Checkpoint):
     Several addresses are replicas of one model. `python` is an interpreter whose environment has vLLM.
     """
 
-    backend: Literal["vllm"]
-    base_url: tuple[str, ...] = ()
-    python: str | None = None
-    api_key_env: Annotated[str, AfterValidator(variable_name)] | None = None
-    tensor_parallel: int = Field(1, ge=1)
-    gpu_memory: float = Field(0.9, gt=0, lt=1)  # the share of it that one server may take
-    max_model_len: int | None = Field(None, ge=1)
-    concurrency: int = Field(64, ge=1, le=4096)
-    timeout: float = Field(600.0, gt=0)  # seconds a call may take
-    thinking: tuple[str, str] = ("<think>", "</think>")
-    responses: str | None = None
+    backend: Literal["vllm"] = Field(description="Weights that vLLM serves.")
+    base_url: tuple[str, ...] = Field(
+        (), description="The address of a server that runs; several are replicas of one model."
+    )
+    python: str | None = Field(
+        None,
+        description="An interpreter whose environment has vLLM: servers are started with it for the command.",
+    )
+    api_key_env: Annotated[str, AfterValidator(variable_name)] | None = Field(
+        None, description="The environment variable that holds the server's key; null: no key is sent."
+    )
+    tensor_parallel: int = Field(1, ge=1, description="How many GPUs hold the weights together.")
+    gpu_memory: float = Field(0.9, gt=0, lt=1, description="The share of a GPU's memory that one server may take.")
+    max_model_len: int | None = Field(
+        None, ge=1, description="The most tokens of a conversation. [default: the model's own]"
+    )
+    concurrency: int = Field(64, ge=1, le=4096, description="How many calls are under way at once.")
+    timeout: float = Field(600.0, gt=0, description="Seconds that a call may take.")
+    thinking: tuple[str, str] = Field(
+        ("<think>", "</think>"), description="Two words; what stands between them is no part of an answer."
+    )
+    responses: str | None = Field(
+        None, description="A file of answers recorded from these weights: they are what is compared."
+    )
 
-    @field_validator("base_url", mode="before")
+    @field_validator("base_url", mode="before", json_schema_input_type=str | tuple[str, ...])
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value

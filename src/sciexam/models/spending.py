@@ -35,8 +35,8 @@ def dollars(usd: float) -> str:
 class Price(Record):
     """USD per million tokens."""
 
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
+    input: float = Field(ge=0, description="USD per million tokens read.")
+    output: float = Field(ge=0, description="USD per million tokens written.")
 
     def of(self, input_tokens: int | None, output_tokens: int | None) -> float | None:
         """What a call cost in USD; None where the endpoint did not say how many tokens it took."""

@@ -282,6 +282,8 @@ class Pairs(tuple[Pair, ...]):
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    """What a comparison found: what the console, the files and `--json` print. `pairs["base", "sft"]` is a Pair."""
+
     suite: str
     run: str
     rubric: str
