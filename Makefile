@@ -52,10 +52,11 @@ docs: $(VENV)/.test  ## the documentation as a site, in site/
 	$(BIN)/python -m mkdocs build --strict --quiet
 	@echo "open site/index.html"
 
-reference: $(VENV)/.test  ## the pages of docs/ that the code itself writes
+reference: $(VENV)/.test  ## the pages of docs/ that the code itself writes, and the outputs of the notebook
 	$(BIN)/python docs/reference/write_commands.py
 	$(BIN)/python docs/reference/write_yaml.py
 	$(BIN)/python docs/reference/write_api.py
+	$(BIN)/python docs/notebook/execute.py
 
 lock:  ## requirements.lock, once constraints.txt has changed; needs uv
 	echo 'hatchling>=1.27' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

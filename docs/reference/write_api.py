@@ -27,6 +27,7 @@ HEAD = """\
 `import sciexam as sx` gives the names of the first part; a module is imported when one of its names is first used.
 `from sciexam.stats import win_rate` gives those of the second: arrays in, frozen results out, and no noun of sciexam's.
 Whatever raises on purpose raises a `SciexamError`. The package is typed (`py.typed`).
+[A notebook](notebook/python.ipynb) shows it at work.
 """
 
 

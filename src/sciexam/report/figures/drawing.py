@@ -63,6 +63,12 @@ class Drawing:
         more = (f"{rest} {'more ' if said else ''}{'sentence' if rest == 1 else 'sentences'} follow below it.",)
         return one_line(" ".join((f"{self.title}.", *self.words[:said], *(more if rest else ()))))
 
+    def _repr_svg_(self) -> str:
+        """What a notebook shows: the file for a paper, in light colours."""
+        from sciexam.report.figures.svg import for_paper
+
+        return for_paper(self, _saved(self, "svg", LIGHT))
+
 
 def to_svg(drawing: Drawing) -> str:
     """The figure as an SVG element for a page that has the palette's custom properties (templates/look.css.j2).
