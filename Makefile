@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow soak mutants fault-table check format bench docs reference lock clean
+.PHONY: demo test test-slow soak mutants fault-table check format bench docs reference dist lock clean
 
 demo: $(VENV)/.core  ## compare the two shipped contestants, offline
 	$(BIN)/sciexam compare base sft
@@ -57,6 +57,9 @@ reference: $(VENV)/.test  ## the pages of docs/ that the code itself writes, and
 	$(BIN)/python docs/reference/write_yaml.py
 	$(BIN)/python docs/reference/write_api.py
 	$(BIN)/python docs/notebook/execute.py
+
+dist: $(VENV)/.venv  ## wheel and sdist, built to the same bytes twice, and tried on every Python from 3.11 on
+	$(BIN)/python tests/dist.py
 
 lock:  ## requirements.lock, once constraints.txt has changed; needs uv
 	echo 'hatchling>=1.27' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from pages import anchors_on_github, anchors_on_the_site, links, name_of, pages
+from pages import ROOT, anchors_on_github, anchors_on_the_site, links, name_of, pages
 
 
 def broken(page: Path) -> list[str]:
@@ -40,3 +41,14 @@ def test_a_link_that_leads_nowhere_would_be_seen(tmp_path: Path) -> None:
     )
     nowhere = ["#b", "#b", "c.md", "e.png", "page.md#f", "page.md#f"]
     assert [one.split(": ")[0] for one in broken(page)] == nowhere
+
+
+def test_a_file_that_contributors_are_sent_to_is_there() -> None:
+    said = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:src|tests|docs|benchmarks|suites|rubrics)/[\w./-]*)`", said))
+    made = {"src/sciexam/models/echo.py", "src/sciexam/judges/longer.py", "src/sciexam/stats/superiority.py"}
+    made |= {"src/sciexam/train/cpt.py", "src/sciexam/judges/templates/NAME.j2"}
+    assert made <= named, "the recipes"
+    assert not [path for path in named - made if not (ROOT / path).exists()]
+    for target in re.findall(r"`?make ([a-z-]+)", said):
+        assert f"\n{target}: " in f"\n{(ROOT / 'Makefile').read_text(encoding='utf-8')}", f"make {target}"
