@@ -30,6 +30,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import IO
 
 NONCE = re.compile(rb"VERDICT ([0-9a-f]{12}):")
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
@@ -61,10 +62,15 @@ class Cost:
 
 
 async def _serve(latency: float) -> None:
+    """Prints its port, and when the first request came."""
+    telling = iter([print])
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
+                for tell in telling:
+                    tell(time.time(), flush=True)
                 found = LENGTH.search(head)
                 body = await reader.readexactly(int(found[1]) if found else 0)
                 if latency:
@@ -97,12 +103,13 @@ def _reply(body: bytes) -> bytes:
 
 
 @contextmanager
-def server(latency: float) -> Iterator[str]:
+def server(latency: float) -> Iterator[tuple[str, IO[str]]]:
+    """Its URL, and where it tells when the first request came."""
     command = [sys.executable, __file__, "--serve", str(latency)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}/v1"
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}/v1", process.stdout
     finally:
         process.kill()
         process.wait()
@@ -208,7 +215,7 @@ def rows(cases: tuple[Case, ...], repeat: int) -> Iterator[str]:
     for case in cases:
         costs: dict[str, list[Cost]] = {name: [] for name in ("sciexam compare", *BARE)}
         for _ in range(repeat):  # in turn, so that all meet the same moods of the machine
-            with server(case.latency) as url, tempfile.TemporaryDirectory() as name:
+            with server(case.latency) as (url, _), tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
                 costs["sciexam compare"].append(measured(compare(write_suite(folder, case, url)), folder))
                 for who in BARE:
@@ -236,10 +243,13 @@ def beginnings(prompts: tuple[int, ...], repeat: int) -> Iterator[str]:
     helping = [measured([compare(Path())[0], "--help"], Path()) for _ in range(repeat)]
     yield _row("--help", median(helping))
     for count in prompts:
-        with server(0.0) as url, tempfile.TemporaryDirectory() as name:
+        with server(0.0) as (url, told), tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             again = compare(write_suite(folder, Case(64, 0.0, 2 * count), url))
+            begun = time.time()
             measured(again, folder)
+            first = float(told.readline()) - begun
+            yield f"| compare, {count:,} prompts, until the first verdict is asked for | {first:.2f} | | |"
             found = [measured(again, folder) for _ in range(repeat)]
             yield _row(f"compare, {count:,} prompts, nothing left to do, with its report", median(found))
 
