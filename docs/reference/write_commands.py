@@ -29,7 +29,7 @@ HEAD = """\
     sciexam --install-completion      # for your shell; then open a new terminal
     sciexam --show-completion         # prints the script, to put it elsewhere
 
-It works in bash, zsh, fish and PowerShell.
+It works in bash, zsh and fish.
 
 Exit codes are the same everywhere: 0 done, 1 a bug of ours, 2 wrong usage or files, 3 incomplete (calls failed, or
 were not made), 4 refused by a check that you asked for, 5 a damaged ledger, 130 interrupted.
