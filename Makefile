@@ -46,6 +46,7 @@ bench: $(VENV)/.test  ## the measurements behind the tables in benchmarks/
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/stats.py
 	$(BIN)/python benchmarks/judging.py --short
+	$(BIN)/python benchmarks/training.py --short
 	$(BIN)/python benchmarks/measures_agreement.py $${SCIEXAM_SHARED_DATA:-../shared/data}
 
 docs: $(VENV)/.test  ## the documentation as a site, in site/

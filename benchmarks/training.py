@@ -14,7 +14,8 @@ files only, imports nowhere. Tokens are those that are learnt from, once a step;
 TRL alone has no PPO and no best of n.
 
 `--gpu` was never run on an accelerator by those who wrote it, only on a processor with a tiny shape (`--shape tiny`).
-It writes about 27 GB of drawn weights into the folder for temporary files (TMPDIR), and as much again while it runs.
+It writes about 27 GB of drawn weights into the folder for temporary files (TMPDIR), and half as much again for each
+result while it is measured; each process reads its weights anew.
 """
 
 from __future__ import annotations
@@ -198,7 +199,9 @@ def report(stages: Sequence[str], shape: Shape, gpu: bool, repeat: int, peak: fl
         yield machine_line(told)
         yield shape_line(shape)
         if gpu:
-            said = f"Peak: {peak / 1e12:,.0f} TFLOP/s." if peak else f"No peak is known of {told['device']}: give --peak."
+            said = (
+                f"Peak: {peak / 1e12:,.0f} TFLOP/s." if peak else f"No peak is known of {told['device']}: give --peak."
+            )
             yield f"{FORMULA}{said}\n"
         yield from head(gpu)
         for precision in ("bf16", "nf4") if gpu else ("fp32",):
@@ -217,11 +220,11 @@ def machine_line(told: dict[str, Any]) -> str:
 
 
 def shape_line(shape: Shape) -> str:
+    weights = f"{(shape.weights + shape.head) / 1e6:,.1f} million weights"
     return (
-        f"A Llama of width {shape.hidden:,} and {shape.layers} layers ({(shape.weights + shape.head) / 1e6:,.1f} million "
-        f"weights), rows of up to {shape.length:,} tokens, {shape.batch} a step, {shape.steps} steps; answers that are "
-        f"drawn have up to {shape.new} tokens. A ratio above 1 says that sciexam is the faster one; speeds, memory and "
-        "seconds are medians of n runs.\n"
+        f"A Llama of width {shape.hidden:,}, {shape.layers} layers and {weights}: {shape.steps} steps of {shape.batch} "
+        f"rows of up to {shape.length:,} tokens; twice as many answers of up to {shape.new} where they are drawn. A "
+        "ratio above 1 says that sciexam is the faster one. Speeds, memory and seconds are medians of n runs.\n"
     )
 
 
@@ -231,7 +234,9 @@ def main() -> None:
     parser.add_argument("--only", choices=STAGES, help="one stage")
     parser.add_argument("--short", action="store_true", help="tiny weights, one run of each")
     parser.add_argument("--gpu", action="store_true", help="seven billion weights with a LoRA, in bf16 and in nf4")
-    parser.add_argument("--peak", type=float, metavar="TFLOPS", help="what the device could do in bf16 without sparsity")
+    parser.add_argument(
+        "--peak", type=float, metavar="TFLOPS", help="what the device could do in bf16 without sparsity"
+    )
     parser.add_argument("--shape", choices=SHAPES, help=argparse.SUPPRESS)
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")

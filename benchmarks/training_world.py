@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import string
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ SEED = 0
 ASKED = 24  # tokens of a question, about
 ROOM = 8  # tokens that the template of a conversation may take
 N = 4  # answers to a prompt
+BYTES = 300  # the first tokens of a vocabulary are bytes and signs, the others parts of words
 HELD_OUT = 2  # pairs that a reward model keeps for its exam, at least
 
 
@@ -31,7 +31,7 @@ class Shape:
     intermediate: int
     vocabulary: int
     length: int  # tokens of a row at most
-    batch: int  # rows, pairs or answers of a step
+    batch: int  # rows or pairs of a step, and half of the answers that are drawn in one
     steps: int
     new: int  # tokens of an answer that is drawn, at most
 
@@ -46,8 +46,8 @@ class Shape:
 
 
 SHAPES = {
-    "tiny": Shape(32, 1, 2, 64, 400, 96, 4, 2, 8),
-    "small": Shape(256, 4, 4, 1024, 2000, 256, 8, 10, 32),
+    "tiny": Shape(64, 1, 2, 128, 400, 96, 4, 2, 8),
+    "small": Shape(256, 4, 4, 1024, 2000, 256, 4, 8, 32),
     "7b": Shape(4096, 32, 32, 11008, 32000, 1024, 8, 20, 256),
 }
 
@@ -60,18 +60,20 @@ def make_world(folder: Path, shape: Shape, adapter: bool) -> dict[str, Any]:
     import torch
 
     from sciexam.models.checkpoint_files import silence
+    from sciexam.train.fitting import quietly
 
     silence()
     words, draw = Words(shape), random.Random(SEED)
-    _make_models(folder, shape, words, adapter)
+    with quietly():
+        _make_models(folder, shape, words, adapter)
     rows = shape.batch * shape.steps
     shown = ({"prompt": one, "completion": words.answer(draw)} for one in words.asked(rows, draw))
     _write(folder / "demonstrations.jsonl", shown)
     for name, number in (("pairs", rows), ("more_pairs", rows + HELD_OUT)):
         asked = words.asked(number, draw)
         _write(folder / f"{name}.jsonl", ({"prompt": one} | words.two_answers(draw) for one in asked))
-    _write(folder / "prompts.jsonl", _named(words.asked(rows, draw)))
-    _write(folder / "few.jsonl", _named(words.asked(rows // N, draw)))
+    _write(folder / "prompts.jsonl", _named(words.asked(2 * rows, draw)))
+    _write(folder / "few.jsonl", _named(words.asked(2 * rows // N, draw)))
     _write(folder / "exam.jsonl", _named(words.asked(2, draw)))
     for precision in ("bf16", "nf4") if adapter else ("fp32",):
         (folder / f"{precision}.yaml").write_text(json.dumps(_suite(shape, precision), indent=1))
@@ -90,7 +92,7 @@ def _suite(shape: Shape, precision: str) -> dict[str, Any]:
     architecture |= {"intermediate": shape.intermediate, "vocabulary": shape.vocabulary, "context": 2 * shape.length}
     own = {"from": "policy"} | how
     drawn = {"reward": "scorer", "n": N}
-    rollouts = {"prompts": "few.jsonl", "max_new_tokens": shape.new, "reward": "scorer"}
+    rollouts = {"batch_size": 2 * shape.batch, "max_new_tokens": shape.new, "reward": "scorer"}
     return {
         "suite": "training",
         "seed": SEED,
@@ -101,13 +103,14 @@ def _suite(shape: Shape, precision: str) -> dict[str, Any]:
             "speaker": {"weights": "speaker"} | bits,
             "scorer": {"from": "policy", "stage": "reward", "data": "more_pairs.jsonl", "weights": "scorer"},
             # Its tokenizer is made of its own documents, which may have more tokens by it.
-            "pretrain": how | {"stage": "pretrain", "data": "demonstrations.jsonl", "max_length": 2 * shape.length}
+            "pretrain": how
+            | {"stage": "pretrain", "data": "demonstrations.jsonl", "max_length": 2 * shape.length}
             | {"architecture": architecture},
             "sft": own | {"stage": "sft", "data": "demonstrations.jsonl"},
             "reward": own | {"stage": "reward", "data": "more_pairs.jsonl", "held_out": 1e-6},
             "dpo": own | {"stage": "dpo", "data": "pairs.jsonl"},
             "best_of_n": own | drawn | {"from": "speaker", "stage": "best_of_n", "prompts": "prompts.jsonl"},
-            "rloo": own | rollouts | {"stage": "rloo", "n": N},
+            "rloo": own | rollouts | {"stage": "rloo", "prompts": "few.jsonl", "n": N},
             "ppo": own | rollouts | {"stage": "ppo", "prompts": "prompts.jsonl"},
         },
         "contestants": ["policy", "speaker"],
@@ -115,7 +118,7 @@ def _suite(shape: Shape, precision: str) -> dict[str, Any]:
 
 
 def _make_rows(folder: Path, precision: str, adapter: bool) -> None:
-    """What TRL alone is given and does not make: the base of `pretrain`, and the pairs that `reward` does not hold out."""
+    """What TRL alone is given and does not make: the base of `pretrain`, and the pairs that `reward` learns from."""
     from sciexam.suite import load_suite
     from sciexam.train.pretrain import make_base
     from sciexam.train.stages import prepare
@@ -221,5 +224,5 @@ def _make_speaker(folder: Path, tokens: int, new: int) -> None:
         (speaker / path.name).symlink_to(path.resolve())
     said = json.loads((folder / "policy" / "generation_config.json").read_bytes())
     (speaker / "generation_config.json").unlink()
-    ends = [said["eos_token_id"], *range(tokens - 1, len(string.printable) + 256, -max(2, new // 2))]
+    ends = [said["eos_token_id"], *range(tokens - 1, BYTES, -max(2, new // 2))]
     (speaker / "generation_config.json").write_text(json.dumps(said | {"eos_token_id": ends}))
