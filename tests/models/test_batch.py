@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +27,11 @@ from sciexam.errors import EndpointRefused, Incomplete, UsageError
 from sciexam.judges import open_judge
 from sciexam.judges.settings import EndpointJudge
 from sciexam.models import batch as batch_file
-from sciexam.models import calls, open_model
+from sciexam.models import calls, open_model, provider, results
 from sciexam.models.batch import BatchModel
 from sciexam.models.openai import OpenAIModel
 from sciexam.models.provider import Provider
-from sciexam.models.results import read_line
+from sciexam.models.results import read_line, read_lines
 from sciexam.models.settings import Endpoint
 from sciexam.models.spending import Account, Budget, Price
 from sciexam.models.terms import Terms
@@ -574,3 +576,49 @@ def test_what_is_not_answered_costs_nothing_only_where_the_provider_says_so(
         [reply] = opened(server, store, budget).generate(questions(1))
     assert (reply.status, budget.reserved) == ("failed", 0.0)
     assert budget.spent == pytest.approx(cost)
+
+
+# --- large results --------------------------------------------------------------------------------------------------
+
+
+class Cutting(BaseHTTPRequestHandler):
+    """Serves a file, the first time only the first half of it."""
+
+    asked = 0
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        body = b'{"custom_id": "a"}\n{"custom_id": "b"}\n'
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: 20 if self.asked == 1 else len(body)])
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def test_results_that_were_cut_off_are_fetched_again_from_their_beginning() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Cutting) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/v1"
+        wire = Wire(Endpoint(backend="openai", model="m", base_url=url), Generation(), base_url=url, api_key=KEY)
+        with Provider(wire, max_wait=5.0) as asked, asked.content("file-0") as kept:
+            assert [key for key, _ in read_lines(kept)] == ["a", "b"]
+        server.shutdown()
+    assert Cutting.asked == 2
+
+
+def test_results_without_an_end_are_not_taken_in(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provider, "LARGEST_RESULT", 100)
+    with Server(batches=True) as server, pytest.raises(Incomplete, match="the results are larger than 1e-07 GB"):
+        list(opened(server, store).generate(questions(3)))
+
+
+def test_a_line_that_is_larger_than_any_answer_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "LARGEST_ANSWER", 64)
+    lines = [
+        json.dumps({"custom_id": key, "text": "x" * size})
+        for key, size in zip("abcde", (9, 99, 9, 999, 9), strict=True)
+    ]
+    assert [key for key, _ in read_lines(io.BytesIO("\n".join(lines).encode()))] == ["a", "c", "e"]

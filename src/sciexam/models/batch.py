@@ -8,7 +8,9 @@ import logging
 import secrets
 import time
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from sciexam.errors import Incomplete, SciexamError
@@ -267,20 +269,21 @@ class _Round:
 
     def _collect(self, batch: Batch) -> Iterator[Reply]:
         """A reply for each of our keys in the batch; what is in neither of its files failed with it."""
-        try:
-            files = [self._provider.content(file) for file in batch.files]
-            unanswered = f"batch {batch.status} without an answer{': ' if batch.said else ''}{batch.said}"
-        except Trouble as trouble:
-            if trouble.fault.status != 404:
-                raise
-            files, unanswered = [], f"the results of batch {batch.id} are no longer kept: {trouble.fault.reason}"
-        if batch.status != "completed":
-            _log.warning("%s: batch %s ended as %s%s", self._wire.where, batch.id, batch.status, f": {batch.said}")
-        left = set(self._live[batch.id])
-        for key, line in read_lines(files):
-            if key in left:
-                left.remove(key)
-                yield from self._settled(key, read_line(line, self._wire, self._sent.get(key, {})))
+        with ExitStack() as held:
+            try:
+                files = [held.enter_context(self._provider.content(file)) for file in batch.files]
+                unanswered = f"batch {batch.status} without an answer{': ' if batch.said else ''}{batch.said}"
+            except Trouble as trouble:
+                if trouble.fault.status != 404:
+                    raise
+                files, unanswered = [], f"the results of batch {batch.id} are no longer kept: {trouble.fault.reason}"
+            if batch.status != "completed":
+                _log.warning("%s: batch %s ended as %s%s", self._wire.where, batch.id, batch.status, f": {batch.said}")
+            left = set(self._live[batch.id])
+            for key, line in chain.from_iterable(map(read_lines, files)):
+                if key in left:
+                    left.remove(key)
+                    yield from self._settled(key, read_line(line, self._wire, self._sent.get(key, {})))
         for key in sorted(left):  # what an ended batch did not answer is not billed
             reason = self._wire.redaction.error(unanswered)
             yield from self._settled(key, Unanswered(reason, batch.status != "completed"))

@@ -6,10 +6,12 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from tempfile import TemporaryFile
+from typing import IO, Any, Literal
 
 from sciexam.errors import Incomplete, SciexamError, UsageError
 from sciexam.models import calls
@@ -20,6 +22,7 @@ WINDOW: Literal["24h"] = "24h"  # the one completion window that providers offer
 MARK = "sciexam"  # the name of the metadata that says which of our batches it is
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 PAGE = 100  # batches on one page of a listing: the most that is given
+LARGEST_RESULT = 4_000_000_000  # bytes of a result file: OpenAI's largest batch, with 80 kB for each answer
 CLOCKS = 86_400.0  # seconds by which the provider's clock and ours may differ
 
 
@@ -120,16 +123,23 @@ class Provider:
         batches = self._client.batches.with_raw_response
         return self._batch(self._object(lambda: batches.retrieve(batch)))
 
-    def content(self, file: str) -> bytes:
-        files = self._client.files.with_raw_response
-        return self._insist(lambda: files.content(file))
+    @contextmanager
+    def content(self, file: str) -> Iterator[IO[bytes]]:
+        """A result file, in a temporary one of ours: it may be larger than what memory should hold."""
+        with TemporaryFile() as kept:
+            self._trying(lambda: self._download(file, kept))
+            kept.seek(0)
+            yield kept
 
     def _object(self, call: Callable[[], Any]) -> dict[str, Any]:
         return self._parsed(self._insist(call))
 
     def _insist(self, call: Callable[[], Any]) -> bytes:
+        return self._trying(lambda: self._once(call))
+
+    def _trying(self, attempt: Callable[[], Coroutine[Any, Any, bytes | Fault]]) -> bytes:
         for nth in range(calls.TRIES):
-            outcome = self._run(self._once(call))
+            outcome = self._run(attempt())
             if isinstance(outcome, bytes):
                 return outcome
             if not self._may_pass(outcome, nth):
@@ -153,10 +163,33 @@ class Provider:
         except openai.APIStatusError as error:
             answer = error.response
         except openai.APIConnectionError as error:
-            return self._redacted(_broken(error, f"timeout: nothing came for {self._wire.settings.timeout:g} s"))
+            return self._redacted(
+                _broken(error.__cause__, f"timeout: nothing came for {self._wire.settings.timeout:g} s")
+            )
         if answer.is_success:
             return bytes(answer.content)
         return self._redacted(read_error(answer.status_code, answer.headers, answer.content, {}))
+
+    async def _download(self, file: str, kept: IO[bytes]) -> bytes | Fault:
+        """Write what a file holds to `kept`, from its beginning: an earlier try may have left a part of it there."""
+        import httpx2
+        import openai
+
+        kept.seek(0)
+        kept.truncate()
+        try:
+            async with self._client.files.with_streaming_response.content(file) as answer:
+                async for part in answer.iter_bytes():
+                    kept.write(part)
+                    if kept.tell() > LARGEST_RESULT:
+                        return Fault("final", f"the results are larger than {LARGEST_RESULT / 1e9:g} GB")
+        except openai.APIStatusError as error:
+            status, headers, said = error.response.status_code, error.response.headers, error.response.content
+            return self._redacted(read_error(status, headers, said, {}))
+        except (openai.APIConnectionError, httpx2.HTTPError) as error:
+            cause = error.__cause__ if isinstance(error, openai.APIConnectionError) else error
+            return self._redacted(_broken(cause, f"timeout: nothing came for {self._wire.settings.timeout:g} s"))
+        return b""
 
     def _redacted(self, fault: Fault) -> Fault:
         said = self._wire.redaction.error(fault.reason)
@@ -198,9 +231,8 @@ class Provider:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
 
-def _broken(error: Exception, late: str) -> Fault:
-    """What a connection that gave no whole answer says: the transport's own error is its cause."""
-    cause = error.__cause__
+def _broken(cause: BaseException | None, late: str) -> Fault:
+    """What a connection that gave no whole answer says; `cause` is the transport's own error."""
     name = type(cause).__name__
     if name in ("ConnectError", "ConnectTimeout"):
         return Fault("again", f"endpoint unreachable: {cause or name}", outage=True, unreachable=True)

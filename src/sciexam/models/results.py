@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import IO, Any
 
-from sciexam.models.line import Answer
+from sciexam.models.line import LARGEST_ANSWER, Answer
 from sciexam.models.replies import OTHER_SHAPE, Fault, head
 from sciexam.models.wire import Wire
 from sciexam.types import Reply
 
 
-def read_lines(files: Iterable[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The lines of result files with their custom_id, one at a time: a file may have 200 MB, and more once parsed.
+def read_lines(file: IO[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The lines of a result file with their custom_id, one at a time: a file may be larger than memory.
 
-    A line that is none is left out: its request has no answer then.
+    A line that is none is left out, and so is one that is larger than any answer: its request has no answer then.
     """
-    for file in files:
-        for text in io.BytesIO(file):
-            try:
-                line = json.loads(text) if text.strip() else None
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(line, dict) and isinstance(line.get("custom_id"), str):
-                yield line["custom_id"], line
+    for text in _bounded(file):
+        try:
+            line = json.loads(text) if text.strip() else None
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(line, dict) and isinstance(line.get("custom_id"), str):
+            yield line["custom_id"], line
+
+
+def _bounded(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file without those that are larger than LARGEST_ANSWER."""
+    whole = True  # so far, of the line that is read
+    while part := file.readline(LARGEST_ANSWER):
+        ends = part.endswith(b"\n") or len(part) < LARGEST_ANSWER
+        if whole and ends:
+            yield part
+        whole = ends
 
 
 def read_line(line: Mapping[str, Any], wire: Wire, sent: Mapping[str, Any]) -> Reply | Fault | Unanswered:
