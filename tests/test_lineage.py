@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from sciexam.errors import DocumentError
 from sciexam.lineage import chain, faults, lineage_digest, parents
 from sciexam.lineage.specs import ModelSpec
+from sciexam.models.settings import Custom
 from sciexam.suite import Suite, load_suite
 
 Models = dict[str, ModelSpec]
@@ -282,3 +283,20 @@ def test_the_digest_is_the_same_after_a_suite_was_written_down_and_read(tmp_path
     assert {name: again.lineage_digest(name) for name in again.models} == {
         name: suite.lineage_digest(name) for name in suite.models
     }
+
+
+def test_a_model_of_ones_own_class_is_its_source_and_that_of_the_files_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "of_mine"
+    package.mkdir()
+    for name, text in (("__init__", ""), ("writer", "class Writer: pass\n"), ("beside", "WORDS = 1\n")):
+        (package / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    models: Models = {"own": Custom(backend="of_mine.writer:Writer"), "other": Custom(backend="nowhere.at_all:Writer")}
+    known = [lineage_digest(models, "own")]
+    for name in ("writer", "beside"):
+        (package / f"{name}.py").write_text("CHANGED = True\n")
+        known.append(lineage_digest(models, "own"))
+    assert len(set(known)) == 3
+    assert lineage_digest(models, "other") == lineage_digest(models, "other"), "what cannot be read goes by its name"

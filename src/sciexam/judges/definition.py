@@ -7,11 +7,10 @@ where and how fast the judge is asked does not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from sciexam.digests import digest, file_digest
+from sciexam.digests import file_digest
 from sciexam.errors import UsageError
 from sciexam.judges.grading import GradingTemplate
 from sciexam.judges.rendering import template_of
@@ -26,6 +25,7 @@ from sciexam.judges.settings import (
     VllmJudge,
 )
 from sciexam.models.checkpoint_digests import digests_of
+from sciexam.models.class_source import source_of
 from sciexam.models.settings import WHERE, weights_of
 from sciexam.rubric import Rubric
 
@@ -59,7 +59,7 @@ def _contents(spec: JudgeSpec, rubric: Rubric) -> Iterator[Any]:
         folders = filter(None, (weights.weights, weights.adapter))
         yield from (digests_of(Path(folder)) if Path(folder).is_dir() else folder for folder in folders)
     if isinstance(spec, CustomJudge):
-        yield _source_of(spec.backend.partition(":")[0])
+        yield source_of(spec.backend)
     for file in (getattr(spec, "verdicts", None), getattr(spec, "rewards", None)):
         if file is not None:
             yield file_digest(Path(file)) if Path(file).is_file() else file
@@ -70,16 +70,3 @@ def _or_name(read: Callable[[], str], name: str | None) -> str | None:
         return read()
     except UsageError:
         return name
-
-
-def _source_of(module: str) -> str:
-    """The file of a stranger's class, which is not run to be known; in a package with the files beside it, which it may
-    stand on."""
-    try:
-        found = find_spec(module)
-    except (ImportError, ValueError, AttributeError):  # its package is not there, or is none
-        return module
-    if not (found and found.origin and Path(found.origin).is_file()):
-        return module
-    own = Path(found.origin)
-    return digest(sorted(map(file_digest, own.parent.glob("*.py")))) if found.parent else file_digest(own)

@@ -14,7 +14,8 @@ from sciexam.lineage.sources import Judged, made_on_the_way
 from sciexam.lineage.specs import ModelSpec, kind_of
 from sciexam.lineage.stages import Pretrain, SelfRewarding, Stage
 from sciexam.models.checkpoint_digests import digests_of
-from sciexam.models.settings import WHERE
+from sciexam.models.class_source import source_of
+from sciexam.models.settings import WHERE, Custom
 
 
 def faults(models: Mapping[str, ModelSpec]) -> list[tuple[str, str]]:
@@ -101,7 +102,7 @@ def lineage_digest(models: Mapping[str, ModelSpec], name: str, told: Callable[[s
 
     `told`: the digest of what a stage learns from judges, from answers and from people, which is more than their names;
     empty where it asks nobody. Where things lie does not matter, and neither does what a model has to show before it
-    is accepted. Weights that sciexam has trained are what they were made of.
+    is accepted. Weights that sciexam has trained are what they were made of. A class of one's own is its source.
     """
     spec = models[name]
     weights = getattr(spec, "weights", None)
@@ -115,6 +116,7 @@ def lineage_digest(models: Mapping[str, ModelSpec], name: str, told: Callable[[s
             "parents": [lineage_digest(models, parent, told) for parent in parents(spec)],
         }
         | ({"told": learnt} if (learnt := told(name)) else {})
+        | ({"source": source_of(spec.backend)} if isinstance(spec, Custom) else {})
     )
 
 
