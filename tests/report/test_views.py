@@ -763,3 +763,12 @@ def test_every_view_says_what_w_t_l_counts_and_that_skipped_prompts_are_in_no_fi
         assert skipped in flat
     to_come = with_pair(report, reasons={NOT_ASKED: 2})
     assert wording.skipped(to_come.pairs[0]) == ""
+
+
+def test_a_note_that_several_contestants_share_is_said_once() -> None:
+    report, screen = made(notes={"base": "a toy", "sft": "a toy"}), io.StringIO()
+    print_report(report, Console(width=100, file=screen), None)
+    assert screen.getvalue().count("base, sft: a toy") == 1
+    assert to_markdown(report).count("base, sft: a toy") == 1
+    assert to_html(report).count("<bdi>a toy</bdi>") == 1
+    assert wording.noted({"base": "a toy", "gpt": "large"}) == ["base: a toy", "gpt: large"]

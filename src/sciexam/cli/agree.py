@@ -76,12 +76,13 @@ def agree(
         return
     from sciexam.report.agreeing.agreement_text import sentence_of, tables_of
     from sciexam.report.tables import print_list, print_tables, text_for
+    from sciexam.report.wording import noted
 
     console = terminal()
     console.print(text_for(console, sentence_of(found), "bold"))
     console.print()
     print_tables(tables_of(found), console)
     print_list("Caveats", found.caveats, console)
-    print_list("Notes", [f"{name}: {note}" for name, note in found.notes.items()], console)
+    print_list("Notes", noted(found.notes), console)
     where = exam.report_folder(found, results) / "agreement.html"
     console.print(text_for(console, f"Report: {where}"), soft_wrap=True)

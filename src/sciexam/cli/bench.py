@@ -97,14 +97,14 @@ def bench(
         from sciexam.exam.runs import report_folder
         from sciexam.report.benchmarks_text import sentence_of, tables_of
         from sciexam.report.tables import print_list, print_tables, text_for
-        from sciexam.report.wording import calls
+        from sciexam.report.wording import calls, noted
 
         console = terminal()
         console.print(text_for(console, sentence_of(found), "bold"))
         console.print()
         print_tables(tables_of(found), console)
         print_list("Caveats", found.caveats, console)
-        print_list("Notes", [f"{name}: {note}" for name, note in found.notes.items()], console)
+        print_list("Notes", noted(found.notes), console)
         if found.calls.made or found.calls.reused:
             console.print(text_for(console, f"Calls: {calls(found.calls)}"))
         folder = report_folder(found, results)

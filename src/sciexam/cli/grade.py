@@ -95,14 +95,14 @@ def grade(
     else:
         from sciexam.report.marking.grades_text import sentence_of, tables_of
         from sciexam.report.tables import print_list, print_tables, text_for
-        from sciexam.report.wording import calls
+        from sciexam.report.wording import calls, noted
 
         console = terminal()
         console.print(text_for(console, sentence_of(found), "bold"))
         console.print()
         print_tables(tables_of(found), console)
         print_list("Caveats", found.caveats, console)
-        print_list("Notes", [f"{name}: {note}" for name, note in found.notes.items()], console)
+        print_list("Notes", noted(found.notes), console)
         console.print(text_for(console, f"Calls: {calls(found.calls)}"))
         folder = marking.marks_folder(found, results)
         console.print(text_for(console, f"Report: {folder}/grade.html, .md, .json"), soft_wrap=True)

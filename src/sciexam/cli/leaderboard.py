@@ -174,12 +174,12 @@ def leaderboard(
         print(readme_table(found), end="")
     else:
         from sciexam.report.tables import print_list, print_tables, text_for
-        from sciexam.report.wording import calls
+        from sciexam.report.wording import calls, noted
 
         console = terminal()
         print_tables(found.tables(), console)
         print_list("Caveats", found.caveats, console)
-        print_list("Notes", [f"{name}: {note}" for name, note in found.notes.items()], console)
+        print_list("Notes", noted(found.notes), console)
         console.print(text_for(console, f"Calls: {calls(found.calls)}"))
         folder = exam.report_folder(found, results)
         console.print(text_for(console, f"Leaderboard: {folder}/leaderboard.md, .csv, .json"), soft_wrap=True)

@@ -34,6 +34,7 @@ from sciexam.folders import check_folder, resolved
 from sciexam.models.spending import Budget
 from sciexam.models.terms import USUAL, Engine
 from sciexam.report.record import Report
+from sciexam.report.wording import noted
 from sciexam.store import Store
 from sciexam.suite import Suite, load_suite
 from sciexam.types import Judge
@@ -242,10 +243,6 @@ def _check_site(plan: Plan, site: Path, store: str | Path | None, results: str |
     check_folder(site, site_names(plan.contestants, plan.pairs, *plan.benches))
 
 
-def _notes(found: Agreement) -> list[str]:
-    return [f"{name}: {note}" for name, note in found.notes.items()]
-
-
 def _write_agreement(found: Agreement, manifest: Mapping[str, Any], results: Path) -> None:
     write_run(report_folder(found, results), manifest, _agreement_files(found, manifest))
 
@@ -259,8 +256,8 @@ def _agreement_files(found: Agreement, manifest: Mapping[str, Any]) -> Iterator[
     sentence = sentence_of(found)
     said = [Table(title, (), (), (sentence,)), *tables]
     yield "agreement.json", json_text(found.to_json())
-    yield "agreement.md", to_markdown(title, said, caveats=found.caveats, notes=_notes(found))
-    told: dict[str, Any] = {"sentence": sentence, "caveats": found.caveats, "remarks": _notes(found)}
+    yield "agreement.md", to_markdown(title, said, caveats=found.caveats, notes=noted(found.notes))
+    told: dict[str, Any] = {"sentence": sentence, "caveats": found.caveats, "remarks": noted(found.notes)}
     yield "agreement.html", to_page("Agreement", title, found, tables, manifest, **told)
 
 

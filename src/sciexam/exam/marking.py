@@ -22,6 +22,7 @@ from sciexam.judges.settings import RewardsJudge
 from sciexam.models.spending import Budget
 from sciexam.models.terms import Engine, Terms
 from sciexam.report.marking.marks import Marking
+from sciexam.report.wording import noted
 from sciexam.store import Store
 from sciexam.suite import HUMANS, Suite, load_suite
 from sciexam.types import Grader, Model
@@ -75,8 +76,8 @@ def _grade_files(found: Grades, manifest: Mapping[str, Any]) -> Iterator[tuple[s
     sentence = sentence_of(found)
     said = [Table(title, (), (), (sentence,)), *tables]
     yield "grade.json", json_text(found.to_json())
-    yield "grade.md", to_markdown(title, said, caveats=found.caveats, notes=_notes(found))
-    told: dict[str, Any] = {"sentence": sentence, "caveats": found.caveats, "remarks": _notes(found)}
+    yield "grade.md", to_markdown(title, said, caveats=found.caveats, notes=noted(found.notes))
+    told: dict[str, Any] = {"sentence": sentence, "caveats": found.caveats, "remarks": noted(found.notes)}
     yield "grade.html", to_page("Grades by the rubric", title, found, tables, manifest, **told)
 
 
@@ -125,13 +126,9 @@ def _reward_files(found: Rewards, manifest: Mapping[str, Any]) -> Iterator[tuple
     said = [Table(title, (), (), (sentence,)), *tables]
     yield "rewards.json", json_text(found.to_json())
     yield "rewards.csv", found.to_csv()
-    yield "rewards.md", to_markdown(title, said, caveats=found.caveats, notes=_notes(found))
-    told: dict[str, Any] = {"sentence": sentence, "caveats": found.caveats, "remarks": _notes(found)}
+    yield "rewards.md", to_markdown(title, said, caveats=found.caveats, notes=noted(found.notes))
+    told: dict[str, Any] = {"sentence": sentence, "caveats": found.caveats, "remarks": noted(found.notes)}
     yield "rewards.html", to_page("Rewards", title, found, tables, manifest, **told)
-
-
-def _notes(found: Grades | Rewards) -> list[str]:
-    return [f"{name}: {note}" for name, note in found.notes.items()]
 
 
 def marks_folder(found: Grades | Rewards, results: str | Path = "results") -> Path:

@@ -39,9 +39,8 @@ def print_report(report: Report, console: Console, html: Path | None) -> None:
     if report.benchmarks:
         console.print()
         print_tables(beside_tables(report.benchmarks, MOST_BENCHMARKS), console)
-    notes = [f"{contestant}: {note}" for contestant, note in report.notes.items()]
     spaced = report.benchmarks is not None  # a blank line follows each table
-    for heading, lines in (("Caveats", report.caveats), ("Notes", notes)):
+    for heading, lines in (("Caveats", report.caveats), ("Notes", wording.noted(report.notes))):
         if lines:
             if not spaced:
                 console.print()

@@ -73,8 +73,7 @@ def _blocks(report: Report) -> Iterator[str]:
     yield from _slices(report, "criterion", "criteria")
     yield "## Prompts used, and other figures"
     yield "\n".join(_counts(report.pairs))
-    notes = [f"{contestant}: {note}" for contestant, note in report.notes.items()]
-    for heading, lines in (("Notes", notes), ("Not applicable", _undefined(report))):
+    for heading, lines in (("Notes", wording.noted(report.notes)), ("Not applicable", _undefined(report))):
         if lines:
             yield f"## {heading}"
             yield "\n".join(f"- {escape(line)}" for line in lines)

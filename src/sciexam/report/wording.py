@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 from sciexam.report.escalation import Escalation
@@ -96,6 +96,19 @@ def so_far(report: Report) -> str:
     if not report.missing:
         return ""
     return f"{report.missing:,} verdict{'s are' if report.missing != 1 else ' is'} still missing."
+
+
+def by_note(notes: Mapping[str, str]) -> dict[str, list[str]]:
+    """What the suite says of its contestants: each note once, with all of whom it says it."""
+    found: dict[str, list[str]] = {}
+    for name, note in notes.items():
+        found.setdefault(note, []).append(name)
+    return found
+
+
+def noted(notes: Mapping[str, str]) -> list[str]:
+    """The notes on contestants as lines."""
+    return [f"{', '.join(names)}: {note}" for note, names in by_note(notes).items()]
 
 
 def contest(pair: Pair) -> str:

@@ -17,7 +17,7 @@ from sciexam.report.site.provenance import Provenance, agree_command, compare_co
 from sciexam.report.site.tables import BoardTable, board_table, rounded
 from sciexam.report.standings.leaderboard import Leaderboard, Meeting, Row
 from sciexam.report.standings.leaderboard_text import which
-from sciexam.report.wording import calls, percent
+from sciexam.report.wording import by_note, calls, percent
 from sciexam.stats import Estimate
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class _Site:
             prompts=scored if self._made.prompts is None else self._made.prompts,
             scored=scored,
             tables=self._tables(),
-            notes=_notes(board),
+            notes=list(by_note(board.notes).items()),
             figures=drawn(board, scored),
             tree=lineage_tree(board.lineage),
         )
@@ -150,14 +150,6 @@ class _Site:
             pairs=len(self.board.meetings),
             command=compare_command(self.board, self._made.command, it.a, it.b),
         )
-
-
-def _notes(board: Leaderboard) -> list[tuple[str, list[str]]]:
-    """What the suite says of its contestants, each note once with all of whom it says it."""
-    found: dict[str, list[str]] = {}
-    for name, note in board.notes.items():
-        found.setdefault(note, []).append(name)
-    return list(found.items())
 
 
 @cache

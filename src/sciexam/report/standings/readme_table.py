@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sciexam.report.markdown import escape
 from sciexam.report.record import Figure
 from sciexam.report.standings.leaderboard import Leaderboard, Row
+from sciexam.report.wording import noted
 from sciexam.stats import Estimate, Undefined
 
 
@@ -18,7 +19,7 @@ def readme_table(board: Leaderboard) -> str:
     head = ("rank", "contestant", "rating", f"win rate against {board.baseline}", "at equal length", "n")
     rows = "\n".join(_line(row) for row in map(_cells, board.rows))
     table = f"{_line(head)}\n{'|---' * len(head)}|\n{rows}"
-    notes = "".join(f"\n\n{escape(f'{name}: {note}')}" for name, note in board.notes.items())
+    notes = "".join(f"\n\n{escape(line)}" for line in noted(board.notes))
     return f"{table}\n\n{escape(_footnote(board))}{notes}\n"
 
 
