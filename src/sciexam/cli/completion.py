@@ -45,11 +45,7 @@ def _suite(context: typer.Context) -> Mapping[str, Any]:
     try:
         path = locate("suites", context.params.get("suite") or usual_suite())
         written, _ = parse_yaml(path.read_text(encoding="utf-8"), path)
-    except (
-        SciexamError,
-        OSError,
-        ValueError,
-    ):  # the command itself will say what is wrong
+    except (SciexamError, OSError, ValueError):  # the command itself will say what is wrong
         return {}
     return written if isinstance(written, dict) else {}
 
