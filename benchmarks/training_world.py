@@ -17,6 +17,7 @@ SEED = 0
 ASKED = 24  # tokens of a question, about
 ROOM = 8  # tokens that the template of a conversation may take
 N = 4  # answers to a prompt
+FEW = 4  # steps of one epoch over the best of n: they are drawn before, and learnt from several times
 BYTES = 300  # the first tokens of a vocabulary are bytes and signs, the others parts of words
 HELD_OUT = 2  # pairs that a reward model keeps for its exam, at least
 
@@ -73,7 +74,8 @@ def make_world(folder: Path, shape: Shape, adapter: bool) -> dict[str, Any]:
         asked = words.asked(number, draw)
         _write(folder / f"{name}.jsonl", ({"prompt": one} | words.two_answers(draw) for one in asked))
     _write(folder / "prompts.jsonl", _named(words.asked(2 * rows, draw)))
-    _write(folder / "few.jsonl", _named(words.asked(2 * rows // N, draw)))
+    _write(folder / "a_quarter.jsonl", _named(words.asked(2 * rows // N, draw)))
+    _write(folder / "few.jsonl", _named(words.asked(FEW * shape.batch, draw)))
     _write(folder / "exam.jsonl", _named(words.asked(2, draw)))
     for precision in ("bf16", "nf4") if adapter else ("fp32",):
         (folder / f"{precision}.yaml").write_text(json.dumps(_suite(shape, precision), indent=1))
@@ -109,8 +111,8 @@ def _suite(shape: Shape, precision: str) -> dict[str, Any]:
             "sft": own | {"stage": "sft", "data": "demonstrations.jsonl"},
             "reward": own | {"stage": "reward", "data": "more_pairs.jsonl", "held_out": 1e-6},
             "dpo": own | {"stage": "dpo", "data": "pairs.jsonl"},
-            "best_of_n": own | drawn | {"from": "speaker", "stage": "best_of_n", "prompts": "prompts.jsonl"},
-            "rloo": own | rollouts | {"stage": "rloo", "prompts": "few.jsonl", "n": N},
+            "best_of_n": own | drawn | {"from": "speaker", "stage": "best_of_n", "prompts": "few.jsonl"},
+            "rloo": own | rollouts | {"stage": "rloo", "prompts": "a_quarter.jsonl", "n": N},
             "ppo": own | rollouts | {"stage": "ppo", "prompts": "prompts.jsonl"},
         },
         "contestants": ["policy", "speaker"],
