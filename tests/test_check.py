@@ -213,8 +213,8 @@ def test_the_last_line_claims_no_more_than_was_checked(tmp_path: Path, sciexam: 
         ),
         (
             {"from": "base", "stage": "sft", "data": "train.jsonl"},
-            "m: model 'm' is a training stage that was not trained here, or that the exam rejected; run `sciexam train "
-            "m --suite exam.yaml`, or name its weights with `weights: FOLDER`, or its answers with `responses: FILE`",
+            "m: it was not trained here, or its exam rejected it; `sciexam train m --suite exam.yaml` trains it, or "
+            "name its weights (`weights: FOLDER`) or its answers (`responses: FILE`) in the suite",
         ),
     ],
 )

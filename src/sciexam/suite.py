@@ -117,10 +117,10 @@ class Suite(Record):
         """A model, open to be asked. Raises UsageError where there is none of that name, and as `models.open_model`."""
         spec = self.model(name)
         if isinstance(spec, Stage) and not spec.responses and artifact_of(spec) is None:
+            train = self.command("train", name)
             raise UsageError(
-                f"model {name!r} is a training stage that was not trained here, or that the exam rejected; run "
-                f"`{self.command('train', name)}`, or name its weights with `weights: FOLDER`, or its answers with "
-                "`responses: FILE`"
+                f"{name}: it was not trained here, or its exam rejected it; `{train}` trains it, or name its "
+                "weights (`weights: FOLDER`) or its answers (`responses: FILE`) in the suite"
             )
         return open_model(name, spec, self.generation_of(name), terms)
 
