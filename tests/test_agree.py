@@ -133,15 +133,14 @@ def test_one_rater_alone_is_a_sentence_and_nobody_is_an_error(sciexam: Cli, tmp_
     done = sciexam("agree", "-s", exam, "-j", "votes.jsonl", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "ann is the only rater; agreement needs two." in done.stdout
-    said = " ".join(done.stdout.split())
-    assert f"another judge of the suite (`sciexam compare --judge NAME --suite {exam}`), or people (`sciexam" in said
+    told = f"another judge of the suite (`sciexam compare --judge NAME --suite {exam}`), or people (`sciexam"
+    assert told.replace(" ", "") in "".join(done.stdout.split()), "a long path is broken where the line ends"
     empty = sciexam("agree", "-s", exam, "--store", "other.sqlite", cwd=tmp_path)
     assert empty.returncode == 2
     assert "other.sqlite: no ledger there; run `sciexam compare` first" in empty.stderr
     assert not (tmp_path / "other.sqlite").exists(), "asking who agrees makes no ledger"
-    assert (
-        sciexam("compare", "base", "sft", "--store", "other.sqlite", cwd=tmp_path).returncode == 0
-    )  # of another suite
+    of_another = sciexam("compare", "base", "sft", "--store", "other.sqlite", cwd=tmp_path)
+    assert of_another.returncode == 0
     other = sciexam("agree", "base", "sft", "-s", exam, "--store", "other.sqlite", cwd=tmp_path)
     assert other.returncode == 2
     assert "`sciexam compare` with the same arguments asks for what is missing" in other.stderr
