@@ -21,6 +21,7 @@ from sciexam.annotate.app import Pages
 from sciexam.annotate.desk import Desk
 from sciexam.annotate.links import Links
 from sciexam.annotate.owner import OwnerPages
+from sciexam.report.next_steps import Command
 from study import Study
 
 Serve = Callable[..., Study]
@@ -147,7 +148,8 @@ def routes(served: Study) -> list[tuple[str, frozenset[str]]]:
     with served.store() as store:
         queue, _, _ = served.kept()
         signed = Links(store)
-        guarded = Pages(Desk(store, queue), signed).app([], OwnerPages(store, queue, signed).routes())
+        pages = OwnerPages(store, queue, signed, Command(("base", "sft"), {}))
+        guarded = Pages(Desk(store, queue), signed).app([], pages.routes())
         found: dict[str, set[str]] = {}
         for route in guarded._app.routes:  # type: ignore[attr-defined]
             found.setdefault(route.path, set()).update(route.methods)

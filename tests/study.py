@@ -136,7 +136,8 @@ def study(tmp_path: Path, commands: Commands) -> Iterator[Callable[..., Study]]:
             write_answers(place, ("base", "sft"), prompts, samples, texts)
             models = {name: {"responses": f"{name}.jsonl"} for name in ("base", "sft")}
             write_suite(place, prompts, models, **suite)
-        listed = [] if "--suite" in options else ["--suite", "exam.yaml"]
+        files = options[:1] and options[0].endswith(".jsonl")
+        listed = [] if "--suite" in options or files else ["--suite", "exam.yaml"]
         found = Study(place, [*options, *listed], commands=commands)
         started.append(found)
         return found.start()

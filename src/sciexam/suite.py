@@ -110,7 +110,8 @@ class Suite(Record):
     def model(self, name: str) -> ModelSpec:
         """The specification of a model. Raises UsageError with the nearest known name."""
         if name not in self.models:
-            raise UsageError(f"{name!r} is not a model of suite {self.name!r}{did_you_mean(name, self.models)}")
+            hint = _file_of(name) or did_you_mean(name, self.models)
+            raise UsageError(f"{name!r} is not a model of suite {self.name!r}{hint}")
         return self.models[name]
 
     def open_model(self, name: str, terms: Terms = USUAL) -> Model:
@@ -329,6 +330,12 @@ def suite_of_prompts(prompts: tuple[Prompt, ...]) -> Suite:
         judge="measures",
         prices={},
     )
+
+
+def _file_of(name: str) -> str:
+    """The tail of a message about an unknown model where a file of answers is what was meant; else nothing."""
+    found = next((file for ending in (".jsonl", ".json") if Path(file := name + ending).is_file()), None)
+    return f"; there is a file {found} here: name it with its ending" if found else ""
 
 
 def name_files(paths: Sequence[Path]) -> dict[str, ModelSpec]:

@@ -26,11 +26,14 @@ from sciexam.annotate.serving import invited
 from sciexam.errors import StoreError, UsageError
 from sciexam.exam.answering import answers_of
 from sciexam.exam.runs import terms_of
+from sciexam.report.next_steps import Command
 from sciexam.store import Store
 from sciexam.store.annotations import Slots, standing
 from sciexam.store.annotators import Annotator
 from sciexam.suite import load_suite
 from sciexam.types import Comparison
+
+TYPED = Command(("base", "sft"), {})
 
 PROMPTS = 12
 
@@ -489,7 +492,7 @@ def test_an_item_that_left_the_queue_is_not_taken_back(tmp_path: Path, store: St
 
 def test_an_adjudicated_pair_stays_as_it_was_shown(tmp_path: Path, store: Store) -> None:
     small = queue_of(tmp_path, store, draw=3)
-    owner, pages = store.annotators.owner(until(1)), OwnerPages(store, small, Links(store))
+    owner, pages = store.annotators.owner(until(1)), OwnerPages(store, small, Links(store), TYPED)
     for who, rule in (("Ann", for_b), ("Bob", for_a)):
         judging_by(Desk(store, small), person(store, who), rule)
     before = {}
@@ -498,7 +501,7 @@ def test_an_adjudicated_pair_stays_as_it_was_shown(tmp_path: Path, store: Store)
         before[one.item.id] = pages._view(one, owner)["answers"]
     assert len(before) == 3
     for draw in range(4, 9):
-        pages = OwnerPages(store, queue_of(tmp_path, store, draw=draw), Links(store))
+        pages = OwnerPages(store, queue_of(tmp_path, store, draw=draw), Links(store), TYPED)
         for one in pages.overview().disputed:
             assert pages._view(one, owner)["answers"] == before[one.item.id]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -157,6 +158,20 @@ def test_the_rubric_is_one_key_away(study: Serve, opened: Open) -> None:
     assert "Does the answer go from a claim" in page.inner_text("#rubric .panel")
     page.keyboard.press("Escape")
     assert not page.is_visible("#rubric .panel")
+
+
+def test_the_commands_of_the_owners_page_run_as_they_stand(study: Serve, opened: Open) -> None:
+    served = study("base.jsonl", "sft.jsonl", "--rubric", "helpfulness", "--annotators", "1", prompts=2)
+    judging = opened(served.links["annotator-1"])
+    for _ in range(2):
+        go(judging, lambda: judging.keyboard.press("1"))
+    commands = opened(served.links["adjudication"]).locator(".commands code").all_inner_texts()
+    assert len(commands) == 3
+    for line in commands:
+        assert "base.jsonl sft.jsonl" in line
+        done = served.run(*shlex.split(line.replace("JUDGE", "measures"))[1:])
+        assert done.returncode == 0, (line, done.stderr)
+        assert "another rubric" not in done.stdout
 
 
 @pytest.mark.slow

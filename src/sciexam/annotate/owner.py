@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -25,6 +24,7 @@ from sciexam.annotate.queue import Queue
 from sciexam.annotate.said import DECISIONS, RANKING, read_turn
 from sciexam.annotate.scale import CANNOT, option_of, options_of
 from sciexam.errors import StoreError, UsageError
+from sciexam.report.next_steps import Command
 from sciexam.store import Store
 from sciexam.store.annotations import Load
 from sciexam.store.annotators import Annotator
@@ -35,8 +35,8 @@ MINUTES = 24 * 60.0  # for which a pair lies before whoever adjudicates
 class OwnerPages:
     """The routes under the owner's link."""
 
-    def __init__(self, store: Store, queue: Queue, links: Links):
-        self._store, self._queue, self._links = store, queue, links
+    def __init__(self, store: Store, queue: Queue, links: Links, command: Command):
+        self._store, self._queue, self._links, self._command = store, queue, links, command
         self._desk = Desk(store, queue)
         self._counted: tuple[tuple[int, list[Annotator]], Overview] | None = None
 
@@ -96,21 +96,13 @@ class OwnerPages:
             decided={**DECISIONS, RANKING: "Ranked", CANNOT.value: CANNOT.label},
             downloads=[what for what in EXPORTS if what in DOWNLOADS[self._queue.task]],
             several=self._several,
-            named=self._named,
+            command=self._command,
             naming=self._naming,
         )
 
     @cached_property
     def _naming(self) -> tuple[int, int]:
         return naming(self._queue)
-
-    @property
-    def _named(self) -> str:
-        """The contestants as a command names them, with as many samples as are compared."""
-        names = dict.fromkeys(name.partition(" #")[0] for name in self._queue.contestants)
-        further = [int(number) for name in self._queue.contestants if (number := name.partition(" #")[2]).isdecimal()]
-        samples = max([1, *further, *(item.sample + 1 for item in self._queue.items)])
-        return " ".join(map(shlex.quote, names)) + (f" --samples {samples}" if samples > 1 else "")
 
     @property
     def _several(self) -> bool:

@@ -17,6 +17,7 @@ from sciexam.annotate.links import Links, until
 from sciexam.annotate.queue import Queue
 from sciexam.errors import UsageError
 from sciexam.files import write_atomically
+from sciexam.report.next_steps import Command
 from sciexam.report.tables import to_csv
 from sciexam.store import Store
 from sciexam.store.annotators import IMPORTED, OPEN, Annotator
@@ -118,11 +119,14 @@ def strike_links(results: Path, pseudonym: str) -> None:
             write_atomically(path, "".join(kept), mode=0o600)
 
 
-def serve(store: Store, queue: Queue, bound: socket.socket, origin: str) -> None:
-    """Serve the queue at a bound socket until it is interrupted: what is being answered then is answered."""
+def serve(store: Store, queue: Queue, bound: socket.socket, origin: str, command: Command) -> None:
+    """Serve the queue at a bound socket until it is interrupted: what is being answered then is answered.
+
+    `command` is what was typed, from which the owner's page makes those that come next.
+    """
     from sciexam.annotate.owner import OwnerPages
 
     keep_queue(store, queue)
     links = Links(store)
     pages = Pages(Desk(store, queue), links)
-    run(pages.app(origins_of(origin, bound), OwnerPages(store, queue, links).routes()), bound)
+    run(pages.app(origins_of(origin, bound), OwnerPages(store, queue, links, command).routes()), bound)

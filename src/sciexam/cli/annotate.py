@@ -113,6 +113,7 @@ def serve(
     from sciexam.errors import UsageError
     from sciexam.exam.answering import answers_of, bare_prompts
     from sciexam.exam.runs import opened, terms_of
+    from sciexam.report.next_steps import Command
     from sciexam.store.annotations import standing
     from sciexam.web.serving import listening, origin_of
 
@@ -125,6 +126,9 @@ def serve(
         raise UsageError(
             "--task demonstrations: name the one contestant whose answers are edited, or none to have them written"
         )
+    given = {"--suite": suite, "--rubric": rubric, "--prompts": prompts, "--samples": samples, "--store": store}
+    typed = {option: str(value) for option, value in given.items() if value is not None}
+    typed |= {} if results == Path("results") else {"--results": str(results)}
     origin = origin_of(host, port, public_url)
     bound = listening(host, port)
     if port == 0 and public_url is None:
@@ -156,7 +160,7 @@ def serve(
         file = results / queue.suite / queue.id / "links.csv"
         serving.write_links(file, invitations)
         _say(announcement(queue, invitations, file, bound.getsockname()[:2]))
-        serving.serve(ledger, queue, bound, origin)
+        serving.serve(ledger, queue, bound, origin, Command(tuple(contestants or ()), typed))
         done = sum(1 for _ in standing(ledger.annotations.judgements(queue.id)))
         end = f"stopped; {done} judgements are stored. The same command goes on, with the same links"
         print(f"sciexam: {end}", file=sys.stderr)

@@ -16,7 +16,8 @@ from sciexam.stats import Estimate
 READER = "openai:gpt-4.1-mini-2025-04-14"  # a judge that reads, for whoever has none in the suite
 MOST = 7  # steps that are named
 MANY_TRUNCATED = 0.02  # of a contestant's answers
-KEPT = ("--suite", "--rubric", "--prompts", "--samples", "--store", "--results")  # which exam it is, and where it lies
+EXAM = ("--suite", "--rubric", "--prompts", "--samples")  # which exam it is
+KEPT = (*EXAM, "--store", "--results")  # and where it lies
 SHORT = {"-s": "--suite", "-j": "--judge", "-q": "--quiet"}
 FLAGS = ("--json", "--quiet", "--retry-invalid", "--until-decided", "--batch", "--strict-model", "--open")
 ONCE = ("--json", "--quiet", "--retry-invalid", "--open")  # what the same command need not say again
@@ -33,7 +34,7 @@ class Command:
 
     contestants: tuple[str, ...]
     exam: Mapping[str, str]
-    again: tuple[str, ...]
+    again: tuple[str, ...] = ()
     judges: Mapping[str, str] = field(default_factory=dict)
     typed: Mapping[str, str] = field(default_factory=dict)
 
@@ -41,6 +42,10 @@ class Command:
         """A command on the same exam; it does not take the options in `without`."""
         options = [word for name, value in self.exam.items() if name not in without for word in (name, value)]
         return shlex.join(["sciexam", *words, *options])
+
+    def at_the_store(self, *words: str) -> str:
+        """A command on the same ledger, which does not ask for an exam."""
+        return self.line(*words, without=EXAM)
 
     def repeated(self, *more: str) -> str:
         """The same command once more."""
