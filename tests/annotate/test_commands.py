@@ -49,6 +49,24 @@ def test_links_are_printed_one_a_line_and_kept_in_a_file_that_only_the_owner_rea
     assert [row["link"] for row in rows] == [line[-1].strip() for line in lines]
 
 
+def test_the_rubric_is_named_and_where_it_comes_from(study: Serve, tmp_path: Path) -> None:
+    served = study("--annotators", "1")
+    assert "\nRubric: science-explanation (that of suite exam; --rubric NAME or FILE for another)\n" in served.output
+    assert "\nThe links open on this machine alone; for others: --host 0.0.0.0 --public-url http" in served.output
+
+
+def test_bare_files_are_told_that_their_rubric_is_the_default(study: Serve) -> None:
+    served = study("base.jsonl", "sft.jsonl", "--annotators", "1")
+    told = "\nRubric: science-explanation (the default; --rubric NAME or FILE for another)\n"
+    assert told in served.output
+
+
+def test_a_rubric_that_was_chosen_is_named_alone(study: Serve) -> None:
+    served = study("--annotators", "1", "--rubric", "helpfulness", "--public-url", "https://annotate.example.org")
+    assert "\nRubric: helpfulness\n" in served.output
+    assert "this machine alone" not in served.output
+
+
 def test_nobody_else_is_served_without_a_public_address(sciexam: Cli) -> None:
     done = sciexam("annotate", "serve", "base", "sft", "--host", "0.0.0.0")
     assert done.returncode == 2

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sciexam.annotate.assignment import repeats_of
 from sciexam.annotate.blinding import naming
 from sciexam.annotate.queue import Queue
 from sciexam.annotate.serving import Invitation
 from sciexam.report.plain_text import one_line
+from sciexam.web.serving import LOOPBACK
 
 WHAT = {"pairs": "pairs", "ranking": "prompts to rank", "demonstrations": "prompts to write for"}
 
 
 def announcement(
-    queue: Queue, invitations: Sequence[Invitation], file: Path, address: tuple[str, int]
+    queue: Queue, invitations: Sequence[Invitation], file: Path, address: tuple[str, int], rubric_is: str = ""
 ) -> Iterator[str]:
-    """The queue, what should be known of it, the links (which are in `file`, too), and where the page listens."""
+    """The queue, what should be known of it, the links (which are in `file`, too), and where the page listens.
+
+    `rubric_is`: where it comes from, such as "the default"; empty where it was named.
+    """
     drawn = "" if queue.draw.taken == queue.draw.drawn_from else f", drawn at random from {queue.draw.drawn_from}"
     what = f"{len(queue.ordinary)} {WHAT[queue.task]} of {queue.draw.taken} prompts{drawn}"
     yield f"Queue {queue.id}: {what}; {queue.overlap} annotators for each{_checks(queue)}."
+    why = f" ({rubric_is}; --rubric NAME or FILE for another)" if rubric_is else ""
+    yield f"Rubric: {queue.rubric.rubric}{why}"
     yield from _notes(queue, sum(not one.annotator.is_owner for one in invitations))
     yield from links_of(invitations)
     yield f"The links are in {file}, too. Whoever has one judges in that name."
+    if all(urlsplit(one.link).hostname in LOOPBACK for one in invitations):
+        yield "The links open on this machine alone; for others: --host 0.0.0.0 --public-url http://ADDRESS:PORT"
     yield f"Listening on {address[0]}, port {address[1]}. Ctrl-C stops."
 
 

@@ -21,6 +21,7 @@ from sciexam.cli.options import (
     Samples,
     StorePath,
     SuiteName,
+    are_files,
     chosen_suite,
 )
 from sciexam.cli.progress import progress
@@ -128,6 +129,8 @@ def serve(
         )
     given = {"--suite": suite, "--rubric": rubric, "--prompts": prompts, "--samples": samples, "--store": store}
     typed = {option: str(value) for option, value in given.items() if value is not None}
+    bare = suite is None and are_files(contestants or [])
+    rubric_is = "" if rubric else "the default" if bare else f"that of suite {chosen.name}"
     typed |= {} if results == Path("results") else {"--results": str(results)}
     origin = origin_of(host, port, public_url)
     bound = listening(host, port)
@@ -159,7 +162,7 @@ def serve(
         invitations = serving.invitations(Links(ledger), everyone, origin)
         file = results / queue.suite / queue.id / "links.csv"
         serving.write_links(file, invitations)
-        _say(announcement(queue, invitations, file, bound.getsockname()[:2]))
+        _say(announcement(queue, invitations, file, bound.getsockname()[:2], rubric_is))
         serving.serve(ledger, queue, bound, origin, Command(tuple(contestants or ()), typed))
         done = sum(1 for _ in standing(ledger.annotations.judgements(queue.id)))
         end = f"stopped; {done} judgements are stored. The same command goes on, with the same links"

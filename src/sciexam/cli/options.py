@@ -98,6 +98,11 @@ FigureFormatOption = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result in one sentence a pair.")]
 
 
+def are_files(given: list[str]) -> bool:
+    """Whether files of answers alone are named: without --suite they have one of their own."""
+    return bool(given) and all(one.endswith((".jsonl", ".json")) for one in given)
+
+
 def chosen_suite(
     name: str | None,
     given: list[str],
@@ -130,7 +135,7 @@ def _chosen(
     for path in files:
         if not path.is_file():
             raise UsageError(f"{path}: no such file of answers")
-    if files and len(files) == len(given) and name is None:
+    if name is None and are_files(given):
         chosen = suites.suite_of_files(files, prompts, rubric or suites.DEFAULT_RUBRIC)
         bare = next((prompt.id for prompt in chosen.prompts if not prompt.text.strip().count(" ")), None)
         if bare and any(one.startswith("openai:") for one in judges):
