@@ -223,6 +223,34 @@ def test_an_export_has_pseudonyms_unless_names_are_wanted(judged: Path, sciexam:
     assert {line["rater"] for line in lines_of(judged / "v.jsonl")} == {"Ann", "Bob"}
 
 
+def test_an_export_of_preferences_says_what_was_judged_by_one_person_and_what_is_left_out(
+    tmp_path: Path, sciexam: Cli
+) -> None:
+    with Store(tmp_path / "results" / "ledger.sqlite") as store:
+        queue = queue_of(tmp_path, store, prompts=4, scale="five-point")
+        desk = Desk(store, queue)
+        left, tie = (lambda item, shown: "left-much"), (lambda item, shown: "tie")
+        judging_by(desk, store.annotators.add("Ann", until(1)), left, at_most=3)
+        judging_by(desk, store.annotators.add("Bob", until(1)), tie, at_most=1)
+    done = sciexam("annotate", "export", "preferences", "-o", "p.jsonl")
+    assert done.returncode == 0
+    lines = len(lines_of(tmp_path / "p.jsonl"))
+    told = f"{lines} pairs of queue {queue.id}: 2 judged by one person, 1 without a winner left out"
+    assert done.stderr == f"sciexam: wrote p.jsonl: {told}\n"
+    done = sciexam("annotate", "export", "verdicts", "-o", "v.jsonl")
+    assert done.stderr == f"sciexam: wrote v.jsonl: 4 verdicts of queue {queue.id}\n"
+
+
+def test_a_result_says_how_much_of_it_is_one_persons_word(tmp_path: Path, sciexam: Cli) -> None:
+    with Store(tmp_path / "results" / "ledger.sqlite") as store:
+        desk = Desk(store, queue_of(tmp_path, store, prompts=4))
+        for name, at_most in (("Ann", 3), ("Bob", 1)):
+            who = store.annotators.add(name, until(1))
+            judging_by(desk, who, lambda item, shown: "left-much", at_most)
+    said = json.loads(sciexam("compare", "base", "sft", "-s", "exam.yaml", "-j", "humans", "--json").stdout)["caveats"]
+    assert [one for one in said if one.startswith("Judged by one annotator alone: 2 of 3 comparisons;")], said
+
+
 def lines_of(path: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 

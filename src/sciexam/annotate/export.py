@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sciexam.annotate.overview import Overview
@@ -15,7 +16,7 @@ from sciexam.report.data_file import texts
 from sciexam.report.validating.human_verdicts import majority_of
 from sciexam.store import Store
 from sciexam.store.annotations import Judgement, standing
-from sciexam.types import Prompt
+from sciexam.types import Comparison, Prompt
 
 DOWNLOADS = {  # what comes of a queue, by its task
     "pairs": ("verdicts", "preferences"),
@@ -28,17 +29,22 @@ Line = dict[str, Any]
 
 
 def exported(store: Store, queue: Queue, what: str, suffix: str, with_names: bool = False) -> str:
-    """`what` of a queue as JSON Lines (`suffix` "jsonl") or CSV. Annotators are pseudonyms, unless names are wanted.
+    """`what` of a queue as JSON Lines (`suffix` "jsonl") or CSV. Annotators are pseudonyms, unless names are wanted."""
+    return written(list(lines_of(store, queue, what, with_names)), suffix)
+
+
+def written(lines: Sequence[Line], suffix: str) -> str:
+    """Lines as JSON Lines or CSV.
 
     Both hold every text exactly, and are read back by `sciexam annotate import` (verdicts); in CSV nothing is left that
     a spreadsheet would run.
     """
-    lines = list(_lines(store, queue, what, with_names))
     head = dict.fromkeys(key for line in lines for key in line)
     return "".join(texts(head, lines, suffix))
 
 
-def _lines(store: Store, queue: Queue, what: str, with_names: bool) -> Iterator[Line]:
+def lines_of(store: Store, queue: Queue, what: str, with_names: bool = False) -> Iterator[Line]:
+    """`what` of a queue, one line after the other."""
     people = {one.id: one for one in store.annotators.all()}
     if what == "preferences":
         yield from preferences(Overview(store, queue))
@@ -82,21 +88,50 @@ def preferences(overview: Overview) -> Iterator[Line]:
     the mean preference towards the winner, on 1 (slightly) .. 3 (much), and 0 where that points the other way; left out
     where the scale has no strengths.
     """
+    for one in _outcomes(overview):
+        if not one.side:
+            continue
+        a, b = one.comparison.a, one.comparison.b
+        chosen, rejected = (a, b) if one.side < 0 else (b, a)
+        line = _pair(one.comparison.prompt, chosen.text, rejected.text)
+        # Two who say slightly are the majority against one who says much: then nothing is left of a margin.
+        margin = max(0.0, one.side * sum(one.strengths) / len(one.strengths)) if one.strengths else None
+        yield line if margin is None else line | {"margin": round(margin, 6)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What came of a comparison that was judged: -1 where a won, 1 where b, 0 where nobody did; and by how much.
+
+    `judges`: how many annotators named a side, or a tie; 0 where somebody settled it who read what they said.
+    """
+
+    comparison: Comparison
+    side: float
+    strengths: Sequence[float]
+    judges: int
+
+
+def _outcomes(overview: Overview) -> Iterator[_Outcome]:
     adjudicated = {(x.a, x.b, x.prompt, x.sample): x for x in overview.bench.adjudicated}
     sides = majority_of([one.sides for one in overview.votes])
     for comparison in overview.queue.comparisons():
         name = name_of(comparison)
-        strengths = [one.preferences[name] for one in overview.votes if name in one.preferences]
-        side = sides.get(name, 0.0)
         if (settled := adjudicated.get(name)) is not None and settled.score is not None:
-            side, strengths = side_of_score(1 - settled.score), [settled.preference] if settled.preference else []
-        if not side:
-            continue
-        chosen, rejected = (comparison.a, comparison.b) if side < 0 else (comparison.b, comparison.a)
-        line = _pair(comparison.prompt, chosen.text, rejected.text)
-        # Two who say slightly are the majority against one who says much: then nothing is left of a margin.
-        margin = max(0.0, side * sum(strengths) / len(strengths)) if strengths else None
-        yield line if margin is None else line | {"margin": round(margin, 6)}
+            strengths = [settled.preference] if settled.preference else []
+            yield _Outcome(comparison, side_of_score(1 - settled.score), strengths, 0)
+        elif judges := sum(name in one.sides for one in overview.votes):
+            strengths = [one.preferences[name] for one in overview.votes if name in one.preferences]
+            yield _Outcome(comparison, sides.get(name) or 0.0, strengths, judges)
+
+
+def doubts(overview: Overview) -> str:
+    """What a reader of the preferences should know of them; empty where there is nothing."""
+    outcomes = list(_outcomes(overview))
+    alone = sum(one.judges == 1 for one in outcomes if one.side)
+    without = sum(not one.side for one in outcomes)
+    told = [f"{alone} judged by one person"] if alone else []
+    return ", ".join([*told, f"{without} without a winner left out"] if without else told)
 
 
 def _pair(prompt: Prompt, chosen: str, rejected: str) -> Line:

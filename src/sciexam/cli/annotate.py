@@ -280,7 +280,8 @@ def export(
     results: Results = Path("results"),
 ) -> None:
     """Write verdicts, preference pairs (chosen, rejected, margin), rankings or demonstrations to a file."""
-    from sciexam.annotate.export import DOWNLOADS, exported
+    from sciexam.annotate.export import DOWNLOADS, doubts, lines_of, written
+    from sciexam.annotate.overview import Overview
     from sciexam.errors import UsageError
     from sciexam.files import write_atomically
 
@@ -288,12 +289,15 @@ def export(
         raise UsageError(f"--out {out}: write to a .jsonl (every text exactly) or a .csv (for spreadsheets)")
     with _ledger(store, results) as ledger:
         found = _queue(ledger, queue)
-        text = exported(ledger, found, what.value, out.suffix[1:], with_names)
-        if not text.strip():
+        lines = list(lines_of(ledger, found, what.value, with_names))
+        if not lines:
             has = " or ".join(DOWNLOADS[found.task])
             raise UsageError(f"queue {found.id} has no {what.value} yet, and nothing was written; it can have {has}")
-    write_atomically(out, text)
-    print(f"sciexam: wrote {out}", file=sys.stderr)
+        known = doubts(Overview(ledger, found)) if what is What.preferences else ""
+    write_atomically(out, written(lines, out.suffix[1:]))
+    noun = "pairs" if what is What.preferences else what.value
+    count = f"{len(lines)} {noun if len(lines) != 1 else noun.removesuffix('s')} of queue {found.id}"
+    print(f"sciexam: wrote {out}: {count}{f': {known}' if known else ''}", file=sys.stderr)
 
 
 @annotate.command("import")

@@ -23,6 +23,7 @@ def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
             yield f"{bench.name} has no verdict on these prompts."
     yield from _of_measures(evidence.benches)
     yield from _of_trust(evidence.benches)
+    yield from _of_one_person(evidence.benches)
     yield from _of_opposites(pairs)
     for contestant in evidence.contestants:
         answers = [r.reply for (name, _, _), r in evidence.responses.items() if name == contestant]
@@ -59,6 +60,24 @@ def _of_trust(benches: Sequence[Bench]) -> Iterable[str]:
         names = f"{', '.join(doubtful[:-1])} and {doubtful[-1]}"
         yield f"{names} were not held against people: what they prefer need not be what people would."
     yield from (bench.held for bench in benches if bench.held and not bench.silent)
+
+
+def _of_one_person(benches: Sequence[Bench]) -> Iterable[str]:
+    """How many comparisons have nobody's word but one annotator's, which nobody has settled either."""
+    for bench in benches:
+        if bench.trust != "people" or bench.recorded:
+            continue
+        raters: dict[tuple[str, str, str, int], set[str]] = defaultdict(set)
+        for battle in bench.settled:
+            if battle.score is not None:
+                raters[battle.a, battle.b, battle.prompt, battle.sample].add(battle.rater)
+        settled = {(battle.a, battle.b, battle.prompt, battle.sample) for battle in bench.adjudicated}
+        alone = sum(len(who) == 1 and name not in settled for name, who in raters.items())
+        if alone:
+            yield (
+                f"Judged by one annotator alone: {alone} of {len(raters)} comparisons; what one person prefers need "
+                "not be what most people would."
+            )
 
 
 def _of_opposites(pairs: Sequence[Pair]) -> Iterable[str]:
