@@ -263,6 +263,11 @@ def usual_suite() -> str:
     raise UsageError(f"there are {len(here)} suites in ./suites; name one with --suite: {', '.join(here)}")
 
 
+def is_shipped_by_default() -> bool:
+    """Whether the suite that is meant where none is named is the shipped one, as this folder has none."""
+    return not any(Path("suites").glob("*.yaml"))
+
+
 def load_suite(name: str | None = None, results: str | Path = "results") -> Suite:
     """The suite called `name`, or in the file `name`; None: the usual one (`usual_suite`).
 

@@ -47,6 +47,12 @@ def test_names_of_the_suite_that_the_line_names(sciexam: Cli, suite: None) -> No
     assert "sft" in completed(sciexam, "sciexam compare --suite science s")
 
 
+def test_files_of_answers_come_before_the_shipped_names(sciexam: Cli, tmp_path: Path) -> None:
+    answers(tmp_path, "sft2", ["Because."])
+    assert completed(sciexam, "sciexam compare sf") == ["sft2.jsonl", "sft"]
+    assert completed(sciexam, "sciexam compare --suite science sf") == ["sft", "sft2.jsonl"]
+
+
 def test_a_suite_that_cannot_be_read_offers_nothing(sciexam: Cli, tmp_path: Path) -> None:
     (tmp_path / "suites").mkdir()
     for text in ("models: [", "- 1", "contestants: 7", "contestants: [1, {a: b}]"):

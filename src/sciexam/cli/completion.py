@@ -8,6 +8,8 @@ from typing import Any
 
 import typer
 
+from sciexam.cli.answers_here import answer_files
+
 
 def suites(incomplete: str) -> list[str]:
     return _files_of("suites", incomplete)
@@ -18,7 +20,13 @@ def rubrics(incomplete: str) -> list[str]:
 
 
 def contestants(context: typer.Context, incomplete: str) -> list[str]:
-    return _beginning(_suite(context).get("contestants", ()), incomplete)
+    """Names of the suite and files of answers of this folder; these first where the suite is the shipped one."""
+    from sciexam.suite import is_shipped_by_default
+
+    names = _beginning(_suite(context).get("contestants", ()), incomplete)
+    files = _beginning(answer_files(), incomplete)
+    shipped = not context.params.get("suite") and is_shipped_by_default()
+    return [*files, *names] if shipped else [*names, *files]
 
 
 def models(context: typer.Context, incomplete: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sciexam.cli.answers_here import answer_files, file_named, nearest_file
 from sciexam.cli.completion import rubrics, suites
 
 if TYPE_CHECKING:
@@ -134,7 +136,7 @@ def _chosen(
     files = [Path(one) for one in given if one.endswith((".jsonl", ".json"))]
     for path in files:
         if not path.is_file():
-            raise UsageError(f"{path}: no such file of answers")
+            raise UsageError(f"{path}: no such file of answers{nearest_file(path)}")
     if name is None and are_files(given):
         chosen = suites.suite_of_files(files, prompts, rubric or suites.DEFAULT_RUBRIC)
         bare = next((prompt.id for prompt in chosen.prompts if not prompt.text.strip().count(" ")), None)
@@ -144,13 +146,42 @@ def _chosen(
         return chosen, list(chosen.contestants)
     if prompts is not None:
         raise UsageError("--prompts goes with files of answers alone; a suite names its own prompts")
+    toys = name is None and suites.is_shipped_by_default()
+    if toys:
+        _refuse_names_of_files(given)
     chosen = suites.load_suite(name, results)
+    if toys:
+        _tell_of_toy_models()
     if rubric is not None:
         chosen = chosen.model_copy(update={"rubric": load_rubric(rubric)})
     named = dict(zip(map(str, files), suites.name_files(files).items(), strict=True))
     if clash := sorted({n for n, _ in named.values()} & set(chosen.models)):
         raise UsageError(f"{clash[0]!r} is a model of the suite and the name of a file; rename the file")
     return chosen.with_models(dict(named.values())), [named[one][0] if one in named else one for one in given]
+
+
+def _refuse_names_of_files(given: list[str]) -> None:
+    """Raises UsageError where a name that would mean a shipped toy model is that of a file here."""
+    from sciexam.errors import UsageError
+
+    meant = {one: file for one in given if (file := file_named(one)) is not None}
+    if not meant:
+        return
+    command = shlex.join(["sciexam", *(meant.get(word, word) for word in sys.argv[1:])])
+    said = f"no suite here; did you mean {' and '.join(meant.values())}? {command}"
+    if len(meant) == len(given):
+        said += f"\nfor the shipped toy models: {shlex.join(['sciexam', *sys.argv[1:], '--suite', 'science'])}"
+    raise UsageError(said)
+
+
+def _tell_of_toy_models() -> None:
+    """Say on stderr that the shipped models are meant, where files lie here that may have been."""
+    from sciexam.report.plain_text import one_line
+
+    if len(files := answer_files()) > 1:
+        command = shlex.join(["sciexam", "compare", *files[:2]])
+        told = f"no suite here: these are the shipped toy models; for files of yours: {command}"
+        print(f"sciexam: {one_line(told)}", file=sys.stderr)
 
 
 def _warn_of_ids(suite: Suite) -> None:

@@ -1,0 +1,69 @@
+"""Files of somebody's own in a folder without a suite: never an answer about the shipped toy models in silence."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from conftest import Cli, write_jsonl, write_suite
+
+QUESTIONS = ["Why is the sky blue?", "Why does ice float?", "Why does iron rust?"]
+
+
+def write_answers(folder: Path, name: str, questions: list[str] | None = None) -> Path:
+    rows = [{"prompt": question, "text": f"{name} says so."} for question in questions or QUESTIONS]
+    return write_jsonl(folder / f"{name}.jsonl", rows)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A folder with the answers of base, which are older, and of sft."""
+    os.utime(write_answers(tmp_path, "base"), (1, 1))
+    write_answers(tmp_path, "sft")
+    write_jsonl(tmp_path / "ann.jsonl", [{"prompt": QUESTIONS[0], "first": "base", "second": "sft", "rater": "ann"}])
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", ["compare", "plan", "leaderboard"])
+def test_names_of_files_are_not_taken_for_toy_models(sciexam: Cli, files: Path, command: str) -> None:
+    done = sciexam(command, "base", "sft")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        f"sciexam: no suite here; did you mean base.jsonl and sft.jsonl? sciexam {command} base.jsonl sft.jsonl",
+        f"sciexam: for the shipped toy models: sciexam {command} base sft --suite science",
+    ]
+    assert sciexam("compare", "base", "sft", "--suite", "science", "--quiet").returncode == 0
+
+
+def test_a_file_beside_the_name_of_a_file(sciexam: Cli, files: Path) -> None:
+    done = sciexam("compare", "base.jsonl", "sft", "--quiet")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "sciexam: no suite here; did you mean sft.jsonl? sciexam compare base.jsonl sft.jsonl --quiet\n"
+    )
+
+
+def test_the_toy_models_are_told_where_files_of_answers_lie(sciexam: Cli, files: Path) -> None:
+    done = sciexam("compare", "--quiet")
+    assert done.returncode == 0
+    assert done.stderr.startswith(
+        "sciexam: no suite here: these are the shipped toy models; for files of yours: "
+        "sciexam compare base.jsonl sft.jsonl\n"
+    )
+
+
+def test_nothing_is_told_where_no_files_of_answers_lie_or_a_suite_does(sciexam: Cli, tmp_path: Path) -> None:
+    assert sciexam("compare", "base", "sft", "--quiet").stderr == ""
+    suites = tmp_path / "suites"
+    write_suite(
+        suites, 3, {name: {"responses": str(write_answers(tmp_path, name, ["q0", "q1", "q2"]))} for name in "ab"}
+    )
+    assert sciexam("compare", "a", "b", "--quiet").stderr == ""
+
+
+def test_a_mistyped_file_is_told_the_nearest(sciexam: Cli, files: Path) -> None:
+    done = sciexam("compare", "bse.jsonl", "sft.jsonl")
+    assert done.returncode == 2
+    assert done.stderr == "sciexam: bse.jsonl: no such file of answers; did you mean base.jsonl?\n"
