@@ -506,20 +506,28 @@ def test_a_report_says_what_its_prompts_find_and_what_more_would() -> None:
     scores = [1.0] * 14 + [0.0] * 10
     assert outlook_sentence(scores) == (
         f"With 24 prompts like these a win rate of {detectable_win_rate(24):.2f} is found with a probability of 80%; "
-        f"to find 0.60 takes about {-(-prompts_needed(0.6) // 10) * 10} prompts."
+        f"to find 0.60 takes about {prompts_needed(0.6)} prompts."
     )
-    assert f"takes about {-(-prompts_needed(0.55, comparisons=10) // 100) * 100:,} prompts" in outlook_sentence(
-        scores, comparisons=10, effect=0.55
-    )
+    many = prompts_needed(0.55, comparisons=10)
+    assert f"takes about {many:,} prompts" in outlook_sentence(scores, comparisons=10, effect=0.55)
     assert (outlook_sentence([1.0]), curve_of([1.0]), takes_of([1.0])) == ("", (), ())
     assert outlook_sentence([1, 0, 1]).startswith("Fewer than 10 prompts find hardly anything; to find 0.60")
 
 
-def test_what_it_takes_to_find_an_effect_is_what_the_plan_says() -> None:
-    scores = [1.0] * 14 + [0.0] * 10
-    (sixty, *_), (found, *_) = takes_of(scores), [prompts_needed(0.6)]
-    assert sixty[0] == 0.6
-    assert 0 <= sixty[1] - found < 0.1 * found, "rounded up to two digits"
+def test_what_it_takes_to_find_an_effect_is_what_the_plan_says(sciexam: Cli, tmp_path: Path) -> None:
+    assert takes_of([1.0] * 14 + [0.0] * 10)[0] == (0.6, prompts_needed(0.6))
+    for name, texts in (
+        ("old", ["Air.", "Ice.", "Because rust is iron oxide."]),
+        ("new", ["Because.", "So it is.", "So."]),
+    ):
+        answers(tmp_path, name, texts)
+    compared, planned = (
+        " ".join(sciexam(*words, "old.jsonl", "new.jsonl", *more).stdout.split())
+        for words, more in ((["compare"], []), (["plan"], ["--effect", "0.6"]))
+    )
+    (takes, lacking), *_ = re.findall(r"takes about (\d+) prompts, (\d+) more than there are", compared)
+    assert f"To find a win rate of 0.6 takes {takes} prompts" in planned
+    assert f"write {lacking} more prompts" in planned
 
 
 def test_a_verdict_that_could_not_be_used_is_paid_for_all_the_same(sciexam: Cli, tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ def test_an_undecided_pair_says_how_many_more_prompts_a_smaller_effect_takes() -
     power = Power("", (), takes=((0.6, 20), (0.55, 780)))
     (step,) = next_steps(quiet(conclusion="undecided", power=power), [*TYPED, "--suite=exam.yaml", "-q"])
     assert step.why == (
-        "To find a win rate of 0.55 takes about 756 more prompts, if they are like these; what that costs"
+        "To find a win rate of 0.55 takes about 780 prompts, 756 more than there are, if they are like these; "
+        "what that costs"
     )
     assert step.command == "sciexam plan base sft --effect 0.55 --suite exam.yaml"
     found = quiet(conclusion="undecided", power=Power("", (), takes=((0.6, 20),)))
@@ -112,7 +113,7 @@ def test_the_plan_of_one_pair_of_files_names_the_files() -> None:
     report = replace(report, contestants=("base", "other", "sft"))
     (step,) = next_steps(report, ["sciexam", "compare", "d/base.jsonl", "other.jsonl", "d/sft.jsonl"])
     assert step.command == "sciexam plan d/base.jsonl d/sft.jsonl --effect 0.6"
-    assert "takes about 56 more prompts" in step.why
+    assert "takes about 80 prompts, 56 more than there are" in step.why
 
 
 def test_a_report_that_was_made_in_python_names_its_suite() -> None:
