@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +55,31 @@ def test_a_judge_that_was_validated_is_described_by_what_that_found(tmp_path: Pa
     assert done.returncode == 0, done.stderr
     found = sx.compare(exam, results=results)
     assert found.caveats[0].startswith("jury agreed with 1 annotator on 0.75 [")
-    assert found.caveats[0].endswith("of 12 comparisons (`sciexam validate`).")
-    assert found.pairs[0].judge_is == "recorded verdicts, held against 1 annotator"
+    assert found.caveats[0].endswith("of 12 decided comparisons (`sciexam validate`).")
+    assert found.pairs[0].judge_is == "recorded verdicts, held against 1 annotator: 0.75 of 12"
     assert not any("validate" in one for one in steps(found))
     board = sx.leaderboard(exam, results=results)
-    assert board.judge_is == "recorded verdicts, held against 1 annotator"
+    assert board.judge_is == "recorded verdicts, held against 1 annotator: 0.75 of 12"
     verdicts(tmp_path, "jury", "judge", 5)
     other = sx.compare(exam, results=results)
     assert other.pairs[0].judge_is == "recorded verdicts, not validated", "its file is another one than that time"
+
+
+def test_the_agreement_of_a_judge_is_the_headline_of_its_validation_everywhere(tmp_path: Path, sciexam: Cli) -> None:
+    exam = exam_of(tmp_path)
+    answers(tmp_path, "new", [f"new {i}, for a reason that is longer." for i in range(PROMPTS)])
+    said = (tmp_path / "ann.jsonl").read_text().splitlines()
+    said[-1] = json.dumps(json.loads(said[-1]) | {"preferred": "tie"})
+    (tmp_path / "ann.jsonl").write_text("\n".join(said) + "\n")
+    told = " ".join(sciexam("validate", "jury", "--suite", exam, "--humans", "people").stdout.split())
+    headline = re.match(r"jury agrees with the one annotator, ann, on (0.73 .*?) of 11 decided comparisons", told)
+    assert headline is not None
+    found = sx.compare(exam, results=tmp_path / "results")
+    assert found.caveats[0] == (
+        f"jury agreed with 1 annotator on {headline[1]} of 11 decided comparisons; always taking the longer answer "
+        "agreed more often, on 1.00 (`sciexam validate`)."
+    )
+    assert "(recorded verdicts, held against 1 annotator: 0.73 of 11)" in found.pairs[0].sentence
 
 
 def test_without_a_file_of_prompts_ids_in_the_place_of_questions_are_told_first(tmp_path: Path, sciexam: Cli) -> None:

@@ -9,7 +9,8 @@ from sciexam.battles import pair, present
 from sciexam.exam.plan import Plan
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.judge_files import newest_validation
-from sciexam.stats import Undefined
+from sciexam.report.validating.against_humans import LONGER
+from sciexam.stats import Estimate, Undefined
 from sciexam.store import Store
 
 NOT_VALIDATED = "not validated"  # how a plan ends the description of a judge that was not held against people
@@ -38,12 +39,18 @@ def _held(plan: Plan, bench: Bench, runs: Path) -> Bench:
     raters = frozenset(rater.digest for rater in plan.raters if rater.bench == bench.name)
     found = newest_validation(runs, bench.name, plan.suite.rubric.rubric, raters)
     own = next((row for row in found.held if row.who == bench.name), None) if found else None
-    if found is None or found.changed or own is None or isinstance(own.accuracy, Undefined):
+    if found is None or found.changed or own is None or isinstance(own.on_decided, Undefined):
         return bench
     people = f"{found.annotators} annotator{'s' if found.annotators != 1 else ''}"
+    longer = next((row.on_decided for row in found.held if row.who == LONGER), None)
+    beaten = ""
+    if isinstance(longer, Estimate) and longer.value > own.on_decided.value:
+        beaten = f"; always taking the longer answer agreed more often, on {longer.value:.2f}"
     return replace(
         bench,
         trust="held",
-        description=f"{bench.description.removesuffix(NOT_VALIDATED)}held against {people}",
-        held=f"{bench.name} agreed with {people} on {own.accuracy} of {own.items:,} comparisons (`sciexam validate`).",
+        description=f"{bench.description.removesuffix(NOT_VALIDATED)}held against {people}: "
+        f"{own.on_decided.value:.2f} of {own.decided:,}",
+        held=f"{bench.name} agreed with {people} on {own.on_decided} of {own.decided:,} decided comparisons{beaten} "
+        "(`sciexam validate`).",
     )
