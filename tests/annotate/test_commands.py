@@ -156,6 +156,25 @@ def test_answers_that_name_a_model_are_counted(study: Serve) -> None:
     assert "2 of 4 answers (50%) name a model, and may tell who wrote them." in served.output
 
 
+def test_another_plan_for_the_same_queue_is_told(study: Serve) -> None:
+    study("--annotators", "2", prompts=6).stop()
+    served = study("--annotators", "2", "--draw", "4", "--overlap", "1", prompts=6)
+    assert "This queue had 6 prompts and 2 annotators for each; now 4 and 1. What was judged stays.\n" in served.output
+    served.stop()
+    again = study("--annotators", "2", "--draw", "4", "--overlap", "1", prompts=6)
+    assert "This queue had" not in again.output
+
+
+def test_links_to_another_port_are_replaced_and_that_is_told(study: Serve) -> None:
+    first = study("--annotators", "1", prompts=2)
+    second = study("--annotators", "1", prompts=2)
+    told = f"links.csv held links to {first.origin}, which are replaced by those to {second.origin}"
+    assert f"{told}; a server answers there still: perhaps this study is served twice.\n" in second.output
+    first.stop()
+    second.stop()
+    assert f"links to {second.origin}, which are replaced" in study("--annotators", "1", prompts=2).output
+
+
 # ---------------------------------------------------------------- link, status, forget
 
 

@@ -11,7 +11,7 @@ from sciexam.annotate.blinding import naming
 from sciexam.annotate.queue import Queue
 from sciexam.annotate.serving import Invitation
 from sciexam.report.plain_text import one_line
-from sciexam.web.serving import LOOPBACK
+from sciexam.web.serving import LOOPBACK, is_answering
 
 WHAT = {"pairs": "pairs", "ranking": "prompts to rank", "demonstrations": "prompts to write for"}
 
@@ -34,6 +34,27 @@ def announcement(
     if all(urlsplit(one.link).hostname in LOOPBACK for one in invitations):
         yield "The links open on this machine alone; for others: --host 0.0.0.0 --public-url http://ADDRESS:PORT"
     yield f"Listening on {address[0]}, port {address[1]}. Ctrl-C stops."
+
+
+def changes(before: Queue, queue: Queue) -> Iterator[str]:
+    """What is otherwise than when the queue was served last."""
+    told = {
+        "prompts": (before.draw.taken, queue.draw.taken),
+        "annotators for each": (before.overlap, queue.overlap),
+        "gold items": (len(before.gold), len(queue.gold)),
+        "pairs shown twice": (before.repeats, queue.repeats),
+    }
+    other = {what: counts for what, counts in told.items() if counts[0] != counts[1]}
+    if other:
+        had = " and ".join(f"{count} {what}" for what, (count, _) in other.items())
+        yield f"This queue had {had}; now {' and '.join(str(now) for _, now in other.values())}. What was judged stays."
+
+
+def replaced(file: Path, before: str, origin: str) -> Iterator[str]:
+    """That `file` held links to another address: which still open something while a server answers there."""
+    if before and before != origin:
+        still = "; a server answers there still: perhaps this study is served twice" if is_answering(before) else ""
+        yield f"{file} held links to {before}, which are replaced by those to {origin}{still}."
 
 
 def links_of(invitations: Sequence[Invitation]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sciexam.annotate.app import Pages
 from sciexam.annotate.desk import Desk, keep_queue
@@ -108,6 +109,15 @@ def write_links(path: Path, listed: Sequence[Invitation]) -> None:
     """The links as CSV that only its owner can read: who has a link can judge in somebody's name."""
     rows = [(one.annotator.label, one.annotator.pseudonym, one.link, one.valid_until) for one in listed]
     write_atomically(path, to_csv(("annotator", "pseudonym", "link", "valid until"), rows), mode=0o600)
+
+
+def linked_to(path: Path) -> str:
+    """The address to which the links in a file lead; empty where there are none."""
+    if not path.is_file():
+        return ""
+    rows = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
+    parts = urlsplit(next((row.get("link") or "" for row in rows), ""))
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 
 
 def strike_links(results: Path, pseudonym: str) -> None:

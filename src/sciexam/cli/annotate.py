@@ -108,7 +108,8 @@ def serve(
     One contestant with --samples 2 has its own answers compared.
     """
     from sciexam.annotate import serving
-    from sciexam.annotate.announcement import announcement
+    from sciexam.annotate.announcement import announcement, changes, replaced
+    from sciexam.annotate.desk import kept_queue
     from sciexam.annotate.links import Links
     from sciexam.annotate.queue import make_queue
     from sciexam.errors import UsageError
@@ -161,7 +162,10 @@ def serve(
         everyone = [*people, serving.owner_of(ledger, days)]
         invitations = serving.invitations(Links(ledger), everyone, origin)
         file = results / queue.suite / queue.id / "links.csv"
+        before, linked = ledger.annotations.queues().get(queue.id), serving.linked_to(file)
         serving.write_links(file, invitations)
+        _say(changes(kept_queue(ledger, before), queue) if before else ())
+        _say(replaced(file, linked, origin))
         _say(announcement(queue, invitations, file, bound.getsockname()[:2], rubric_is))
         serving.serve(ledger, queue, bound, origin, Command(tuple(contestants or ()), typed))
         done = sum(1 for _ in standing(ledger.annotations.judgements(queue.id)))

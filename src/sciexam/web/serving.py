@@ -56,6 +56,18 @@ def listening(host: str, port: int) -> socket.socket:
     return bound
 
 
+def is_answering(origin: str) -> bool:
+    """Whether somebody listens at an address of this machine. Others are not asked."""
+    parts = urlsplit(origin)
+    if parts.hostname not in LOOPBACK:
+        return False
+    try:
+        socket.create_connection((parts.hostname, parts.port or 80), timeout=0.5).close()
+    except OSError:
+        return False
+    return True
+
+
 def run(app: Any, bound: socket.socket, stopping: Callable[[], None] = lambda: None) -> None:
     """Serve an ASGI application at a bound socket until it is interrupted: what is being answered then is answered.
 
