@@ -160,6 +160,22 @@ def test_the_rubric_is_one_key_away(study: Serve, opened: Open) -> None:
     assert not page.is_visible("#rubric .panel")
 
 
+def test_the_owners_page_tells_the_win_rate_of_the_second_also_where_the_first_is_ahead(
+    study: Serve, opened: Open
+) -> None:
+    served = study("--annotators", "1", prompts=8)
+    judging = opened(served.links["annotator-1"])
+    for _ in range(8):
+        key = "1" if on_the_left(judging) == "base" else "4"
+        go(judging, lambda: judging.keyboard.press(key))  # noqa: B023
+    page = opened(served.links["adjudication"])
+    assert "base is ahead of sft, which has a win rate of 0.00 [0.00, " in page.inner_text(".lead")
+    result = page.locator(".contest .result").inner_text()
+    assert result.startswith("0.00")
+    assert "is the win rate of sft on 8 comparisons" in result
+    assert page.locator(".contest .axis text").all_text_contents() == ["0", "0.25", "0.5", "0.75", "1"]
+
+
 def test_the_commands_of_the_owners_page_run_as_they_stand(study: Serve, opened: Open) -> None:
     served = study("base.jsonl", "sft.jsonl", "--rubric", "helpfulness", "--annotators", "1", prompts=2)
     judging = opened(served.links["annotator-1"])
