@@ -253,6 +253,8 @@ def test_a_formula_in_code_is_code() -> None:
         r"\\(a\\)",
         "$$a",
         "$5M (or $6M)",
+        "it costs 5$ or 6$^",
+        "US$5_000 and US$6_000",
     ],
 )
 def test_money_and_lone_delimiters_are_text(text: str) -> None:
@@ -261,6 +263,21 @@ def test_money_and_lone_delimiters_are_text(text: str) -> None:
 
 def test_a_formula_may_touch_words_of_a_language_without_spaces() -> None:
     assert "math" in seen("函数$f$是").tags
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("cm$^3$", "cm3"),
+        ("H$_2$O", "H2O"),
+        (r"at 10$^\circ$C", "at 10∘C"),
+        ("5$^{th}$ and x$_i$", "5th and xi"),
+        (r"a$\to$b costs $5 and $6", "a→b costs $5 and $6"),
+    ],
+)
+def test_a_power_or_an_index_may_touch_a_word(text: str, shown: str) -> None:
+    assert "math" in seen(text).tags
+    assert seen(text).text.strip() == shown
 
 
 def test_relations_are_not_tags() -> None:

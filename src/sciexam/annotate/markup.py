@@ -83,10 +83,12 @@ _WIDTH = re.compile(r"\d?(\.\d+)?(em|ex|cm|in|pc)|\d?\d(\.\d+)?(mm|pt|px)")  # a
 _CLOSERS = {"$": "$", "$$": "$$", r"\(": r"\)", r"\[": r"\]"}
 _DISPLAYED = ("$$", r"\[")
 # "$5 and $6", "US$5" and "$5 to 6$ a month" are money: as in pandoc, a formula touches both its dollars, and no digit
-# follows. All quantifiers are possessive: an unclosed formula costs one look at what follows it.
+# follows. What begins like no sum may touch a word: "cm$^3$", "H$_2$O", "10$^\circ$C". All quantifiers are possessive:
+# an unclosed formula costs one look at what follows it.
+_DOLLAR = r"(?:(?<![A-Za-z0-9$])\$(?![\s$])|(?<=[A-Za-z0-9])\$(?=[\^_\\]))"
 _INLINE = {
     "$$": re.compile(r"\$\$((?:[^$\\]|\\.|\$(?!\$))++)\$\$", re.DOTALL),
-    "$": re.compile(r"(?<![A-Za-z0-9$])\$(?![\s$])((?:[^$\\]|\\.)++)(?<!\s)\$(?!\d)", re.DOTALL),
+    "$": re.compile(_DOLLAR + r"((?:[^$\\]|\\.)++)(?<!\s)\$(?!\d)", re.DOTALL),
     r"\(": re.compile(r"\\\(((?:[^\\]|\\[^)])++)\\\)"),
     r"\[": re.compile(r"\\\[((?:[^\\]|\\[^\]])++)\\\]"),
 }
