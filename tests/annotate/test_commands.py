@@ -193,6 +193,18 @@ def test_a_link_is_added_renewed_and_ended_while_the_page_is_served(study: Serve
     assert "was ended" in httpx2.get(renewed).text
 
 
+@pytest.mark.parametrize("name", ["Ann", "ann lee", "Anne Lee"])
+def test_a_new_annotator_with_nearly_the_name_of_another_is_told(tmp_path: Path, sciexam: Cli, name: str) -> None:
+    with Store(tmp_path / "results" / "ledger.sqlite") as store:
+        store.annotators.add("Ann Lee", until(1))
+    done = sciexam("annotate", "link", name)
+    assert done.stderr == (
+        f"sciexam: there is an annotator 'Ann Lee' already; {name} was added, as annotator-2; "
+        "sciexam annotate forget annotator-2 --yes undoes it\n"
+    )
+    assert sciexam("annotate", "link", "Bob").stderr == "sciexam: Bob was added, as annotator-3\n"
+
+
 def test_an_unknown_annotator_is_told_the_nearest(judged: Path, sciexam: Cli) -> None:
     for command in (("link", "An", "--revoke"), ("forget", "An", "--yes")):
         done = sciexam("annotate", *command)

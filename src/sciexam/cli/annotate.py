@@ -236,7 +236,7 @@ def link(
             found = _find(ledger, str(name))
             person = found or kept.add(serving.check_name(str(name)), until(days))
             if found is None:
-                print(f"sciexam: {person.label} was added, as {person.pseudonym}", file=sys.stderr)
+                _say_added(person, _like(ledger, person))
         if person.state == FORGOTTEN:
             raise UsageError(f"{person.pseudonym} was forgotten, and has no link; a new name is a new annotator")
         if revoke:
@@ -399,6 +399,24 @@ def _queue(ledger: Store, name: str | None) -> Queue:
     if name is None and len(bodies) > 1:
         print(f"sciexam: the newest queue; --queue names another of {', '.join(bodies)}", file=sys.stderr)
     return kept_queue(ledger, bodies[found[-1]])
+
+
+def _like(ledger: Store, person: Annotator) -> str:
+    """The name of somebody else who may be meant: one of the two names begins with the other, or it is near to it."""
+    from difflib import get_close_matches
+
+    name = person.label.casefold()
+    others = {one.name.casefold(): one.name for one in ledger.annotators.all() if one.name and one.id != person.id}
+    alike = [other for other in others if f"{other} ".startswith(f"{name} ") or f"{name} ".startswith(f"{other} ")]
+    return others.get(next(iter([*alike, *get_close_matches(name, others, n=1, cutoff=0.8)]), ""), "")
+
+
+def _say_added(person: Annotator, like: str) -> None:
+    """That somebody is new here; what undoes it, where perhaps another was meant."""
+    added = f"{person.label} was added, as {person.pseudonym}"
+    undone = f"; sciexam annotate forget {person.pseudonym} --yes undoes it"
+    there = f"there is an annotator {like!r} already; "
+    print(f"sciexam: {f'{there}{added}{undone}' if like else added}", file=sys.stderr)
 
 
 def _find(ledger: Store, name: str) -> Annotator | None:
