@@ -48,7 +48,7 @@ def test_answers_are_counted_and_unmatched_ones_are_a_fault(tmp_path: Path) -> N
     rows = [{"prompt": "q1", "text": "a"}, {"prompt": QUESTIONS["q2"], "text": "b"}, {"prompt": "q9", "text": "c"}]
     jsonl(tmp_path / "a.jsonl", *rows, *({"prompt": f"x{i}", "text": "d"} for i in range(6)))
     remarks, faults = split(findings(tmp_path, {"a": {"responses": "a.jsonl"}}), tmp_path)
-    assert "a: 2 of 3 prompts have an answer" in remarks
+    assert "a: 2 of 3 prompts have an answer; none to 'Why do leaves fall?'" in remarks
     assert faults == ["a.jsonl: 7 answers match no prompt: 'q9', 'x0', 'x1', 'x2', 'x3'"]
 
 

@@ -63,6 +63,33 @@ def test_nothing_is_told_where_no_files_of_answers_lie_or_a_suite_does(sciexam: 
     assert sciexam("compare", "a", "b", "--quiet").stderr == ""
 
 
+def test_what_a_file_has_no_answer_to_is_named(sciexam: Cli, files: Path) -> None:
+    questions = ["Why is it dark at night, and what has that to do with the age of the universe?", *QUESTIONS, "Why?"]
+    write_answers(files, "base", questions)
+    write_answers(files, "sft", questions[-1:])
+    told = " ".join(sciexam("compare", "base.jsonl", "sft.jsonl").stdout.split())
+    assert (
+        "4 x skipped: sft has no answer to 'Why is it dark at night, and what has that to do with the ag...', 'Why is "
+        "the sky blue?', 'Why does ice float?' and 1 more" in told
+    )
+    lines = "".join(f'{{"id": "p{i}", "text": "{one}"}}\n' for i, one in enumerate(questions))
+    (files / "suites").mkdir()
+    (files / "suites" / "prompts.jsonl").write_text(lines)
+    (files / "suites" / "mine.yaml").write_text(
+        "suite: mine\nprompts: prompts.jsonl\nmodels:\n  sft: {responses: ../sft.jsonl}\ncontestants: [sft]\n"
+    )
+    assert "sft: 1 of 5 prompts have an answer; none to 'Why is it dark" in sciexam("check").stdout
+
+
+def test_prompts_that_differ_in_spacing_are_told(sciexam: Cli, files: Path) -> None:
+    write_answers(files, "sft", [*QUESTIONS[1:], f"{QUESTIONS[0]} "])
+    done = sciexam("compare", "base.jsonl", "sft.jsonl", "--quiet")
+    assert (
+        "sciexam: these two differ only in spacing, and count as two prompts: 'Why is the sky blue?' and 'Why is the "
+        "sky blue? '\n" in done.stderr
+    )
+
+
 def test_a_mistyped_file_is_told_the_nearest(sciexam: Cli, files: Path) -> None:
     done = sciexam("compare", "bse.jsonl", "sft.jsonl")
     assert done.returncode == 2

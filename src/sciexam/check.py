@@ -15,6 +15,7 @@ from sciexam.lineage.stages import SelfRewarding, Stage
 from sciexam.models import check_ready
 from sciexam.models.recorded import RecordedModel, read_responses
 from sciexam.models.settings import artifact_of
+from sciexam.report.plain_text import quoted
 from sciexam.suite import Suite
 from sciexam.types import Prompt
 
@@ -70,8 +71,9 @@ def _answers(suite: Suite) -> Iterator[Finding]:
             yield from (Finding(line, fault=True) for line in str(error).splitlines())
             continue
         answered = {prompt for (prompt, _), line in lines.items() if not line.absent}
-        missing = [p.id for p in suite.prompts if p.id not in answered and p.messages[-1].content not in answered]
+        missing = [p.text for p in suite.prompts if p.id not in answered and p.messages[-1].content not in answered]
         told = f"{name}: {len(suite.prompts) - len(missing)} of {len(suite.prompts)} prompts have an answer"
+        told += f"; none to {quoted(missing)}" if missing else ""
         absent = sum(line.absent for line in lines.values())
         yield Finding(f"{told}; in no imported file: {absent}" if absent else told)
         if unmatched := RecordedModel(Path(path)).unmatched(suite.prompts):

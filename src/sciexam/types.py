@@ -106,6 +106,7 @@ class Reply:
     logprobs: tuple[Mapping[str, float], ...] | None = field(default=None, repr=False)
 
 
+NO_ANSWER = "no recorded answer"  # the `failure` of a reply that a file of answers does not hold
 ABSENT = "absent"  # the `finish_reason` of a sentence that stands for an answer which no imported file holds
 
 

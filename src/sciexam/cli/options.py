@@ -142,7 +142,7 @@ def _chosen(
         bare = next((prompt.id for prompt in chosen.prompts if not prompt.text.strip().count(" ")), None)
         if bare and any(one.startswith("openai:") for one in judges):
             raise UsageError(f"{bare!r} is no question that a judge could read; give the questions with --prompts FILE")
-        _warn_of_ids(chosen)
+        _warn_of_prompts(chosen)
         return chosen, list(chosen.contestants)
     if prompts is not None:
         raise UsageError("--prompts goes with files of answers alone; a suite names its own prompts")
@@ -184,10 +184,11 @@ def _tell_of_toy_models() -> None:
         print(f"sciexam: {one_line(told)}", file=sys.stderr)
 
 
-def _warn_of_ids(suite: Suite) -> None:
-    """Say on stderr, besides the caveat of the result, that ids stand in the place of questions."""
-    from sciexam.exam.cautions import ids_for_questions
+def _warn_of_prompts(suite: Suite) -> None:
+    """Say on stderr, besides the caveats of the result, what is odd about the prompts of files of answers."""
+    from sciexam.exam.cautions import differ_in_spacing, ids_for_questions
     from sciexam.report.plain_text import one_line
 
-    if told := ids_for_questions(suite.prompts):
-        print(f"sciexam: {one_line(told)}", file=sys.stderr)
+    for told in (ids_for_questions(suite.prompts), differ_in_spacing(suite.prompts)):
+        if told:
+            print(f"sciexam: {one_line(told)}", file=sys.stderr)

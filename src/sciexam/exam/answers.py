@@ -7,7 +7,7 @@ from sciexam.exam.plan import Plan, conversations_of
 from sciexam.exam.recordings import is_recorded
 from sciexam.report.evidence import NOT_ASKED
 from sciexam.store import Store
-from sciexam.types import Reply, Response
+from sciexam.types import NO_ANSWER, Reply, Response
 
 
 def responses_of(plan: Plan, store: Store) -> dict[Slot, Response]:
@@ -24,7 +24,7 @@ def responses_of(plan: Plan, store: Store) -> dict[Slot, Response]:
             if reply is None:
                 why = NOT_ASKED
                 if recorded:
-                    why = "no recorded answer"
+                    why = NO_ANSWER
                 elif not (asks or any(conversations[name][name, *slot[1:]].key in found[name] for name in others)):
                     why = "not asked, for nobody else has an answer"
                 reply = Reply(conversation.key, status="skipped", failure=why)

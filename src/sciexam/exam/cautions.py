@@ -19,6 +19,7 @@ from sciexam.suite import Suite
 from sciexam.types import Model, Prompt
 
 ID = re.compile(r"[\w.:/#-]+", re.ASCII)  # one word, and no sentence in any language
+SHOWN = 100  # characters of a prompt
 LARGEST = 64_000_000  # bytes of a training file that is read through before every comparison
 
 
@@ -69,6 +70,17 @@ def ids_for_questions(prompts: Sequence[Prompt]) -> str:
         f"The prompts are ids, such as {prompts[0].id[:40]!r}: judges are shown these in the place of questions, and "
         "nothing that rests on the question can be relied on; give the questions with --prompts FILE"
     )
+
+
+def differ_in_spacing(prompts: Sequence[Prompt]) -> str:
+    """That two prompts are the same but for their spaces, which makes two prompts of one; or an empty text."""
+    first: dict[str, Prompt] = {}
+    for prompt in prompts:
+        earlier = first.setdefault(" ".join(prompt.text.split()), prompt)
+        if earlier.text != prompt.text:
+            both = f"{earlier.text[:SHOWN]!r} and {prompt.text[:SHOWN]!r}"
+            return f"these two differ only in spacing, and count as two prompts: {both}"
+    return ""
 
 
 def _of_settings(judge: str, spec: LLMJudge, names: Sequence[str]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from sciexam.report.marking.marks import Marking, Marks, Scale
 from sciexam.report.record import Calls
 from sciexam.store import Fact, Store
 from sciexam.suite import HUMANS
-from sciexam.types import Grade, Reply, Response, Status, Submission
+from sciexam.types import NO_ANSWER, Grade, Reply, Response, Status, Submission
 
 
 def marking_of(plan: Plan, store: Store, calls: Calls, skipped: Mapping[str, Fact], notes: Sequence[str]) -> Marking:
@@ -53,7 +53,7 @@ def _responses(plan: Plan, store: Store) -> Iterator[Response]:
         conversations = dict(conversations_of(plan, contestant))
         found = store.replies({c.key for c in conversations.values()})
         for slot, conversation in conversations.items():
-            missing = Reply(conversation.key, status="skipped", failure="no recorded answer")
+            missing = Reply(conversation.key, status="skipped", failure=NO_ANSWER)
             yield Response(*slot, found.get(conversation.key) or missing)
 
 

@@ -14,7 +14,7 @@ from sciexam.digests import digest, file_digest
 from sciexam.documents import parse_lines, read_jsonl
 from sciexam.errors import DocumentError, UsageError
 from sciexam.lines import TwiceError, distinct_keys
-from sciexam.types import ABSENT, Conversation, Prompt, Reply
+from sciexam.types import ABSENT, NO_ANSWER, Conversation, Prompt, Reply
 
 _BETWEEN = re.compile(r"[\s,]*")  # two items of a JSON list
 
@@ -44,7 +44,7 @@ class RecordedModel:
         for conversation in conversations:
             line = self._line(conversation.prompt, conversation.messages[-1].content, conversation.sample)
             if line is None:
-                yield Reply(conversation.key, status="skipped", failure="no recorded answer")
+                yield Reply(conversation.key, status="skipped", failure=NO_ANSWER)
             else:
                 reason = ABSENT if line.absent else line.finish_reason
                 yield Reply(conversation.key, line.text, finish_reason=reason, model=self.path.stem)

@@ -70,7 +70,7 @@ def _print_pairs(report: Report, console: Console) -> None:
     for pair in report.pairs:
         console.print(text_for(console, pair.sentence, "bold"))
         console.print(Padding(text_for(console, wording.conclusion(report, pair)), (0, 0, 0, 2)))
-        lost = (wording.used(pair), *wording.reasons(pair), wording.bounds(pair), wording.skipped(pair))
+        lost = (wording.used(pair), *wording.reasons(report, pair), wording.bounds(pair), wording.skipped(pair))
         for line in (*lost, *wording.members(pair)):
             if line:
                 console.print(Padding(text_for(console, line), (0, 0, 0, 2)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 # A terminal obeys C0, DEL and C1; a bidi control makes text read as something other than it says (Boucher & Anderson,
 # "Trojan Source", 2021); a lone surrogate is no character, and UTF-8 refuses it; XML 1.0 (2.2) lacks U+FFFE and U+FFFF.
@@ -26,6 +27,13 @@ def plain_text(text: str) -> str:
 def one_line(text: str) -> str:
     """`plain_text` with every run of white space as one space."""
     return " ".join(plain_text(text).split())
+
+
+def quoted(texts: Sequence[str], most: int = 3, width: int = 60) -> str:
+    """Some texts by their beginnings, on one line: `'Why is the sky blue?', 'Why does i...' and 2 more`."""
+    shown = [line if len(line) <= width else f"{line[:width].rstrip()}..." for line in map(one_line, texts[:most])]
+    more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
+    return ", ".join(f"'{line}'" for line in shown) + more
 
 
 def _visible(match: re.Match[str]) -> str:

@@ -9,8 +9,10 @@ from statistics import median
 from sciexam.report.escalation import Escalation
 from sciexam.report.evidence import NOT_ASKED
 from sciexam.report.panel import Member
+from sciexam.report.plain_text import quoted
 from sciexam.report.record import Calls, Figure, Pair, Report, Stop
 from sciexam.stats import Estimate, Undefined
+from sciexam.types import NO_ANSWER
 
 UNUSUAL = 0.9  # of the share of prompts that usually counts
 NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
@@ -263,10 +265,20 @@ def used(pair: Pair) -> str:
     return f"{pair.used} prompts used{lost}; read were {first}"
 
 
-def reasons(pair: Pair, most: int = 5) -> list[str]:
-    """Why prompts were not used, the most frequent reasons first."""
-    listed = [f"{count} x {reason}" for reason, count in pair.reasons.items()]
+def reasons(report: Report, pair: Pair, most: int = 5) -> list[str]:
+    """Why prompts were not used, the most frequent reasons first; what a file of answers lacks by its question."""
+    lacking = {f"skipped: {name}: {NO_ANSWER}": name for name in (pair.a, pair.b)}
+    listed = [
+        f"{count} x {_lacks(report, lacking[why]) if why in lacking else why}" for why, count in pair.reasons.items()
+    ]
     return listed[:most] + ([f"and {len(listed) - most} more reasons"] if len(listed) > most else [])
+
+
+def _lacks(report: Report, name: str) -> str:
+    unanswered = [
+        item.text for item in report.items if any(a.contestant == name and a.failure == NO_ANSWER for a in item.answers)
+    ]
+    return f"skipped: {name} has no answer to {quoted(unanswered)}" if unanswered else f"skipped: {name}: {NO_ANSWER}"
 
 
 def figures(pair: Pair) -> list[str]:
