@@ -233,9 +233,9 @@ def test_a_cut_through_a_character_is_no_question_of_encoding(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        (b'{"a": 1},', "not JSON: Extra data"),
-        (b'{"a": 1}}', "not JSON: Extra data"),
-        (b'{"a": 1}{"b": 2}', "not JSON: Extra data"),
+        (b'{"a": 1},', "not JSON: column 9: a comma after the brace?"),
+        (b'{"a": 1}}', "not JSON: column 9: extra data"),
+        (b'{"a": 1}{"b": 2}', "not JSON: column 9: extra data"),
         (b"{'a': 1}", "not JSON: "),
         (b'{"a": NaN}', "not JSON: NaN is not a JSON number"),
         (b'{"a": -Infinity}', "not JSON: -Infinity is not a JSON number"),

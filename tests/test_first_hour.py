@@ -81,6 +81,45 @@ def test_what_a_file_has_no_answer_to_is_named(sciexam: Cli, files: Path) -> Non
     assert "sft: 1 of 5 prompts have an answer; none to 'Why is it dark" in sciexam("check").stdout
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            '{"prompt": "Why?", "text": "So."\n{}\n',
+            "ends in the middle of its JSON; is a quote or brace missing at its end?",
+        ),
+        (
+            '{"prompt": "Why?", "text": "So.\n',
+            "ends in the middle of its JSON; is a quote or brace missing at its end?",
+        ),
+        ('{"prompt": "Why?", "text": "So."', "ends in the middle of its JSON; was the file cut off?"),
+        ('{"prompt": "Why?", "text": "So."},\n', "not JSON: column 34: a comma after the brace?"),
+        ('{"prompt": "Why?", "text": "So."} {}\n', "not JSON: column 35: extra data"),
+        ('{"prompt": "Why?" "text": "So."}\n', "not JSON: column 19: expecting ',' delimiter"),
+    ],
+)
+def test_a_malformed_line_says_what_may_be_wrong_with_it(sciexam: Cli, files: Path, line: str, message: str) -> None:
+    with (files / "sft.jsonl").open("a") as file:
+        file.write(line)
+    told = sciexam("compare", "base.jsonl", "sft.jsonl").stderr
+    assert f"sft.jsonl:4: {'the line ' if message.startswith('ends') else ''}{message}" in told
+
+
+def test_how_many_lines_are_malformed_is_told(sciexam: Cli, files: Path) -> None:
+    with (files / "sft.jsonl").open("a") as file:
+        file.write("{\n" * 3)
+    done = sciexam("compare", "base.jsonl", "sft.jsonl")
+    assert done.returncode == 2
+    assert "sft.jsonl:4: the line ends in the middle" in done.stderr
+    assert done.stderr.endswith("at its end? (3 lines of the file are malformed in all)\n")
+
+
+def test_a_list_of_prompts_and_texts_is_read(sciexam: Cli, files: Path) -> None:
+    lines = (files / "sft.jsonl").read_text().splitlines()
+    (files / "sft.json").write_text(f"[{','.join(lines)}]")
+    assert "over 3 prompts" in sciexam("compare", "base.jsonl", "sft.json", "--quiet").stdout
+
+
 def test_prompts_that_differ_in_spacing_are_told(sciexam: Cli, files: Path) -> None:
     write_answers(files, "sft", [*QUESTIONS[1:], f"{QUESTIONS[0]} "])
     done = sciexam("compare", "base.jsonl", "sft.jsonl", "--quiet")

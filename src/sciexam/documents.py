@@ -162,6 +162,21 @@ def read_jsonl(path: Path, decoder: json.JSONDecoder = _DECODER) -> Iterator[tup
     return json_lines(path, decoder, refuse(path))
 
 
+def read_answers_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The same of a file that somebody may have written by hand: it is read to its end, so that the one DocumentError
+    says how many lines are at fault besides the first.
+    """
+    faults: list[str] = []
+
+    def told(number: int | None, what: str) -> None:
+        faults.append(f"{path}: {what}" if number is None else f"{path}:{number}: {what}")
+
+    yield from json_lines(path, _DECODER, told)
+    if faults:
+        more = f" ({len(faults):,} lines of the file are malformed in all)" if len(faults) > 1 else ""
+        raise DocumentError([faults[0] + more])
+
+
 def refuse(path: Path) -> Fault:
     """What raises DocumentError for the first fault of a file."""
 

@@ -30,7 +30,8 @@ _NO_TEXT = {
     b"PAR1": "Parquet: rename it to .parquet",
     b"\x1f\x8b": "gzipped: put .gz behind its name",
 }
-_CUT_OFF = "ends in the middle of its JSON; was the file cut off?"
+CUT_OFF = "ends in the middle of its JSON; was the file cut off?"
+UNFINISHED = "ends in the middle of its JSON; is a quote or brace missing at its end?"  # a whole line
 # What the rest of a text is, from where the parser gave up, when the cut went through a word, a number or an escape.
 _CUT = re.compile(r"tr?u?|fa?l?s?|nu?l?|-|\.|\.?[0-9]*[eE][-+]?|\\?u?[0-9a-fA-F]{0,4}")
 
@@ -56,15 +57,21 @@ def json_lines(path: Path, decoder: json.JSONDecoder, fault: Fault) -> Iterator[
         text = decoded(raw, number, fault)
         if text is None or not (text := text.strip()):
             continue
-        value = json_value(text, decoder, number, fault, "the line")
+        cut = UNFINISHED if raw.endswith(b"\n") else CUT_OFF
+        value = json_value(text, decoder, number, fault, "the line", cut)
         if isinstance(value, dict):
             yield number, value
         elif value is not NOTHING:
             fault(number, f"each line must be an object {{...}}, this is {kind_of(value)}")
 
 
-def json_value(text: str, decoder: json.JSONDecoder, number: int, fault: Fault, what: str = "it") -> Any:
-    """The value of a JSON text that begins in line `number`, or NOTHING. `what`: what a fault calls the text."""
+def json_value(
+    text: str, decoder: json.JSONDecoder, number: int, fault: Fault, what: str = "it", unfinished: str = CUT_OFF
+) -> Any:
+    """The value of a JSON text that begins in line `number`, or NOTHING.
+
+    `what`: what a fault calls the text; `unfinished`: what it says of one that ends too early.
+    """
     try:
         return decoder.decode(text)
     except RecursionError:
@@ -72,12 +79,19 @@ def json_value(text: str, decoder: json.JSONDecoder, number: int, fault: Fault, 
     except json.JSONDecodeError as error:
         rest = None if error.msg == "Extra data" else _CUT.fullmatch(text, error.pos)
         cut = rest or "Unterminated" in error.msg
-        fault(number + error.lineno - 1, f"{what} {_CUT_OFF}" if cut else f"not JSON: {error}")
+        fault(number + error.lineno - 1, f"{what} {unfinished}" if cut else _not_json(text, error))
     except TwiceError as error:
         fault(number, str(error))
     except ValueError as error:
         fault(number, f"not JSON: {error}")
     return NOTHING
+
+
+def _not_json(text: str, error: json.JSONDecodeError) -> str:
+    """What is wrong and in which column; the line stands before it."""
+    if error.msg == "Extra data" and text[error.pos :].strip() == ",":
+        return f"not JSON: column {error.colno}: a comma after the brace?"
+    return f"not JSON: column {error.colno}: {error.msg[0].lower()}{error.msg[1:]}"
 
 
 def csv_rows(path: Path, fault: Fault, delimiter: str = ",") -> Iterator[tuple[int, dict[str, str]]]:

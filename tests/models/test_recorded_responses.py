@@ -84,7 +84,7 @@ def test_a_doubled_answer_names_both_lines_and_all_faults_come_at_once(tmp_path:
     ]
 
 
-NO_ITEM = "an AlpacaEval item has 'instruction' and 'output'"
+NO_ITEM = "an item has 'prompt' and 'text', or as AlpacaEval's 'instruction' and 'output'"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 SUFFIXES = (".jsonl", ".json")
 LOOKED_AT = 1_000_000  # bytes of a file that tell whether it holds answers
@@ -42,9 +41,6 @@ def _holds_answers(path: Path) -> bool:
         item, _ = json.JSONDecoder().raw_decode(text.lstrip("[ \t\r\n"))
     except (OSError, ValueError, RecursionError):  # whoever names the file is told what is wrong with it
         return False
-    return _is_answer(item, text.startswith("["))
-
-
-def _is_answer(item: Any, listed: bool) -> bool:
-    keys = {"instruction", "output"} if listed else {"prompt", "text"}
-    return isinstance(item, dict) and keys <= item.keys()
+    return isinstance(item, dict) and any(
+        keys <= item.keys() for keys in ({"prompt", "text"}, {"instruction", "output"})
+    )

@@ -1,4 +1,4 @@
-"""Responses that exist already, as a model: JSON Lines of ours, or AlpacaEval's list of outputs."""
+"""Responses that exist already, as a model: JSON Lines or a list of ours, or AlpacaEval's list of outputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from sciexam.digests import digest, file_digest
-from sciexam.documents import parse_lines, read_jsonl
+from sciexam.documents import parse_lines, read_answers_jsonl
 from sciexam.errors import DocumentError, UsageError
 from sciexam.lines import TwiceError, distinct_keys
 from sciexam.types import ABSENT, NO_ANSWER, Conversation, Prompt, Reply
@@ -92,7 +92,7 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except OSError as error:
         raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     if not start.startswith(b"["):
-        yield from read_jsonl(path)
+        yield from read_answers_jsonl(path)
         return
     try:
         rows = json.loads(text := path.read_bytes().decode("utf-8-sig"), object_pairs_hook=distinct_keys)
@@ -101,8 +101,12 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except (ValueError, RecursionError) as error:
         raise DocumentError([f"{path}: not a JSON list: {error}"]) from None
     for number, row in enumerate(rows, 1):
+        if isinstance(row, dict) and "prompt" in row and "text" in row:
+            yield number, row
+            continue
         if not isinstance(row, dict) or "instruction" not in row or "output" not in row:
-            raise DocumentError([f"{path}: item {number}: an AlpacaEval item has 'instruction' and 'output'"])
+            has = "an item has 'prompt' and 'text', or as AlpacaEval's 'instruction' and 'output'"
+            raise DocumentError([f"{path}: item {number}: {has}"])
         yield number, {"prompt": row["instruction"], "text": row["output"], "instruction": row["instruction"]}
 
 
