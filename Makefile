@@ -15,6 +15,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 
 demo: $(VENV)/.core  ## compare the two shipped contestants, offline
 	$(BIN)/sciexam compare base sft
+	@echo && echo "In each new terminal, before you type sciexam:" && echo "    . $(BIN)/activate"
 
 test: $(VENV)/.test  ## all tests but the slow ones, on all cores
 	$(BIN)/python -m pytest -n auto
@@ -76,9 +77,11 @@ $(VENV)/.venv:
 	@touch $@
 
 $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/.venv
+	@echo "Installing about 60 packages into $(VENV) takes some minutes."
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.venv
+	@echo "Installing about 150 packages into $(VENV) takes some minutes."
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@ $(VENV)/.core

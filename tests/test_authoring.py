@@ -35,6 +35,10 @@ def test_a_new_suite_checks_clean_and_compares_as_it_stands(sciexam: Cli, tmp_pa
     made = sciexam("init", "exams")
     assert made.returncode == 0, made.stderr
     assert "sciexam compare old new --suite exams" in made.stdout
+    assert "`prompt` is a question's id or its whole text" in made.stdout
+    elsewhere = "suite 'exams': no such suite here; there is one in exams/: cd exams"
+    assert refused(sciexam("check", "exams")) == elsewhere
+    assert "    cd exams" in sciexam().stdout.splitlines()
     checked = sciexam("check", "exams", cwd=tmp_path / "exams")
     assert checked.returncode == 0, checked.stderr
     assert checked.stdout.splitlines() == [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -239,6 +240,7 @@ def locate(kind: str, name: str, suffix: str = ".yaml") -> Path:
         if len(name) < 200 and path.is_file():  # the system refuses to look for a longer one
             return path
     _refuse_folder(kind, name)
+    _refuse_elsewhere(kind, name, suffix)
     known = {p.stem for folder in (Path(kind), shipped() / kind) for p in folder.glob(f"*{suffix}")}
     raise UsageError(f"{kind[:-1]} {name!r}: no such {kind[:-1]}{did_you_mean(name, known)}")
 
@@ -248,6 +250,20 @@ def _refuse_folder(kind: str, name: str) -> None:
     inside = Path(name) / f"{kind[:-1]}.yaml"
     if len(name) < 200 and inside.is_file():
         raise UsageError(f"{name} is a folder; name the file in it: {inside}")
+
+
+def folders_with(kind: str, suffix: str = ".yaml") -> dict[str, str]:
+    """The names of `kind` in folders below this one, as `sciexam init` makes them, each with its folder."""
+    found = sorted(Path().glob(f"*/{kind}/*{suffix}"))
+    return {path.stem: path.parts[0] for path in found}
+
+
+def _refuse_elsewhere(kind: str, name: str, suffix: str) -> None:
+    """Raises UsageError where a folder below this one holds what is sought."""
+    if (folder := folders_with(kind, suffix).get(name)) is not None:
+        raise UsageError(
+            f"{kind[:-1]} {name!r}: no such {kind[:-1]} here; there is one in {folder}/: cd {shlex.quote(folder)}"
+        )
 
 
 def shipped() -> Path:

@@ -25,6 +25,14 @@ def test_an_empty_folder_is_told_how_to_begin(sciexam: Cli, tmp_path: Path) -> N
     assert not [*tmp_path.iterdir()], "nothing is written"
 
 
+def test_two_files_of_answers_are_offered_first(sciexam: Cli, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        answers(tmp_path, name, ["Because."])
+    assert commands(told(sciexam, tmp_path))[0] == ["compare", "one.jsonl", "two.jsonl"]
+    answers(tmp_path, "three", ["Because."])
+    assert commands(told(sciexam, tmp_path))[0] == ["compare", "base", "sft"]
+
+
 def test_a_suite_is_to_be_checked_and_a_result_to_be_read(sciexam: Cli, tmp_path: Path) -> None:
     suites = tmp_path / "suites"
     models = {name: {"responses": answers(suites, name, ["Because.", f"{name} says so."])} for name in ("old", "new")}

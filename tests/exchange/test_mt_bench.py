@@ -126,7 +126,8 @@ def test_what_is_malformed_is_told_with_its_line(tmp_path: Path) -> None:
         "model_judgment/gpt-4_pair.jsonl:3: question_id: this key is missing",
         "model_judgment/gpt-4_pair.jsonl:3: model_1: this key is missing",
         "model_judgment/gpt-4_pair.jsonl:3: model_2: this key is missing",
-        "model_judgment/gpt-4_pair.jsonl:4: the line ends in the middle of its JSON; is a quote or brace missing at its end?",
+        "model_judgment/gpt-4_pair.jsonl:4: the line ends in the middle of its JSON; "
+        "is a quote or brace missing at its end?",
         "model_judgment/gpt-4_pair.jsonl:5: is no question ('turns'), and no judgment ('g1_winner', or 'score')",
         "model_judgment/gpt-4_single.jsonl:1: score: a number, or -1 where there is none, this is '7'",
         "model_answer/alpaca.jsonl:1: no prompt is called '81-1' (3 lines)",

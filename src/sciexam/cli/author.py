@@ -35,6 +35,13 @@ def init(
     _write_new(files)
     typer.echo(f"{directory}: a suite to start from. Try it:")
     typer.echo(f"    cd {directory}\n    sciexam check {name}\n    sciexam compare old new --suite {name}")
+    typer.echo("\nThen put in what is yours:")
+    typer.echo(f"    suites/{name}/prompts.jsonl    your questions, each with an id")
+    typer.echo(
+        f"    suites/{name}/*.jsonl          answers, a file a model; `prompt` is a question's id or its whole text"
+    )
+    typer.echo(f"    suites/{name}.yaml             the models' names, under models, contestants and baseline")
+    typer.echo(f"    rubrics/{name}.yaml            what good means")
 
 
 def check(

@@ -8,6 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from sciexam.cli.answers_here import answer_files
+from sciexam.documents import folders_with
+
 MOST = 5  # suites, and steps after a result
 
 
@@ -33,7 +36,10 @@ def _lines(suites: list[str], result: Mapping[str, Any] | None) -> Iterator[str]
         yield from _to("To see what is wrong with it, before anything is asked", f"sciexam check {name}")
         yield from _to("To compare its contestants in all pairs", f"sciexam compare --suite {name}")
     else:
+        yield from _of_files()
         yield "This folder has no suite and no results yet."
+        for name, folder in list(folders_with("suites").items())[:MOST]:
+            yield from _to(f"There is the suite {name} in {folder}/; to go there", f"cd {shlex.quote(folder)}")
         yield from _to(
             "To compare two models of the shipped suite, without a key or a network", "sciexam compare base sft"
         )
@@ -42,6 +48,13 @@ def _lines(suites: list[str], result: Mapping[str, Any] | None) -> Iterator[str]
             f"To compare two files of answers with lines such as {line}", "sciexam compare old.jsonl new.jsonl"
         )
         yield from _to("To write a suite to start from", "sciexam init my-exam")
+
+
+def _of_files() -> Iterator[str]:
+    """What to type where exactly two files of answers lie here."""
+    if len(files := answer_files()) == 2:
+        command = shlex.join(["sciexam", "compare", *files])
+        yield from _to(f"To compare {files[0]} and {files[1]}, which lie here", command)
 
 
 def _to(why: str, command: str) -> Iterator[str]:
