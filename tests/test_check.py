@@ -303,3 +303,18 @@ def test_a_judge_with_the_weights_of_a_model_here_is_one_of_training_or_has_none
         "judge other: weights: m1 is a model of this suite, whose weights training leaves among the results; name a "
         "folder, or a hub's id"
     ]
+
+
+def test_pairs_of_equal_answers_are_counted(tmp_path: Path) -> None:
+    same = [{"prompt": "q1", "text": "It scatters."}, {"prompt": QUESTIONS["q2"], "text": "Memory."}]
+    jsonl(tmp_path / "a.jsonl", *same, {"prompt": "q3", "text": "They dry."})
+    jsonl(tmp_path / "b.jsonl", *same, {"prompt": "q3", "text": "They die."})
+    models = {name: {"responses": f"{name}.jsonl"} for name in "ab"}
+    remarks, _ = split(findings(tmp_path, models, contestants=["a", "b"]), tmp_path)
+    assert "a and b: 2 of 3 pairs of answers are equal texts, which say nothing of either" in remarks
+
+
+def test_a_rubric_that_was_not_filled_in_is_told(tmp_path: Path, sciexam: Cli) -> None:
+    assert sciexam("init", "exam", cwd=tmp_path).returncode == 0
+    told = sciexam("check", "exam", cwd=tmp_path / "exam").stdout
+    assert "warning: rubric 'exam': about: is still the template's sentence" in told

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import resources
+from itertools import combinations
 from pathlib import Path
 
 from sciexam.battles import cluster
@@ -24,17 +26,20 @@ SHOWN = 5  # ids or lines that a message lists
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of a check: a fault has to be mended, what is unchecked may hide one, the rest is good to know."""
+    """One line of a check: a fault has to be mended, what is unchecked may hide one, what is unfinished is likely to be
+    one, the rest is good to know.
+    """
 
     text: str
     fault: bool = False
     unchecked: bool = False
+    unfinished: bool = False
 
 
 def check(suite: Suite) -> list[Finding]:
     """Look at prompts, recorded answers, judges and training data. Reads files; calls no model."""
     findings = [Finding(f"{len(suite.prompts)} prompts in {_count_categories(suite)}; rubric {suite.rubric.rubric!r}")]
-    for part in (_same_text, _answers, _contestants, _judges, _prices, _contamination):
+    for part in (_rubric, _same_text, _answers, _equal_answers, _contestants, _judges, _prices, _contamination):
         try:
             findings += part(suite)
         except SciexamError as error:
@@ -45,6 +50,16 @@ def check(suite: Suite) -> list[Finding]:
 def _count_categories(suite: Suite) -> str:
     count = len({prompt.category for prompt in suite.prompts} - {None})
     return f"{count} categor{'y' if count == 1 else 'ies'}"
+
+
+def _rubric(suite: Suite) -> Iterator[Finding]:
+    template = (resources.files("sciexam") / "starter" / "rubric.yaml").read_text(encoding="utf-8")
+    if f"about: {suite.rubric.about}" in template.splitlines():
+        yield Finding(
+            f"rubric {suite.rubric.rubric!r}: about: is still the template's sentence, and judges read it; say what "
+            "the answers are for",
+            unfinished=True,
+        )
 
 
 def _same_text(suite: Suite) -> Iterator[Finding]:
@@ -79,6 +94,28 @@ def _answers(suite: Suite) -> Iterator[Finding]:
         if unmatched := RecordedModel(Path(path)).unmatched(suite.prompts):
             shown = ", ".join(repr(one[:40]) for one in unmatched[:SHOWN])
             yield Finding(f"{path}: {len(unmatched)} answers match no prompt: {shown}", fault=True)
+
+
+def _equal_answers(suite: Suite) -> Iterator[Finding]:
+    """For every two contestants with files of answers, on how many prompts both say the same, word for word."""
+    files = {name: getattr(suite.models[name], "responses", None) for name in suite.contestants}
+    texts = {name: _texts(suite, Path(path)) for name, path in files.items() if path is not None}
+    for a, b in combinations(texts, 2):
+        both = texts[a].keys() & texts[b].keys()
+        if equal := sum(texts[a][slot] == texts[b][slot] for slot in both):
+            yield Finding(
+                f"{a} and {b}: {equal} of {len(both)} pairs of answers are equal texts, which say nothing of either"
+            )
+
+
+def _texts(suite: Suite, path: Path) -> dict[tuple[str, int], str]:
+    """A file's answers by prompt and sample; none of a file that cannot be read, which is told elsewhere."""
+    try:
+        lines = read_responses(path)
+    except SciexamError:
+        return {}
+    ids = {prompt.messages[-1].content: prompt.id for prompt in suite.prompts} | {p.id: p.id for p in suite.prompts}
+    return {(ids[p], n): line.text for (p, n), line in lines.items() if p in ids and not line.absent}
 
 
 def _contestants(suite: Suite) -> Iterator[Finding]:

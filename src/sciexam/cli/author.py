@@ -61,7 +61,7 @@ def check(
     findings = look(load_suite(suite))
     for finding in findings:
         if not finding.fault:
-            typer.echo(f"{'warning: ' if finding.unchecked else ''}{plain_text(finding.text)}")
+            typer.echo(f"{'warning: ' if finding.unchecked or finding.unfinished else ''}{plain_text(finding.text)}")
     if faults := [finding.text for finding in findings if finding.fault]:
         raise DocumentError(faults)
     unchecked = any(finding.unchecked for finding in findings)
