@@ -564,3 +564,47 @@ def test_what_the_judge_bought_is_told_once_for_all_pairs_of_which_it_is_so(scie
     said = " ".join(done.stdout.split())
     assert said.count("the judge bought nothing") == 1
     assert "All 3 pairs: the judge bought nothing: there are no items without a label." in said
+
+
+# ---------------------------------------------------------------- two equal texts
+
+
+def test_people_say_the_same_of_equal_texts_by_whatever_way_they_are_heard(sciexam: Cli, tmp_path: Path) -> None:
+    """From a file, or from the ledger: such a comparison is a tie, and no evidence of agreement or of an order."""
+    own = [f"Because of {i}." for i in range(12)]
+    models = {
+        "base": {"responses": answers(tmp_path, "base", own)},
+        "sft": {"responses": answers(tmp_path, "sft", [*own[:5], *(f"Not {i}, as I said." for i in range(5, 12))])},
+    }
+    votes(tmp_path, {"ann": drawn(1, range(12)), "bob": drawn(2, range(12))})
+    exam = str(write_suite(tmp_path, 12, models, judges={"votes": {"backend": "recorded", "verdicts": "votes.jsonl"}}))
+    by_file = validated(sciexam, tmp_path, "measures", exam)
+    done = sciexam("validate", "measures", "-s", exam, "--humans", "humans", "--json", cwd=tmp_path)
+    by_ledger = json.loads(done.stdout)
+    for part in ("against", "replacing", "rates", "confusion", "caveats", "labelled", "biases"):
+        assert by_ledger[part] == by_file[part], part
+    assert by_file["labelled"] == 7
+    assert not [one for one in by_file["caveats"] if "more than one thing" in one]
+    assert any(one.startswith("5 of 12 comparisons are of two equal texts: ") for one in by_file["caveats"])
+    agreed = [
+        json.loads(sciexam("agree", "-s", exam, "--judge", who, "--json", cwd=tmp_path).stdout)
+        for who in ("votes", "humans")
+    ]
+    assert agreed[0]["groups"] == agreed[1]["groups"]
+    assert agreed[0]["groups"][0]["items"] == 7
+    for who in ("votes", "humans"):
+        done = sciexam("compare", "base", "sft", "-s", exam, "--judge", who, "--json", cwd=tmp_path)
+        (pair,) = json.loads(done.stdout)["pairs"]
+        assert "why" in pair["order_consistency"], "each saw one order"
+        assert pair["win_rate"]["value"] == pytest.approx(by_file["rates"][0]["humans"]["value"])
+        assert pair["ties"] >= 5
+
+
+def test_where_all_texts_are_equal_nothing_can_be_said(sciexam: Cli, tmp_path: Path) -> None:
+    own = [f"Because of {i}." for i in range(3)]
+    models = {name: {"responses": answers(tmp_path, name, own)} for name in ("base", "sft")}
+    votes(tmp_path, {"ann": drawn(1, range(3)), "bob": drawn(2, range(3))})
+    exam = str(write_suite(tmp_path, 3, models))
+    found = validated(sciexam, tmp_path, "measures", exam)
+    assert found["labelled"] == 0
+    assert found["sentence"].startswith("Nothing can be said of measures against humans")

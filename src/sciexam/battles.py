@@ -24,7 +24,7 @@ class Battle:
     `score` is a's, in [0, 1]; None when the battle is void (`status` and `failure` say why). `by_order` holds a's score
     in each order that gave a usable verdict. `preference` is signed towards b on -3 .. 3 (strong a .. strong b, 0 a
     tie), None where a verdict names a side and none carries a strength. `first` is the score of whatever was shown
-    first, averaged over the orders.
+    first, averaged over the orders. `of_one_text`: both texts are equal; no verdict tells the contestants apart.
     """
 
     prompt: str
@@ -38,6 +38,7 @@ class Battle:
     first: float | None = None
     status: Status = "ok"
     failure: str = ""
+    of_one_text: bool = False
 
 
 def cluster(prompt: Prompt) -> str:
@@ -128,7 +129,8 @@ def resolve(
     Repeats of one order are averaged over those that are usable. An order without a usable verdict voids the battle,
     unless it was skipped (a recorded file need not hold both orders) and another order stands.
     `mean` averages the orders; `conservative` (MT-Bench, arXiv 2306.05685) gives the win only if all orders name the
-    same side, and a tie otherwise.
+    same side, and a tie otherwise. Of two equal texts a person's verdict is a tie, in no order: which of the two they
+    meant cannot be told.
     """
     by_order: dict[Order, float] = {}
     preferences: list[float] = []
@@ -150,6 +152,8 @@ def resolve(
         return _void(comparison, rater, by_order, worst.status, worst.failure)
     if not by_order:
         return _void(comparison, rater, by_order, "skipped", shown[0][1].failure if shown else "not judged")
+    if comparison.of_one_text and counted[0].kind == "human":
+        return _tied(comparison, rater)
     first = sum(s if order == "ab" else 1 - s for order, s in by_order.items()) / len(by_order)
     return Battle(
         prompt=comparison.prompt.id,
@@ -161,6 +165,14 @@ def resolve(
         by_order=by_order,
         preference=sum(preferences) / len(preferences) if preferences and _has_strengths(counted) else None,
         first=first,
+        of_one_text=comparison.of_one_text,
+    )
+
+
+def _tied(comparison: Comparison, rater: str) -> Battle:
+    a, b = comparison.a, comparison.b
+    return Battle(
+        comparison.prompt.id, a.sample, a.contestant, b.contestant, rater, 0.5, {}, preference=0.0, of_one_text=True
     )
 
 

@@ -314,6 +314,11 @@ class Comparison:
     a: Response
     b: Response
 
+    @property
+    def of_one_text(self) -> bool:
+        """Whether both answers are there and are equal: then no verdict tells the contestants apart."""
+        return self.a.text == self.b.text and not (self.a.absent or self.b.absent)
+
     def shown(
         self, order: Order, repeat: int = 0, seen: tuple[str, ...] = (), subject: str = "", key: str = ""
     ) -> Presentation:

@@ -362,7 +362,9 @@ def bench_of_humans(
     """
     seen: dict[str, list[tuple[Comparison, Presentation]]] = {}
     for comparison in comparisons:
-        for presentation in (present(comparison, "ab"), present(comparison, "ba")):
+        # Of two equal texts both orders are one subject: it is heard once.
+        orders: tuple[Order, ...] = ("ab",) if comparison.of_one_text else ("ab", "ba")
+        for presentation in (present(comparison, order) for order in orders):
             seen.setdefault(presentation.subject, []).append((comparison, presentation))
     last: dict[tuple[Any, ...], tuple[Comparison, Presentation, Verdict]] = {}
     changed: set[tuple[Any, ...]] = set()
@@ -376,7 +378,7 @@ def bench_of_humans(
                 stored, prompt=presentation.prompt.id, first=presentation.first_by, second=presentation.second_by
             )
             before = last.pop(place, None)
-            if before is not None and _winner(before[2]) != _winner(verdict):
+            if before is not None and not comparison.of_one_text and _winner(before[2]) != _winner(verdict):
                 changed.add(place)
             last[place] = (comparison, presentation, verdict)
     return _bench_of(list(last.values()), policy, len({(place[0], place[1]) for place in changed}), criteria)

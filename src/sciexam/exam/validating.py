@@ -222,7 +222,7 @@ def _labelled(plan: Plan, cast: _Cast, ledger: Store) -> frozenset[ItemKey]:
             asks = plan.suite.command("compare", *plan.contestants)
             raise UsageError(f"{error} (no contestant is asked here; `{asks}` does that)") from None
         raise UsageError("\n".join([_nobody(plan, ledger), *plan.caveats])) from None
-    found = frozenset(item for one in votes_of(evidence.benches) for item in one.scores)
+    found = frozenset(item for one in votes_of(evidence.benches) for item in (*one.scores, *one.of_one_text))
     if not found:
         raise UsageError("\n".join([_nobody(plan, ledger), *plan.caveats]))
     return found

@@ -206,10 +206,13 @@ def bias_of(bench: Bench, used: Sequence[Score]) -> Figure:
         return Undefined(NO_ORDER)
     if not used:
         return Undefined("no prompt has a usable verdict")
-    if balanced := [s for s in used if all(len(x.by_order) == 2 for x in s.battles)]:
-        firsts = [_mean_of(x.first for x in s.battles if x.first is not None) for s in balanced]
-        return position_bias(firsts, distinct(s.cluster for s in balanced), LEVEL)
-    seen = [(order, s.cluster, score) for s in used for x in s.battles for order, score in x.by_order.items()]
+    apart = [(s.cluster, told) for s in used if (told := [x for x in s.battles if not x.of_one_text])]
+    if not apart:
+        return Undefined("every comparison is of two equal texts")
+    if balanced := [(label, told) for label, told in apart if all(len(x.by_order) == 2 for x in told)]:
+        firsts = [_mean_of(x.first for x in told if x.first is not None) for _, told in balanced]
+        return position_bias(firsts, distinct(label for label, _ in balanced), LEVEL)
+    seen = [(order, label, score) for label, told in apart for x in told for order, score in x.by_order.items()]
     a_first = [(label, score) for order, label, score in seen if order == "ab"]
     a_second = [(label, score) for order, label, score in seen if order == "ba"]
     if not a_first or not a_second:

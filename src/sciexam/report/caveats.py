@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sciexam.report.equal_texts import equal_texts
 from sciexam.report.evidence import TEXT_MEASURE, Bench, Evidence
 from sciexam.report.record import Pair
 from sciexam.stats import Undefined
@@ -38,6 +39,7 @@ def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
             f"In no imported file: {absent:,} of {len(evidence.responses):,} answers. Imported verdicts on them count; "
             "whoever is asked to judge them reads a sentence in their place."
         )
+    yield from equal_texts(evidence)
     # A pair that was watched until decided says by itself how many prompts that took.
     if any(0 < pair.used < FEW_PROMPTS and pair.stop is None for pair in pairs):
         fewest = min(pair.used for pair in pairs if pair.used)

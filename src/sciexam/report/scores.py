@@ -70,10 +70,10 @@ def distinct(clusters: Iterable[str]) -> list[str] | None:
 
 
 def consistency_of(bench: Bench, used: Iterable[Score], level: float) -> Figure:
-    """How often the two orders of a comparison gave the same winner, or both a tie."""
+    """How often the two orders of a comparison of different texts gave the same winner, or both a tie."""
     if not bench.sees_order:
         return Undefined(NO_ORDER)
-    both = [(s.cluster, x.by_order) for s in used for x in s.battles if len(x.by_order) == 2]
+    both = [(s.cluster, x.by_order) for s in used for x in s.battles if len(x.by_order) == 2 and not x.of_one_text]
     if not both:
         return Undefined("no prompt was judged in both orders")
     in_ab, in_ba = [o["ab"] for _, o in both], [o["ba"] for _, o in both]

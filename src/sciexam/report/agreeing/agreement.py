@@ -11,6 +11,7 @@ from typing import Any
 from sciexam.battles import cluster
 from sciexam.report.agreeing.votes import ItemKey, Votes, matrix, shared, votes_of
 from sciexam.report.build import field_of
+from sciexam.report.equal_texts import equal_texts
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Calls, Figure, plain
 from sciexam.report.scores import distinct
@@ -133,7 +134,7 @@ def build_agreement(evidence: Evidence) -> Agreement:
             row for name, mine in groups.items() if name != EVERYONE for row in study.majorities(mine, name)
         ),
         calls=evidence.calls,
-        caveats=(*evidence.caveats, *_caveats(evidence.benches, votes)),
+        caveats=(*evidence.caveats, *equal_texts(evidence), *_caveats(evidence.benches, votes)),
     )
 
 

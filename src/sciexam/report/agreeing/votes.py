@@ -20,7 +20,8 @@ class Votes:
     """What one rater said of each comparison: b's `scores` in [0, 1], and `preferences` towards b on -3 .. 3.
 
     `preferences` is empty where a winner is without a strength; `bare` counts such winners of a rater who gave others
-    one. `changed` counts the comparisons of which the rater said two things; the last one is here.
+    one. `changed` counts the comparisons of which the rater said two things; the last one is here. Comparisons of two
+    equal texts are in neither: those that the rater judged are `of_one_text`.
     """
 
     rater: str
@@ -29,6 +30,7 @@ class Votes:
     preferences: Mapping[ItemKey, float]
     bare: int = 0
     changed: int = 0
+    of_one_text: Collection[ItemKey] = ()
 
     @property
     def sides(self) -> dict[ItemKey, float]:
@@ -60,6 +62,7 @@ def votes_of(benches: Sequence[Bench]) -> list[Votes]:
             before = mine.get(item)
             if (
                 before is not None
+                and not battle.of_one_text
                 and before.score is not None
                 and side_of_score(before.score) != side_of_score(battle.score)
             ):
@@ -74,13 +77,15 @@ def _scaled(battles: Mapping[ItemKey, Battle], scaled: Collection[str]) -> bool:
 
 
 def _vote(rater: str, kind: Kind, battles: Mapping[ItemKey, Battle], scaled: bool, changed: int = 0) -> Votes:
+    equal = frozenset(item for item, battle in battles.items() if battle.of_one_text)
+    battles = {item: battle for item, battle in battles.items() if not battle.of_one_text}
     scores = {item: 1 - battle.score for item, battle in battles.items() if battle.score is not None}
     given = {item: battle.preference for item, battle in battles.items() if battle.preference is not None}
     decided = [item for item, score in scores.items() if side_of_score(score)]
     bare = [item for item in decided if item not in given]
     if not scaled or bare or not decided:  # a tie is a 0 on any scale, and says nothing of there being one
-        return Votes(rater, kind, scores, {}, len(bare) if scaled else 0, changed)
-    return Votes(rater, kind, scores, given, changed=changed)
+        return Votes(rater, kind, scores, {}, len(bare) if scaled else 0, changed, equal)
+    return Votes(rater, kind, scores, given, changed=changed, of_one_text=equal)
 
 
 def side_of_score(score: float) -> float:

@@ -56,7 +56,7 @@ def rates_of(evidence: Evidence, bench: Bench, humans: HumanVerdicts, level: flo
 def _labels(humans: HumanVerdicts) -> Mapping[tuple[str, str], Mapping[str, float]]:
     """b's score by humans on each prompt of each pair: the mean over its samples, and over the annotators of each."""
     listed: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for item in humans.majority:
+    for item in (*humans.majority, *humans.of_one_text):
         listed[item[0], item[1]][item[2]].append(humans.score(item))
     found: dict[tuple[str, str], Mapping[str, float]] = defaultdict(dict)
     for pair, prompts in listed.items():

@@ -18,7 +18,8 @@ Sides = Mapping[ItemKey, float]  # -1 for a, 0 for a tie, 1 for b
 class HumanVerdicts:
     """The annotators' sides, their majority on each comparison that one of them judged, and its prompts and lengths.
 
-    Where a comparison was adjudicated, that is its majority and its score.
+    Where a comparison was adjudicated, that is its majority and its score. One of two equal texts has a score, a tie,
+    and no majority: nobody can be right about it.
     """
 
     def __init__(self, evidence: Evidence, votes: Sequence[Votes]):
@@ -31,6 +32,7 @@ class HumanVerdicts:
             for battle in bench.adjudicated
             if battle.score is not None and (item := (battle.a, battle.b, battle.prompt, battle.sample)) in by_all
         }
+        self.of_one_text = frozenset(item for human in votes for item in human.of_one_text)
         self.majority = by_all | {item: side_of_score(score) for item, score in self.settled.items()}
         self._responses = evidence.responses
         self._cluster = {prompt.id: cluster(prompt) for prompt in evidence.prompts}
@@ -54,6 +56,8 @@ class HumanVerdicts:
 
     def score(self, item: ItemKey) -> float:
         """b's score by the humans who judged the comparison, ties half: their mean, or what was adjudicated."""
+        if item in self.of_one_text:
+            return 0.5
         if item in self.settled:
             return self.settled[item]
         given = [human.scores[item] for human in self.votes if item in human.scores]

@@ -9,6 +9,7 @@ from typing import Any
 
 from sciexam.battles import in_drawn_order
 from sciexam.report.agreeing.votes import ItemKey, Votes, votes_of
+from sciexam.report.equal_texts import equal_texts
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Calls, plain
 from sciexam.report.validating.against_humans import LONGER, Against, against_humans
@@ -132,7 +133,7 @@ def build_validation(
         biases=biases_of(evidence, benches[judge], humans, found, own, why_no_own, LEVEL),
         calls=evidence.calls,
         drawn=_drawn(evidence, humans),
-        caveats=(*evidence.caveats, *_caveats(judge, missing, humans, list(benches.values()))),
+        caveats=(*evidence.caveats, *equal_texts(evidence), *_caveats(judge, missing, humans, list(benches.values()))),
     )
 
 
@@ -203,9 +204,10 @@ def _caveats(judge: str, missing: Mapping[str, int], humans: HumanVerdicts, benc
             f"{judge} has no usable verdict on {sum(missing.values())} of the {labelled} comparisons that humans "
             f"judged ({why}); its figures are of the others, which may be easier."
         )
-    prompts = {item[2] for item in humans.majority}
+    prompts = {item[2] for item, side in humans.majority.items() if side}
     if len(prompts) < FEW_PROMPTS:
-        yield f"Humans judged {len(prompts)} prompt{'s' if len(prompts) > 1 else ''}; the intervals are wide."
+        many = f"{len(prompts)} prompt{'' if len(prompts) == 1 else 's'}"
+        yield f"Humans decided {many}, for a or for b; the intervals on decided comparisons are wide."
     if len(humans.votes) == 1:
         yield f"{humans.votes[0].rater} is the only annotator: how far humans agree among themselves is not known."
     if (split := _split(humans)) > 0:
