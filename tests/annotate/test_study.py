@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shlex
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -134,6 +135,37 @@ def test_letters_and_digits_do_nothing_while_one_types(study: Serve, opened: Ope
     assert page.url == before
     assert page.input_value("textarea[name=comment]") == "1 2 0 u r b h n ?"
     assert served.kept()[1] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pause", [100, 350])
+def test_a_page_that_is_loaded_again_at_once_has_the_newest_draft(study: Serve, opened: Open, pause: int) -> None:
+    served = study("--annotators", "1", prompts=2)
+    page = opened(served.links["annotator-1"])
+    slow_drafts(page)
+    page.fill("textarea[name=comment]", "the older one")
+    page.wait_for_timeout(1500)
+    page.fill("textarea[name=comment]", "the newest one")
+    page.wait_for_timeout(pause)
+    page.reload()
+    assert page.input_value("textarea[name=comment]") == "the newest one"
+    page.wait_for_timeout(1500)
+    page.reload()
+    assert page.input_value("textarea[name=comment]") == "the newest one", "and the ledger has it"
+
+
+def slow_drafts(page: Any) -> None:
+    """Each draft takes half a second on its way."""
+    page.route("**/draft", lambda route: (time.sleep(0.5), route.continue_()))
+
+
+def test_a_draft_is_sent_when_its_field_is_left(study: Serve, opened: Open) -> None:
+    served = study("--annotators", "1", prompts=2)
+    page = opened(served.links["annotator-1"])
+    page.evaluate("window.setTimeout = () => 0")  # no draft is sent by a timer
+    page.fill("textarea[name=comment]", "said")
+    with page.expect_response("**/draft"):
+        page.keyboard.press("Escape")
 
 
 def test_u_takes_back_and_the_item_is_judged_anew(study: Serve, opened: Open) -> None:

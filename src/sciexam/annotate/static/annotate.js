@@ -183,8 +183,16 @@
     touch() {
       if (state !== "open") return;
       drafts.dirty = true;
+      drafts.keep();
       clearTimeout(drafts.timer);
-      drafts.timer = setTimeout(drafts.save, 700);
+      drafts.timer = setTimeout(drafts.save, 300);
+    },
+
+    // A field was left: what stands in it need not wait.
+    leave() {
+      if (!drafts.dirty || drafts.sending) return;
+      clearTimeout(drafts.timer);
+      drafts.save();
     },
 
     async save() {
@@ -211,8 +219,42 @@
 
     // The page goes away, and with it a draft that is on its way: a beacon is sent even so.
     flush() {
-      if (drafts.dirty || drafts.sending) navigator.sendBeacon(`${form.action}/draft`, drafts.fields());
+      if (!drafts.dirty && !drafts.sending) return;
+      navigator.sendBeacon(`${form.action}/draft`, drafts.fields());
       drafts.dirty = false;
+      drafts.keep();
+    },
+
+    // A page that is loaded again at once may be made before the server has the draft: so this tab knows it, too.
+    keep() {
+      try {
+        const kept = { item: form.action, at: Date.now(), fields: drafts.fields().toString() };
+        sessionStorage.setItem("sciexam-draft", JSON.stringify(kept));
+      } catch {
+        // Storage is blocked: the server's draft is all there is.
+      }
+    },
+
+    // What was typed in this tab a moment ago, if it is of this item and nothing was judged since.
+    restore() {
+      try {
+        const kept = JSON.parse(sessionStorage.getItem("sciexam-draft"));
+        sessionStorage.removeItem("sciexam-draft");
+        if (kept?.item !== form.action || Date.now() - kept.at > 10000) return;
+        const fields = new URLSearchParams(kept.fields);
+        if (fields.get("turn") === form.elements.turn.value) drafts.fill(fields);
+      } catch {
+        // Storage is blocked: the server's draft stands.
+      }
+    },
+
+    // A ranking has its order in the list itself; it is saved at each move.
+    fill(fields) {
+      for (const [name, value] of fields) {
+        const field = form.elements[name];
+        if (name !== "turn" && field && !name.startsWith("rank-")) field.value = value; // of radio buttons, too
+      }
+      drafts.touch();
     },
   };
 
@@ -331,7 +373,10 @@
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   if (form) {
     form.addEventListener("submit", onSubmit);
+    drafts.restore();
     form.addEventListener("input", drafts.touch);
+    form.addEventListener("focusout", drafts.leave);
+    document.addEventListener("visibilitychange", () => { if (document.hidden) drafts.leave(); });
     addEventListener("pagehide", drafts.flush);
     addEventListener("beforeunload", (event) => { if (state === "sending" || drafts.failed) event.preventDefault(); });
     const order = document.getElementById("order");
