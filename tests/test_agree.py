@@ -105,6 +105,13 @@ def test_without_a_judge_named_all_who_judged_are_heard_and_nobody_else(sciexam:
     assert (mixed["group"], mixed["scale"]) == ("everyone", "side"), "plain verdicts have no strength"
 
 
+def test_two_raters_are_told_of_in_one_table(sciexam: Cli, tmp_path: Path) -> None:
+    votes(tmp_path, dict(list(CHOICES.items())[:2]))
+    done = sciexam("agree", "-s", suite(tmp_path), "-j", "votes.jsonl", cwd=tmp_path, env={"COLUMNS": "100"})
+    assert "All together" in done.stdout, done.stderr
+    assert "Every two raters" not in done.stdout
+
+
 def test_every_category_has_its_own_rows_and_the_pages_are_written(sciexam: Cli, tmp_path: Path) -> None:
     votes(tmp_path, CHOICES)
     done = sciexam("agree", "-s", suite(tmp_path), "-j", "votes.jsonl", cwd=tmp_path, env={"COLUMNS": "100"})

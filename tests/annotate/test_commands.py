@@ -92,8 +92,10 @@ def test_links_begin_with_the_public_address_and_it_is_served(study: Serve) -> N
 def test_a_port_that_is_taken_is_told(sciexam: Cli) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = sciexam("annotate", "serve", "base", "sft", "--port", str(taken.getsockname()[1]))
+        known = sciexam("annotate", "serve", "base", "stf", "--port", str(taken.getsockname()[1]))
     assert done.returncode == 2
-    assert "address already in use; choose another with --port" in done.stderr
+    assert "address already in use; perhaps this is being served already; choose another with --port" in done.stderr
+    assert "did you mean 'sft'?" in known.stderr
 
 
 @pytest.mark.parametrize(
@@ -220,6 +222,9 @@ def test_status_says_who_did_what(judged: Path, sciexam: Cli) -> None:
     shown = sciexam("annotate", "status").stdout
     assert "Ann" in shown
     assert "4/4 items complete, 8 judgements" in shown
+    assert "4 pairs are disputed" in shown
+    assert "gold" not in shown
+    assert "again: " not in shown
 
 
 def test_commands_without_a_ledger_or_a_queue_say_where_to_begin(sciexam: Cli, tmp_path: Path) -> None:
@@ -233,7 +238,8 @@ def test_commands_without_a_ledger_or_a_queue_say_where_to_begin(sciexam: Cli, t
 
 def test_forgetting_asks_first(judged: Path, sciexam: Cli) -> None:
     done = sciexam("annotate", "forget", "Ann")  # nobody answers
-    assert done.returncode == 130
+    assert done.returncode == 2
+    assert done.stderr.endswith("sciexam: nobody answers here, and nothing was deleted; --yes answers\n")
     assert json.loads(sciexam("annotate", "status", "--json").stdout)["judgements"] == 8
     done = sciexam("annotate", "forget", "Ann", "--yes")
     assert done.stderr == (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sciexam.annotate.blinding import naming
@@ -13,19 +13,22 @@ from sciexam.report.record import plain
 from sciexam.report.tables import Table, reasons
 from sciexam.stats import Estimate, Undefined
 
+READING = "seconds: median from shown to judged. left: share of the decisions."
+CHECKS = {"gold": "gold: right of the checks.", "again": "again: the same side at the second showing."}
+
 
 def tables_of(overview: Overview) -> Iterator[Table]:
     """Progress and people, agreement, majority, and what deserves a look."""
     queue = overview.queue
+    checks = [name for name, is_there in (("gold", queue.gold), ("again", queue.repeats)) if is_there]
     drawn = f"{queue.draw.taken} of {queue.draw.drawn_from} prompts, drawn with seed {queue.draw.seed}"
     yield Table(
         f"Queue {queue.id}: {overview.complete}/{len(queue.ordinary)} items complete, {overview.judgements} judgements",
-        ("annotator", "state", "judged", "cannot", "ties", "seconds", "left", "gold", "again", "last"),
-        [_row(row) for row in overview.rows],
+        ("annotator", "state", "judged", "cannot", "ties", "seconds", "left", *checks, "last"),
+        [_row(row, checks) for row in overview.rows],
         (
             f"{', '.join(queue.contestants)}; {drawn}; {queue.overlap} annotators for each.",
-            "seconds: median from shown to judged. left: share of the decisions. gold: right of the checks. "
-            "again: the same side at the second showing.",
+            " ".join((READING, *(CHECKS[name] for name in checks))),
         ),
     )
     flags = [(row.annotator.label, flag) for row in overview.rows for flag in row.conduct.flags]
@@ -57,7 +60,8 @@ def _majority(one: Majority) -> Table:
 def _notes(overview: Overview) -> Iterator[str]:
     open_ones = sum(one.adjudicated is None for one in overview.disputed)
     if open_ones:
-        yield f"{open_ones} pairs are disputed and not adjudicated; the owner's page shows them."
+        disputed = f"{open_ones} pair is" if open_ones == 1 else f"{open_ones} pairs are"
+        yield f"{disputed} disputed and not adjudicated; the owner's page shows {'it' if open_ones == 1 else 'them'}."
     named, answers = naming(overview.queue)
     if named:
         yield f"{named} of {answers} answers ({named / answers:.0%}) name a model."
@@ -71,8 +75,9 @@ def _figure(figure: Estimate | Undefined) -> str:
     return str(figure) if isinstance(figure, Estimate) else "n/a"
 
 
-def _row(row: Row) -> tuple[str, ...]:
+def _row(row: Row, checks: Sequence[str]) -> tuple[str, ...]:
     conduct = row.conduct
+    of = {"gold": conduct.gold, "again": conduct.repeats}
     seconds = "" if conduct.median_seconds is None else f"{conduct.median_seconds:.0f}"
     return (
         row.annotator.label,
@@ -82,8 +87,7 @@ def _row(row: Row) -> tuple[str, ...]:
         str(conduct.ties),
         seconds,
         f"{conduct.left.value:.0%}" if isinstance(conduct.left, Estimate) else "",
-        _share(conduct.gold),
-        _share(conduct.repeats),
+        *(_share(of[name]) for name in checks),
         "" if row.last is None else ago(row.last),
     )
 

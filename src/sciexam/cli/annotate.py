@@ -134,6 +134,8 @@ def serve(
     rubric_is = "" if rubric else "the default" if bare else f"that of suite {chosen.name}"
     typed |= {} if results == Path("results") else {"--results": str(results)}
     origin = origin_of(host, port, public_url)
+    for one in listed:
+        chosen.model(one)  # a name that is none is told before a port is taken
     bound = listening(host, port)
     if port == 0 and public_url is None:
         origin = origin_of(host, bound.getsockname()[1], None)
@@ -356,7 +358,7 @@ def forget(
     with _ledger(store, results) as ledger:
         person = _person(ledger, name)
         what = "the name, the link and every word" if keep_judgements else "everything"
-        if not yes and not typer.confirm(f"Delete {what} of {person.label}, for good?"):
+        if not yes and not _confirmed(f"Delete {what} of {person.label}, for good?"):
             print("sciexam: nothing was deleted", file=sys.stderr)
             return
         count = ledger.annotators.forget(person.id, keep_judgements)
@@ -368,6 +370,19 @@ def forget(
         "before, which are yours to delete",
         file=sys.stderr,
     )
+
+
+def _confirmed(question: str) -> bool:
+    """What is answered. Raises UsageError where nobody is there to answer."""
+    from sciexam.errors import UsageError
+
+    try:
+        return typer.confirm(question)
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+        print(file=sys.stderr)
+        raise UsageError("nobody answers here, and nothing was deleted; --yes answers") from None
 
 
 # ---------------------------------------------------------------- what is meant
@@ -397,7 +412,9 @@ def _queue(ledger: Store, name: str | None) -> Queue:
         what = f"{name!r} is not a queue here" if not found else f"several queues begin with {name!r}"
         raise UsageError(f"{what}{did_you_mean(str(name), bodies)}")
     if name is None and len(bodies) > 1:
-        print(f"sciexam: the newest queue; --queue names another of {', '.join(bodies)}", file=sys.stderr)
+        others = ", ".join(id for id in bodies if id != found[-1])
+        told = f"queue {found[-1]}, which was served last; --queue names another of {others}"
+        print(f"sciexam: {told}", file=sys.stderr)
     return kept_queue(ledger, bodies[found[-1]])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -52,7 +53,8 @@ def listening(host: str, port: int) -> socket.socket:
         bound.listen(128)
     except (OSError, OverflowError) as error:
         bound.close()
-        raise UsageError(f"--port {port}: {str(error).lower()}; choose another with --port") from None
+        taken = "; perhaps this is being served already" if getattr(error, "errno", 0) == errno.EADDRINUSE else ""
+        raise UsageError(f"--port {port}: {str(error).lower()}{taken}; choose another with --port") from None
     return bound
 
 

@@ -37,7 +37,7 @@ def tables_of(found: Agreement) -> Iterator[Table]:
     if whole:
         yield Table("All together", head, [(_who(one), *_row(one)) for one in whole], tuple(_why(whole)))
     pairs = [agreed for agreed in found.pairs if agreed.category is None]
-    if pairs:
+    if [one.raters for one in pairs] != [one.raters for one in whole]:  # two raters are all there are
         yield Table("Every two raters", head, [(_who(one), *_row(one)) for one in pairs], tuple(_why(pairs)))
     sliced = [one for one in found.groups if one.category is not None]
     if sliced:
