@@ -82,6 +82,6 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/.venv
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.venv
-	@echo "Installing about 150 packages into $(VENV) takes some minutes."
+	@echo "Installing about 170 packages into $(VENV) takes some minutes."
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@ $(VENV)/.core

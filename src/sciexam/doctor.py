@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sciexam.errors import SciexamError, StoreError, UsageError
 from sciexam.manifest import environment
@@ -46,7 +46,7 @@ class Finding:
     """One line. `topic`: versions, sqlite, store, disk, limits, endpoint, suite, extra or gpu."""
 
     topic: str
-    state: State
+    state: State | Literal["absent"]
     text: str
     todo: str = ""
 
@@ -205,7 +205,12 @@ def _extras() -> Iterator[Finding]:
         if not missing:
             yield Finding("extra", "ok", f"{extra}: installed")
         else:
-            yield Finding("extra", "ok", f"{extra}: {missing[0]} is not installed; pip install 'sciexam[{extra}]'")
+            yield Finding("extra", "absent", f"{extra}: {missing[0]} is not installed", _install(extra))
+
+
+def _install(extra: str) -> str:
+    """What installs an extra, as docs/install.md has it."""
+    return f"where you need it, in the checkout: pip install -c constraints.txt '.[{extra}]'"
 
 
 def _gpu() -> Finding:
@@ -214,7 +219,7 @@ def _gpu() -> Finding:
     there = len(list(drivers.iterdir())) if drivers.is_dir() else 0
     if find_spec("torch") is None:
         said = f"{there} GPUs of NVIDIA, and no torch to use them" if there else "no torch, so none was looked for"
-        return Finding("gpu", "ok", f"{said}; local weights need it: pip install 'sciexam[local]'")
+        return Finding("gpu", "absent", said, _install("local"))
     import torch
 
     usable: list[Any] = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]

@@ -761,6 +761,7 @@ def test_every_view_says_what_w_t_l_counts_and_that_skipped_prompts_are_in_no_fi
         flat = " ".join(view.split())
         assert "W/T/L counts prompts by their mean score, above, at or below one half: it is no rate" in flat
         assert skipped in flat
+    assert f"by {report.pairs[0].judge}, rubric {report.rubric}" in screen.getvalue()
     to_come = with_pair(report, reasons={NOT_ASKED: 2})
     assert wording.skipped(to_come.pairs[0]) == ""
 

@@ -221,9 +221,11 @@ def test_two_empty_answers_are_equally_long():
     assert numbers(with_empty.win_rates["all"]) == numbers(with_equal.win_rates["all"])
 
 
-FEW = (
-    "its answers are the longer ones, or the shorter ones, on less than 10 % of the prompts, so what length does cannot"
-)
+def of_lengths(longer: int, shorter: int, rows: int) -> str:
+    return (
+        f"its answer is the longer one on {longer} of {rows} prompts and the shorter one on {shorter}, so length and "
+        "model cannot be told apart"
+    )
 
 
 @pytest.mark.parametrize("longer", [2, 28])
@@ -232,7 +234,7 @@ def test_a_contestant_that_is_longer_or_shorter_on_under_ten_percent_of_the_prom
     found = length_controlled(np.tile([0.0, 1.0], 15), a, np.full(30, 150))
     for outcome in (found.win_rates["all"], found.slope):
         assert isinstance(outcome, Undefined)
-        assert outcome.why == f"{FEW} be told from what the contestant does"
+        assert outcome.why == of_lengths(longer, 30 - longer, 30)
         assert outcome.n == 30
     enough = length_controlled(np.tile([0.0, 1.0], 15), np.where(np.arange(30) < 3, 200, 100), np.full(30, 150))
     assert isinstance(enough.win_rates["all"], Estimate)
@@ -240,7 +242,7 @@ def test_a_contestant_that_is_longer_or_shorter_on_under_ten_percent_of_the_prom
 
 def test_answers_that_are_all_equally_long_are_refused():
     found = length_controlled([0, 1] * 10, [100] * 20, [100] * 20)
-    assert found.slope == Undefined(f"{FEW} be told from what the contestant does", 20)
+    assert found.slope == Undefined(of_lengths(0, 0, 20), 20)
 
 
 def test_a_refused_pair_takes_no_part_in_the_fit_of_the_others():
@@ -248,7 +250,7 @@ def test_a_refused_pair_takes_no_part_in_the_fit_of_the_others():
     without = length_controlled(scores[60:], a[60:], b[60:], labels[60:], prompt[60:], {"bold": bold[60:]})
     always_longer = np.where(np.arange(180) < 60, b + 1, a)
     found = length_controlled(scores, always_longer, b, labels, prompt, {"bold": bold})
-    assert found.win_rates[PAIRS[0]].why.startswith(FEW)
+    assert found.win_rates[PAIRS[0]].why == of_lengths(60, 0, 60)
     assert list(found.win_rates) == list(PAIRS)
     assert found.win_rates[PAIRS[1]] == without.win_rates[PAIRS[1]]
     assert found.slope == without.slope

@@ -28,6 +28,8 @@ def print_report(report: Report, console: Console, html: Path | None) -> None:
     """Print the results, what they rest on, and where the HTML report is. Writes to `console` and nowhere else."""
     if console.width >= NARROW:
         console.print(_results(report, console))
+        judges = ", ".join(dict.fromkeys(pair.judge for pair in report.pairs))
+        console.print(text_for(console, f"by {judges}, rubric {report.rubric}", "dim"))
         console.print(Text(wording.WON_TIED_LOST, "dim"))
         for figure, why in _undefined(report):
             console.print(text_for(console, f"n/a for {figure}: {why}", "dim"))

@@ -138,17 +138,17 @@ def _refusals(
         return [Undefined("no prompt has a score")] * max(pairs, 1)
     which = (scores >= 0, d > 0, d < 0, scores == 1, scores == 0)
     rows, longer, shorter, won, lost = (np.bincount(pair[one], minlength=pairs) for one in which)
-    counts = (rows, _units(pair, cluster), np.minimum(longer, shorter), won, lost)
+    counts = (rows, _units(pair, cluster), longer, shorter, won, lost)
     return [_refusal(*of_pair) for of_pair in zip(*(count.tolist() for count in counts), strict=True)]
 
 
-def _refusal(rows: int, units: int, rarer: int, won: int, lost: int) -> Undefined | None:
-    """`rarer`: on how many rows a's answer is the longer one, or the shorter one, whichever are fewer."""
+def _refusal(rows: int, units: int, longer: int, shorter: int, won: int, lost: int) -> Undefined | None:
+    """`longer`, `shorter`: on how many rows a's answer is so."""
     if units == 1:
         return Undefined("all prompts are in one group" if rows > 1 else "only one prompt has a score", 1)
-    if rarer < SIDE * rows:
-        few = f"its answers are the longer ones, or the shorter ones, on less than {100 * SIDE:g} % of the prompts"
-        return Undefined(f"{few}, so what length does cannot be told from what the contestant does", units)
+    if min(longer, shorter) < SIDE * rows:
+        lengths = f"its answer is the longer one on {longer} of {rows} prompts and the shorter one on {shorter}"
+        return Undefined(f"{lengths}, so length and model cannot be told apart", units)
     if rows in (won, lost):
         return Undefined(f"all {rows} prompts were {'won' if won else 'lost'}: no fit has finite odds", units)
     return None
