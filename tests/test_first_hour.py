@@ -133,3 +133,9 @@ def test_a_mistyped_file_is_told_the_nearest(sciexam: Cli, files: Path) -> None:
     done = sciexam("compare", "bse.jsonl", "sft.jsonl")
     assert done.returncode == 2
     assert done.stderr == "sciexam: bse.jsonl: no such file of answers; did you mean base.jsonl?\n"
+
+
+def test_one_file_alone_is_given_no_advice_before_the_error(sciexam: Cli, files: Path) -> None:
+    done = sciexam("compare", "base.jsonl")
+    assert done.returncode == 2
+    assert done.stderr == "sciexam: a comparison needs two contestants, and only 'base' is named\n"

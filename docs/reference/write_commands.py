@@ -24,7 +24,8 @@ HEAD = """\
 
 `sciexam` alone says what to type next in the folder you are in. `sciexam COMMAND --help` prints what stands here.
 
-**Tab completes** commands, flags, suites, rubrics, and the contestants and judges of the suite in your folder:
+**Tab completes** commands, flags, suites, rubrics, files of answers, and the contestants and judges of the suite in
+your folder; in a virtual environment once that is active (`. .venv/bin/activate`):
 
     sciexam --install-completion      # for your shell; then open a new terminal
     sciexam --show-completion         # prints the script, to put it elsewhere

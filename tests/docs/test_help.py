@@ -12,6 +12,7 @@ import typer.main
 from conftest import Cli
 from sciexam.cli import app
 from sciexam.cli.examples import EXAMPLES
+from sciexam.cli.grouped import GROUPS
 
 
 def leaves(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -28,8 +29,18 @@ COMMANDS = dict(leaves(ROOT))
 
 
 def test_every_command_has_examples_and_no_other_has() -> None:
-    assert list(EXAMPLES) == list(COMMANDS), "in the order of --help"
+    assert list(EXAMPLES) == list(COMMANDS), "in the order in which they are registered"
     assert all(EXAMPLES.values())
+
+
+def test_the_help_lists_every_command_once_in_a_line_that_80_columns_hold(sciexam: Cli) -> None:
+    listed = [name for commands in GROUPS.values() for name in commands]
+    assert sorted(listed) == sorted(ROOT.commands)
+    assert listed[:5] == ["compare", "report", "plan", "init", "check"]
+    lines = sciexam("--help").stdout.splitlines()
+    for name, said in [pair for commands in GROUPS.values() for pair in commands.items()]:
+        assert f"  {name:<11}  {said}" in lines
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize("name", COMMANDS)

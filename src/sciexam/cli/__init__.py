@@ -23,6 +23,7 @@ from sciexam.cli import (
     examples,
     exporting,
     grade,
+    grouped,
     importing,
     leaderboard,
     lineage,
@@ -38,6 +39,7 @@ from sciexam.errors import SciexamError, redacted
 
 app = typer.Typer(
     name="sciexam",
+    cls=grouped.Grouped,
     help="Is the new model really better, by how much, according to whom, and can that judge be trusted?",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

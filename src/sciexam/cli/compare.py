@@ -98,7 +98,7 @@ def compare(
 
     check_figures(figures, figure_format)
     chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [], samples, results=results)
-    if not judge and contestants and all(one.endswith((".jsonl", ".json")) for one in contestants):
+    if not judge and contestants and len(names) > 1 and all(one.endswith((".jsonl", ".json")) for one in contestants):
         _announce_measures(chosen, [*contestants, *(["--prompts", str(prompts)] if prompts else [])])
     with interruptible() as stop, progress(quiet) as shown:
         report = exam.compare(
