@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sciexam.exam.audit.cases import Kind
 from sciexam.exam.audit.marking import Finding
-from sciexam.exam.audit.rules import EXCHANGED, RULES, Row, Rule
+from sciexam.exam.audit.rules import EXCHANGED, RULES, Row, Rule, gain
 from sciexam.exam.injections import FAMILIES
 from sciexam.report.audit import Line, Outcome
 from sciexam.report.record import Figure
@@ -39,11 +39,10 @@ def lines_of(findings: Sequence[Finding], ties: bool | None, why: Mapping[str, s
         elif rule.kind == "rubric":
             yield _line(rule, [_beside(one, swapped) for one in mine])
         else:
-            yield _line(rule, [(one, _row(rule, one)) for one in mine])
-            if rule.kind in ("injection", "injected null"):
-                for family in FAMILIES:
-                    shape = [(one, _row(rule, one)) for one in mine if one.case.family == family]
-                    yield _line(rule, shape, family)
+            control = _scores(by_kind.get(rule.control, ())) if rule.control else {}
+            for family in ("", *FAMILIES) if rule.control else ("",):
+                shape = [(one, _row(rule, one)) for one in mine if family in ("", one.case.family)]
+                yield _controlled(_line(rule, shape, family), rule, shape, control)
         if rule.kind == "copied reference" and rule.name not in why:
             yield _exchanged([_beside(one, swapped) for one in by_kind.get("reference", [])])
 
@@ -57,6 +56,25 @@ def _line(rule: Rule, counted: Counted, family: str = "", why: str = "") -> Line
         return _made(rule, counted, family, figure, outcome, meaning, None)
     settled = _settled_by(rule, rows) if outcome == "unclear" else None
     return _made(rule, counted, family, figure, outcome, _said(rule, figure, outcome, settled), settled)
+
+
+def _controlled(line: Line, rule: Rule, counted: Counted, control: Mapping[str, float]) -> Line:
+    """A line that failed, beside its control: without a gain over that it shows no more than the control does."""
+    pairs = [
+        (row[0], row[1], control[one.battle.prompt]) for one, row in counted if row and one.battle.prompt in control
+    ]
+    if line.outcome != "fail" or not pairs:
+        return line
+    gained = gain(pairs)
+    beside = f"{rule.control}: {sum(y for *_, y in pairs) / len(pairs):.2f}"
+    if isinstance(gained, Undefined) or gained.low <= EDGE:
+        return replace(line, outcome="unclear", meaning=f"no more than {beside}")
+    return replace(line, meaning=f"{line.meaning}; {beside}")
+
+
+def _scores(findings: Sequence[Finding]) -> dict[str, float]:
+    """By prompt, what a kind of case came to."""
+    return {one.battle.prompt: one.score for one in findings if one.score is not None}
 
 
 def _made(
