@@ -181,6 +181,15 @@ def test_u_takes_back_and_the_item_is_judged_anew(study: Serve, opened: Open) ->
     assert [one.choice for one in served.kept()[1]] == ["left-much", "withdrawn", "right-much"]
 
 
+def test_a_narrow_page_has_room_for_the_words_of_its_buttons(study: Serve, opened: Open) -> None:
+    served = study("--annotators", "1", prompts=1)
+    page = opened(served.links["annotator-1"], width=390)
+    assert not page.locator(".choice kbd").first.is_visible()
+    assert page.locator(".choice").evaluate_all("all => all.every(one => one.scrollWidth <= one.clientWidth)")
+    page.set_viewport_size({"width": 1000, "height": 800})
+    assert page.locator(".choice kbd").first.is_visible()
+
+
 def test_the_rubric_is_one_key_away(study: Serve, opened: Open) -> None:
     served = study("--annotators", "1", prompts=1)
     page = opened(served.links["annotator-1"])
