@@ -477,3 +477,25 @@ def test_a_contestant_without_answers_is_named_with_the_command_that_asks_for_th
         sx.audit(exam, Own(), results=tmp_path / "r")
     sx.compare(exam, "a", "new", judges=[Own()], results=tmp_path / "r")
     assert sx.audit(exam, Own(), results=tmp_path / "r").prompts == 4
+
+
+def test_an_audit_and_a_comparison_know_of_each_other_and_of_a_validation(tmp_path: Path) -> None:
+    """The audit says whom its judge was held against; a comparison names the audit, and advises no second one."""
+    results = tmp_path / "r"
+    with Endpoint(reply=judging(longer)) as endpoint:
+        exam = sx.load_suite(suite(tmp_path, endpoint.url, n=6))
+        people = [
+            {"prompt": f"q{i}", "first": "a", "second": "b", "preferred": "first", "rater": "ann", "kind": "human"}
+            for i in range(6)
+        ]
+        write_jsonl(tmp_path / "votes.jsonl", people)
+        before = sx.compare(exam, "a", "b", judges=["llm"], results=results)
+        assert any("audit llm" in step.command for step in before.next_steps)
+        card = sx.audit(exam, "llm", results=results)
+        assert card.judge_is.endswith("not validated")
+        sx.validate(exam, "llm", humans=[str(tmp_path / "votes.jsonl")], results=results)
+        assert sx.audit(exam, "llm", results=results).judge_is.endswith("held against 1 annotator")
+        after = sx.compare(exam, "a", "b", judges=["llm"], results=results)
+    (told,) = [one for one in after.caveats if one.startswith("The audit of llm passed")]
+    assert f"{results}/{exam.name}/{card.run}/audit.html" in told
+    assert not any("audit" in step.command for step in after.next_steps)

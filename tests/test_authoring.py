@@ -43,8 +43,8 @@ def test_a_new_suite_checks_clean_and_compares_as_it_stands(sciexam: Cli, tmp_pa
     assert checked.returncode == 0, checked.stderr
     assert checked.stdout.splitlines() == [
         "3 prompts in 3 categories; rubric 'exams'",
-        "warning: rubric 'exams': about: is still the template's sentence, and judges read it; say what the answers are "
-        "for",
+        "warning: rubric 'exams': about: is still the template's sentence, and judges read it; say what the answers "
+        "are for",
         "old: 3 of 3 prompts have an answer",
         "new: 3 of 3 prompts have an answer",
         "judge measures: ready",

@@ -34,7 +34,7 @@ SAY_IT = {
         "strangers_of",
     ),
     "exam/facts.py": ("_of_members", "_of_other_rubrics"),
-    "exam/people.py": ("_held",),
+    "exam/people.py": ("_held", "_audited"),
     "exam/ends.py": ("ends_of", "_as_shown"),
     "exam/echoes.py": ("strange",),
     "exam/as_peers.py": ("_against_others",),

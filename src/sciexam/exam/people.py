@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sciexam.battles import pair, present
 from sciexam.exam.plan import Plan
 from sciexam.report.evidence import Bench, Evidence
-from sciexam.report.judge_files import newest_validation
+from sciexam.report.judge_files import newest_audit, newest_validation
+from sciexam.report.record import Figure
 from sciexam.report.validating.against_humans import LONGER
 from sciexam.stats import Estimate, Undefined
 from sciexam.store import Store
 
+MOST_LINES = 3  # of an audit that failed, by name
 NOT_VALIDATED = "not validated"  # how a plan ends the description of a judge that was not held against people
 
 
@@ -29,28 +31,70 @@ def are_judged_by_people(plan: Plan, evidence: Evidence, store: Store) -> bool:
 
 
 def held_against_people(plan: Plan, evidence: Evidence, results: Path) -> Evidence:
-    """The evidence, in which a judge that `sciexam validate` held against people by this rubric is described so."""
-    return replace(evidence, benches=[_held(plan, bench, results / plan.suite.name) for bench in evidence.benches])
+    """The evidence, in which a judge that `sciexam validate` held against people by this rubric is described so.
+
+    One that `sciexam audit` tried has what that found.
+    """
+    runs = results / plan.suite.name
+    return replace(evidence, benches=[_audited(plan, _held(plan, bench, runs), runs) for bench in evidence.benches])
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """How a judge agreed with `people`, in words, where they decided; `longer`: and always taking the longer answer."""
+
+    people: str
+    decided: int
+    agreed: Estimate
+    longer: Figure | None
+
+    def describe(self, description: str) -> str:
+        """The description of a judge that was held against these people."""
+        figures = f"{self.agreed.value:.2f} of {self.decided:,}"
+        return f"{description.removesuffix(NOT_VALIDATED)}held against {self.people}: {figures}"
+
+
+def held_by(plan: Plan, judge: str, results: Path) -> Against | None:
+    """What a validation of `judge` by this rubric found; None where there was none."""
+    runs = results / plan.suite.name
+    found = newest_validation(runs, judge, plan.suite.rubric.rubric, _raters(plan, judge))
+    rows = {row.who: row for row in found.held} if found and not found.changed else {}
+    own, longer = rows.get(judge), rows.get(LONGER)
+    if found is None or own is None or isinstance(own.on_decided, Undefined):
+        return None
+    people = f"{found.annotators} annotator{'s' if found.annotators != 1 else ''}"
+    return Against(people, own.decided, own.on_decided, longer.on_decided if longer else None)
+
+
+def _raters(plan: Plan, judge: str) -> frozenset[str]:
+    return frozenset(rater.digest for rater in plan.raters if rater.bench == judge)
 
 
 def _held(plan: Plan, bench: Bench, runs: Path) -> Bench:
-    if bench.trust != "doubtful":
+    if bench.trust != "doubtful" or (found := held_by(plan, bench.name, runs.parent)) is None:
         return bench
-    raters = frozenset(rater.digest for rater in plan.raters if rater.bench == bench.name)
-    found = newest_validation(runs, bench.name, plan.suite.rubric.rubric, raters)
-    own = next((row for row in found.held if row.who == bench.name), None) if found else None
-    if found is None or found.changed or own is None or isinstance(own.on_decided, Undefined):
-        return bench
-    people = f"{found.annotators} annotator{'s' if found.annotators != 1 else ''}"
-    longer = next((row.on_decided for row in found.held if row.who == LONGER), None)
     beaten = ""
-    if isinstance(longer, Estimate) and longer.value > own.on_decided.value:
-        beaten = f"; always taking the longer answer agreed more often, on {longer.value:.2f}"
+    if isinstance(found.longer, Estimate) and found.longer.value > found.agreed.value:
+        beaten = f"; always taking the longer answer agreed more often, on {found.longer.value:.2f}"
     return replace(
         bench,
         trust="held",
-        description=f"{bench.description.removesuffix(NOT_VALIDATED)}held against {people}: "
-        f"{own.on_decided.value:.2f} of {own.decided:,}",
-        held=f"{bench.name} agreed with {people} on {own.on_decided} of {own.decided:,} decided comparisons{beaten} "
-        "(`sciexam validate`).",
+        description=found.describe(bench.description),
+        held=f"{bench.name} agreed with {found.people} on {found.agreed} of {found.decided:,} decided "
+        f"comparisons{beaten} (`sciexam validate`).",
+    )
+
+
+def _audited(plan: Plan, bench: Bench, runs: Path) -> Bench:
+    if bench.trust not in ("doubtful", "held"):
+        return bench
+    found = newest_audit(runs, bench.name, plan.suite.rubric.rubric, _raters(plan, bench.name))
+    if found is None or found.changed:
+        return bench
+    failed = [line.name for line in found.lines if line.outcome == "fail"]
+    named = f" ({', '.join([*failed[:MOST_LINES], *(['...'] if len(failed) > MOST_LINES else [])])})" if failed else ""
+    return replace(
+        bench,
+        audited=f"The audit of {bench.name} passed {found.count('pass')} lines and failed {len(failed)}{named}: "
+        f"{runs / found.run / 'audit.html'}.",
     )

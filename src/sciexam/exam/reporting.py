@@ -35,7 +35,7 @@ LOOK_SECONDS = 5  # between two looks at the ledger of a comparison that is foll
 def count(sat: Sat, ledger: Store, missing: int = 0, results: str | Path = "results") -> Report:
     """The report of what the ledger holds of a plan, with what to do next in the words of the command that made it.
 
-    `missing`: verdicts that are still to come. `results`: where validations of its judges lie.
+    `missing`: verdicts that are still to come. `results`: where validations and audits of its judges lie.
     """
     plan, manifest, skipped = sat.plan, sat.manifest, sat.skipped
     evidence = read_facts(plan, ledger, sat.calls, skipped, sat.notes, sat.stored)
@@ -47,7 +47,9 @@ def count(sat: Sat, ledger: Store, missing: int = 0, results: str | Path = "resu
         found = build(evidence)
     found = replace(found, missing=missing, benchmarks=beside(_identities(plan, manifest), ledger))
     judged = are_judged_by_people(plan, evidence, ledger)
-    return replace(found, next_steps=next_steps(found, manifest.get("argv", ()), plan.suite.judges, judged))
+    audited = {bench.name for bench in evidence.benches if bench.audited}
+    steps = next_steps(found, manifest.get("argv", ()), plan.suite.judges, judged, audited)
+    return replace(found, next_steps=steps)
 
 
 def _read(plan: Plan, ledger: Store, manifest: Mapping[str, Any]) -> Sat:

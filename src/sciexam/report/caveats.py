@@ -61,7 +61,9 @@ def _of_trust(benches: Sequence[Bench]) -> Iterable[str]:
     elif doubtful:
         names = f"{', '.join(doubtful[:-1])} and {doubtful[-1]}"
         yield f"{names} were not held against people: what they prefer need not be what people would."
-    yield from (bench.held for bench in benches if bench.held and not bench.silent)
+    for bench in benches:
+        if not bench.silent:
+            yield from filter(None, (bench.held, bench.audited))
 
 
 def _of_one_person(benches: Sequence[Bench]) -> Iterable[str]:

@@ -40,6 +40,7 @@ class Bench:
     recorded: tuple[str, ...] = ()  # the names of the files that its verdicts or marks come from, where nobody is asked
     trust: Trust = "doubtful"
     held: str = ""  # in a sentence, how it agreed with people by a validation; its description then says so, too
+    audited: str = ""  # in a sentence, what an audit of it found, and where that lies
     spoke: bool | None = None  # whether it has a verdict; None: its `verdicts` tell
 
     @property

@@ -86,16 +86,25 @@ def _is_general(judge: str) -> bool:
 
 
 def next_steps(
-    report: Report, argv: Sequence[str] = (), judges: Collection[str] = (), judged: bool = False
+    report: Report,
+    argv: Sequence[str] = (),
+    judges: Collection[str] = (),
+    judged: bool = False,
+    audited: Collection[str] = (),
 ) -> tuple[Step, ...]:
     """At most MOST steps, what is amiss with this result first.
 
     `argv` is the command line that made it, `judges` are the names of the suite's judges. `judged`: people have judged
-    these answers, here or elsewhere in the ledger.
+    these answers, here or elsewhere in the ledger. `audited`: judges whose audit lies among the results.
     """
     command = command_of(report, argv, judges)
     amiss = (*_missing(report, command), *_truncated(report))
-    return (*amiss, *_reader(report, command), *_undecided(report, command), *_judges(report, command, judged))[:MOST]
+    return (
+        *amiss,
+        *_reader(report, command),
+        *_undecided(report, command),
+        *_judges(report, command, judged, audited),
+    )[:MOST]
 
 
 def _missing(report: Report, command: Command) -> Iterator[Step]:
@@ -171,7 +180,7 @@ def _undecided(report: Report, command: Command) -> Iterator[Step]:
     yield Step(why, command.line("plan", *contestants, "--effect", f"{effect:g}"))
 
 
-def _judges(report: Report, command: Command, judged: bool) -> Iterator[Step]:
+def _judges(report: Report, command: Command, judged: bool, audited: Collection[str]) -> Iterator[Step]:
     """What tells whether the judges can be relied on: people, then their verdicts, then a perturbed answer."""
     machines = {pair.judge: pair for pair in report.pairs if pair.trust in ("held", "doubtful") and pair.used}
     doubtful = any(pair.trust == "doubtful" for pair in machines.values())
@@ -193,7 +202,7 @@ def _judges(report: Report, command: Command, judged: bool) -> Iterator[Step]:
             why = f"{then} hold {pair.judge} against what they say"
             yield Step(why, command.line("validate", judge, *command.contestants))
     for judge, pair in alone.items():
-        if not pair.recorded:
+        if not pair.recorded and pair.judge not in audited:
             yield Step(_suspicion(pair), command.line("audit", judge, *command.contestants, without=("--samples",)))
 
 

@@ -17,6 +17,7 @@ from sciexam.exam.audit.marking import Marking, exhibits_of
 from sciexam.exam.audit.paraphrase import paraphrased
 from sciexam.exam.audit.rules import LEVEL
 from sciexam.exam.cost import RENDERED
+from sciexam.exam.people import held_by
 from sciexam.exam.plan import Plan, conversations_of, make_plan, to_manifest
 from sciexam.exam.preflight import Owed, bill_of_verdicts
 from sciexam.exam.raters import Rater
@@ -36,7 +37,7 @@ from sciexam.store import Store
 from sciexam.suite import HUMANS, Suite, load_suite
 from sciexam.types import Judge, Message, Model, Presentation, Prompt, Reply, Response
 
-VERSION = 1  # of the cases and rules: part of a run's id
+VERSION = 2  # of the cases and rules: part of a run's id
 
 
 def audit(
@@ -92,13 +93,14 @@ def audit(
             shown = [comparison for case in cases[: 4 * RENDERED] for comparison in case.shown.values()]
             preflight(bill_of_verdicts(plan, ledger, own, marking.owed, shown))
         marking.hold()
+        held, judge_is = held_by(plan, own.bench, Path(results)), plan.benches[own.bench]
         why = _inapplicable(plan, own, unread, {case.kind for case in cases})
         card = Card(
             suite=suite.name,
             run=run,
             rubric=suite.rubric.rubric,
             judge=own.bench,
-            judge_is=plan.benches[own.bench],
+            judge_is=held.describe(judge_is) if held else judge_is,
             contestants=plan.contestants,
             prompts=len({case.unit for case in cases}),
             seed=seed,

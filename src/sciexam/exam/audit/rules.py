@@ -42,8 +42,8 @@ Statistic = Callable[[Sequence[Row]], Figure]
 class Rule:
     """How one kind of case is counted and what is tolerated; `low`, `high`: the bounds for the whole interval.
 
-    `control`: the kind of case that has all of the change but what is looked for; the line fails only where it is surely
-    above that, prompt by prompt.
+    `control`: the kind of case that has all of the change but what is looked for; the line fails only where it is
+    surely above that, prompt by prompt.
     """
 
     kind: Kind
