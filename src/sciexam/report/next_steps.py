@@ -168,15 +168,15 @@ def _undecided(report: Report, command: Command) -> Iterator[Step]:
     pair = next((one for one in report.pairs if one.conclusion == "undecided" and one.used), None)
     if pair is None or pair.stop is not None:
         return
-    effect, more = 0.6, "more"
+    effect, many = 0.6, "more prompts"
     if pair.power is not None:
         beyond = [(rate, takes) for rate, takes in pair.power.takes if takes > pair.used]
         if not beyond:
             return
         effect, takes = beyond[0]
-        more = f"about {takes - pair.used:,} more"
+        many = f"about {takes:,} prompts, {takes - pair.used:,} more than there are"
     contestants = [command.typed.get(name, name) for name in (pair.a, pair.b)]
-    why = f"To find a win rate of {effect:g} takes {more} prompts, if they are like these; what that costs"
+    why = f"To find a win rate of {effect:g} takes {many}, if they are like these; what that costs"
     yield Step(why, command.line("plan", *contestants, "--effect", f"{effect:g}"))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from math import ceil
 
 from numpy.typing import ArrayLike
 
@@ -42,9 +41,7 @@ def outlook_sentence(
         said = (
             f"With {prompts:,} prompts like these a win rate of {found:.2f} is found with a probability of {power:.0%}"
         )
-    takes = (
-        needed.why if isinstance(needed, Undefined) else f"to find {effect:.2f} takes about {_about(needed):,} prompts"
-    )
+    takes = needed.why if isinstance(needed, Undefined) else f"to find {effect:.2f} takes about {needed:,} prompts"
     return f"{said}; {takes}."
 
 
@@ -76,16 +73,10 @@ def takes_of(
     if isinstance(variance, Undefined):
         return ()
     needed = {e: prompts_needed(e, variance, power=POWER, level=level, comparisons=comparisons) for e in EFFECTS}
-    return tuple((effect, _about(n)) for effect, n in needed.items() if not isinstance(n, Undefined))
+    return tuple((effect, n) for effect, n in needed.items() if not isinstance(n, Undefined))
 
 
 def _count(scores: ArrayLike) -> int:
     import numpy as np
 
     return len(np.atleast_1d(np.asarray(scores)))
-
-
-def _about(number: int) -> int:
-    """Rounded up to two digits."""
-    step: int = 10 ** max(0, len(str(number)) - 2)
-    return int(ceil(number / step) * step)
