@@ -608,3 +608,22 @@ def test_where_all_texts_are_equal_nothing_can_be_said(sciexam: Cli, tmp_path: P
     found = validated(sciexam, tmp_path, "measures", exam)
     assert found["labelled"] == 0
     assert found["sentence"].startswith("Nothing can be said of measures against humans")
+
+
+def test_a_judge_that_was_asked_for_the_labelled_alone_is_to_be_asked_for_the_rest(tmp_path: Path) -> None:
+    def even(body: dict[str, Any]) -> str:
+        return f"VERDICT {nonce_of(prompt_of(body))}: A>B"
+
+    humans = [str(votes(tmp_path, {"ann": drawn(1, range(8))}))]
+    of_file = str(votes(tmp_path, {"old": drawn(2, range(8))}, "judge", "old.jsonl"))
+    with Endpoint(reply=even) as endpoint:
+        llm = {"backend": "openai", "model": "m", "base_url": endpoint.url, "api_key_env": None}
+        exam = sx.load_suite(suite(tmp_path, 12, judges={"llm": llm}))
+        said = "has not judged the 4 other prompts, so that it buys nothing yet"
+        rest = {
+            "llm": "ask it with `sciexam compare base sft --judge llm`, then validate again",
+            of_file: "its file holds no verdict on them",
+        }
+        for judge, then in rest.items():
+            (rate,) = sx.validate(exam, judge, humans=humans, results=tmp_path / "r").rates
+            assert rate.bought == f"{Path(judge).stem} {said}; {then}"

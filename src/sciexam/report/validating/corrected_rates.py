@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from sciexam.battles import pair
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Figure
 from sciexam.report.scores import distinct, scores_of, used_of
@@ -50,7 +52,24 @@ def rates_of(evidence: Evidence, bench: Bench, humans: HumanVerdicts, level: flo
     for a, b in evidence.pairs:
         by_judge = {s.prompt.id: s.score for s in used_of(judged[a, b]) if s.score is not None}
         if by_judge or labels[a, b]:
-            yield _rates(humans, a, b, by_judge, labels[a, b], level)
+            found = _rates(humans, a, b, by_judge, labels[a, b], level)
+            unasked = len(_answered(evidence, a, b) - by_judge.keys() - labels[a, b].keys())
+            yield (found if found.unlabelled or not unasked else replace(found, bought=_to_ask(bench, a, b, unasked)))
+
+
+def _answered(evidence: Evidence, a: str, b: str) -> set[str]:
+    """The prompts that both have answered."""
+    return {one.prompt.id for one in pair(evidence.prompts, [(a, b)], evidence.samples, evidence.responses)}
+
+
+def _to_ask(bench: Bench, a: str, b: str, prompts: int) -> str:
+    others = f"the {prompts:,} other prompts" if prompts > 1 else "the one other prompt"
+    said = f"{bench.name} has not judged {others}, so that it buys nothing yet"
+    if bench.recorded:
+        return f"{said}; its file holds no verdict on them"
+    return (
+        f"{said}; ask it with `{shlex.join(['sciexam', 'compare', a, b, '--judge', bench.name])}`, then validate again"
+    )
 
 
 def _labels(humans: HumanVerdicts) -> Mapping[tuple[str, str], Mapping[str, float]]:
@@ -59,8 +78,8 @@ def _labels(humans: HumanVerdicts) -> Mapping[tuple[str, str], Mapping[str, floa
     for item in (*humans.majority, *humans.of_one_text):
         listed[item[0], item[1]][item[2]].append(humans.score(item))
     found: dict[tuple[str, str], Mapping[str, float]] = defaultdict(dict)
-    for pair, prompts in listed.items():
-        found[pair] = {prompt: sum(scores) / len(scores) for prompt, scores in prompts.items()}
+    for contest, prompts in listed.items():
+        found[contest] = {prompt: sum(scores) / len(scores) for prompt, scores in prompts.items()}
     return found
 
 
