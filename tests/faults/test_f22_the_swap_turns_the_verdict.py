@@ -38,7 +38,7 @@ def test_both_verdicts_are_kept_and_the_report_says_how_they_became_a_tie(tmp_pa
         assert raw.execute("SELECT count(*), count(DISTINCT preferred) FROM verdicts").fetchone() == (12, 1)
     printed = " ".join(done.stdout.split())
     assert "over 6 prompts, ties half: undecided" in printed
-    assert "when the order was swapped, the judge kept its verdict in 0% of the prompts only" in printed
+    assert "when the order was swapped, the judge kept its verdict in 0% of the prompts only (6 prompts)" in printed
     assert "the judge favours the answer shown first (position bias 1.00" in printed
     (report,) = (tmp_path / "results").rglob("report.md")
     assert "policy mean; position bias 1.00" in report.read_text()

@@ -49,3 +49,8 @@ def test_the_page_asks_for_nothing_and_runs_nothing() -> None:
     assert "script-src" not in page[: page.index("<style>")]
     assert "default-src 'none'; style-src 'unsafe-inline'" in page
     assert not re.search(r"url\(|@import", page[page.index("<style>") : page.index("</style>")])
+
+
+def test_what_is_good_to_know_is_told_apart_from_what_to_beware_of() -> None:
+    shown = " ".join(Page(made()).text.split())
+    assert shown.index("Before you rely on this") < shown.index("few") < shown.index("Notes") < shown.index("remark")

@@ -144,7 +144,8 @@ def _doubts(pair: Pair, earlier: int) -> Iterable[_Doubt]:
     if not isinstance(kept, Undefined) and kept.value < STEADY:
         swapped = "when the order was swapped, the judge kept its verdict in"
         said, general = (
-            f"{swapped} {kept.value:.0%} of the prompts only",
+            f"{swapped} {kept.value:.0%} of the prompts only"
+            + (f" ({kept.n} prompt{'' if kept.n == 1 else 's'})" if kept.n < FEW_PROMPTS else ""),
             f"{swapped} less than {STEADY:.0%} of the prompts",
         )
         yield _Doubt(pair, said, general, f"{kept.value:.0%}", -kept.value)
