@@ -38,9 +38,11 @@ def steps(report: Report) -> list[str]:
     return [step.command for step in report.next_steps]
 
 
-def test_human_verdicts_in_the_ledger_are_offered_in_the_place_of_a_queue(tmp_path: Path) -> None:
+def test_human_verdicts_of_a_file_or_in_the_ledger_are_offered_in_the_place_of_a_queue(tmp_path: Path) -> None:
     exam, results = exam_of(tmp_path), tmp_path / "results"
-    assert any("annotate serve" in one for one in steps(sx.compare(exam, results=results)))
+    told = steps(sx.compare(exam, results=results))
+    assert any(one.endswith("--judge people") for one in told), "the file was not read yet"
+    assert not any("annotate" in one for one in told)
     sx.compare(exam, judges=["people"], results=results)
     told = steps(sx.compare(exam, results=results))
     assert any(one.endswith("--judge humans") for one in told)

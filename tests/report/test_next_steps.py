@@ -96,7 +96,7 @@ def test_recorded_verdicts_that_cannot_be_used_are_mended_in_their_file_and_neve
 
 def test_where_people_have_judged_already_their_verdicts_are_offered_and_no_queue() -> None:
     doubtful = quiet(trust="doubtful")
-    told = next_steps(doubtful, [*TYPED, "--judge", "judge"], ("judge",), judged=True)
+    told = next_steps(doubtful, [*TYPED, "--judge", "judge"], ("judge",), judged="humans")
     assert told[0].why == "People have judged these answers, too; what they say"
     assert told[0].command == "sciexam compare base sft --judge judge --judge humans"
     assert not any("annotate" in step.command for step in told)

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sciexam.battles import pair, present
+from sciexam.errors import SciexamError
 from sciexam.exam.plan import Plan
+from sciexam.judges import open_judge
+from sciexam.judges.settings import RecordedJudge
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.judge_files import newest_audit, newest_validation
 from sciexam.report.record import Figure
 from sciexam.report.validating.against_humans import LONGER
 from sciexam.stats import Estimate, Undefined
 from sciexam.store import Store
+from sciexam.suite import HUMANS
 
 MOST_LINES = 3  # of an audit that failed, by name
 NOT_VALIDATED = "not validated"  # how a plan ends the description of a judge that was not held against people
 
 
-def are_judged_by_people(plan: Plan, evidence: Evidence, store: Store) -> bool:
-    """Whether the ledger holds a human verdict on what is compared, whoever judges it here."""
+def people_who_judged(plan: Plan, evidence: Evidence, store: Store) -> str:
+    """As which judge people can be heard on what is compared, whoever judges it here; empty where none has judged it.
+
+    Those in the ledger, or else those in a file that the suite names, which need not have been read yet.
+    """
+    return HUMANS if _in_ledger(plan, evidence, store) else next(_in_files(plan), "")
+
+
+def _in_ledger(plan: Plan, evidence: Evidence, store: Store) -> bool:
     if not store.has_human_verdicts():
         return False
     for contest in plan.pairs:
@@ -28,6 +41,19 @@ def are_judged_by_people(plan: Plan, evidence: Evidence, store: Store) -> bool:
         if any(verdict.status != "skipped" for verdict in store.human_verdicts(subjects)):
             return True
     return False
+
+
+def _in_files(plan: Plan) -> Iterator[str]:
+    """The judges of the suite that are files with human verdicts on a pair of the plan."""
+    contests = {frozenset(contest) for contest in plan.pairs}
+    for name, spec in plan.suite.judges.items():
+        if isinstance(spec, RecordedJudge):
+            try:
+                raters: list[Any] = open_judge(name, spec, plan.suite.rubric)
+            except SciexamError:  # the file is gone, or is at fault: `sciexam check` says so
+                continue
+            if any(one.kind == "human" and contests & set(one.pairs) for one in raters):
+                yield name
 
 
 def held_against_people(plan: Plan, evidence: Evidence, results: Path) -> Evidence:

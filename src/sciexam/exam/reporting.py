@@ -14,7 +14,7 @@ from sciexam.exam.benched import identities_of
 from sciexam.exam.benchmark_figures import beside
 from sciexam.exam.earlier_runs import earlier_runs
 from sciexam.exam.facts import read_facts
-from sciexam.exam.people import are_judged_by_people, held_against_people
+from sciexam.exam.people import held_against_people, people_who_judged
 from sciexam.exam.plan import Plan, from_manifest
 from sciexam.exam.preflight import missing_of
 from sciexam.exam.runs import check_there, location_of, report_folder, write_run
@@ -46,7 +46,7 @@ def count(sat: Sat, ledger: Store, missing: int = 0, results: str | Path = "resu
     else:
         found = build(evidence)
     found = replace(found, missing=missing, benchmarks=beside(_identities(plan, manifest), ledger))
-    judged = are_judged_by_people(plan, evidence, ledger)
+    judged = people_who_judged(plan, evidence, ledger)
     audited = {bench.name for bench in evidence.benches if bench.audited}
     steps = next_steps(found, manifest.get("argv", ()), plan.suite.judges, judged, audited)
     return replace(found, next_steps=steps)

@@ -89,13 +89,13 @@ def next_steps(
     report: Report,
     argv: Sequence[str] = (),
     judges: Collection[str] = (),
-    judged: bool = False,
+    judged: str = "",
     audited: Collection[str] = (),
 ) -> tuple[Step, ...]:
     """At most MOST steps, what is amiss with this result first.
 
-    `argv` is the command line that made it, `judges` are the names of the suite's judges. `judged`: people have judged
-    these answers, here or elsewhere in the ledger. `audited`: judges whose audit lies among the results.
+    `argv` is the command line that made it, `judges` are the names of the suite's judges. `judged`: as which judge
+    people can be heard who judged these answers, if any did. `audited`: judges whose audit lies among the results.
     """
     command = command_of(report, argv, judges)
     amiss = (*_missing(report, command), *_truncated(report))
@@ -180,13 +180,13 @@ def _undecided(report: Report, command: Command) -> Iterator[Step]:
     yield Step(why, command.line("plan", *contestants, "--effect", f"{effect:g}"))
 
 
-def _judges(report: Report, command: Command, judged: bool, audited: Collection[str]) -> Iterator[Step]:
+def _judges(report: Report, command: Command, judged: str, audited: Collection[str]) -> Iterator[Step]:
     """What tells whether the judges can be relied on: people, then their verdicts, then a perturbed answer."""
     machines = {pair.judge: pair for pair in report.pairs if pair.trust in ("held", "doubtful") and pair.used}
     doubtful = any(pair.trust == "doubtful" for pair in machines.values())
     people = any(pair.trust == "people" for pair in report.pairs)
     if doubtful and not people and judged:
-        yield Step("People have judged these answers, too; what they say", command.repeated("--judge", "humans"))
+        yield Step("People have judged these answers, too; what they say", command.repeated("--judge", judged))
     elif doubtful and not people:
         why = "No person has judged these answers; to let people compare them, blind"
         yield Step(why, command.line("annotate", "serve", *command.contestants))
