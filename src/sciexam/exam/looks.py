@@ -29,7 +29,8 @@ class Looks:
     """The comparisons of a plan, and every look of one judge at them.
 
     Arrays of shape (comparisons,): `pair` and `prompt` are places in the plan's pairs and prompts, `sample` is the
-    sample; `told` is False where the judge waits for a reference answer, and has no look.
+    sample; `told` is False where the judge waits for a reference answer, and has no look; `of_one_text` is True where
+    both answers are equal (`Comparison.of_one_text`).
     Arrays of shape (looks,): `comparison` is a place in the ones above, `order` 0 for "ab" and 1 for "ba"; the repeats
     of a look follow each other. `keys` (looks, 32) are the bytes of the keys of the verdicts.
     """
@@ -38,6 +39,7 @@ class Looks:
     prompt: Codes
     sample: Codes
     told: NDArray[np.bool_]
+    of_one_text: NDArray[np.bool_]
     comparison: Codes
     order: Codes
     keys: NDArray[np.uint8]
@@ -52,6 +54,7 @@ def looks_of(plan: Plan, rater: Rater, responses: Mapping[Slot, Response]) -> Lo
     there = np.array([[name in one for name in plan.contestants] for one in given], dtype=np.bool_)
     there = there.reshape(len(rows), len(plan.contestants))
     row, pair = np.nonzero(there[:, first] & there[:, second])  # by prompt, sample and pair
+    met = list(zip(row.tolist(), pair.tolist(), strict=True))
     told = np.array([prompt is not None for prompt, *_ in rows], dtype=np.bool_)[row]
     seen = np.flatnonzero(told)
     places = zip(row[seen].tolist(), pair[seen].tolist(), strict=True)
@@ -70,6 +73,7 @@ def looks_of(plan: Plan, rater: Rater, responses: Mapping[Slot, Response]) -> Lo
         prompt=row // plan.samples,
         sample=row % plan.samples,
         told=told,
+        of_one_text=np.array([_is_one(given[r], plan.pairs[p]) for r, p in met], dtype=np.bool_),
         comparison=np.repeat(seen[which], rater.repeats),
         order=np.repeat(order, rater.repeats),
         keys=np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, 32),
@@ -79,6 +83,11 @@ def looks_of(plan: Plan, rater: Rater, responses: Mapping[Slot, Response]) -> Lo
 def _given(plan: Plan, prompt: str, sample: int, responses: Mapping[Slot, Response]) -> Given:
     found = {name: responses.get((name, prompt, sample)) for name in plan.contestants}
     return {name: one for name, one in found.items() if one is not None and one.reply.status == "ok"}
+
+
+def _is_one(given: Given, pair: tuple[str, str]) -> bool:
+    a, b = (given[name] for name in pair)
+    return a.text == b.text and not (a.absent or b.absent)
 
 
 def _orders(

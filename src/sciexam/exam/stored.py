@@ -45,7 +45,15 @@ class Heard:
         """What the judge said, as it is counted."""
         one = self.looks
         return Said(
-            one.pair, one.prompt, one.told, one.comparison, one.order, self.verdicts.status, self.verdicts.second
+            pair=one.pair,
+            prompt=one.prompt,
+            told=one.told,
+            comparison=one.comparison,
+            order=one.order,
+            status=self.verdicts.status,
+            second=self.verdicts.second,
+            of_one_text=one.of_one_text,
+            by_people=self.rater.kind == "human",
         )
 
     @property

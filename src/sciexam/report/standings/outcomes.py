@@ -62,7 +62,7 @@ def outcomes_of(evidence: Evidence, bench: Bench) -> Outcomes:
         for i, listed in enumerate(pairs)
         for q, score in enumerate(listed)
         for battle in score.battles
-        if score.score is not None and len(battle.by_order) == 2
+        if score.score is not None and len(battle.by_order) == 2 and not battle.of_one_text
     ]
     swapped = np.array(both, dtype=np.float64).reshape(-1, 4)
     return Outcomes(
@@ -90,8 +90,9 @@ class Said:
     """What one judge said at every look at a board's comparisons.
 
     Shape (comparisons,): `pair`, `prompt` are places as in Outcomes, `told` is False where nobody could be asked for
-    want of a reference. Shape (looks,): the place of the `comparison`, `order` 0 for "ab" and 1 for "ba", `status` a
-    place in STATUSES or -1 for no verdict, and `second`, how far a usable verdict leans to the text shown second.
+    want of a reference, `of_one_text` is True where both texts are equal. Shape (looks,): the place of the
+    `comparison`, `order` 0 for "ab" and 1 for "ba", `status` a place in STATUSES or -1 for no verdict, and `second`, how
+    far a usable verdict leans to the text shown second. `by_people`: it is a file of human verdicts.
     """
 
     pair: Codes
@@ -101,6 +102,8 @@ class Said:
     order: Codes
     status: NDArray[np.int8]
     second: Floats
+    of_one_text: NDArray[np.bool_]
+    by_people: bool
 
 
 def resolved(said: Said, policy: Policy) -> tuple[Floats, NDArray[np.int8], Floats]:
@@ -122,6 +125,9 @@ def resolved(said: Said, policy: Policy) -> tuple[Floats, NDArray[np.int8], Floa
     seen = ~np.isnan(by_order)
     grave = np.where((grave == 0) & ~seen.any(1), GRAVITY[SKIPPED], grave)
     score = np.where(grave == 0, _combined(by_order, seen, policy), np.nan)
+    if said.by_people:  # of two equal texts what they say is a tie, in no order
+        score[said.of_one_text & (grave == 0)] = 0.5
+        by_order[said.of_one_text] = np.nan
     return score, BY_GRAVITY[grave], by_order
 
 
@@ -145,7 +151,7 @@ def outcomes_of_judge(evidence: Evidence, name: str, description: str, sees_orde
     total = np.bincount(cell[known], 1 - score[known], shape[0] * shape[1]).reshape(shape)
     grave = np.maximum(_of_answers(evidence), GRAVITY[SKIPPED])
     np.maximum.at(grave.reshape(-1), cell, GRAVITY[status])
-    both = ~np.isnan(by_order).any(1)
+    both = ~np.isnan(by_order).any(1) & ~said.of_one_text
     counts = np.bincount(np.where(said.status < 0, SKIPPED, said.status), minlength=len(STATUSES)).tolist()
     counts[FAILED] += int((~said.told).sum())
     return Outcomes(
