@@ -91,8 +91,8 @@ class Said:
 
     Shape (comparisons,): `pair`, `prompt` are places as in Outcomes, `told` is False where nobody could be asked for
     want of a reference, `of_one_text` is True where both texts are equal. Shape (looks,): the place of the
-    `comparison`, `order` 0 for "ab" and 1 for "ba", `status` a place in STATUSES or -1 for no verdict, and `second`, how
-    far a usable verdict leans to the text shown second. `by_people`: it is a file of human verdicts.
+    `comparison`, `order` 0 for "ab" and 1 for "ba", `status` a place in STATUSES or -1 for no verdict, and `second`,
+    how far a usable verdict leans to the text shown second. `by_people`: it is a file of human verdicts.
     """
 
     pair: Codes
