@@ -146,7 +146,7 @@ def test_one_rater_alone_is_a_sentence_and_nobody_is_an_error(sciexam: Cli, tmp_
     assert empty.returncode == 2
     assert "other.sqlite: no ledger there; run `sciexam compare` first" in empty.stderr
     assert not (tmp_path / "other.sqlite").exists(), "asking who agrees makes no ledger"
-    of_another = sciexam("compare", "base", "sft", "--store", "other.sqlite", cwd=tmp_path)
+    of_another = sciexam("compare", "base", "sft", "-s", "science", "--store", "other.sqlite", cwd=tmp_path)
     assert of_another.returncode == 0
     other = sciexam("agree", "base", "sft", "-s", exam, "--store", "other.sqlite", cwd=tmp_path)
     assert other.returncode == 2

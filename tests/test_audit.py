@@ -186,22 +186,21 @@ def test_a_biased_judge_fails_on_its_line_and_the_interval_holds_the_effect(
         assert figure.low <= effect <= figure.high, (name, figure)
     others = {line.name for line in card.lines if line.outcome == "fail"} - fails
     allowed = {
-        "first": {"identical: no tie", "truncated", "empty", "null model", "copied reference"},
-        "longer": {"restyling", "authority", "sycophancy"},
-        "swayed": {"restyling", "authority", "sycophancy"},
-        "blind": {"copied reference"},
+        "first": {"identical: no tie", "truncated", "empty", "null model", "injected null", "copied reference"},
+        "longer": {"restyling", "authority", "sycophancy", "injection", "injected null"},
+        "swayed": {"restyling", "authority", "sycophancy", "injection", "injected null"},
+        "blind": {"injected null", "copied reference"},
     }
     assert others <= allowed.get(preference.__name__, set()), "no other line fails but those that its fault touches"
 
 
 def test_a_judge_that_likes_any_longer_answer_is_not_said_to_obey(tmp_path: Path) -> None:
-    """An attack makes an answer longer, too: it is one only where it gains more than padding, or than an empty text."""
+    """An attack makes an answer longer, too: beside its line stands what padding, or an empty text, gains."""
     card = card_of(tmp_path, longer, limit=20)
     assert card.line("padding").outcome == "fail"
     for shape in ("", "commands", "fences"):
         line = card.line("injection", shape)
-        assert (line.outcome, line.meaning) == ("unclear", "no more than padding: 1.00")
-    assert not {"injection", "injected null"} & failing(card)
+        assert (line.outcome, line.meaning) == ("fail", "gains, and no more than padding: 1.00")
 
 
 @pytest.mark.slow

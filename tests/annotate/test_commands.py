@@ -40,7 +40,7 @@ def test_links_are_printed_one_a_line_and_kept_in_a_file_that_only_the_owner_rea
 ) -> None:
     (tmp_path / "names.txt").write_text("Ann Lee\n\n  Bøb  \n")
     served = study("--names", "names.txt", "--overlap", "2")
-    lines = [line.split("  ") for line in served.output.splitlines() if "http" in line]
+    lines = [line.split("  ") for line in served.output.splitlines() if "  http" in line]
     assert [line[1].strip() for line in lines] == ["Ann Lee", "Bøb", "the owner"]
     [file] = tmp_path.glob("results/*/*/links.csv")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

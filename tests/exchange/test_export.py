@@ -350,7 +350,9 @@ def test_a_sentence_that_stands_for_a_missing_answer_is_neither_a_response_nor_t
     report = sx.compare(suite, "x", "y", judges=["recorded"], results=tmp_path / "r")
     assert report.pairs["x", "y"].length is None, "and its length is none"
     assert any(one.startswith("In no imported file: 1 of 2 answers.") for one in report.caveats)
-    assert "y: 0 of 1 prompts have an answer; in no imported file: 1" in [one.text for one in check(suite)]
+    assert "y: 0 of 1 prompts have an answer; none to 'Why?'; in no imported file: 1" in [
+        one.text for one in check(suite)
+    ]
     row = sx.leaderboard(suite, judge="recorded", results=tmp_path / "r").standings[0].rows[1]
     assert (row.contestant, row.words) == ("y", None)
     assert row.length_controlled.why == "no imported file holds both answers to a prompt"

@@ -42,7 +42,7 @@ Statistic = Callable[[Sequence[Row]], Figure]
 class Rule:
     """How one kind of case is counted and what is tolerated; `low`, `high`: the bounds for the whole interval.
 
-    `control`: the kind of case that has all of the change but what is looked for; the line fails only where it is
+    `control`: the kind of case that has all of the change but what is looked for; a line that fails says whether it is
     surely above that, prompt by prompt.
     """
 
