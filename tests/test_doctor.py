@@ -237,6 +237,6 @@ def test_an_extra_that_is_missing_comes_with_what_to_type(light: Path, monkeypat
     monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "trl" else name)
     said = {one.text: one for one in findings("extra")}
     absent = said["train: trl is not installed"]
-    assert (absent.state, absent.todo.endswith("pip install -c constraints.txt '.[train]'")) == ("absent", True)
+    assert (absent.state, absent.todo.endswith("pip install 'sciexam[train]'")) == ("absent", True)
     assert doctor.verdict([absent]) == 0
     assert said["ray: installed"].state == "ok"

@@ -209,8 +209,8 @@ def _extras() -> Iterator[Finding]:
 
 
 def _install(extra: str) -> str:
-    """What installs an extra, as docs/install.md has it."""
-    return f"where you need it, in the checkout: pip install -c constraints.txt '.[{extra}]'"
+    """What adds an extra to an installed sciexam, from any folder, as docs/install.md has it."""
+    return f"where you need it, pip install 'sciexam[{extra}]'"
 
 
 def _gpu() -> Finding:
