@@ -29,6 +29,10 @@ def test_slow_start_doubles_the_limit_in_a_round_trip() -> None:
     asyncio.run(scenario())
 
 
+def test_who_allows_a_thousand_requests_begins_with_a_sixteenth_of_them() -> None:
+    assert [Limiter(ceiling).limit for ceiling in (1, 4, 64, 65, 1000)] == [1, 4, 4, 65 / 16, 62.5]
+
+
 def test_after_a_refusal_the_limit_grows_by_one_in_a_round_trip() -> None:
     async def scenario() -> None:
         limiter = Limiter(64, start=16)

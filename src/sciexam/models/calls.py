@@ -47,14 +47,16 @@ class _Call:
 class Run:
     """An event loop in a thread of its own, and the calls on it, at most `concurrency` of them sent at once.
 
-    `limit` is how many the endpoint was last seen to take; `max_wait` (seconds) bounds what a call waits because of its
-    rate. `account`: where every request reserves its worst case before it is sent; once the budget is reached, what is
-    on the wire comes back and all else is dropped. `submit`, `next_reply`, `wind_down` and `close` are for other
-    threads; all else runs on the loop. `ending` is the error that the caller is to raise when there is one, after the
-    replies that came back.
+    `limit` is how many the endpoint was last seen to take, if it was asked before; `max_wait` (seconds) bounds what a
+    call waits because of its rate. `account`: where every request reserves its worst case before it is sent; once the
+    budget is reached, what is on the wire comes back and all else is dropped. `submit`, `next_reply`, `wind_down` and
+    `close` are for other threads; all else runs on the loop. `ending` is the error that the caller is to raise when
+    there is one, after the replies that came back.
     """
 
-    def __init__(self, wire: Wire, *, concurrency: int, limit: float, max_wait: float, account: Account | None = None):
+    def __init__(
+        self, wire: Wire, *, concurrency: int, limit: float | None, max_wait: float, account: Account | None = None
+    ):
         self.wire = wire
         self.max_wait = max_wait
         self.account = account

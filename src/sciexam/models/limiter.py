@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-START = 4.0  # requests in flight before anything is known of the endpoint
+START = 4.0  # requests in flight before anything is known of the endpoint, or a sixteenth of the ceiling, if more
 
 
 class Limiter:
@@ -15,14 +15,15 @@ class Limiter:
     then on a success adds 1/limit. A refusal halves the limit, once an episode: the requests that were in flight when
     the limit was cut were sent under the old one, and their refusals say nothing new. Errors other than a refusal
     change nothing, since fewer requests do not mend a broken server. A wait that the endpoint asks for holds every
-    request back, not only the one that was told.
+    request back, not only the one that was told. `start`: how many it was last seen to take, where that is known.
 
     Source of the scheme: Chiu and Jain (1989), "Analysis of the increase and decrease algorithms for congestion
     avoidance in computer networks"; slow start and one cut an episode: RFC 5681, sections 3.1 and 3.2.
     """
 
-    def __init__(self, ceiling: int, start: float = START):
+    def __init__(self, ceiling: int, start: float | None = None):
         self.ceiling = float(ceiling)
+        start = max(START, self.ceiling / 16) if start is None else start
         self.limit = min(max(start, 1.0), self.ceiling)
         self.in_flight = 0
         self._threshold = self.ceiling  # below it slow start, above it one more in a round trip

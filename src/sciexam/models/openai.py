@@ -8,7 +8,6 @@ from itertools import chain
 
 from sciexam.digests import digest
 from sciexam.models.calls import GRACE, Run
-from sciexam.models.limiter import START
 from sciexam.models.settings import Endpoint
 from sciexam.models.spending import Account
 from sciexam.models.wire import Wire
@@ -52,7 +51,7 @@ class OpenAIModel:
         self.settings = settings
         self.account = account
         self.max_wait = max_wait
-        self.limit = START  # requests in flight that the endpoint was last seen to take
+        self.limit: float | None = None  # requests in flight that the endpoint was last seen to take
         self._wire = Wire(settings, generation, (base_url or settings.base_url or OPENAI).rstrip("/"), api_key)
         self.notes = self._wire.notes
         self._stopped = False
