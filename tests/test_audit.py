@@ -200,7 +200,7 @@ def test_a_judge_that_likes_any_longer_answer_is_not_said_to_obey(tmp_path: Path
     assert card.line("padding").outcome == "fail"
     for shape in ("", "commands", "fences"):
         line = card.line("injection", shape)
-        assert (line.outcome, line.meaning) == ("fail", "gains, and no more than padding: 1.00")
+        assert (line.outcome, line.meaning) == ("fail", "gains, not shown to be more than padding: 1.00")
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import sciexam as sx
 from conftest import write_jsonl, write_suite
-from sciexam.battles import pair
+from sciexam.battles import name_of, pair
 from sciexam.exam.asking import owes
 from sciexam.exam.facts import evidence_of, judged_by
 from sciexam.exam.looks import looks_of
@@ -114,6 +114,19 @@ def test_looks_are_the_presentations_with_the_same_keys(data: st.DataObject, exa
     ]
     # Both are in the order of repeats within a comparison, in which a mean is taken.
     assert sorted(found, key=lambda one: one[:3]) == sorted(expected, key=lambda one: one[:3])
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_what_a_judge_was_shown_is_its_presentations(data: st.DataObject, exam: sx.Suite, store: Store) -> None:
+    plan, responses = data.draw(plans(exam))
+    (rater,) = plan.raters
+    looks = looks_of(plan, rater, responses)
+    keys = Wanted(looks.keys)
+    shown = Heard(rater, looks, keys, store.columns.verdicts(keys)).shown(plan)
+    for c in pair(plan.prompts, plan.pairs, plan.samples, responses):
+        known = [(p.order, p.repeat, p.key) for p in presentations_of(plan, rater, c, store)]
+        assert list(shown.get(name_of(c), ())) == known
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -81,6 +81,16 @@ def test_what_a_file_has_no_answer_to_is_named(sciexam: Cli, files: Path) -> Non
     assert "sft: 1 of 5 prompts have an answer; none to 'Why is it dark" in sciexam("check").stdout
 
 
+def test_a_question_that_neither_file_answers_is_counted_and_named_once(sciexam: Cli, files: Path) -> None:
+    write_jsonl(files / "questions.jsonl", [{"id": f"q{i}", "text": f"Question {i}?"} for i in range(5)])
+    write_answers(files, "base", ["Question 3?", "Question 4?"])
+    write_answers(files, "sft", ["Question 0?", "Question 1?", "Question 4?"])
+    command = ("compare", "base.jsonl", "sft.jsonl", "--prompts", "questions.jsonl")
+    told = " ".join(sciexam(*command).stdout.split())
+    assert "3 x skipped: base has no answer to 'Question 0?', 'Question 1?', 'Question 2?'" in told
+    assert "1 x skipped: sft has no answer to 'Question 3?'" in told
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

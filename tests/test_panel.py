@@ -19,15 +19,18 @@ from sciexam import exam
 from sciexam.battles import Battle
 from sciexam.check import check
 from sciexam.errors import DocumentError, UsageError
+from sciexam.exam.facts import read_facts
 from sciexam.exam.plan import make_plan
+from sciexam.exam.stored import stored_of
 from sciexam.judges.settings import MeasuresJudge, RewardsJudge
 from sciexam.models.terms import USUAL
 from sciexam.report import wording
 from sciexam.report.evidence import Bench
 from sciexam.report.panel import Member, Panel
-from sciexam.report.record import Pair, Report
+from sciexam.report.record import Calls, Pair, Report
 from sciexam.report.reliability import Reliability, reliability_of
 from sciexam.stats import Undefined
+from sciexam.store import Store
 
 PROMPTS = 120
 TRUTH = 0.75  # of the prompts, on which `new` has the higher quality
@@ -304,6 +307,29 @@ def test_a_member_beside_its_panel_is_asked_once(tmp_path: Path) -> None:
     with Endpoint(judging(EVERYONE)) as endpoint:
         compare(tmp_path, suite(tmp_path, endpoint.url, PANELS, prompts=20), "sharp", "panel", "two")
         assert endpoint.requests == 3 * 2 * 20
+
+
+@pytest.mark.parametrize("members", [["one", "often"], ["often", "one"]])
+def test_members_of_one_model_that_are_shown_other_things_are_told_apart(tmp_path: Path, members: list[str]) -> None:
+    def reply(body: Body) -> str:  # by chance, which is another one in each repeat
+        drawn = random.random()  # noqa: S311
+        return f"VERDICT {nonce_of(prompt_of(body))}: {'A>B' if drawn < 0.6 else 'B>A'}"
+
+    with Endpoint(reply) as server:
+        llm = {"backend": "openai", "base_url": server.url, "api_key_env": None, "model": "sharp"}
+        judges = {"one": {**llm, "orders": "one"}, "often": {**llm, "samples": 3}}
+        panel = {"backend": "panel", "judges": members}
+        suited = suite(tmp_path, server.url, {**judges, "pan": panel}, prompts=12)
+        compare(tmp_path, suited, "pan")
+        assert server.requests == 12 * 6  # the one look of the one is among the six of the other
+    plan, _ = make_plan(suited, TWO, ["pan"], None, "mean", None, "category", None, USUAL)
+    with Store(tmp_path / "results" / "ledger.sqlite") as ledger:
+        stored = stored_of(plan, ledger)
+        assert stored is not None
+        by_arrays, by_records = (read_facts(plan, ledger, Calls(), {}, stored=given) for given in (stored, None))
+    (said,), (expected,) = by_arrays.benches, by_records.benches
+    assert said.battles == expected.battles
+    assert Counter(battle.rater for battle in said.battles) == {"one": 12, "often": 12}
 
 
 @pytest.mark.slow

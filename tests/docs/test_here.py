@@ -46,7 +46,7 @@ def test_a_suite_is_to_be_checked_and_a_result_to_be_read(sciexam: Cli, tmp_path
 
     lines = told(sciexam, tmp_path)
     [page] = tmp_path.glob("results/exam/*/report.html")
-    assert lines[0] == f"The latest comparison here is old against new: {page.relative_to(tmp_path)}"
+    assert lines[0] == f"The latest comparison here is new against old: {page.relative_to(tmp_path)}"
     assert commands(lines)[0] == ["report", "--open"]
     assert len(commands(lines)) > 1, "what the report itself says to do next"
 

@@ -26,7 +26,7 @@ def next_here() -> Iterator[str]:
 
 def _lines(suites: list[str], result: Mapping[str, Any] | None) -> Iterator[str]:
     if result is not None:
-        yield f"The latest comparison here is {' against '.join(result['contestants'])}: {result['page']}"
+        yield f"The latest comparison here is {_compared(result['contestants'])}: {result['page']}"
         yield from _to("To open its report", "sciexam report --open")
         for step in result["next_steps"][:MOST]:
             yield from _to(step["why"], step["command"])
@@ -48,6 +48,11 @@ def _lines(suites: list[str], result: Mapping[str, Any] | None) -> Iterator[str]
             f"To compare two files of answers with lines such as {line}", "sciexam compare old.jsonl new.jsonl"
         )
         yield from _to("To write a suite to start from", "sciexam init my-exam")
+
+
+def _compared(contestants: list[str]) -> str:
+    """As a report has it: a pair's second contestant against its first."""
+    return " against ".join(reversed(contestants)) if len(contestants) == 2 else f"of {', '.join(contestants)}"
 
 
 def _of_files() -> Iterator[str]:

@@ -22,11 +22,11 @@ def echoes(plan: Plan, store: Store, comparisons: Sequence[Comparison], heard: S
 
     A date at the end of a name is no other name; two dates are. `heard`: the judges whose keys are known.
     """
-    known = {one.rater.digest: one for one in heard}
+    known = {one.rater: one for one in heard}
     yield from _of_contestants(plan, store)
     for rater in plan.raters:
-        if rater.model and rater.digest in known:
-            yield from _of_judge(rater.name, rater.model, known[rater.digest], store)
+        if rater.model and rater in known:
+            yield from _of_judge(rater.name, rater.model, known[rater], store)
         elif rater.model:
             keys = [key for c in comparisons for key in keys_of(plan, rater, c, store)]
             yield from strange(rater.name, rater.model, store.echoed(keys))

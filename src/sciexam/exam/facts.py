@@ -173,10 +173,8 @@ def bench_of(
     for cascade in cascades_of(plan):
         if cascade.cheap.bench == name:
             return _cascade(plan, cascade, store, comparisons, skipped)
-    shown = {one.rater.digest: one.shown(plan) for one in heard if one.rater.bench == name}
-    judged = [
-        one for rater in raters for one in judged_by(plan, rater, store, comparisons, skipped, shown.get(rater.digest))
-    ]
+    shown = {one.rater: one.shown(plan) for one in heard if one.rater.bench == name}
+    judged = [one for rater in raters for one in judged_by(plan, rater, store, comparisons, skipped, shown.get(rater))]
     spec = plan.suite.judges.get(name) if raters[0].part_of == "panel" else None
     return Bench(
         name=name,

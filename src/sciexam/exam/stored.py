@@ -175,8 +175,11 @@ def left_out(stored: Stored, part: Plan, retry_invalid: bool) -> tuple[int, int]
         for (name, prompt, _), response in stored.responses.items()
         if response.reply.status != "skipped" and not (name in part.contestants and prompt in prompts)
     }
-    inside = np.array([[one in part.pairs and part.asks(*one, p.id) for p in plan.prompts] for one in plan.pairs])
-    inside = inside.reshape(len(plan.pairs), -1) & np.array([p.id in prompts for p in plan.prompts], dtype=np.bool_)
+    pairs = set(part.pairs)
+    inside = np.array(
+        [[one in pairs and p.id in prompts and part.asks(*one, p.id) for p in plan.prompts] for one in plan.pairs],
+        dtype=np.bool_,
+    )
     verdicts = 0
     for heard in stored.heard:
         looks = heard.looks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,11 +15,22 @@ def source_of(backend: str) -> str:
     What cannot be read counts by its name: that it is wrong is told where it is opened.
     """
     module = backend.partition(":")[0]
-    try:
-        found = find_spec(module)
-    except (ImportError, ValueError, AttributeError):  # its package is not there, or is none
-        return module
+    found = _found(module)
     if not (found and found.origin and Path(found.origin).is_file()):
         return module
     own = Path(found.origin)
     return digest(sorted(map(file_digest, own.parent.glob("*.py")))) if found.parent else file_digest(own)
+
+
+def _found(module: str) -> ModuleSpec | None:
+    """Where a module lies. Asked for the whole name, `find_spec` would run the packages that it lies in."""
+    top, *inner = module.split(".")
+    try:
+        found = find_spec(top)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    for part in inner:
+        inside = found.submodule_search_locations if found else None
+        top = f"{top}.{part}"
+        found = PathFinder.find_spec(top, inside) if inside else None
+    return found

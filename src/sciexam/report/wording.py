@@ -269,15 +269,15 @@ def reasons(report: Report, pair: Pair, most: int = 5) -> list[str]:
     """Why prompts were not used, the most frequent reasons first; what a file of answers lacks by its question."""
     lacking = {f"skipped: {name}: {NO_ANSWER}": name for name in (pair.a, pair.b)}
     listed = [
-        f"{count} x {_lacks(report, lacking[why]) if why in lacking else why}" for why, count in pair.reasons.items()
+        f"{count} x {_lacks(report, pair, lacking[why]) if why in lacking else why}" for why, count in pair.reasons.items()
     ]
     return listed[:most] + ([f"and {len(listed) - most} more reasons"] if len(listed) > most else [])
 
 
-def _lacks(report: Report, name: str) -> str:
-    unanswered = [
-        item.text for item in report.items if any(a.contestant == name and a.failure == NO_ANSWER for a in item.answers)
-    ]
+def _lacks(report: Report, pair: Pair, name: str) -> str:
+    """What `name` has no answer to; a question that both lack is counted where the first one lacks it."""
+    lacking = [(item.text, {a.contestant for a in item.answers if a.failure == NO_ANSWER}) for item in report.items]
+    unanswered = [text for text, who in lacking if name in who and (name == pair.a or pair.a not in who)]
     return f"skipped: {name} has no answer to {quoted(unanswered)}" if unanswered else f"skipped: {name}: {NO_ANSWER}"
 
 

@@ -59,7 +59,7 @@ def _line(rule: Rule, counted: Counted, family: str = "", why: str = "") -> Line
 
 
 def _controlled(line: Line, rule: Rule, counted: Counted, control: Mapping[str, float]) -> Line:
-    """A line that failed, beside its control: without a gain over that, the control's cause explains it as well."""
+    """A line that failed, beside its control: without a sure gain over that, the control's cause may explain it as well."""
     pairs = [
         (row[0], row[1], control[one.battle.prompt]) for one, row in counted if row and one.battle.prompt in control
     ]
@@ -68,7 +68,7 @@ def _controlled(line: Line, rule: Rule, counted: Counted, control: Mapping[str, 
     gained = gain(pairs)
     beside = f"{rule.control}: {sum(y for *_, y in pairs) / len(pairs):.2f}"
     if isinstance(gained, Undefined) or gained.low <= EDGE:
-        return replace(line, meaning=f"gains, and no more than {beside}")
+        return replace(line, meaning=f"gains, not shown to be more than {beside}")
     return replace(line, meaning=f"{line.meaning}; {beside}")
 
 
