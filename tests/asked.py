@@ -21,7 +21,7 @@ from sciexam.annotate.app import Pages
 from sciexam.annotate.desk import Desk
 from sciexam.annotate.links import Links
 from sciexam.annotate.owner import OwnerPages
-from sciexam.report.next_steps import Command
+from sciexam.typed import Command
 from study import Study
 
 Serve = Callable[..., Study]

@@ -30,6 +30,7 @@ FLOORS = {
         "folders",
         "web",
         "near_duplicates",
+        "typed",
     ),
     1: ("types", "stats", "errors"),
 }

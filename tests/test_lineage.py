@@ -290,7 +290,11 @@ def test_a_model_of_ones_own_class_is_its_source_and_that_of_the_files_beside(
 ) -> None:
     package = tmp_path / "of_mine"
     package.mkdir()
-    for name, text in (("__init__", "raise RuntimeError('it runs')\n"), ("writer", "class Writer: pass\n"), ("beside", "WORDS = 1\n")):
+    for name, text in (
+        ("__init__", "raise RuntimeError('it runs')\n"),
+        ("writer", "class Writer: pass\n"),
+        ("beside", "WORDS = 1\n"),
+    ):
         (package / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     models: Models = {"own": Custom(backend="of_mine.writer:Writer"), "other": Custom(backend="nowhere.at_all:Writer")}

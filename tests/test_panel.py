@@ -312,7 +312,7 @@ def test_a_member_beside_its_panel_is_asked_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("members", [["one", "often"], ["often", "one"]])
 def test_members_of_one_model_that_are_shown_other_things_are_told_apart(tmp_path: Path, members: list[str]) -> None:
     def reply(body: Body) -> str:  # by chance, which is another one in each repeat
-        drawn = random.random()  # noqa: S311
+        drawn = random.random()
         return f"VERDICT {nonce_of(prompt_of(body))}: {'A>B' if drawn < 0.6 else 'B>A'}"
 
     with Endpoint(reply) as server:

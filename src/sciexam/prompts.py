@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Self
 
@@ -10,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sciexam.documents import parse_lines, read_jsonl
 from sciexam.errors import DocumentError
 from sciexam.types import Message, Prompt
+
+ID = re.compile(r"[\w.:/#-]+", re.ASCII)  # one word, and no sentence in any language
 
 
 class PromptLine(BaseModel):
@@ -47,6 +51,11 @@ class PromptLine(BaseModel):
             reference=self.reference,
             metadata=dict(self.model_extra or {}),
         )
+
+
+def are_ids(prompts: Collection[tuple[str, str]]) -> bool:
+    """Whether these prompts, each with its id, are nothing but ids, as in files of answers without their questions."""
+    return bool(prompts) and all(text == id and ID.fullmatch(id) for id, text in prompts)
 
 
 def read_prompts(path: Path, named_at: str = "") -> tuple[Prompt, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ from sciexam.models.spending import Price
 from sciexam.models.terms import USUAL, Terms
 from sciexam.prompts import read_prompts
 from sciexam.rubric import Rubric, load_rubric
+from sciexam.typed import Command
 from sciexam.types import Generation, Message, Model, Prompt, Record
 
 DEFAULT_SUITE = "science"
@@ -100,12 +100,17 @@ class Suite(Record):
     prices: dict[str, Price]
     heard: dict[str, str] = Field(default_factory=dict)
     trained: tuple[str, ...] = ()
-    _typed: str | None = PrivateAttr(None)  # as --suite, where it was; no part of what the suite is
+    _typed: Command = PrivateAttr(Command())  # how it was named; no part of what the suite is
 
     def command(self, *words: str) -> str:
-        """A command on this suite, as one types it."""
-        option = [] if words[:1] == ("check",) else ["--suite"]
-        return shlex.join(["sciexam", *words, *([] if self._typed is None else [*option, self._typed])])
+        """A command on this suite and its contestants, as one types it."""
+        return self._typed.line(*words)
+
+    def typed(self, typed: Command) -> Suite:
+        """The suite, which these words name on a command line."""
+        named = self.model_copy()
+        named._typed = typed
+        return named
 
     def model(self, name: str) -> ModelSpec:
         """The specification of a model. Raises UsageError with the nearest known name."""
@@ -293,8 +298,7 @@ def load_suite(name: str | None = None, results: str | Path = "results") -> Suit
         judge=judge,
         prices=file.prices,
     )
-    suite._typed = name
-    return suite.with_trained(results)
+    return suite.typed(Command(exam={"--suite": name} if name else {})).with_trained(results)
 
 
 def suite_of_files(paths: Sequence[Path], prompts: Path | None = None, rubric: str = DEFAULT_RUBRIC) -> Suite:

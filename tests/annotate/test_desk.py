@@ -26,11 +26,11 @@ from sciexam.annotate.serving import invited
 from sciexam.errors import StoreError, UsageError
 from sciexam.exam.answering import answers_of
 from sciexam.exam.runs import terms_of
-from sciexam.report.next_steps import Command
 from sciexam.store import Store
 from sciexam.store.annotations import Slots, standing
 from sciexam.store.annotators import Annotator
 from sciexam.suite import load_suite
+from sciexam.typed import Command
 from sciexam.types import Comparison
 
 TYPED = Command(("base", "sft"), {})

@@ -24,10 +24,10 @@ from sciexam.annotate.queue import Queue
 from sciexam.annotate.said import DECISIONS, RANKING, read_turn
 from sciexam.annotate.scale import CANNOT, option_of, options_of
 from sciexam.errors import StoreError, UsageError
-from sciexam.report.next_steps import Command
 from sciexam.store import Store
 from sciexam.store.annotations import Load
 from sciexam.store.annotators import Annotator
+from sciexam.typed import Command
 
 MINUTES = 24 * 60.0  # for which a pair lies before whoever adjudicates
 

@@ -18,10 +18,10 @@ from sciexam.annotate.links import Links, until
 from sciexam.annotate.queue import Queue
 from sciexam.errors import UsageError
 from sciexam.files import write_atomically
-from sciexam.report.next_steps import Command
 from sciexam.report.tables import to_csv
 from sciexam.store import Store
 from sciexam.store.annotators import IMPORTED, OPEN, Annotator
+from sciexam.typed import Command
 from sciexam.web.serving import origins_of, run
 
 USUAL_ANNOTATORS = 4

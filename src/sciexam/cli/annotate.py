@@ -115,8 +115,8 @@ def serve(
     from sciexam.errors import UsageError
     from sciexam.exam.answering import answers_of, bare_prompts
     from sciexam.exam.runs import opened, terms_of
-    from sciexam.report.next_steps import Command
     from sciexam.store.annotations import standing
+    from sciexam.typed import Command
     from sciexam.web.serving import listening, origin_of
 
     if names is not None and annotators is not None:

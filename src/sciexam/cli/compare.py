@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -99,7 +98,7 @@ def compare(
     check_figures(figures, figure_format)
     chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [], samples, results=results)
     if not judge and contestants and len(names) > 1 and all(one.endswith((".jsonl", ".json")) for one in contestants):
-        _announce_measures(chosen, [*contestants, *(["--prompts", str(prompts)] if prompts else [])])
+        _announce_measures(chosen, contestants)
     with interruptible() as stop, progress(quiet) as shown:
         report = exam.compare(
             chosen,
@@ -130,14 +129,16 @@ def compare(
         print("sciexam: nothing was left to do; every fact was in the ledger", file=sys.stderr)
 
 
-def _announce_measures(chosen: Suite, typed: list[str]) -> None:
+def _announce_measures(chosen: Suite, contestants: list[str]) -> None:
     """Say on stderr who judges files of answers where nobody was named, and how to name another."""
     from sciexam.judges.settings import MeasuresJudge
+    from sciexam.prompts import are_ids
     from sciexam.report.next_steps import READER
 
     if isinstance(chosen.judge_spec(chosen.judge), MeasuresJudge):
         said = "no judge was named, so text measures judge, which know nothing of meaning; to ask a language model:"
-        command = shlex.join(["sciexam", "compare", *typed, "--judge", READER])
+        questions = ("--prompts", "FILE") if are_ids([(one.id, one.text) for one in chosen.prompts]) else ()
+        command = chosen.command("compare", *contestants, "--judge", READER, *questions)
         print(f"sciexam: {said} {command}", file=sys.stderr)
 
 

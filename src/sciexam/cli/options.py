@@ -119,7 +119,11 @@ def chosen_suite(
 
     Where the suite's models were trained, their weights lie among `results`.
     """
+    from sciexam.typed import Command, command_of
+
     chosen, names = _chosen(name, given, prompts, rubric, judges, results)
+    exam = (command_of(sys.argv) or Command()).exam
+    chosen = chosen.typed(Command(exam=exam, typed=dict(zip(names, given, strict=False))))
     return (chosen if samples is None else chosen.with_samples(samples)), names
 
 
@@ -128,6 +132,7 @@ def _chosen(
 ) -> tuple[Suite, list[str]]:
     from sciexam import suite as suites
     from sciexam.errors import UsageError
+    from sciexam.prompts import are_ids
     from sciexam.rubric import load_rubric
 
     for one in given:
@@ -139,8 +144,8 @@ def _chosen(
             raise UsageError(f"{path}: no such file of answers{nearest_file(path)}")
     if name is None and are_files(given):
         chosen = suites.suite_of_files(files, prompts, rubric or suites.DEFAULT_RUBRIC)
-        bare = next((prompt.id for prompt in chosen.prompts if not prompt.text.strip().count(" ")), None)
-        if bare and any(one.startswith("openai:") for one in judges):
+        if are_ids([(one.id, one.text) for one in chosen.prompts]) and any(one.startswith("openai:") for one in judges):
+            bare = chosen.prompts[0].id
             raise UsageError(f"{bare!r} is no question that a judge could read; give the questions with --prompts FILE")
         _warn_of_prompts(chosen)
         return chosen, list(chosen.contestants)

@@ -129,12 +129,10 @@ def agree(
             raise UsageError(f"{error}; `sciexam compare` with the same arguments asks for what is missing") from None
         if not named:  # nobody wants to be told of the judges that were never asked
             evidence = replace(evidence, benches=[bench for bench in evidence.benches if not bench.silent])
-        found = build_agreement(evidence)
-        if len(found.raters) == 1:
-            judged = suite.command("compare", *contestants, "--judge", "NAME")
-            people = suite.command("annotate", "serve", *contestants)
-            more = f"A second rater is another judge of the suite (`{judged}`), or people (`{people}`)."
-            found = replace(found, caveats=(found.caveats[0], more, *found.caveats[1:]))
+        judged = suite.command("compare", *contestants, "--judge", "NAME")
+        people = suite.command("annotate", "serve", *contestants)
+        second = f"A second rater is another judge of the suite (`{judged}`), or people (`{people}`)."
+        found = build_agreement(evidence, second)
         _write_agreement(found, read.manifest, Path(results))
     return found
 

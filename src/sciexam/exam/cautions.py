@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
@@ -15,10 +14,10 @@ from sciexam.judges.settings import CascadeJudge, LLMJudge
 from sciexam.models.public_name import public_name
 from sciexam.models.recorded import RecordedModel
 from sciexam.models.settings import Endpoint, weights_of
+from sciexam.prompts import are_ids
 from sciexam.suite import Suite
 from sciexam.types import Model, Prompt
 
-ID = re.compile(r"[\w.:/#-]+", re.ASCII)  # one word, and no sentence in any language
 SHOWN = 100  # characters of a prompt
 LARGEST = 64_000_000  # bytes of a training file that is read through before every comparison
 
@@ -64,7 +63,7 @@ def model_behind(spec: object) -> tuple[str, str | None] | None:
 
 def ids_for_questions(prompts: Sequence[Prompt]) -> str:
     """That the prompts are nothing but their ids, as in files of answers without their questions; or an empty text."""
-    if not prompts or not all(prompt.text == prompt.id and ID.fullmatch(prompt.id) for prompt in prompts):
+    if not are_ids([(prompt.id, prompt.text) for prompt in prompts]):
         return ""
     return (
         f"The prompts are ids, such as {prompts[0].id[:40]!r}: judges are shown these in the place of questions, and "

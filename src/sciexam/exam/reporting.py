@@ -46,7 +46,8 @@ def count(sat: Sat, ledger: Store, missing: int = 0, results: str | Path = "resu
     else:
         found = build(evidence)
     found = replace(found, missing=missing, benchmarks=beside(_identities(plan, manifest), ledger))
-    judged = people_who_judged(plan, evidence, ledger)
+    trust = {bench.trust for bench in evidence.benches}
+    judged = people_who_judged(plan, evidence, ledger) if "doubtful" in trust and "people" not in trust else ""
     audited = {bench.name for bench in evidence.benches if bench.audited}
     steps = next_steps(found, manifest.get("argv", ()), plan.suite.judges, judged, audited)
     return replace(found, next_steps=steps)

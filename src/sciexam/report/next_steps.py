@@ -2,82 +2,33 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from sciexam.prompts import are_ids
 from sciexam.report.evidence import TEXT_MEASURE
 from sciexam.report.record import Pair, Report, Step
 from sciexam.stats import Estimate
+from sciexam.typed import Command, command_of
 
 READER = "openai:gpt-4.1-mini-2025-04-14"  # a judge that reads, for whoever has none in the suite
 MOST = 7  # steps that are named
 MANY_TRUNCATED = 0.02  # of a contestant's answers
-EXAM = ("--suite", "--rubric", "--prompts", "--samples")  # which exam it is
-KEPT = (*EXAM, "--store", "--results")  # and where it lies
-SHORT = {"-s": "--suite", "-j": "--judge", "-q": "--quiet"}
-FLAGS = ("--json", "--quiet", "--retry-invalid", "--until-decided", "--batch", "--strict-model", "--open")
-ONCE = ("--json", "--quiet", "--retry-invalid", "--open")  # what the same command need not say again
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """What was typed: the contestants or files, which exam they sat, and the whole line without its output options.
-
-    No contestants are those of the suite. `typed`: how those of the report are named on a command line.
-
-    `judges`: how the judges of the report are named on a command line, by their names in the report.
-    """
-
-    contestants: tuple[str, ...]
-    exam: Mapping[str, str]
-    again: tuple[str, ...] = ()
-    judges: Mapping[str, str] = field(default_factory=dict)
-    typed: Mapping[str, str] = field(default_factory=dict)
-
-    def line(self, *words: str, without: Collection[str] = ()) -> str:
-        """A command on the same exam; it does not take the options in `without`."""
-        options = [word for name, value in self.exam.items() if name not in without for word in (name, value)]
-        return shlex.join(["sciexam", *words, *options])
-
-    def at_the_store(self, *words: str) -> str:
-        """A command on the same ledger, which does not ask for an exam."""
-        return self.line(*words, without=EXAM)
-
-    def repeated(self, *more: str) -> str:
-        """The same command once more."""
-        return shlex.join(["sciexam", "compare", *self.again, *more])
-
-
-def command_of(report: Report, argv: Sequence[str], judges: Collection[str]) -> Command:
+def of_report(report: Report, argv: Sequence[str], judges: Collection[str]) -> Command:
     """The command line that made `report`; one that says the same where it was made from Python."""
     known = {name: name for name in {pair.judge for pair in report.pairs} if name in judges or _is_general(name)}
-    if len(argv) < 2 or argv[1] != "compare" or not re.search(r"(^|/)(sciexam|__main__\.py)$", argv[0]):
+    typed = command_of(argv, "compare")
+    if typed is None:
         exam = {} if report.suite == "science" else {"--suite": report.suite}
-        return Command(
-            report.contestants, exam, (*report.contestants, *(w for pair in exam.items() for w in pair)), known
-        )
-    contestants: list[str] = []
-    options: list[tuple[str, ...]] = []
-    words = iter(argv[2:])
-    for word in words:
-        name, _, joined = word.partition("=")
-        name = SHORT.get(name, name)
-        if not word.startswith("-"):
-            contestants.append(word)
-        else:
-            options.append((name,) if name in FLAGS else (name, joined or next(words, "")))
-    files = {Path(said[1]).stem: said[1] for said in options if said[0] == "--judge" and said[1].endswith(".jsonl")}
-    return Command(
-        contestants=tuple(contestants),
-        exam={said[0]: said[1] for said in options if said[0] in KEPT},
-        again=(*contestants, *(word for said in options if said[0] not in ONCE for word in said)),
-        judges=known | files,
-        typed=dict(zip(report.contestants, contestants, strict=False)),
-    )
+        again = (*report.contestants, *(word for option in exam.items() for word in option))
+        return Command(report.contestants, exam, again, known)
+    files = {Path(said).stem: said for said in typed.judges if said.endswith(".jsonl")}
+    names = dict(zip(report.contestants, typed.contestants, strict=False))
+    return replace(typed, judges=known | files, typed=names)
 
 
 def _is_general(judge: str) -> bool:
@@ -97,7 +48,7 @@ def next_steps(
     `argv` is the command line that made it, `judges` are the names of the suite's judges. `judged`: as which judge
     people can be heard who judged these answers, if any did. `audited`: judges whose audit lies among the results.
     """
-    command = command_of(report, argv, judges)
+    command = of_report(report, argv, judges)
     amiss = (*_missing(report, command), *_truncated(report))
     return (
         *amiss,
@@ -152,15 +103,13 @@ def _truncated(report: Report) -> Iterator[Step]:
 def _reader(report: Report, command: Command) -> Iterator[Step]:
     """Where nobody has judged who understands a text."""
     if report.pairs and all(pair.judge_is.startswith(TEXT_MEASURE) for pair in report.pairs):
-        # Files of answers may name their questions by ids, which no reader could judge.
-        ids = any(" " not in item.text.strip() for item in report.items) and not {"--prompts", "--suite"} & {
-            *command.exam
-        }
-        questions = ("--prompts", "prompts.jsonl") if ids else ()
-        why = (
-            "Text measures alone have judged, which know nothing of meaning; to ask a language model, which costs money"
-        )
-        yield Step(why, command.repeated(*questions, "--judge", READER))
+        why = "Text measures alone have judged, which know nothing of meaning; to ask a language model, for money"
+        bare = not {"--prompts", "--suite"} & {*command.exam}
+        if bare and are_ids([(item.prompt, item.text) for item in report.items]):
+            why += ", with the questions in a file"
+            yield Step(why, command.repeated("--judge", READER, "--prompts", "FILE"))
+        else:
+            yield Step(why, command.repeated("--judge", READER))
 
 
 def _undecided(report: Report, command: Command) -> Iterator[Step]:
@@ -175,9 +124,8 @@ def _undecided(report: Report, command: Command) -> Iterator[Step]:
             return
         effect, takes = beyond[0]
         many = f"about {takes:,} prompts, {takes - pair.used:,} more than there are"
-    contestants = [command.typed.get(name, name) for name in (pair.a, pair.b)]
     why = f"To find a win rate of {effect:g} takes {many}, if they are like these; what that costs"
-    yield Step(why, command.line("plan", *contestants, "--effect", f"{effect:g}"))
+    yield Step(why, command.line("plan", pair.a, pair.b, "--effect", f"{effect:g}"))
 
 
 def _judges(report: Report, command: Command, judged: str, audited: Collection[str]) -> Iterator[Step]:
@@ -203,7 +151,7 @@ def _judges(report: Report, command: Command, judged: str, audited: Collection[s
             yield Step(why, command.line("validate", judge, *command.contestants))
     for judge, pair in alone.items():
         if not pair.recorded and pair.judge not in audited:
-            yield Step(_suspicion(pair), command.line("audit", judge, *command.contestants, without=("--samples",)))
+            yield Step(_suspicion(pair), command.line("audit", judge, *command.contestants))
 
 
 def _suspicion(pair: Pair) -> str:

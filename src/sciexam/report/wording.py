@@ -267,10 +267,8 @@ def used(pair: Pair) -> str:
 
 def reasons(report: Report, pair: Pair, most: int = 5) -> list[str]:
     """Why prompts were not used, the most frequent reasons first; what a file of answers lacks by its question."""
-    lacking = {f"skipped: {name}: {NO_ANSWER}": name for name in (pair.a, pair.b)}
-    listed = [
-        f"{count} x {_lacks(report, pair, lacking[why]) if why in lacking else why}" for why, count in pair.reasons.items()
-    ]
+    lacking = {f"skipped: {name}: {NO_ANSWER}": _lacks(report, pair, name) for name in (pair.a, pair.b)}
+    listed = [f"{count} x {lacking.get(why, why)}" for why, count in pair.reasons.items()]
     return listed[:most] + ([f"and {len(listed) - most} more reasons"] if len(listed) > most else [])
 
 

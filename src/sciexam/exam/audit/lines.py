@@ -59,7 +59,7 @@ def _line(rule: Rule, counted: Counted, family: str = "", why: str = "") -> Line
 
 
 def _controlled(line: Line, rule: Rule, counted: Counted, control: Mapping[str, float]) -> Line:
-    """A line that failed, beside its control: without a sure gain over that, the control's cause may explain it as well."""
+    """A line that failed, beside its control: without a sure gain over that, the control's cause may be its own."""
     pairs = [
         (row[0], row[1], control[one.battle.prompt]) for one, row in counted if row and one.battle.prompt in control
     ]

@@ -114,8 +114,10 @@ class Agreement:
         return made
 
 
-def build_agreement(evidence: Evidence) -> Agreement:
-    """The agreement of everyone who judged: of the benches that are in `evidence`."""
+def build_agreement(evidence: Evidence, second: str = "") -> Agreement:
+    """The agreement of everyone who judged: of the benches that are in `evidence`. `second`: who might be a second
+    rater, where there is one alone.
+    """
     votes = votes_of(evidence.benches)
     groups = _groups(votes)
     study = _Study(evidence)
@@ -134,7 +136,7 @@ def build_agreement(evidence: Evidence) -> Agreement:
             row for name, mine in groups.items() if name != EVERYONE for row in study.majorities(mine, name)
         ),
         calls=evidence.calls,
-        caveats=(*evidence.caveats, *equal_texts(evidence), *_caveats(evidence.benches, votes)),
+        caveats=(*evidence.caveats, *equal_texts(evidence), *_caveats(evidence.benches, votes, second)),
     )
 
 
@@ -270,14 +272,14 @@ def _kappa(sides: Sequence[Sequence[float]], clusters: Sequence[str] | None) -> 
 # ---------------------------------------------------------------- caveats
 
 
-def _caveats(benches: Sequence[Bench], votes: Sequence[Votes]) -> Iterator[str]:
+def _caveats(benches: Sequence[Bench], votes: Sequence[Votes], second: str) -> Iterator[str]:
     for bench in benches:
         if bench.silent:
             yield f"{bench.name} has no verdict on these prompts."
         if bench.changed:
             yield f"The ledger holds {bench.changed} verdicts of {bench.name} in two ways; the last to come in counts."
     if len(votes) == 1:
-        yield f"{votes[0].rater} is the only rater; agreement needs two."
+        yield f"{votes[0].rater} is the only rater; agreement needs two. {second}".rstrip()
     if not any(one.kind == "human" for one in votes):
         yield "No annotator is among the raters: that judges agree does not show that they are right."
     most = max((len(one.scores) for one in votes), default=0)
