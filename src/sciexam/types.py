@@ -129,6 +129,10 @@ class Response:
         """Whether the text is no answer, but a sentence in the place of one that no imported file holds."""
         return self.reply.finish_reason == ABSENT
 
+    def says_the_same(self, other: Response) -> bool:
+        """Whether both answers are there, and are equal."""
+        return self.text == other.text and not (self.absent or other.absent)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -317,7 +321,7 @@ class Comparison:
     @property
     def of_one_text(self) -> bool:
         """Whether both answers are there and are equal: then no verdict tells the contestants apart."""
-        return self.a.text == self.b.text and not (self.a.absent or self.b.absent)
+        return self.a.says_the_same(self.b)
 
     def shown(
         self, order: Order, repeat: int = 0, seen: tuple[str, ...] = (), subject: str = "", key: str = ""

@@ -57,8 +57,8 @@ def looks_of(plan: Plan, rater: Rater, responses: Mapping[Slot, Response]) -> Lo
     met = list(zip(row.tolist(), pair.tolist(), strict=True))
     told = np.array([prompt is not None for prompt, *_ in rows], dtype=np.bool_)[row]
     seen = np.flatnonzero(told)
-    places = zip(row[seen].tolist(), pair[seen].tolist(), strict=True)
-    which, order = _orders(plan, rater, ((rows[r][0], given[r], plan.pairs[p]) for r, p in places), len(seen))
+    asked = ((rows[r][0], given[r], plan.pairs[p]) for r, p in (met[one] for one in seen))
+    which, order = _orders(plan, rater, asked, len(seen))
     ways = zip(pair[seen][which].tolist(), order.tolist(), strict=True)
     shown = [plan.pairs[p][::-1] if swapped else plan.pairs[p] for p, swapped in ways]
     ends = np.searchsorted(row[seen][which], np.arange(len(rows) + 1)).tolist()
@@ -73,7 +73,7 @@ def looks_of(plan: Plan, rater: Rater, responses: Mapping[Slot, Response]) -> Lo
         prompt=row // plan.samples,
         sample=row % plan.samples,
         told=told,
-        of_one_text=np.array([_is_one(given[r], plan.pairs[p]) for r, p in met], dtype=np.bool_),
+        of_one_text=np.array([_say_the_same(given[r], *plan.pairs[p]) for r, p in met], dtype=np.bool_),
         comparison=np.repeat(seen[which], rater.repeats),
         order=np.repeat(order, rater.repeats),
         keys=np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, 32),
@@ -85,9 +85,8 @@ def _given(plan: Plan, prompt: str, sample: int, responses: Mapping[Slot, Respon
     return {name: one for name, one in found.items() if one is not None and one.reply.status == "ok"}
 
 
-def _is_one(given: Given, pair: tuple[str, str]) -> bool:
-    a, b = (given[name] for name in pair)
-    return a.text == b.text and not (a.absent or b.absent)
+def _say_the_same(given: Given, a: str, b: str) -> bool:
+    return given[a].says_the_same(given[b])
 
 
 def _orders(
