@@ -334,8 +334,8 @@ def test_store_results_and_rubric_are_taken_as_given(tmp_path: Path, sciexam: Cl
     assert (tmp_path / "out" / "exam" / report["run"] / "report.html").is_file()
     assert len(verdicts(tmp_path, "kept/facts.sqlite")) == 6
     assert not (tmp_path / "results").exists()
-    other = told(sciexam(*command, "--rubric", "helpfulness"))
-    assert (report["rubric"], other["rubric"]) == ("science-explanation", "helpfulness")
+    other = told(sciexam(*command, "--rubric", "science-explanation"))
+    assert (report["rubric"], other["rubric"]) == ("helpfulness", "science-explanation")
     assert len(verdicts(tmp_path, "kept/facts.sqlite")) == 12
     again = ("--store", "kept/facts.sqlite", "--results", "out", "--json")
     assert told(sciexam("report", other["run"], *again)) == other

@@ -330,7 +330,7 @@ def test_human_verdicts_under_another_rubric_are_a_fault_of_the_pairs_that_have_
     judgements = Annotations.judgements
     monkeypatch.setattr(Annotations, "judgements", lambda self, queue: reads.append(queue) or judgements(self, queue))
     assert faults(other, tmp_path, judge="humans") == [
-        f"{two}: 5 human verdicts were given under another rubric (science-explanation, version 1); "
+        f"{two}: 5 human verdicts were given under another rubric (helpfulness, version 1); "
         "serve a queue under the suite's rubric, or make the board with theirs: --rubric."
         for two in ("sft against base", "rlhf against base", "rlhf against sft")
     ]

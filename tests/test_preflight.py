@@ -100,7 +100,7 @@ def test_before_anything_was_said_the_limit_of_tokens_bounds_what_it_costs(tmp_p
     assert 1 <= read * 1e6 / told.input_tokens <= 2  # USD per million tokens in, of the two models
     assert re.fullmatch(
         r"at most 18 calls: 6 for answers, 12 for verdicts, besides retries; about [\d,]+ tokens in, estimated from "
-        r"the length of texts, and at most 15,360 out; at most about 0\.\d\d USD",
+        r"the length of texts, and at most 15,360 out; at most about 0\.\d\d USD; rubric helpfulness",
         str(before),
     )
 
@@ -120,7 +120,9 @@ def test_once_there_are_replies_their_mean_is_the_measure(tmp_path: Path) -> Non
     assert (round(told.input_tokens), round(told.output_tokens)) == (made.input_tokens, made.output_tokens)
     assert told.usd == pytest.approx(made.usd)
     assert re.search(
-        r"; about [\d,]+ tokens in and [\d,]+ out, as measured in replies of the ledger; about 0\.0\d USD$", str(before)
+        r"; about [\d,]+ tokens in and [\d,]+ out, as measured in replies of the ledger; about 0\.0\d USD; "
+        "rubric helpfulness$",
+        str(before),
     )
 
 
@@ -129,8 +131,10 @@ def test_models_without_a_price_are_named(tmp_path: Path) -> None:
         nobody = str(bill(suite(tmp_path, endpoint.url), tmp_path))
         one = str(bill(suite(tmp_path, endpoint.url, prices={"gpt-x": PRICES["gpt-x"]}), tmp_path))
     gpt, judge = (f"{name}: {{input: .., output: ..}}" for name in ("gpt-x", "judge-1"))
-    assert nobody.endswith(f"; not priced: add prices: {{{gpt}, {judge}}}, in USD per million tokens")
-    assert one.endswith(f"; not priced: add prices: {{{judge}}}, in USD per million tokens")
+    assert nobody.endswith(
+        f"; not priced: add prices: {{{gpt}, {judge}}}, in USD per million tokens; rubric helpfulness"
+    )
+    assert one.endswith(f"; not priced: add prices: {{{judge}}}, in USD per million tokens; rubric helpfulness")
 
 
 def test_a_judge_that_marks_is_counted_once_an_answer(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_files_lie_beside_the_suite_wherever_the_command_runs(tmp_path: Path) ->
     assert suite.models["base"].responses == str(tmp_path / "base.jsonl")  # type: ignore[union-attr]
     assert suite.models["sft"].data == str(tmp_path / "demos.jsonl")  # type: ignore[union-attr]
     assert suite.judges["gpt-4"].template == str(tmp_path / "t.j2")  # type: ignore[union-attr]
-    assert suite.rubric.rubric == "science-explanation"
+    assert suite.rubric.rubric == "helpfulness"
 
 
 def test_a_model_replaces_the_suite_settings_field_by_field(tmp_path: Path) -> None:
@@ -184,9 +184,9 @@ def test_a_reward_model_of_the_lineage_is_a_judge_by_its_name(tmp_path: Path) ->
 def test_what_makes_verdicts_comparable_is_the_prompts_and_the_rubric(tmp_path: Path) -> None:
     suite = load_suite(str(write(tmp_path)))
     assert suite_digest(load_suite(str(write(tmp_path, "baseline: base", "baseline: sft")))) == suite_digest(suite)
-    assert suite_digest(load_suite(str(write(tmp_path, "models:", "rubric: helpfulness\nmodels:")))) != suite_digest(
-        suite
-    )
+    assert suite_digest(
+        load_suite(str(write(tmp_path, "models:", "rubric: science-explanation\nmodels:")))
+    ) != suite_digest(suite)
     (tmp_path / "q.jsonl").write_text('{"id": 1, "text": "Why not?", "level": "school"}\n')
     assert suite_digest(load_suite(str(tmp_path / "exam.yaml"))) != suite_digest(suite)
 

@@ -40,7 +40,7 @@ from sciexam.typed import Command
 from sciexam.types import Generation, Message, Model, Prompt, Record
 
 DEFAULT_SUITE = "science"
-DEFAULT_RUBRIC = "science-explanation"
+DEFAULT_RUBRIC = "helpfulness"
 HUMANS = "humans"
 
 # Keys of a specification that name a file; a relative one lies beside the suite file.

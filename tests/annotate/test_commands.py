@@ -51,13 +51,13 @@ def test_links_are_printed_one_a_line_and_kept_in_a_file_that_only_the_owner_rea
 
 def test_the_rubric_is_named_and_where_it_comes_from(study: Serve, tmp_path: Path) -> None:
     served = study("--annotators", "1")
-    assert "\nRubric: science-explanation (that of suite exam; --rubric NAME or FILE for another)\n" in served.output
+    assert "\nRubric: helpfulness (that of suite exam; --rubric NAME or FILE for another)\n" in served.output
     assert "\nThe links open on this machine alone; for others: --host 0.0.0.0 --public-url http" in served.output
 
 
 def test_bare_files_are_told_that_their_rubric_is_the_default(study: Serve) -> None:
     served = study("base.jsonl", "sft.jsonl", "--annotators", "1")
-    told = "\nRubric: science-explanation (the default; --rubric NAME or FILE for another)\n"
+    told = "\nRubric: helpfulness (the default; --rubric NAME or FILE for another)\n"
     assert told in served.output
 
 

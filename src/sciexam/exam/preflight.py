@@ -82,6 +82,7 @@ class Owed:
     verdicts: int
     bill: Bill | None = field(default=None, compare=False)
     marks: bool = False  # answers are marked one by one: its verdicts are marks
+    rubric: str = field(default="", compare=False)  # by which verdicts are asked for; of rewards there is none
 
     @property
     def calls(self) -> int:
@@ -91,14 +92,16 @@ class Owed:
         """What two parts of an exam owe together."""
         bills = [one.bill for one in (self, other) if one.bill is not None]
         bill = bills[0] + bills[1] if len(bills) == 2 else next(iter(bills), None)
-        return Owed(self.answers + other.answers, self.verdicts + other.verdicts, bill, self.marks or other.marks)
+        marks, rubric = self.marks or other.marks, self.rubric or other.rubric
+        return Owed(self.answers + other.answers, self.verdicts + other.verdicts, bill, marks, rubric)
 
     def __str__(self) -> str:
         counted = f": {self.answers:,} for answers, {self.verdicts:,} for {'marks' if self.marks else 'verdicts'}"
         if self.marks and not self.verdicts:
             counted = " for answers"
         bill = f"; {self.bill}" if self.bill is not None else ""
-        return f"at most {self.calls:,} call{'s' if self.calls > 1 else ''}{counted}, besides retries{bill}"
+        rubric = f"; rubric {self.rubric}" if self.rubric and self.verdicts else ""
+        return f"at most {self.calls:,} call{'s' if self.calls > 1 else ''}{counted}, besides retries{bill}{rubric}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +183,8 @@ def bill_of_verdicts(plan: Plan, store: Store, rater: Rater, owed: int, comparis
 
 
 def _owed(plan: Plan, count: _Count) -> Owed:
-    return Owed(sum(count.answers.values()), sum(count.verdicts.values()), marks=plan.alone)
+    rubric = "" if plan.purpose == "reward" else plan.suite.rubric.rubric
+    return Owed(sum(count.answers.values()), sum(count.verdicts.values()), marks=plan.alone, rubric=rubric)
 
 
 def _bill(plan: Plan, store: Store, count: _Count) -> Bill:
