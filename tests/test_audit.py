@@ -493,7 +493,9 @@ def test_an_audit_and_a_comparison_know_of_each_other_and_of_a_validation(tmp_pa
         card = sx.audit(exam, "llm", results=results)
         assert card.judge_is.endswith("not validated")
         sx.validate(exam, "llm", humans=[str(tmp_path / "votes.jsonl")], results=results)
-        assert sx.audit(exam, "llm", results=results).judge_is.endswith("held against 1 annotator: 0.42 of 6")
+        assert sx.audit(exam, "llm", results=results).judge_is.endswith(
+            "held against 1 annotator: 0.42 of 6, not told from a coin"
+        )
         after = sx.compare(exam, "a", "b", judges=["llm"], results=results)
     (told,) = [one for one in after.caveats if one.startswith("The audit of llm passed")]
     assert f"{results}/{exam.name}/{card.run}/audit.html" in told

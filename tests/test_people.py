@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import sciexam as sx
 from conftest import Cli, answers, write_jsonl, write_suite
 from sciexam.report.record import Report
@@ -57,14 +59,23 @@ def test_a_judge_that_was_validated_is_described_by_what_that_found(tmp_path: Pa
     assert done.returncode == 0, done.stderr
     found = sx.compare(exam, results=results)
     assert found.caveats[0].startswith("jury agreed with 1 annotator on 0.75 [")
-    assert found.caveats[0].endswith("of 12 decided comparisons (`sciexam validate`).")
-    assert found.pairs[0].judge_is == "recorded verdicts, held against 1 annotator: 0.75 of 12"
+    assert found.caveats[0].endswith("of 12 decided comparisons, which is not told from a coin (`sciexam validate`).")
+    assert found.pairs[0].judge_is == "recorded verdicts, held against 1 annotator: 0.75 of 12, not told from a coin"
     assert not any("validate" in one for one in steps(found))
     board = sx.leaderboard(exam, results=results)
-    assert board.judge_is == "recorded verdicts, held against 1 annotator: 0.75 of 12"
+    assert board.judge_is == "recorded verdicts, held against 1 annotator: 0.75 of 12, not told from a coin"
     verdicts(tmp_path, "jury", "judge", 5)
     other = sx.compare(exam, results=results)
     assert other.pairs[0].judge_is == "recorded verdicts, not validated", "its file is another one than that time"
+
+
+@pytest.mark.parametrize(("swapped", "told"), [(0, ""), (12, ", worse than a coin")])
+def test_a_judge_that_agrees_no_better_than_a_coin_is_described_so(tmp_path: Path, swapped: int, told: str) -> None:
+    exam, results = exam_of(tmp_path, swapped), tmp_path / "results"
+    sx.validate(exam, "jury", humans=["people"], results=results)
+    found = sx.compare(exam, results=results)
+    assert found.pairs[0].judge_is.endswith(f"held against 1 annotator: {1 - swapped / 12:.2f} of 12{told}")
+    assert (", which is worse than a coin" in found.caveats[0]) == bool(told)
 
 
 def test_the_agreement_of_a_judge_is_the_headline_of_its_validation_everywhere(tmp_path: Path, sciexam: Cli) -> None:
@@ -78,10 +89,10 @@ def test_the_agreement_of_a_judge_is_the_headline_of_its_validation_everywhere(t
     assert headline is not None
     found = sx.compare(exam, results=tmp_path / "results")
     assert found.caveats[0] == (
-        f"jury agreed with 1 annotator on {headline[1]} of 11 decided comparisons; always taking the longer answer "
-        "agreed more often, on 1.00 (`sciexam validate`)."
+        f"jury agreed with 1 annotator on {headline[1]} of 11 decided comparisons, which is not told from a coin; "
+        "always taking the longer answer agreed more often, on 1.00 (`sciexam validate`)."
     )
-    assert "(recorded verdicts, held against 1 annotator: 0.73 of 11)" in found.pairs[0].sentence
+    assert "(recorded verdicts, held against 1 annotator: 0.73 of 11, not told from a coin)" in found.pairs[0].sentence
 
 
 def test_without_a_file_of_prompts_ids_in_the_place_of_questions_are_told_first(tmp_path: Path, sciexam: Cli) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
 from typing import Any
@@ -16,7 +17,7 @@ from statsmodels.stats.multitest import multipletests
 
 from sciexam.battles import Policy, pair, present, resolve
 from sciexam.report.build import build
-from sciexam.report.evidence import Bench, Evidence
+from sciexam.report.evidence import TEXT_MEASURE, Bench, Evidence
 from sciexam.report.record import Calls, Pair, Report
 from sciexam.stats import Estimate, Undefined
 from sciexam.types import Message, Presentation, Prompt, Reply, Response, Verdict
@@ -434,6 +435,27 @@ def test_all_ties_are_equivalent_only_by_a_margin_that_the_prompts_can_show() ->
 
 
 # ---------------------------------------------------------------- what a reader must be told
+
+
+@pytest.mark.parametrize(
+    ("won", "margin", "conclusion", "better"),
+    [
+        (["b"] * 20, None, "higher by form", "better"),
+        (["a"] * 20, None, "lower by form", "worse"),
+        (["tie"] * 40, 0.2, "equivalent by form", "equivalent"),
+        (["a", "b"] * 10, None, "undecided", "undecided"),
+    ],
+)
+def test_a_text_measure_never_concludes_that_a_contestant_is_better(
+    won: list[str], margin: float | None, conclusion: str, better: str
+) -> None:
+    known = evidence(prompts(len(won)), winner(*won), margin=margin)
+    (by_judge,) = build(known).pairs
+    measures = [replace(bench, description=f"{TEXT_MEASURE}, held against 3 annotators") for bench in known.benches]
+    (by_form,) = build(replace(known, benches=measures)).pairs
+    assert (by_judge.conclusion, by_form.conclusion) == (better, conclusion)
+    assert ("no evidence that" in by_form.sentence) == (conclusion != "undecided")
+    assert build(replace(known, benches=measures)).to_json()["pairs"][0]["conclusion"] == conclusion
 
 
 def test_answers_cut_off_at_the_token_limit_are_told_above_five_percent() -> None:

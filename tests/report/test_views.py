@@ -700,8 +700,9 @@ def test_a_command_to_type_is_printed_whole_however_narrow_the_terminal() -> Non
 
 def many(**conclusions: str) -> Report:
     """Three contestants, all of whose pairs are judged by several; `conclusions`: by judge, of b against a, a letter
-    for each pair: better, worse, undecided."""
-    words, names = {"b": "better", "w": "worse", "u": "undecided"}, ("base", "sft", "dpo")
+    for each pair: better, worse, undecided, higher or lower by form."""
+    words = {"b": "better", "w": "worse", "u": "undecided", "h": "higher by form", "l": "lower by form"}
+    names = ("base", "sft", "dpo")
     contests = [(names[i], names[j]) for i in range(3) for j in range(i + 1, 3)]
     pairs = [
         replace(made().pairs[0], a=a, b=b, judge=judge, conclusion=words[said[place]])
@@ -732,6 +733,21 @@ def test_the_headline_of_many_comparisons_says_who_is_best_by_each_judge() -> No
         "by people, no contestant is shown to be better than another; "
         "by panel, dpo leads: worse than none, and better than 1 of the other two; "
         "by ring, each contestant is worse than another one, in a circle."
+    )
+
+
+def test_what_is_decided_by_form_alone_is_told_so_in_every_view_and_in_no_headline() -> None:
+    rate = Estimate(0.1, 0.05, 0.2, 0.95, 24, "beta interval on the effective number of prompts")
+    report = with_pair(made(), judge="measures", conclusion="lower by form", win_rate=rate, p_holm=0.001)
+    for view in (" ".join(printed(report).split()), to_markdown(report), re.sub("<[^>]*>", "", to_html(report))):
+        assert "ties half: lower by form; that is no evidence that it is worse." in view
+        assert "By form alone, sft is lower than base: measures knows nothing of meaning, so ask people" in view
+        assert "worse than" not in view
+    found = wording.overview(many(jury="uub", measures="hll"))
+    assert found == (
+        "Of 6 comparisons 1 shows which contestant is better, 2 are undecided and 3 are decided by form alone "
+        "(no evidence of which contestant is better). By jury, dpo leads: worse than none, and better than 1 of the "
+        "other two; by measures, no contestant is shown to be better than another."
     )
 
 

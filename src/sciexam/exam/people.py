@@ -74,9 +74,16 @@ class Against:
     agreed: Estimate
     longer: Figure | None
 
+    @property
+    def by_chance(self) -> str:
+        """That a coin would have agreed as often, for all that these comparisons show; or an empty text."""
+        if self.agreed.low > 0.5:
+            return ""
+        return "worse than a coin" if self.agreed.high < 0.5 else "not told from a coin"
+
     def describe(self, description: str) -> str:
         """The description of a judge that was held against these people."""
-        figures = f"{self.agreed.value:.2f} of {self.decided:,}"
+        figures = ", ".join(filter(None, (f"{self.agreed.value:.2f} of {self.decided:,}", self.by_chance)))
         return f"{description.removesuffix(NOT_VALIDATED)}held against {self.people}: {figures}"
 
 
@@ -99,6 +106,7 @@ def _raters(plan: Plan, judge: str) -> frozenset[str]:
 def _held(plan: Plan, bench: Bench, runs: Path) -> Bench:
     if bench.trust != "doubtful" or (found := held_by(plan, bench.name, runs.parent)) is None:
         return bench
+    coin = f", which is {found.by_chance}" if found.by_chance else ""
     beaten = ""
     if isinstance(found.longer, Estimate) and found.longer.value > found.agreed.value:
         beaten = f"; always taking the longer answer agreed more often, on {found.longer.value:.2f}"
@@ -107,7 +115,7 @@ def _held(plan: Plan, bench: Bench, runs: Path) -> Bench:
         trust="held",
         description=found.describe(bench.description),
         held=f"{bench.name} agreed with {found.people} on {found.agreed} of {found.decided:,} decided "
-        f"comparisons{beaten} (`sciexam validate`).",
+        f"comparisons{coin}{beaten} (`sciexam validate`).",
     )
 
 

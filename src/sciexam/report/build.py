@@ -145,7 +145,7 @@ def _pair(
         judge_is=bench.description,
         raters=bench.raters,
         policy=evidence.policy,
-        conclusion=conclude(rate, p_holm, within),
+        conclusion=bench.concludes(conclude(rate, p_holm, within)),
         win_rate=rate,
         bounds=_bounds(used, counts["invalid"] + counts["failed"]) if used else None,
         wins=sides[1],

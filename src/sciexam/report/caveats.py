@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sciexam.report.equal_texts import equal_texts
-from sciexam.report.evidence import TEXT_MEASURE, Bench, Evidence
+from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Pair
 from sciexam.stats import Undefined
 
@@ -49,7 +49,7 @@ def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
 
 def _of_measures(benches: Sequence[Bench]) -> Iterable[str]:
     for bench in benches:
-        if bench.description.startswith(TEXT_MEASURE) and not bench.silent:
+        if bench.by_form and not bench.silent:
             yield f"{bench.name} counts features of a text and knows nothing of its meaning; what is false may win."
 
 

@@ -115,7 +115,7 @@ def _results(report: Report, console: Console) -> Table:
             Text(f"{pair.used}/{between.strip(' ') if pair.planned > 999 else ''}{pair.planned}"),
             Text(wording.p_value(pair.p_holm)),
             Text(f"{pair.order_consistency.value:.2f}" if isinstance(pair.order_consistency, Estimate) else "n/a"),
-            Text(pair.conclusion, "bold"),
+            Text(pair.conclusion.replace(" ", between, 1), "bold"),
         )
     return table
 

@@ -9,7 +9,8 @@ from typing import Literal
 from sciexam.battles import Battle, Policy, Slot
 from sciexam.lineage import Descent
 from sciexam.report.escalation import Escalation
-from sciexam.report.record import Calls, Trust
+from sciexam.report.record import BY_FORM, ByForm, Calls, Trust
+from sciexam.stats import Conclusion
 from sciexam.types import Presentation, Prompt, Response, Verdict
 
 NOT_ASKED = "not asked yet"  # why there is no answer, or no verdict, that is still to come
@@ -51,6 +52,15 @@ class Bench:
         over = {(battle.a, battle.b, battle.prompt, battle.sample) for battle in self.adjudicated}
         kept = [battle for battle in self.battles if (battle.a, battle.b, battle.prompt, battle.sample) not in over]
         return [*kept, *self.adjudicated]
+
+    @property
+    def by_form(self) -> bool:
+        """Whether it is a text measure, which knows nothing of meaning."""
+        return self.description.startswith(TEXT_MEASURE)
+
+    def concludes(self, conclusion: Conclusion) -> Conclusion | ByForm:
+        """What the figures allow to be said, as far as this bench can say it."""
+        return BY_FORM.get(conclusion, conclusion) if self.by_form else conclusion
 
     @property
     def silent(self) -> bool:

@@ -22,6 +22,18 @@ SCHEMA = "sciexam/report/1"
 Figure = Estimate | Undefined
 # Whose word it is: people's, that of a judge that a validation held against people, of one that none did, or a fake's.
 Trust = Literal["people", "held", "doubtful", "fake"]
+# What is concluded of b. A text measure concludes by form alone, which is no evidence of which contestant is better.
+ByForm = Literal["higher by form", "lower by form", "equivalent by form"]
+BY_FORM: Mapping[str, ByForm] = {
+    "better": "higher by form",
+    "worse": "lower by form",
+    "equivalent": "equivalent by form",
+}
+NO_EVIDENCE: Mapping[str, str] = {
+    "higher by form": "that is no evidence that it is better",
+    "lower by form": "that is no evidence that it is worse",
+    "equivalent by form": "that is no evidence that they are equally good",
+}
 
 BLIND = "It kept its verdict in {kept:.0%} of the swaps: this judge may be unable to tell the two apart."
 
@@ -137,7 +149,8 @@ class Stop:
 class Pair:
     """Contestant b against contestant a, by one judge. Counts are prompts; `win_rate` is b's, ties half.
 
-    `conclusion` is b's: better, equivalent (within the margin) or undecided; worse is a's better read from b.
+    `conclusion` is b's: better, equivalent (within the margin) or undecided; worse is a's better read from b. Of a text
+    measure: "higher by form", "lower by form" or "equivalent by form", which says nothing of which of them is better.
     """
 
     a: str
@@ -146,7 +159,7 @@ class Pair:
     judge_is: str  # in words: "a text measure, not validated"
     raters: tuple[str, ...]
     policy: str
-    conclusion: Conclusion
+    conclusion: Conclusion | ByForm
     win_rate: Figure
     bounds: tuple[float, float] | None
     wins: int
@@ -191,11 +204,15 @@ class Pair:
         prompts = f"{self.used} prompt{'s' if self.used != 1 else ''}"
         scores = f"{who}, {self.b} scores {self.win_rate} against {self.a}"
         if self.stop is None:
-            return f"{scores} over {prompts}, ties half: {self.conclusion}."
+            return f"{scores} over {prompts}, ties half: {self.conclusion}{self._no_evidence}."
         read = f"{self.stop.prompts} of {self.planned} prompts"
         if self.conclusion != "undecided":
-            return f"{scores}, ties half: {self.conclusion}, decided after {read}."
+            return f"{scores}, ties half: {self.conclusion}, decided after {read}{self._no_evidence}."
         return f"{scores}, ties half: undecided {'after' if self.stop.finished else 'so far, after'} {read}."
+
+    @property
+    def _no_evidence(self) -> str:
+        return f"; {NO_EVIDENCE[self.conclusion]}" if self.conclusion in NO_EVIDENCE else ""
 
 
 @dataclass(frozen=True, slots=True)

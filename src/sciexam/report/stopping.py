@@ -106,7 +106,7 @@ def _pair(
         judge_is=bench.description,
         raters=bench.raters,
         policy=evidence.policy,
-        conclusion=outcome.conclusion,
+        conclusion=bench.concludes(outcome.conclusion),
         win_rate=outcome.rate,
         bounds=None,
         wins=sides[1],

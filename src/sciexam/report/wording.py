@@ -10,10 +10,12 @@ from sciexam.report.escalation import Escalation
 from sciexam.report.evidence import NOT_ASKED
 from sciexam.report.panel import Member
 from sciexam.report.plain_text import quoted
-from sciexam.report.record import Calls, Figure, Pair, Report, Stop
+from sciexam.report.record import NO_EVIDENCE, Calls, Figure, Pair, Report, Stop
 from sciexam.stats import Estimate, Undefined
 from sciexam.types import NO_ANSWER
 
+DECIDED = ("better", "worse", "higher by form", "lower by form")
+EQUIVALENT = ("equivalent", "equivalent by form")
 UNUSUAL = 0.9  # of the share of prompts that usually counts
 NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 
@@ -28,10 +30,13 @@ def title(report: Report) -> str:
 
 def overview(report: Report) -> str:
     """What many comparisons come to, in a sentence."""
-    counts = Counter("decided" if pair.conclusion in ("better", "worse") else pair.conclusion for pair in report.pairs)
-    says = {"decided": "shows", "equivalent": "is equivalent", "undecided": "is undecided"}
-    say = {"decided": "show which contestant is better", "equivalent": "are equivalent", "undecided": "are undecided"}
-    says["decided"] += say["decided"].removeprefix("show")
+    kinds = {"better": "decided", "worse": "decided", **dict.fromkeys(NO_EVIDENCE, "form")}
+    counts = Counter(kinds.get(pair.conclusion, pair.conclusion) for pair in report.pairs)
+    which = "which contestant is better"
+    form = f"decided by form alone (no evidence of {which})"
+    says = {"decided": f"shows {which}", "equivalent": "is equivalent", "undecided": "is undecided"}
+    say = {"decided": f"show {which}", "equivalent": "are equivalent", "undecided": "are undecided"}
+    says, say = says | {"form": f"is {form}"}, say | {"form": f"are {form}"}
     parts = [f"{counts[key]} {say[key] if counts[key] != 1 else says[key]}" for key in say if counts[key]]
     all_of = parts[0].replace(str(len(report.pairs)), f"All {len(report.pairs)} comparisons", 1)
     said = all_of if len(parts) == 1 else f"Of {len(report.pairs)} comparisons {_listed(parts)}"
@@ -85,7 +90,7 @@ def _usual(report: Report, judge: str) -> float:
 
 def _unlike(report: Report, pair: Pair, usual: float) -> Iterator[str]:
     who, rate = f"{contest(pair)} by {pair.judge}", pair.win_rate
-    if isinstance(rate, Undefined) or pair.conclusion == "equivalent":
+    if isinstance(rate, Undefined) or pair.conclusion.startswith("equivalent"):
         yield f"{who}: {conclusion(report, pair)}"
     elif pair.conclusion == "undecided" and pair.stop is None and not rate.low <= 0.5 <= rate.high:
         yield f"{who}: {rate}, undecided for the number of comparisons alone: p (Holm) is {p_value(pair.p_holm)}"
@@ -171,17 +176,15 @@ def conclusion(report: Report, pair: Pair) -> str:
         return _watched(report, pair, pair.stop, rate)
     alpha = f"{1 - rate.level:.2g}"
     corrected = f"the Holm-corrected p-value ({_comparisons(report)}) is {p_value(pair.p_holm)}"
-    if pair.conclusion in ("better", "worse"):
-        side = "above" if pair.conclusion == "better" else "below"
-        return (
-            f"The interval lies wholly {side} one half, and {corrected}, below {alpha}. "
-            f"By this judge, {pair.b} is {pair.conclusion} than {pair.a} on prompts like these."
-        )
-    if pair.conclusion == "equivalent":
+    if pair.conclusion in DECIDED:
+        side = "above" if rate.low > 0.5 else "below"
+        return f"The interval lies wholly {side} one half, and {corrected}, below {alpha}. {_decided(pair)}"
+    if pair.conclusion in EQUIVALENT:
         return (
             f"Two one-sided tests at {alpha} place the win rate of {pair.b} within {report.margin or 0:g} of one half. "
             f"By this judge, {pair.b} and {pair.a} differ by less than the margin that was set"
-            f"{'' if rate.low <= 0.5 <= rate.high else ', though not by nothing: the interval excludes one half'}."
+            f"{'' if rate.low <= 0.5 <= rate.high else ', though not by nothing: the interval excludes one half'}"
+            f"{_by_form(pair)}."
         )
     if pair.p_holm is None:
         return "There is no p-value, so nothing is concluded."
@@ -201,16 +204,15 @@ def conclusion(report: Report, pair: Pair) -> str:
 def _watched(report: Report, pair: Pair, stop: Stop, rate: Estimate) -> str:
     """What the sequence of a pair says; its interval holds wherever it stops."""
     level = percent(rate.level)
-    if pair.conclusion in ("better", "worse"):
+    if pair.conclusion in DECIDED:
         return (
             f"The confidence sequence has excluded one half at {level}; its p-value, which holds at every look, is "
-            f"{p_value(pair.p_holm)} ({_corrected(report)}). "
-            f"By this judge, {pair.b} is {pair.conclusion} than {pair.a} on prompts like these."
+            f"{p_value(pair.p_holm)} ({_corrected(report)}). {_decided(pair)}"
         )
-    if pair.conclusion == "equivalent":
+    if pair.conclusion in EQUIVALENT:
         return (
             f"The confidence sequence at {level} lies within {report.margin or 0:g} of one half. "
-            f"By this judge, {pair.b} and {pair.a} differ by less than the margin that was set."
+            f"By this judge, {pair.b} and {pair.a} differ by less than the margin that was set{_by_form(pair)}."
         )
     if not stop.finished:
         return "Answers or verdicts on the next prompt are missing; the same command asks for them and goes on."
@@ -219,6 +221,20 @@ def _watched(report: Report, pair: Pair, stop: Stop, rate: Estimate) -> str:
         f"All prompts were used, and the interval does not exclude one half{margin}: these prompts do not show which "
         "of the two is better. That is no evidence that they are equal."
     )
+
+
+def _decided(pair: Pair) -> str:
+    """What a win rate that is told from one half says of b, which by a text measure is nothing of its worth."""
+    if pair.conclusion in NO_EVIDENCE:
+        return (
+            f"By form alone, {pair.b} is {pair.conclusion.split()[0]} than {pair.a}: {pair.judge} knows nothing of "
+            "meaning, so ask people, or a judge that reads, which of the two is better."
+        )
+    return f"By this judge, {pair.b} is {pair.conclusion} than {pair.a} on prompts like these."
+
+
+def _by_form(pair: Pair) -> str:
+    return f", in form alone: {pair.judge} knows nothing of meaning" if pair.conclusion in NO_EVIDENCE else ""
 
 
 def _corrected(report: Report) -> str:
