@@ -16,11 +16,11 @@ PROMPTS = 12
 
 
 def by_criterion(body: Body) -> str:
-    """b (it says so) is always better in structure, a in clarity, and nobody in the others; over all b is."""
+    """b (it says so) is always better in request, a in clarity, and nobody in the others; over all b is."""
     asked = prompt_of(body)
     b_first = answers_of(asked)[0].startswith("b ")
     better, worse = ("A>B", "B>A") if b_first else ("B>A", "A>B")
-    sides = {"structure": better, "clarity": worse}
+    sides = {"request": better, "clarity": worse}
     nonce = nonce_of(asked)
     names = re.findall(rf"CRITERION {nonce} ([^:\n]+):", asked)
     lines = [f"CRITERION {nonce} {name}: {sides.get(name, 'A=B')}" for name in dict.fromkeys(names)]
@@ -40,8 +40,8 @@ def test_each_criterion_has_its_win_rate_whatever_the_order(tmp_path: Path) -> N
     pair = report.pairs["a", "b"]
     rates = {one.name: one.win_rate for one in pair.criteria}
     assert pair.win_rate.value == 1.0
-    assert (rates["structure"].value, rates["clarity"].value) == (1.0, 0.0)  # type: ignore[union-attr]
-    others = [rate.value for name, rate in rates.items() if name not in ("structure", "clarity")]  # type: ignore[union-attr]
+    assert (rates["request"].value, rates["clarity"].value) == (1.0, 0.0)  # type: ignore[union-attr]
+    others = [rate.value for name, rate in rates.items() if name not in ("request", "clarity")]  # type: ignore[union-attr]
     assert others
     assert set(others) == {0.5}
     assert all(one.used == one.planned == PROMPTS for one in pair.criteria)
@@ -50,9 +50,9 @@ def test_each_criterion_has_its_win_rate_whatever_the_order(tmp_path: Path) -> N
 def test_the_views_show_the_criteria(tmp_path: Path) -> None:
     report = compare(tmp_path, criteria=True)
     (row,) = report.to_json()["pairs"]
-    assert row["criteria"][0]["name"] == "structure"
+    assert row["criteria"][0]["name"] == "request"
     assert "## Win rate by criterion" in to_markdown(report)
-    assert re.search(r"\| structure \| b against a \| llm \| 1\.00 \[", to_markdown(report))
+    assert re.search(r"\| request \| b against a \| llm \| 1\.00 \[", to_markdown(report))
     assert "By criterion" in to_html(report)
 
 

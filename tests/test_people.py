@@ -117,3 +117,40 @@ def test_a_key_that_every_line_lacks_is_told_once_with_the_keys_that_there_are(t
         f"sciexam: {tmp_path}/rm.jsonl:1: model: this key is missing, in each of the 12 lines; "
         "the first one has the keys prompt, contestant, reward\n"
     )
+
+
+def judged(folder: Path, *lines: tuple[int, str, str]) -> Report:
+    """What `humans` say of an exam whose first two answers are equal; lines: the prompt's number, who, and who won."""
+    exam = exam_of(folder)
+    answers(folder, "new", [f"{'old' if i == 0 else 'new'} {i}, for a reason." for i in range(PROMPTS)])
+    said = [
+        {"prompt": f"q{i}", "first": "old", "second": "new", "rater": who, "kind": "human"}
+        | ({"preferred": won} if won else {"failure": "cannot judge"})
+        for i, who, won in lines
+    ]
+    write_jsonl(folder / "ann.jsonl", said)
+    sx.compare(exam, judges=["people"], results=folder / "results")
+    return sx.compare(exam, judges=["humans"], results=folder / "results")
+
+
+def test_who_cannot_judge_is_counted_by_name_of_the_button_and_nobody_is_asked_again(tmp_path: Path) -> None:
+    found = judged(tmp_path, (1, "ann", ""), (2, "ann", "second"), (3, "ann", "second"))
+    assert '1 "cannot judge" by 1 annotator, of 3 verdicts: it counts for neither contestant.' in found.caveats
+    assert found.pairs[0].verdicts["invalid"] == 1
+    assert not any("--retry-invalid" in one or "mend" in one for one in steps(found))
+    assert not any("missing" in step.why or "mend" in step.why for step in found.next_steps)
+
+
+def test_no_annotator_sees_two_orders_and_nobody_is_shown_two_equal_texts(tmp_path: Path) -> None:
+    (pair,) = judged(tmp_path, *((i, "ann", "second") for i in range(1, 9))).pairs
+    assert pair.reasons == {"skipped: not judged": 3, "skipped: two equal texts, which people are not shown": 1}
+    assert str(pair.order_consistency) == "no annotator was shown a pair in both orders"
+
+
+@pytest.mark.parametrize(("apart", "told"), [(0, False), (6, True)])
+def test_annotators_who_agree_as_dice_would_are_told_so(tmp_path: Path, apart: int, told: bool) -> None:
+    both = [(i, who, "first" if i % 2 else "second") for i in range(1, 12) for who in ("ann", "bea")]
+    turned = [(i, who, "tie" if who == "bea" and i <= apart else won) for i, who, won in both]
+    found = judged(tmp_path, *turned)
+    said = "The annotators are not shown to agree better than by chance: Krippendorff's alpha is "
+    assert any(one.startswith(said) for one in found.caveats) == told

@@ -232,7 +232,7 @@ def test_drafts_come_back_and_end_with_the_judgement(tmp_path: Path, store: Stor
     assert id is not None
     desk.draft(ann, id, {"comment": "half a thou", "criterion-1": "right"})
     said = desk.show(ann, id).said
-    assert (said.comment, dict(said.criteria), said.choice) == ("half a thou", {"mechanism": "right"}, "")
+    assert (said.comment, dict(said.criteria), said.choice) == ("half a thou", {"correctness": "right"}, "")
     desk.judge(ann, id, 0, {"choice": "left-much", "comment": "a whole one"})
     assert desk.show(ann, id).said.comment == "a whole one"
     desk.draft(ann, id, {"comment": "another, not yet sent"})
@@ -543,9 +543,9 @@ def test_what_people_say_of_a_criterion_is_in_the_bench(tmp_path: Path, store: S
     id = str(desk.next(ann))
     desk.judge(ann, id, 0, {"choice": "left-much", "criterion-1": "right"})
     left = desk.show(ann, id).place.shown[0]
-    bench = human_bench(store, list(queue.comparisons()), "mean", ["structure", "mechanism"])
-    assert set(bench.by_criterion) == {"mechanism"}
-    [battle] = bench.by_criterion["mechanism"]
+    bench = human_bench(store, list(queue.comparisons()), "mean", ["request", "correctness"])
+    assert set(bench.by_criterion) == {"correctness"}
+    [battle] = bench.by_criterion["correctness"]
     assert battle.score == (0.0 if left == 0 else 1.0), "the right one was better on it"
 
 

@@ -65,7 +65,7 @@ def by_mouse(page: Any, plan: Iterator[str]) -> Iterator[Did]:
             if not page.locator(".by-criterion").evaluate("details => details.open"):
                 page.click(".by-criterion summary")
             page.check("input[name=criterion-1][value=right]", force=True)
-            criteria = (("mechanism", "right"),)
+            criteria = (("correctness", "right"),)
         yield Did(on_the_left(page), choice, criteria=criteria)
         go(page, lambda choice=choice: page.click(f"button[value={choice}]"))
 
@@ -196,7 +196,7 @@ def test_the_rubric_is_one_key_away(study: Serve, opened: Open) -> None:
     assert not page.is_visible("#rubric .panel")
     page.keyboard.press("r")
     assert page.is_visible("#rubric .panel")
-    assert "Does the answer go from a claim" in page.inner_text("#rubric .panel")
+    assert "Does the answer do what was asked" in page.inner_text("#rubric .panel")
     page.keyboard.press("Escape")
     assert not page.is_visible("#rubric .panel")
 

@@ -15,7 +15,18 @@ SHORT = 20  # letters: what is shorter is a part of a sentence
 
 # Who says what a reader must know, by module.
 SAY_IT = {
-    "report/caveats.py": ("caveats_of", "_of_trust", "_of_one_person", "_of_opposites", "_doubts"),
+    "report/caveats.py": (
+        "caveats_of",
+        "_of_measures",
+        "_of_trust",
+        "_of_one_person",
+        "_of_those_who_cannot",
+        "_of_opposites",
+        "_doubts",
+        "_of_length",
+    ),
+    "report/by_chance.py": ("agreed_by_chance",),
+    "report/equal_texts.py": ("equal_texts",),
     "report/drift.py": ("sentence",),
     "report/stopping.py": ("LEFT_OUT",),
     "report/standings/board.py": ("build_leaderboard", "_missing", "_null_caveats"),

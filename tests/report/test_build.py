@@ -485,6 +485,23 @@ def test_unusable_verdicts_few_prompts_and_a_longer_winner_are_told() -> None:
     ]
 
 
+@pytest.mark.parametrize("which", ["longer", "shorter"])
+def test_the_caveat_about_length_says_the_win_rate_at_equal_length(which: str) -> None:
+    def reply(name: str, prompt: str, _: int) -> Reply:
+        number = int(prompt[1:])
+        return Reply("k", "word " * (20 + (number % 7 + 1) * (name == ("a" if number % 3 == 0 else "b"))))
+
+    longer = ["a" if (i % 3 == 0) != (i % 5 == 0) else "b" for i in range(60)]
+    shorter = ["a" if won == "b" else "b" for won in longer]
+    report = build(evidence(prompts(60), winner(*(longer if which == "longer" else shorter)), reply=reply))
+    (told,) = [one for one in report.caveats if "part of the result may be length" in one]
+    length = report.pairs[0].length
+    assert length is not None
+    assert isinstance(length.controlled, Estimate)
+    assert told.startswith(f"b against a by judge: the {which} answer won 0.80 [")
+    assert told.endswith(f"part of the result may be length: b's win rate at equal length is {length.controlled}.")
+
+
 def test_an_item_holds_the_answers_and_every_verdict_in_contestants_names() -> None:
     def say(prompt: str, sample: int, rater: str, first: str, second: str) -> str:
         return "first" if first == "b" else "invalid: refused"

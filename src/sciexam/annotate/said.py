@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 from sciexam.annotate.queue import Item, Queue
-from sciexam.annotate.scale import CANNOT, CANNOT_JUDGE, Hand, option_of, options_of, preferred
+from sciexam.annotate.scale import CANNOT, Hand, option_of, options_of, preferred
 from sciexam.battles import present
 from sciexam.errors import UsageError
 from sciexam.exam.plan import verdict_key
 from sciexam.exam.raters import annotator_digest
 from sciexam.store.annotations import WITHDRAWN, Judgement, Slots
-from sciexam.types import Presentation, Strength, Verdict
+from sciexam.types import CANNOT_JUDGE, Presentation, Strength, Verdict
 
 LONGEST_COMMENT = 4_000  # characters
 LONGEST_TEXT = 100_000

@@ -11,8 +11,6 @@ from sciexam.types import Side, Strength
 ScaleName = Literal["four-point", "five-point", "choice", "choice-or-tie"]
 Hand = Literal["left", "right", "tie"]  # of what an annotator sees
 
-CANNOT_JUDGE = "cannot judge"  # the failure of such a verdict
-
 
 @dataclass(frozen=True, slots=True)
 class Option:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from sciexam.report.by_chance import agreed_by_chance
 from sciexam.report.equal_texts import equal_texts
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Pair
-from sciexam.stats import Undefined
+from sciexam.stats import Estimate, Undefined
+from sciexam.types import CANNOT_JUDGE
 
 FEW_PROMPTS = 30
 STEADY = 0.8  # of the prompts on which a judge keeps its verdict when the order is swapped
@@ -25,6 +27,8 @@ def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
     yield from _of_measures(evidence.benches)
     yield from _of_trust(evidence.benches)
     yield from _of_one_person(evidence.benches)
+    yield from agreed_by_chance(evidence)
+    yield from _of_those_who_cannot(evidence.benches)
     yield from _of_opposites(pairs)
     for contestant in evidence.contestants:
         answers = [r.reply for (name, _, _), r in evidence.responses.items() if name == contestant]
@@ -84,6 +88,19 @@ def _of_one_person(benches: Sequence[Bench]) -> Iterable[str]:
             )
 
 
+def _of_those_who_cannot(benches: Sequence[Bench]) -> Iterable[str]:
+    """How often annotators said that they cannot judge: no reply of a machine, so nobody is asked again."""
+    for bench in benches:
+        given = [verdict for _, verdict in bench.verdicts if verdict.status != "skipped"]
+        raters = [verdict.rater for verdict in given if verdict.failure == CANNOT_JUDGE]
+        if bench.trust == "people" and raters:
+            people, they = len(set(raters)), "it counts" if len(raters) == 1 else "they count"
+            yield (
+                f'{len(raters)} "cannot judge" by {people} annotator{"s" if people > 1 else ""}, of '
+                f"{len(given)} verdicts: {they} for neither contestant."
+            )
+
+
 def _of_opposites(pairs: Sequence[Pair]) -> Iterable[str]:
     """The pairs that some decide in one direction and others in the opposite one, by name as far as they are few."""
     ahead: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
@@ -137,7 +154,7 @@ def _doubts(pair: Pair, earlier: int) -> Iterable[_Doubt]:
     asked = missing + pair.verdicts["ok"]
     if missing > MANY_INVALID * asked:
         hint = "; the bounds say what that can do" if pair.used else ""
-        said = f"{missing} of {asked} verdicts are invalid or failed{hint}"
+        said = f"{missing} of {asked} verdicts {'is' if missing == 1 else 'are'} invalid or failed{hint}"
         general = f"more than {MANY_INVALID:.0%} of the verdicts are invalid or failed"
         yield _Doubt(pair, said, general, f"{missing} of {asked}", missing / asked)
     kept, bias = pair.order_consistency, pair.position_bias
@@ -152,11 +169,7 @@ def _doubts(pair: Pair, earlier: int) -> Iterable[_Doubt]:
     if not isinstance(bias, Undefined) and bias.low * bias.high > 0:
         favours = f"the judge favours the answer shown {'first' if bias.value > 0 else 'second'}"
         yield _Doubt(pair, f"{favours} (position bias {bias})", favours, f"position bias {bias}", abs(bias.value))
-    effect = pair.length.longer_wins if pair.length else None
-    if effect and not isinstance(effect, Undefined) and effect.low > 0.5:
-        said = f"the longer answer won {effect} of the decided prompts; part of the result may be length"
-        general = "the longer answer won more often, so that part of the result may be length"
-        yield _Doubt(pair, said, general, str(effect), effect.value)
+    yield from _of_length(pair)
     if earlier:
         looked = (
             "of this ledger compared the two with other prompts, answers or settings, or beside more contestants; "
@@ -165,3 +178,21 @@ def _doubts(pair: Pair, earlier: int) -> Iterable[_Doubt]:
         figure = f"{earlier} earlier run{'s' if earlier > 1 else ''}"
         said = f"{figure} {looked} {'they' if earlier > 1 else 'it'} showed"
         yield _Doubt(pair, said, f"earlier runs {looked} they showed", figure, earlier)
+
+
+def _of_length(pair: Pair) -> Iterable[_Doubt]:
+    """That the longer answer, or the shorter one, wins more often, and b's win rate at equal length."""
+    effect = pair.length.longer_wins if pair.length else None
+    if pair.length is None or not isinstance(effect, Estimate) or effect.low <= 0.5 <= effect.high:
+        return
+    which = "longer" if effect.low > 0.5 else "shorter"
+    if which == "shorter":
+        effect = replace(effect, value=1 - effect.value, low=1 - effect.high, high=1 - effect.low)
+    equal = pair.length.controlled
+    left = f"is {equal}" if isinstance(equal, Estimate) else f"cannot be told: {equal.why}"
+    said = (
+        f"the {which} answer won {effect} of the decided prompts; part of the result may be length: {pair.b}'s win "
+        f"rate at equal length {left}"
+    )
+    general = f"the {which} answer won more often, so that part of the result may be length"
+    yield _Doubt(pair, said, general, str(effect), effect.value)

@@ -12,6 +12,7 @@ from sciexam.report.evidence import TEXT_MEASURE
 from sciexam.report.record import Pair, Report, Step
 from sciexam.stats import Estimate
 from sciexam.typed import Command, command_of
+from sciexam.types import CANNOT_JUDGE
 
 READER = "openai:gpt-4.1-mini-2025-04-14"  # a judge that reads, for whoever has none in the suite
 MOST = 7  # steps that are named
@@ -59,8 +60,9 @@ def next_steps(
 
 
 def _missing(report: Report, command: Command) -> Iterator[Step]:
-    asked = [pair for pair in report.pairs if not pair.recorded]
+    asked, cannot = [pair for pair in report.pairs if not pair.recorded], _cannot(report)
     counts = {status: sum(pair.verdicts[status] for pair in asked) for status in ("failed", "invalid")}
+    counts["invalid"] -= sum(cannot[judge] for judge in {pair.judge for pair in asked})
     if report.calls.unasked:
         yield Step("Not everything was asked for; the same command with more room goes on", command.repeated())
     elif report.missing:
@@ -71,17 +73,25 @@ def _missing(report: Report, command: Command) -> Iterator[Step]:
     if counts["invalid"]:
         why = f"{_verdicts(counts['invalid'])} missing, as replies could not be used; to draw once more"
         yield Step(why, command.repeated("--retry-invalid"))
-    for file, count in _unusable(report.pairs).items():
+    for file, count in _unusable(report.pairs, cannot).items():
         lines = f"{count:,} verdict{'s' if count != 1 else ''}"
         yield Step(f"{lines} in {file} cannot be used; mend its lines, which are read again by", command.repeated())
 
 
-def _unusable(pairs: Sequence[Pair]) -> Counter[str]:
+def _cannot(report: Report) -> Counter[str]:
+    """How often people said that they cannot judge, by the name under which they judge: that is their last word."""
+    said = (opinion for item in report.items for opinion in item.opinions)
+    return Counter(opinion.judge for opinion in said if opinion.failure == CANNOT_JUDGE)
+
+
+def _unusable(pairs: Sequence[Pair], cannot: Counter[str]) -> Counter[str]:
     """How many recorded verdicts cannot be used, by file."""
     counts: Counter[str] = Counter()
+    for judge, files in {pair.judge: pair.recorded for pair in pairs}.items():
+        counts[" and ".join(files)] -= cannot[judge]
     for pair in pairs:
         counts[" and ".join(pair.recorded)] += pair.verdicts["invalid"] + pair.verdicts["failed"]
-    return Counter({file: count for file, count in counts.items() if file and count})
+    return Counter({file: count for file, count in counts.items() if file and count > 0})
 
 
 def _verdicts(count: int) -> str:
@@ -162,7 +172,7 @@ def _suspicion(pair: Pair) -> str:
         for name, found in (
             ("the order", isinstance(kept, Estimate) and kept.value < 0.8),
             ("the place of an answer", isinstance(bias, Estimate) and bias.low * bias.high > 0),
-            ("the length", isinstance(effect, Estimate) and effect.low > 0.5),
+            ("the length", isinstance(effect, Estimate) and not effect.low <= 0.5 <= effect.high),
         )
         if found
     ]

@@ -13,6 +13,8 @@ from sciexam.report.reliability import Reliability, reliability_of
 from sciexam.stats import Undefined, order_consistency
 from sciexam.types import Prompt, Status
 
+ONE_ORDER = "no annotator was shown a pair in both orders"
+NOT_SHOWN = "two equal texts, which people are not shown"
 NO_ORDER = "this judge scores each answer by itself and cannot see the order"
 
 
@@ -75,7 +77,7 @@ def consistency_of(bench: Bench, used: Iterable[Score], level: float) -> Figure:
         return Undefined(NO_ORDER)
     both = [(s.cluster, x.by_order) for s in used for x in s.battles if len(x.by_order) == 2 and not x.of_one_text]
     if not both:
-        return Undefined("no prompt was judged in both orders")
+        return Undefined(ONE_ORDER if bench.trust == "people" else "no prompt was judged in both orders")
     in_ab, in_ba = [o["ab"] for _, o in both], [o["ba"] for _, o in both]
     return order_consistency(in_ab, in_ba, distinct(label for label, _ in both), level)
 
@@ -142,4 +144,12 @@ def _why_none(evidence: Evidence, prompt: Prompt, a: str, b: str, battles: Seque
             elif response.reply.status != "ok":
                 causes.append((response.reply.status, f"{contestant}: {response.reply.failure}"))
     rank = ("failed", "invalid", "skipped")
-    return min(causes, key=lambda cause: rank.index(cause[0]), default=("skipped", "not judged"))
+    if not causes:
+        return "skipped", NOT_SHOWN if _of_one_text(evidence, prompt, a, b) else "not judged"
+    return min(causes, key=lambda cause: rank.index(cause[0]))
+
+
+def _of_one_text(evidence: Evidence, prompt: Prompt, a: str, b: str) -> bool:
+    """Whether both gave one text in every sample, where both have an answer in each."""
+    given = evidence.responses
+    return all(given[a, prompt.id, n].text == given[b, prompt.id, n].text for n in range(evidence.samples))
