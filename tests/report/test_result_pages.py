@@ -32,7 +32,8 @@ def made(mark: str = "") -> str:
 def test_no_text_changes_the_tags_or_attributes_of_the_page(payload: str) -> None:
     hostile, innocent = Page(made(payload)), Page(made())
     assert hostile.shape == innocent.shape
-    assert hostile.text.count(plain_text(payload)) > 8
+    # What stands in backticks may be set as code, without them.
+    assert hostile.text.replace("`", "").count(plain_text(payload).replace("`", "")) > 8
 
 
 def test_the_page_gives_the_sentence_the_caveats_the_tables_and_the_manifest() -> None:

@@ -215,7 +215,7 @@ def printed(report: Report, width: int = 80, path: Path | None = None, **options
 
 
 # What backticks in an answer may make of the page: elements without any attribute that the text could choose.
-CODE_PASSAGES = [("code", {"class": kind, "dir": "ltr"}) for kind in ("code", "block")]
+CODE_PASSAGES = [("code", {}), *(("code", {"class": kind, "dir": "ltr"}) for kind in ("code", "block"))]
 
 
 class Page(HTMLParser):
@@ -758,6 +758,38 @@ def test_judges_that_decide_a_pair_in_opposite_directions_are_named() -> None:
     names = [replace(made().pairs[0], a=f"a{i}", conclusion=word) for i in range(5) for word in ("better", "worse")]
     *_, last = _of_opposites(names)
     assert last == "2 more pairs are decided in opposite directions."
+
+
+def test_backticks_of_a_sentence_are_code_on_the_page_and_nothing_in_them_is_markup() -> None:
+    said = pages.coded("It is <b>so</b> (`sciexam <i>validate</i>`), a lone ` too.")
+    assert said == "It is &lt;b&gt;so&lt;/b&gt; (<code>sciexam &lt;i&gt;validate&lt;/i&gt;</code>), a lone ` too."
+    page = to_html(made(caveats=("judge agreed (`sciexam validate`).",), next_steps=(Step("set `x:`", "go"),)))
+    assert "(<code>sciexam validate</code>)." in page
+    assert "set <code>x:</code>: " in page
+
+
+def test_every_view_names_the_questions_that_a_file_does_not_answer() -> None:
+    lacking = Answer("sft", 0, "", 0, "skipped", "no recorded answer", False)
+    report = with_pair(made(), skipped=1, reasons={"skipped: sft: no recorded answer": 1})
+    report = replace(report, items=(replace(report.items[0], text="Why is it cold?", answers=(lacking,)),))
+    for view in (printed(report), to_markdown(report), Page(to_html(report)).text):
+        assert '1 x skipped: sft has no answer to "Why is it cold?"' in view.replace("'", '"')
+
+
+def test_a_question_that_is_its_own_id_is_read_once() -> None:
+    report = made()
+    own = replace(report, items=(replace(report.items[0], prompt="Why is it cold?", text="Why is it cold?"),))
+    assert '<bdi class="id" hidden>Why is it cold?</bdi>' in to_html(own)
+    assert '<bdi class="id" hidden>' not in to_html(report)
+
+
+def test_counts_of_used_and_planned_prompts_have_a_heading_on_a_telephone_and_a_terminal() -> None:
+    assert 'data-head="used/planned"' in to_html(made())
+    assert re.search(r"\n +category +win rate +used/planned", printed(made()))
+
+
+def test_an_interval_in_parentheses_has_no_backslash_in_markdown() -> None:
+    assert escape("(position bias 0.11 [0.07, 0.15])") == "(position bias 0.11 [0.07, 0.15])"
 
 
 def test_what_was_not_asked_yet_is_not_called_skipped() -> None:

@@ -82,7 +82,7 @@ def _print_pairs(report: Report, console: Console) -> None:
             console.print()
             heading = f"Win rate of {wording.contest(pair)} by criterion, judge {pair.judge}"
             console.print(text_for(console, heading, "bold"))
-            console.print(_slices(pair.criteria, console))
+            console.print(_slices("criterion", pair.criteria, console))
 
 
 def _print_what_differs(report: Report, console: Console) -> None:
@@ -147,11 +147,13 @@ def _print_categories(report: Report, console: Console) -> None:
     for pair in sliced:
         heading = f"Win rate of {wording.contest(pair)} by {report.by}, judge {pair.judge}"
         console.print(text_for(console, heading, "bold"))
-        console.print(_slices(pair.categories, console))
+        console.print(_slices(report.by, pair.categories, console))
 
 
-def _slices(categories: Sequence[Category], console: Console) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 2), pad_edge=True, show_header=False)
+def _slices(by: str, categories: Sequence[Category], console: Console) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 2), pad_edge=True, header_style="dim")
+    for head in (by, "win rate", "used/planned"):
+        table.add_column(text_for(console, head))
     for category in categories:
         rate = category.win_rate
         table.add_row(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sciexam.report import wording
 from sciexam.report.plain_text import one_line
-from sciexam.report.record import Pair, Report
+from sciexam.report.record import Report
 from sciexam.stats import Estimate
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _MARKUP = re.compile(
     r"[&<>|`~$]"
     r"|[\\*_]"
     r"|^(?:[-+=#:\[]|\d{1,9}(?=[.)](?:\s|$)))"  # what starts a list, a heading, a task or a definition at the beginning
-    r"|\](?![\s,.;]|$)"  # a bracket closes a link only if `(`, `[` or `:` follows
+    r"|\](?![\s,.;)]|$)"  # a bracket closes a link only if `(`, `[` or `:` follows
     r"|:(?=//)|(?<=www)\.",  # what GitHub would link
     re.IGNORECASE,
 )
@@ -72,7 +72,7 @@ def _blocks(report: Report) -> Iterator[str]:
     yield from _slices(report, report.by, "categories")
     yield from _slices(report, "criterion", "criteria")
     yield "## Prompts used, and other figures"
-    yield "\n".join(_counts(report.pairs))
+    yield "\n".join(_counts(report))
     for heading, lines in (("Notes", wording.noted(report.notes)), ("Not applicable", _undefined(report))):
         if lines:
             yield f"## {heading}"
@@ -132,13 +132,13 @@ def _slices(report: Report, by: str, which: Literal["categories", "criteria"]) -
         yield _table((escape(by), "contestants", "judge", "win rate", "used/planned"), rows)
 
 
-def _counts(pairs: Iterable[Pair]) -> Iterator[str]:
-    for pair in pairs:
+def _counts(report: Report) -> Iterator[str]:
+    for pair in report.pairs:
         yield f"- {escape(wording.contest(pair))}, {escape(pair.judge)}: {wording.used(pair)}"
         yield from (f"  - {escape(line)}" for line in filter(None, [wording.skipped(pair)]))
         yield f"  - {escape('; '.join(wording.figures(pair)))}"
         yield from (f"  - {escape(line)}" for line in wording.members(pair))
-        yield from (f"  - {count} x {escape(reason)}" for reason, count in pair.reasons.items())
+        yield from (f"  - {escape(line)}" for line in wording.reasons(report, pair, most=None))
 
 
 def _undefined(report: Report) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from sciexam.report.plain_text import one_line, plain_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
     from sciexam.report.figures.drawing import Drawing
 
@@ -70,7 +72,8 @@ def page_environment(package: str) -> Environment:
     """The environment of the templates in `package`/templates: nothing undefined, everything escaped.
 
     What it does not have is taken from report/templates, such as the look that all pages share (look.css.j2,
-    head.html.j2). The filter `line` makes one line of a text, `columns` parts figures.
+    head.html.j2). The filter `line` makes one line of a text, `coded` sets what stands in backticks as code, `columns`
+    parts figures.
     """
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
@@ -83,8 +86,19 @@ def page_environment(package: str) -> Environment:
         finalize=_shown,
     )
     environment.filters["line"] = one_line
+    environment.filters["coded"] = coded
     environment.filters["columns"] = columns
     return environment
+
+
+def coded(text: str) -> Markup:
+    """A sentence of ours with what stands in backticks as code; all of it is escaped, whoever's words are in it."""
+    from markupsafe import Markup, escape
+
+    parts = re.split(r"`([^`\n]+)`", plain_text(text))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(one) if n % 2 else escape(one) for n, one in enumerate(parts)
+    )
 
 
 def _shown(value: Any) -> Any:

@@ -281,11 +281,13 @@ def used(pair: Pair) -> str:
     return f"{pair.used} prompts used{lost}; read were {first}"
 
 
-def reasons(report: Report, pair: Pair, most: int = 5) -> list[str]:
-    """Why prompts were not used, the most frequent reasons first; what a file of answers lacks by its question."""
-    lacking = {f"skipped: {name}: {NO_ANSWER}": _lacks(report, pair, name) for name in (pair.a, pair.b)}
-    listed = [f"{count} x {lacking.get(why, why)}" for why, count in pair.reasons.items()]
-    return listed[:most] + ([f"and {len(listed) - most} more reasons"] if len(listed) > most else [])
+def reasons(report: Report, pair: Pair, most: int | None = 5) -> list[str]:
+    """Why prompts were not used, the `most` frequent reasons first; what a file of answers lacks by its question."""
+    lacking = {f"skipped: {name}: {NO_ANSWER}": name for name in (pair.a, pair.b)}
+    told = {why: _lacks(report, pair, name) for why, name in lacking.items() if why in pair.reasons}
+    listed = [f"{count} x {told.get(why, why)}" for why, count in pair.reasons.items()]
+    left_out = len(listed[most:]) if most is not None else 0
+    return listed[:most] + ([f"and {left_out} more reasons"] if left_out else [])
 
 
 def _lacks(report: Report, pair: Pair, name: str) -> str:
