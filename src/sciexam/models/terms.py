@@ -60,7 +60,8 @@ class Terms:
         if price is None:
             raise UsageError(
                 f"model {name!r}: a budget needs its price; add to the suite, in USD per million tokens: "
-                f"prices: {{{model}: {{input: .., output: ..}}}}"
+                f"prices: {{{model}: {{input: .., output: ..}}}}; files of answers alone have none: "
+                "`sciexam init DIR` writes a suite around two files"
             )
         return Account(self.budget, price)
 
