@@ -154,3 +154,11 @@ def test_annotators_who_agree_as_dice_would_are_told_so(tmp_path: Path, apart: i
     found = judged(tmp_path, *turned)
     said = "The annotators are not shown to agree better than by chance: Krippendorff's alpha is "
     assert any(one.startswith(said) for one in found.caveats) == told
+
+
+def test_where_nobody_could_judge_no_command_is_said_to_ask_again(tmp_path: Path, sciexam: Cli) -> None:
+    judged(tmp_path, (1, "ann", ""))
+    for judge in ("people", "humans"):
+        done = sciexam("compare", "--suite", "exam.yaml", "--judge", judge, "--results", "results", cwd=tmp_path)
+        assert done.returncode == 3
+        assert "whoever was asked could not judge; people are not asked again by a command" in done.stderr

@@ -145,13 +145,17 @@ def _announce_measures(chosen: Suite, contestants: list[str]) -> None:
 def check_complete(report: Report) -> None:
     """Exit 3 where a call failed, or was not made, or all verdicts on a pair are invalid."""
     from sciexam.report.wording import so_far
+    from sciexam.types import CANNOT_JUDGE
 
     if not report.incomplete:
         return
     why = report.calls.unasked
+    spoilt = [pair for pair in report.pairs if pair.invalid and not pair.used]
     if report.missing:
         why = f"{so_far(report)} The same `sciexam compare` asks for them"
-    elif files := sorted({file for pair in report.pairs if pair.invalid and not pair.used for file in pair.recorded}):
+    elif spoilt and all(f"invalid: {CANNOT_JUDGE}" in pair.reasons for pair in spoilt):
+        why = why or "whoever was asked could not judge; people are not asked again by a command"
+    elif files := sorted({file for pair in spoilt for file in pair.recorded}):
         why = why or f"no verdict in {' and '.join(files)} can be used; mend its lines, which are read again"
     refuse_incomplete(any(pair.verdicts["failed"] for pair in report.pairs), why)
 
