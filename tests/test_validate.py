@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +19,12 @@ from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Endpoint, answers_of, nonce_of, prompt_of
 from published.pandalm import GPT35, SIDES
 from published.rows import document, table
+from sciexam.battles import present
+from sciexam.digests import digest
 from sciexam.errors import UsageError
+from sciexam.models.recorded import read_responses
+from sciexam.store import Store
+from sciexam.types import ADJUDICATION, Comparison, Reply, Response
 
 Said = Mapping[int, str]  # prompt number -> first (base), second (sft) or tie
 WORDS = {"first": -1, "tie": 0, "second": 1}
@@ -564,6 +570,53 @@ def test_what_the_judge_bought_is_told_once_for_all_pairs_of_which_it_is_so(scie
     said = " ".join(done.stdout.split())
     assert said.count("the judge bought nothing") == 1
     assert "All 3 pairs: the judge bought nothing: there are no items without a label." in said
+
+
+# ---------------------------------------------------------------- adjudication
+
+
+def adjudicate(folder: Path, exam: str, prompts: Sequence[int]) -> None:
+    """Whoever read the annotators' verdicts on these comparisons names sft."""
+    by_id = {prompt.id: prompt for prompt in sx.load_suite(exam).prompts}
+    texts = {name: read_responses(folder / f"{name}.jsonl") for name in ("base", "sft")}
+
+    def subject(id: str) -> str:
+        one, other = (Response(name, id, 0, Reply("k", text=said[id, 0].text)) for name, said in texts.items())
+        return present(Comparison(by_id[id], one, other), "ab").subject
+
+    with Store(folder / "results" / "ledger.sqlite") as store:
+        mine = store.human_verdicts({subject(f"q{i}") for i in prompts})
+        one_each = {verdict.prompt: verdict for verdict in mine}
+        store.append(
+            [
+                replace(one, key=digest(["settled", id]), rater=ADJUDICATION, preferred="second")
+                for id, one in one_each.items()
+            ]
+        )
+
+
+def test_the_human_majority_is_that_of_annotators_and_what_was_adjudicated_stands_beside(tmp_path: Path) -> None:
+    """Four of ten have no majority, and are adjudicated for sft, as the judge says of all."""
+    ann, bob = dict.fromkeys(range(10), "second"), {i: "first" if i < 4 else "second" for i in range(10)}
+    votes(tmp_path, {"ann": ann, "bob": bob})
+    votes(tmp_path, {"judge": dict.fromkeys(range(10), "second")}, "judge", "judge.jsonl")
+    recorded = {name: {"backend": "recorded", "verdicts": f"{name}.jsonl"} for name in ("judge", "votes")}
+    exam, results = suite(tmp_path, 10, judges=recorded), tmp_path / "results"
+    before = sx.validate(exam, "judge", humans=["votes"], results=results)
+    assert (before.adjudicated, before.split) == (0, 4)
+    assert "adjudicated" not in before.sentence
+    adjudicate(tmp_path, exam, range(4))
+    found = sx.validate(exam, "judge", humans=["humans"], results=results)
+    assert (found.adjudicated, found.split) == (4, 4)
+    assert found.against[0].decided == 6, "by the annotators alone"
+    assert (found.against[1].who, found.against[1].decided) == ("judge, as adjudicated", 10)
+    assert found.against[2:6] == before.against[1:5]
+    assert "of 6 decided comparisons (with 4 of 10 adjudicated: 1.00 [" in found.sentence
+    assert found.rates[0].humans.value == 1.0
+    page = (results / "exam" / found.run / "validation.md").read_text()
+    assert "4 of 10 comparisons were adjudicated, by somebody who could read what the annotators said." in page
+    told = sx.compare(exam, judges=["judge"], results=results)
+    assert told.pairs[0].judge_is == "recorded verdicts, held against 2 annotators: 1.00 of 6"
 
 
 # ---------------------------------------------------------------- two equal texts

@@ -46,7 +46,7 @@ class _Number(_Part):
 
 class _Against(_Part):
     who: Text
-    kind: Literal["judge", "annotator", "annotators", "baseline"]
+    kind: Literal["judge", "adjudicated", "annotator", "annotators", "baseline"]
     items: int
     decided: int
     accuracy: _Number

@@ -26,7 +26,10 @@ def validation(found: Validation) -> Iterator[Drawing]:
     """Accuracy beside people and baselines; calibration where the judge gives probabilities."""
     shown = [one for one in found.against if isinstance(one.accuracy_decided, Estimate)]
     if shown:
-        rows = [Row(name_of(one.who), one.accuracy_decided, 1 if one.kind == "judge" else None) for one in shown]
+        rows = [
+            Row(name_of(one.who), one.accuracy_decided, 1 if one.kind in ("judge", "adjudicated") else None)
+            for one in shown
+        ]
         measured = free_scale(rows, "agreement with people", 0.5)
         yield Drawing(
             name="against-people",

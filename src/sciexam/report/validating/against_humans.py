@@ -12,8 +12,9 @@ from sciexam.report.validating.human_verdicts import NOT_JUDGED, HumanVerdicts, 
 from sciexam.stats import Estimate, Undefined, cohen_kappa, gwet_ac1, krippendorff_alpha, mean
 
 EVERY, COIN, LONGER = "each annotator in turn", "a coin", "the longer answer"
+ADJUDICATED = "{}, as adjudicated"  # the judge where adjudications stand for the majority
 
-Kind = Literal["judge", "annotator", "annotators", "baseline"]
+Kind = Literal["judge", "adjudicated", "annotator", "annotators", "baseline"]
 Held = Sequence[tuple[ItemKey, float, float]]  # a comparison, the side that somebody took, the majority's
 Beside = Sequence[tuple[ItemKey, float, float, float]]  # the same, and the judge's side
 
@@ -23,6 +24,8 @@ UNDECIDED = "the majority names no winner on any of them"
 @dataclass(frozen=True, slots=True)
 class Against:
     """`who` against the majority of the annotators; an annotator, or each in turn, against that of the others.
+
+    Of kind "adjudicated": the judge, where what was adjudicated stands in the place of that majority.
 
     `items`: comparisons that count; `decided`: those on which the majority names a winner. `accuracy`: the share with
     the same side (a, tie, b), which is also the percent agreement; `accuracy_decided`: on the decided ones, a tie of
@@ -48,8 +51,11 @@ class Against:
 def against_humans(
     humans: HumanVerdicts, judge: str, sides: Sides, baselines: Mapping[str, Sides], level: float
 ) -> Iterator[Against]:
-    """The judge, each annotator, all of them in turn, a coin, the longer answer, and `baselines` by name."""
+    """The judge, also as adjudicated, each annotator, all in turn, a coin, the longer answer, `baselines` by name."""
     yield _against(humans, judge, "judge", _held(sides, humans.majority), NOT_JUDGED, level)
+    if humans.settled:
+        held = _held(sides, humans.adjudicated)
+        yield _against(humans, ADJUDICATED.format(judge), "adjudicated", held, NOT_JUDGED, level)
     yield from _annotators(humans, sides, level)
     yield _coin(humans, sides, level)
     longer = {item: float((d > 0) - (d < 0)) for item in humans.majority for d in [humans.longer_by(item)]}

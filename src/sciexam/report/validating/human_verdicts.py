@@ -18,22 +18,24 @@ Sides = Mapping[ItemKey, float]  # -1 for a, 0 for a tie, 1 for b
 class HumanVerdicts:
     """The annotators' sides, their majority on each comparison that one of them judged, and its prompts and lengths.
 
-    Where a comparison was adjudicated, that is its majority and its score. One of two equal texts has a score, a tie,
-    and no majority: nobody can be right about it.
+    The majority is that of the annotators alone. What was adjudicated, by somebody who had read what they said, is a
+    score, and `adjudicated` the sides with it in the place of the majority's. A comparison of two equal texts has a
+    score, a tie, and no majority: nobody can be right about it.
     """
 
     def __init__(self, evidence: Evidence, votes: Sequence[Votes]):
         self.votes = tuple(votes)
         self.sides = [human.sides for human in votes]
-        by_all = majority_of(self.sides)
+        self.majority = majority_of(self.sides)
         self.settled = {
             item: 1 - battle.score
             for bench in evidence.benches
             for battle in bench.adjudicated
-            if battle.score is not None and (item := (battle.a, battle.b, battle.prompt, battle.sample)) in by_all
+            if battle.score is not None
+            and (item := (battle.a, battle.b, battle.prompt, battle.sample)) in self.majority
         }
         self.of_one_text = frozenset(item for human in votes for item in human.of_one_text)
-        self.majority = by_all | {item: side_of_score(score) for item, score in self.settled.items()}
+        self.adjudicated = self.majority | {item: side_of_score(score) for item, score in self.settled.items()}
         self._responses = evidence.responses
         self._cluster = {prompt.id: cluster(prompt) for prompt in evidence.prompts}
 
@@ -55,11 +57,13 @@ class HumanVerdicts:
         return self._words(b, prompt, sample) - self._words(a, prompt, sample)
 
     def score(self, item: ItemKey) -> float:
-        """b's score by the humans who judged the comparison, ties half: their mean, or what was adjudicated."""
+        """b's score by humans, ties half, as a comparison counts it: what was adjudicated, or what annotators said."""
+        return self.settled[item] if item in self.settled else self.said(item)
+
+    def said(self, item: ItemKey) -> float:
+        """The mean of b's scores by the annotators who judged the comparison, ties half."""
         if item in self.of_one_text:
             return 0.5
-        if item in self.settled:
-            return self.settled[item]
         given = [human.scores[item] for human in self.votes if item in human.scores]
         return sum(given) / len(given)
 

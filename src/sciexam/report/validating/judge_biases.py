@@ -85,7 +85,7 @@ def _self_preference(
     items = sorted(item for item in scores if item in humans.majority and (item[0] in own) != (item[1] in own))
     if not items:
         return Undefined(f"no comparison of {' or '.join(own)} with another contestant was judged by both")
-    theirs = [humans.score(item) for item in items]
+    theirs = [humans.said(item) for item in items]
     mine = [scores[item] for item in items]
     turned = [item[0] in own for item in items]
     return self_preference(

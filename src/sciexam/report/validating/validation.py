@@ -31,9 +31,10 @@ SIDES = {-1.0: "a", 0.0: "tie", 1.0: "b"}
 class Validation:
     """A judge against humans.
 
-    `labelled`: comparisons that a human judged, `split` of them without a majority; `missing`: those of them that the
-    judge has no usable verdict on, by status. `confusion`: judge's side -> majority's side -> comparisons; a is the
-    contestant of a pair that is named first.
+    `labelled`: comparisons that a human judged, `split` of them without a majority, and `adjudicated` of them by
+    somebody who had read what the annotators said; `missing`: those of them that the judge has no usable verdict on, by
+    status. `confusion`: judge's side -> majority's side -> comparisons; a is the contestant of a pair that is named
+    first.
     """
 
     suite: str
@@ -48,6 +49,7 @@ class Validation:
     level: float
     labelled: int
     split: int
+    adjudicated: int
     missing: Mapping[str, int]
     against: tuple[Against, ...]
     replacing: Replacing
@@ -69,6 +71,8 @@ class Validation:
         people = "the human majority" if len(self.annotators) > 1 else f"the one annotator, {self.annotators[0]},"
         said = f"{self.judge} agrees with {people} on {judge.accuracy_decided} of {judge.decided} decided comparisons"
         for row in self.against:
+            if row.kind == "adjudicated":
+                said += f" (with {self.adjudicated} of {self.labelled} adjudicated: {_of_decided(row)})"
             if row.kind == "annotators" and isinstance(row.accuracy_decided, Estimate):
                 said += f"; one annotator with the others: {row.accuracy_decided}"
                 if isinstance(row.judge_decided, Estimate):
@@ -92,6 +96,11 @@ class Validation:
     def to_json(self) -> dict[str, Any]:
         """Plain values for strict JSON: no NaN, no infinity."""
         return {**plain(self), "sentence": self.sentence}
+
+
+def _of_decided(row: Against) -> str:
+    figure = row.accuracy_decided
+    return f"{figure} of {row.decided}" if isinstance(figure, Estimate) else figure.why
 
 
 def build_validation(
@@ -124,6 +133,7 @@ def build_validation(
         level=LEVEL,
         labelled=len(humans.majority),
         split=_split(humans),
+        adjudicated=len(humans.settled),
         missing=missing,
         against=tuple(against_humans(humans, judge, sides, baselines, LEVEL)),
         replacing=replacing(humans, sides, evidence.margin or 0.0, LEVEL),
@@ -179,12 +189,8 @@ def _missing(bench: Bench, humans: HumanVerdicts) -> dict[str, int]:
 
 
 def _split(humans: HumanVerdicts) -> int:
-    """Comparisons on which several sides have equally many of the annotators, and nobody adjudicated."""
-    said = {
-        item: [sides[item] for sides in humans.sides if item in sides]
-        for item in humans.majority
-        if item not in humans.settled
-    }
+    """Comparisons on which several sides have equally many of the annotators."""
+    said = {item: [sides[item] for sides in humans.sides if item in sides] for item in humans.majority}
     return sum(
         len(most) > 1 and most[0][1] == most[1][1]
         for most in (Counter(sides).most_common(2) for sides in said.values())

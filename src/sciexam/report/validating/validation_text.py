@@ -58,9 +58,20 @@ def _against(found: Validation) -> Table:
             "An annotator is held against the majority of the others. 'The judge there': what the judge has on decided "
             "in that row's place, by the same majority, on the comparisons that both judged; 'its lead': how much more "
             "that is, comparison by comparison.",
+            *_adjudicated(found),
             *reasons(named),
         ),
     )
+
+
+def _adjudicated(found: Validation) -> Iterator[str]:
+    """Whose word the comparisons are that were adjudicated, and in which figures it is."""
+    if found.adjudicated:
+        yield (
+            f"{found.adjudicated} of {found.labelled} comparisons were adjudicated, by somebody who could read what "
+            "the annotators said. Their word is in the row 'as adjudicated' and in the table of win rates; every other "
+            "figure is of the annotators alone."
+        )
 
 
 def _beyond_chance(found: Validation) -> Table:
