@@ -653,6 +653,19 @@ def test_people_say_the_same_of_equal_texts_by_whatever_way_they_are_heard(sciex
         assert pair["ties"] >= 5
 
 
+def test_a_prompt_with_two_equal_texts_is_none_that_people_could_label(tmp_path: Path) -> None:
+    own = [f"Because of {i}." for i in range(12)]
+    models = {
+        "base": {"responses": answers(tmp_path, "base", own)},
+        "sft": {"responses": answers(tmp_path, "sft", [*own[:5], *(f"Not {i}, as I said." for i in range(5, 12))])},
+    }
+    votes(tmp_path, {"ann": drawn(1, range(5, 12)), "bob": drawn(2, range(5, 12))})
+    recorded = {"votes": {"backend": "recorded", "verdicts": "votes.jsonl"}}
+    exam = str(write_suite(tmp_path, 12, models, judges=recorded))
+    (rate,) = sx.validate(exam, "measures", humans=["votes"], results=tmp_path / "results").rates
+    assert (rate.judged, rate.labelled, rate.unlabelled, rate.unasked) == (12, 7, 0, 0)
+
+
 def test_where_all_texts_are_equal_nothing_can_be_said(sciexam: Cli, tmp_path: Path) -> None:
     own = [f"Because of {i}." for i in range(3)]
     models = {name: {"responses": answers(tmp_path, name, own)} for name in ("base", "sft")}
@@ -674,9 +687,10 @@ def test_a_judge_that_was_asked_for_the_labelled_alone_is_to_be_asked_for_the_re
         exam = sx.load_suite(suite(tmp_path, 12, judges={"llm": llm}))
         said = "has not judged the 4 other prompts, so that it buys nothing yet"
         rest = {
-            "llm": "ask it with `sciexam compare base sft --judge llm`, then validate again",
-            of_file: "its file holds no verdict on them",
+            "llm": "",
+            of_file: "; its file holds no verdict on them",
         }
         for judge, then in rest.items():
             (rate,) = sx.validate(exam, judge, humans=humans, results=tmp_path / "r").rates
-            assert rate.bought == f"{Path(judge).stem} {said}; {then}"
+            assert rate.bought == f"{Path(judge).stem} {said}{then}"
+            assert rate.unasked == 4

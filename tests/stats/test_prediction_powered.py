@@ -184,6 +184,22 @@ def test_a_judge_of_no_use_is_said_to_have_bought_nothing():
     assert np.mean(["bought nothing" in note for note in notes]) > 0.5
 
 
+@pytest.mark.parametrize("unlabelled", [1, 5, 19, 20])
+def test_how_few_unlabelled_items_vary_is_not_known_and_the_judge_has_no_weight(unlabelled):
+    """Of one item the variance is 0, and the interval would hardly ever hold the truth."""
+    rng = np.random.default_rng(11)
+    covers = []
+    for _ in range(100):
+        y, f = drawn(rng, 25)
+        _, g = drawn(rng, unlabelled)
+        found = powered(y, f, g, low=0, high=1)
+        assert (found.lambda_ > 0) == (unlabelled == 20)
+        if unlabelled < 20:
+            assert found.note == "the judge bought nothing: it takes 20 items without a label, and there are fewer"
+        covers.append(found.estimate.low <= 0.6 <= found.estimate.high)
+    assert np.mean(covers) >= 0.9
+
+
 def test_the_unit_of_quantities_without_bounds_does_not_matter():
     rng = np.random.default_rng(8)
     y, g = rng.normal(size=40), rng.normal(size=100)

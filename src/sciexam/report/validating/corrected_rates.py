@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sciexam.battles import pair
@@ -22,7 +21,8 @@ class Rates:
 
     `judge`: on the `judged` prompts. `humans`: on the `labelled` ones, annotators averaged. `powered`: PPI++, from the
     labels that have a verdict of the judge beside them (`both`) and its verdicts on the `unlabelled` prompts; `weight`
-    is its lambda, `bought` what the judge was worth. `corrected`: Rogan and Gladen's correction of the judge's choices
+    is its lambda, `bought` what the judge was worth, and `unasked` the prompts that nobody has judged. Prompts on which
+    both gave one text are nobody's to label. `corrected`: Rogan and Gladen's correction of the judge's choices
     on unlabelled prompts (`choices`), by its `sensitivity` and `specificity` on the `forced` labelled ones, where both
     the humans and the judge name a winner.
     """
@@ -35,6 +35,7 @@ class Rates:
     humans: Figure
     both: int
     unlabelled: int
+    unasked: int
     powered: Figure
     weight: float | None
     bought: str
@@ -52,24 +53,23 @@ def rates_of(evidence: Evidence, bench: Bench, humans: HumanVerdicts, level: flo
     for a, b in evidence.pairs:
         by_judge = {s.prompt.id: s.score for s in used_of(judged[a, b]) if s.score is not None}
         if by_judge or labels[a, b]:
-            found = _rates(humans, a, b, by_judge, labels[a, b], level)
-            unasked = len(_answered(evidence, a, b) - by_judge.keys() - labels[a, b].keys())
-            yield (found if found.unlabelled or not unasked else replace(found, bought=_to_ask(bench, a, b, unasked)))
+            open_to_both = _to_label(evidence, a, b)
+            found = _rates(humans, a, b, by_judge, labels[a, b], open_to_both, level)
+            unasked = len(open_to_both - by_judge.keys() - labels[a, b].keys())
+            told = _unasked(bench, unasked) if unasked and not found.unlabelled else found.bought
+            yield replace(found, unasked=unasked, bought=told)
 
 
-def _answered(evidence: Evidence, a: str, b: str) -> set[str]:
-    """The prompts that both have answered."""
-    return {one.prompt.id for one in pair(evidence.prompts, [(a, b)], evidence.samples, evidence.responses)}
+def _to_label(evidence: Evidence, a: str, b: str) -> set[str]:
+    """The prompts that both have answered, and not with one and the same text."""
+    compared = pair(evidence.prompts, [(a, b)], evidence.samples, evidence.responses)
+    return {one.prompt.id for one in compared if not one.of_one_text}
 
 
-def _to_ask(bench: Bench, a: str, b: str, prompts: int) -> str:
+def _unasked(bench: Bench, prompts: int) -> str:
     others = f"the {prompts:,} other prompts" if prompts > 1 else "the one other prompt"
     said = f"{bench.name} has not judged {others}, so that it buys nothing yet"
-    if bench.recorded:
-        return f"{said}; its file holds no verdict on them"
-    return (
-        f"{said}; ask it with `{shlex.join(['sciexam', 'compare', a, b, '--judge', bench.name])}`, then validate again"
-    )
+    return f"{said}; its file holds no verdict on them" if bench.recorded else said
 
 
 def _labels(humans: HumanVerdicts) -> Mapping[tuple[str, str], Mapping[str, float]]:
@@ -84,10 +84,16 @@ def _labels(humans: HumanVerdicts) -> Mapping[tuple[str, str], Mapping[str, floa
 
 
 def _rates(
-    humans: HumanVerdicts, a: str, b: str, judge: Mapping[str, float], labels: Mapping[str, float], level: float
+    humans: HumanVerdicts,
+    a: str,
+    b: str,
+    judge: Mapping[str, float],
+    labels: Mapping[str, float],
+    to_label: Collection[str],
+    level: float,
 ) -> Rates:
     both = [prompt for prompt in labels if prompt in judge]
-    others = [prompt for prompt in judge if prompt not in labels]
+    others = [prompt for prompt in judge if prompt not in labels and prompt in to_label]
     powered = prediction_powered_mean(
         [labels[prompt] for prompt in both],
         [judge[prompt] for prompt in both],
@@ -118,6 +124,7 @@ def _rates(
         humans=_rate(humans, labels, level),
         both=len(both),
         unlabelled=len(others),
+        unasked=0,
         powered=estimate,
         weight=weight,
         bought=bought,
