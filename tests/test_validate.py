@@ -450,6 +450,10 @@ def test_with_one_annotator_there_is_no_ceiling_and_that_is_said(sciexam: Cli, t
     assert row(found, "judge")["accuracy_decided"]["value"] > 0.6
     assert row(found, "ann")["accuracy"]["why"] == "there is one annotator, and nobody to hold this one against"
     assert not any(one["kind"] == "annotators" for one in found["against"])
+    (folder,) = (tmp_path / "results" / "exam").iterdir()
+    page = (folder / "validation.md").read_text()
+    assert "| ann |" not in page, "a row in which nothing is known"
+    assert "No row for ann: there is one annotator, and nobody to hold this one against." in page
     assert found["replacing"]["omega"] is None
     assert found["replacing"]["why_not"] == "the alt-test leaves each annotator out in turn, and there is one"
     assert found["sentence"].startswith("judge agrees with the one annotator, ann, on 0.")
@@ -570,6 +574,48 @@ def test_what_the_judge_bought_is_told_once_for_all_pairs_of_which_it_is_so(scie
     said = " ".join(done.stdout.split())
     assert said.count("the judge bought nothing") == 1
     assert "All 3 pairs: the judge bought nothing: there are no items without a label." in said
+
+
+def test_people_who_agree_as_by_chance_are_no_measure_of_a_judge(tmp_path: Path) -> None:
+    dice = {"ann": drawn(1, range(40)), "bob": drawn(2, range(40)), "cai": drawn(3, range(40))}
+    votes(tmp_path, dice)
+    recorded = {"votes": {"backend": "recorded", "verdicts": "votes.jsonl"}}
+    exam = suite(tmp_path, 40, judges=recorded)
+    said = "The annotators are not shown to agree better than by chance: Krippendorff's alpha is "
+    found = sx.validate(exam, "measures", humans=["votes"], results=tmp_path / "results")
+    assert any(one.startswith(said) for one in found.caveats)
+    votes(tmp_path, {"ann": dice["ann"], "bob": noisy(dice["ann"], 0.9, 1)})
+    found = sx.validate(exam, "measures", humans=["votes"], results=tmp_path / "other")
+    assert not any(one.startswith(said) for one in found.caveats)
+
+
+# ---------------------------------------------------------------- what comes next
+
+
+def test_what_comes_next_are_commands_on_the_same_exam_wherever_it_is_read(sciexam: Cli, tmp_path: Path) -> None:
+    def even(body: dict[str, Any]) -> str:
+        return f"VERDICT {nonce_of(prompt_of(body))}: A>B"
+
+    votes(tmp_path, {"ann": drawn(1, range(8)), "bob": drawn(2, range(8))})
+    with Endpoint(reply=even) as endpoint:
+        llm = {"backend": "openai", "model": "m", "base_url": endpoint.url, "api_key_env": None}
+        suite(tmp_path, 12, judges={"llm": llm})
+        arguments = ["validate", "llm", "base", "sft", "--suite", "exam.yaml", "--humans", "votes.jsonl"]
+        done = sciexam(*arguments, cwd=tmp_path)
+    told = [line.strip() for line in done.stdout.partition("What to do next")[2].splitlines()]
+    wanted = [
+        "sciexam annotate serve base sft --suite exam.yaml",
+        "sciexam validate openai:gpt-4.1-mini-2025-04-14 base sft --suite exam.yaml",
+        "sciexam audit llm base sft --suite exam.yaml",
+        "sciexam compare base sft --judge llm --suite exam.yaml",
+    ]
+    assert [line for line in told if line.startswith("sciexam ")] == wanted
+    assert "- To ask llm for the 4 prompts that it has not judged; then validate again:" in told
+    (folder,) = (tmp_path / "results" / "exam").iterdir()
+    record = json.loads((folder / "validation.json").read_text())
+    assert [step["command"] for step in record["next_steps"]] == wanted
+    for page in ("validation.md", "validation.html"):
+        assert all(command in (folder / page).read_text() for command in wanted), page
 
 
 # ---------------------------------------------------------------- adjudication

@@ -47,9 +47,9 @@ class Command:
         options = [word for name in OPTIONS if name in takes and name in self.exam for word in (name, self.exam[name])]
         return shlex.join(["sciexam", *self._as_typed(words), *options])
 
-    def repeated(self, *more: str) -> str:
+    def repeated(self, *more: str, name: str = "compare") -> str:
         """The same command once more."""
-        return shlex.join(["sciexam", "compare", *self.again, *more])
+        return shlex.join(["sciexam", name, *self.again, *more])
 
     def _as_typed(self, words: Sequence[str]) -> Iterator[str]:
         for before, word in zip(("", *words), words, strict=False):

@@ -121,7 +121,7 @@ def validate(
 
 
 def _show(found: Validation, where: Path) -> None:
-    from sciexam.report.tables import print_list, print_tables, text_for
+    from sciexam.report.tables import print_list, print_steps, print_tables, text_for
     from sciexam.report.validating.validation_text import tables_of
     from sciexam.report.wording import calls
 
@@ -131,5 +131,6 @@ def _show(found: Validation, where: Path) -> None:
     print_tables(tables_of(found), console)
     print_list("Caveats", found.caveats, console)
     print_list("Notes", found.remarks, console)
+    print_steps(found.next_steps, console)
     console.print(text_for(console, f"Calls: {calls(found.calls)}"))
     console.print(text_for(console, f"Report: {where}"), soft_wrap=True)

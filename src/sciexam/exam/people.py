@@ -13,7 +13,7 @@ from sciexam.exam.plan import Plan
 from sciexam.judges import open_judge
 from sciexam.judges.settings import RecordedJudge
 from sciexam.report.evidence import Bench, Evidence
-from sciexam.report.judge_files import newest_audit, newest_validation
+from sciexam.report.judge_files import Audited, newest_audit, newest_validation
 from sciexam.report.record import Figure
 from sciexam.report.validating.against_humans import LONGER
 from sciexam.stats import Estimate, Undefined
@@ -119,11 +119,14 @@ def _held(plan: Plan, bench: Bench, runs: Path) -> Bench:
     )
 
 
+def audited_by(plan: Plan, judge: str, results: Path) -> Audited | None:
+    """The newest audit of `judge` as it is, by this rubric; None where there is none."""
+    found = newest_audit(results / plan.suite.name, judge, plan.suite.rubric.rubric, _raters(plan, judge))
+    return None if found is None or found.changed else found
+
+
 def _audited(plan: Plan, bench: Bench, runs: Path) -> Bench:
-    if bench.trust not in ("doubtful", "held"):
-        return bench
-    found = newest_audit(runs, bench.name, plan.suite.rubric.rubric, _raters(plan, bench.name))
-    if found is None or found.changed:
+    if bench.trust not in ("doubtful", "held") or (found := audited_by(plan, bench.name, runs.parent)) is None:
         return bench
     failed = [line.name for line in found.lines if line.outcome == "fail"]
     named = f" ({', '.join([*failed[:MOST_LINES], *(['...'] if len(failed) > MOST_LINES else [])])})" if failed else ""

@@ -13,6 +13,7 @@ from sciexam.errors import UsageError
 from sciexam.exam.cautions import model_behind
 from sciexam.exam.facts import read_facts
 from sciexam.exam.labelled import owed_on, to_ask
+from sciexam.exam.people import audited_by
 from sciexam.exam.plan import Plan, conversations_of, make_plan
 from sciexam.exam.preflight import Owed
 from sciexam.exam.raters import Rater
@@ -65,6 +66,7 @@ def validate(
     the text measures cost nothing and are taken on all. No contestant is asked. `epsilon` is how much worse than a
     human the judge may be in the alt-test. Everything else as in `compare`. Raises UsageError without a human verdict.
     """
+    from sciexam.report.validating.steps import steps_of
     from sciexam.report.validating.validation import build_validation
 
     suite = load_suite(suite, results) if isinstance(suite, str) else suite
@@ -88,6 +90,9 @@ def validate(
         evidence = read_facts(plan, ledger, asking.calls, skipped, asking.notes)
         own, why_not = _own(plan, cast.judge)
         found = build_validation(evidence, cast.judge.bench, cast.judge_is, cast.measures, own, why_not)
+        audited = audited_by(plan, cast.judge.bench, Path(results)) is not None
+        steps = steps_of(found, manifest.get("argv", ()), cast.judge.by_name, audited)
+        found = replace(found, next_steps=steps)
         _write(found, manifest, Path(results))
     return found
 
@@ -273,7 +278,7 @@ def _files(found: Validation, manifest: dict[str, Any]) -> Iterator[tuple[str, s
     tables = list(tables_of(found))
     yield "validation.json", json_text(found.to_json())
     said = [Table(title, (), (), (found.sentence,)), *tables]
-    yield "validation.md", to_markdown(title, said, caveats=found.caveats, notes=found.remarks)
+    yield "validation.md", to_markdown(title, said, found.next_steps, caveats=found.caveats, notes=found.remarks)
     yield (
         "validation.html",
         to_page(
@@ -285,5 +290,6 @@ def _files(found: Validation, manifest: dict[str, Any]) -> Iterator[tuple[str, s
             sentence=found.sentence,
             caveats=found.caveats,
             remarks=found.remarks,
+            steps=found.next_steps,
         ),
     )

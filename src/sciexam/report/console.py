@@ -14,7 +14,7 @@ from rich.text import Text
 from sciexam.report import wording
 from sciexam.report.benchmarks_text import beside_tables
 from sciexam.report.record import Category, Report
-from sciexam.report.tables import print_tables, text_for
+from sciexam.report.tables import print_steps, print_tables, text_for
 from sciexam.stats import Estimate
 
 NARROW = 72  # columns below which the table is left out: the sentences say the same
@@ -52,12 +52,9 @@ def print_report(report: Report, console: Console, html: Path | None) -> None:
                 console.print(Padding(text_for(console, f"- {line}"), (0, 0, 0, 2)))
     if report.next_steps:
         console.print()
-        console.print(Text("What to do next", "bold"))
-        for step in report.next_steps:
-            console.print(Padding(text_for(console, f"- {step.why}:"), (0, 0, 0, 2)))
-            # On one line however long it is: a command that is broken in two cannot be copied.
-            console.print(Text("    ").append_text(text_for(console, step.command)), soft_wrap=True)
-    console.print()
+        print_steps(report.next_steps, console)
+    else:
+        console.print()
     if report.missing:
         console.print(text_for(console, f"So far: {wording.so_far(report)}", "bold"))
     console.print(text_for(console, f"Calls: {wording.calls(report.calls)}"))

@@ -36,7 +36,7 @@ def escape(text: str) -> str:
     return _MARKUP.sub(_escaped, one_line(text))
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """`text` on one line as code to copy; one that holds a backtick is escaped instead."""
     line = one_line(text)
     return escape(line) if "`" in line else f"`{line}`"
@@ -68,7 +68,7 @@ def _blocks(report: Report) -> Iterator[str]:
         yield "\n".join(f"- {escape(caveat)}" for caveat in report.caveats)
     if report.next_steps:
         yield "## What to do next"
-        yield "\n".join(f"- {escape(step.why)}: {_code(step.command)}" for step in report.next_steps)
+        yield "\n".join(f"- {escape(step.why)}: {code(step.command)}" for step in report.next_steps)
     yield from _slices(report, report.by, "categories")
     yield from _slices(report, "criterion", "criteria")
     yield "## Prompts used, and other figures"

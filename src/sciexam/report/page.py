@@ -7,6 +7,7 @@ from typing import Any
 
 from sciexam.report.making import making_of
 from sciexam.report.pages import drawn, page_environment
+from sciexam.report.record import Step
 from sciexam.report.tables import Table
 
 
@@ -20,6 +21,7 @@ def to_page(
     sentence: str = "",
     caveats: Iterable[str] = (),
     remarks: Iterable[str] = (),
+    steps: Iterable[Step] = (),
     has_figures: bool = True,
     prompts: int | None = None,
 ) -> str:
@@ -38,6 +40,7 @@ def to_page(
             sentence=sentence,
             caveats=tuple(caveats),
             remarks=tuple(remarks),
+            steps=tuple(steps),
             drawings=drawn(found, _prompts(manifest) if prompts is None else prompts) if has_figures else (),
             tables=list(tables),
             making=making_of(manifest),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sciexam.report.markdown import escape
+from sciexam.report.markdown import code, escape
 from sciexam.report.plain_text import one_line
 from sciexam.stats import Estimate, Undefined
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from rich.table import Table as Grid
     from rich.text import Text
 
+    from sciexam.report.record import Step
+
+NEXT = "What to do next"
 WIDE = 110  # columns from which an interval stands beside its value, and not below it
 _ESTIMATE = re.compile(r"[-\d.]+ \[[-\d.]+, [-\d.]+\]")
 LONGEST = 20  # columns that a word may claim before it is broken
@@ -153,8 +156,22 @@ def print_list(heading: str, lines: Sequence[str], console: Console) -> None:
     console.print()
 
 
-def to_markdown(heading: str, tables: Iterable[Table], **lists: Sequence[str]) -> str:
-    """The tables under a heading in GitHub's Markdown, then lists under headings of their own names."""
+def print_steps(steps: Sequence[Step], console: Console) -> None:
+    """Print what to do next. A command is on one line however long it is: broken in two it cannot be copied."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    if not steps:
+        return
+    console.print(text_for(console, NEXT, "bold"))
+    for step in steps:
+        console.print(Padding(text_for(console, f"- {step.why}:"), (0, 0, 0, 2)))
+        console.print(Text("    ").append_text(text_for(console, step.command)), soft_wrap=True)
+    console.print()
+
+
+def to_markdown(heading: str, tables: Iterable[Table], steps: Sequence[Step] = (), **lists: Sequence[str]) -> str:
+    """The tables under a heading in GitHub's Markdown, then lists under headings of their own names, then `steps`."""
     blocks = [f"# {escape(heading)}"]
     for table in tables:
         if table.title != heading:
@@ -165,6 +182,8 @@ def to_markdown(heading: str, tables: Iterable[Table], **lists: Sequence[str]) -
     for name, lines in lists.items():
         if lines:
             blocks += [f"## {escape(name.capitalize())}", "\n".join(f"- {escape(line)}" for line in lines)]
+    if steps:
+        blocks += [f"## {NEXT}", "\n".join(f"- {escape(step.why)}: {code(step.command)}" for step in steps)]
     return "\n\n".join(blocks) + "\n"
 
 

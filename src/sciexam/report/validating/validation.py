@@ -9,9 +9,10 @@ from typing import Any
 
 from sciexam.battles import in_drawn_order
 from sciexam.report.agreeing.votes import ItemKey, Votes, votes_of
+from sciexam.report.by_chance import agreed_by_chance
 from sciexam.report.equal_texts import equal_texts
 from sciexam.report.evidence import Bench, Evidence
-from sciexam.report.record import Calls, plain
+from sciexam.report.record import Calls, Step, plain
 from sciexam.report.validating.against_humans import LONGER, Against, against_humans
 from sciexam.report.validating.calibrated import Calibrated, calibrated
 from sciexam.report.validating.corrected_rates import Rates, rates_of
@@ -59,6 +60,7 @@ class Validation:
     biases: Biases
     calls: Calls
     caveats: tuple[str, ...]
+    next_steps: tuple[Step, ...] = ()
     drawn: str = ""  # how the labelled prompts are known to be a random sample; empty where they are not
     schema: str = SCHEMA
 
@@ -143,7 +145,12 @@ def build_validation(
         biases=biases_of(evidence, benches[judge], humans, found, own, why_no_own, LEVEL),
         calls=evidence.calls,
         drawn=_drawn(evidence, humans),
-        caveats=(*evidence.caveats, *equal_texts(evidence), *_caveats(judge, missing, humans, list(benches.values()))),
+        caveats=(
+            *evidence.caveats,
+            *equal_texts(evidence),
+            *agreed_by_chance(evidence),
+            *_caveats(judge, missing, humans, list(benches.values())),
+        ),
     )
 
 

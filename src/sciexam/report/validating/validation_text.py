@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sciexam.report.record import Figure
 from sciexam.report.tables import Table, methods_table, reasons
+from sciexam.report.validating.against_humans import Against
 from sciexam.report.validating.corrected_rates import Rates
 from sciexam.report.validating.replacing import Replaced
 from sciexam.report.validating.validation import SIDES, Validation
@@ -29,12 +30,27 @@ def tables_of(found: Validation) -> Iterator[Table]:
     yield from methods_table(_figures(found), found.level)
 
 
+def _shown(found: Validation) -> list[Against]:
+    """All rows but those of people whom nobody can be held against."""
+    return [row for row in found.against if row.items or row.kind not in ("annotator", "annotators")]
+
+
+def _not_shown(found: Validation) -> Iterator[str]:
+    why: dict[str, list[str]] = {}
+    for row in found.against:
+        if row.kind == "annotator" and not row.items and isinstance(row.accuracy, Undefined):
+            why.setdefault(row.accuracy.why, []).append(row.who)
+    for reason, names in why.items():
+        yield f"No row for {', '.join(names)}: {reason}."
+
+
 def _against(found: Validation) -> Table:
+    shown = _shown(found)
     named = {
-        "accuracy": [row.accuracy for row in found.against],
-        "on decided": [row.accuracy_decided for row in found.against],
-        "the judge there": [row.judge_decided for row in found.against if row.judge_decided is not None],
-        "its lead": [row.lead for row in found.against if row.lead is not None],
+        "accuracy": [row.accuracy for row in shown],
+        "on decided": [row.accuracy_decided for row in shown],
+        "the judge there": [row.judge_decided for row in shown if row.judge_decided is not None],
+        "its lead": [row.lead for row in shown if row.lead is not None],
     }
     rows = [
         (
@@ -46,7 +62,7 @@ def _against(found: Validation) -> Table:
             "" if row.judge_decided is None else _short(row.judge_decided),
             "" if row.lead is None else _short(row.lead),
         )
-        for row in found.against
+        for row in shown
     ]
     return Table(
         "Against the human majority",
@@ -59,6 +75,7 @@ def _against(found: Validation) -> Table:
             "in that row's place, by the same majority, on the comparisons that both judged; 'its lead': how much more "
             "that is, comparison by comparison.",
             *_adjudicated(found),
+            *_not_shown(found),
             *reasons(named),
         ),
     )
@@ -75,12 +92,13 @@ def _adjudicated(found: Validation) -> Iterator[str]:
 
 
 def _beyond_chance(found: Validation) -> Table:
+    shown = _shown(found)
     named = {
-        "kappa": [row.kappa for row in found.against],
-        "alpha": [row.alpha for row in found.against],
-        "AC1": [row.ac1 for row in found.against],
+        "kappa": [row.kappa for row in shown],
+        "alpha": [row.alpha for row in shown],
+        "AC1": [row.ac1 for row in shown],
     }
-    rows = [(row.who, *map(_short, (row.kappa, row.alpha, row.ac1))) for row in found.against]
+    rows = [(row.who, *map(_short, (row.kappa, row.alpha, row.ac1))) for row in shown]
     how = "Cohen's kappa, Krippendorff's alpha (nominal) and Gwet's AC1 of the side, with the same majority as above."
     return Table("The same, beyond chance", ("who", *named), rows, (how, *reasons(named)))
 

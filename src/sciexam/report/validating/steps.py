@@ -1,0 +1,81 @@
+"""What to do after a validation: sentences with the command to type, from what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from sciexam.report.next_steps import READER
+from sciexam.report.record import Step
+from sciexam.report.validating.against_humans import LONGER
+from sciexam.report.validating.validation import Validation
+from sciexam.stats import Estimate
+from sciexam.typed import Command, command_of
+
+ENOUGH_DECIDED = 100  # comparisons, which tell an accuracy to some eight points either way
+
+
+def steps_of(found: Validation, argv: Sequence[str], recorded: bool, audited: bool) -> tuple[Step, ...]:
+    """What is missing first, then what would make the result firmer, then what rests on it.
+
+    `argv` is the command line that made it. `recorded`: whether the judge is a file, which cannot be asked; `audited`:
+    whether an audit of it lies among the results.
+    """
+    judge, command = _typed(found, argv)
+    return (
+        *_missing(found, judge, command),
+        *_labels(found, command),
+        *_another(found, judge, command),
+        *_rests(found, judge, command, recorded, audited),
+    )
+
+
+def _typed(found: Validation, argv: Sequence[str]) -> tuple[str, Command]:
+    """How the judge is named on a command line, and the exam; from Python, as the suite names them."""
+    typed = command_of(argv, "validate")
+    if typed is None or not typed.contestants:
+        exam = {} if found.suite == "science" else {"--suite": found.suite}
+        said = tuple(word for pair in exam.items() for word in pair)
+        return found.judge, Command(found.contestants, exam, (found.judge, *found.contestants, *said))
+    judge, *contestants = typed.contestants
+    return judge, replace(typed, contestants=tuple(contestants))
+
+
+def _missing(found: Validation, judge: str, command: Command) -> Iterator[Step]:
+    for status, how, more in (
+        ("failed", "as calls failed; they are asked again by", ()),
+        ("invalid", "as replies could not be used; to draw once more", ("--retry-invalid",)),
+    ):
+        if count := found.missing.get(status, 0):
+            verdicts = f"{count:,} verdict{' is' if count == 1 else 's are'} missing, {how}"
+            yield Step(verdicts, command.repeated(*more, name="validate"))
+
+
+def _labels(found: Validation, command: Command) -> Iterator[Step]:
+    decided = found.against[0].decided
+    left = sum(rate.unlabelled + rate.unasked for rate in found.rates)
+    if decided < ENOUGH_DECIDED:
+        told = (
+            f"{decided:,} decided comparisons leave wide intervals; {ENOUGH_DECIDED} tell it to eight points either way"
+        )
+        more = "to have people judge more" if left else "with more prompts than these, all of which people have judged"
+        yield Step(f"{told}; {more}", command.line("annotate", "serve", *command.contestants))
+
+
+def _another(found: Validation, judge: str, command: Command) -> Iterator[Step]:
+    """Another judge, where this one was not shown to do more than measure length."""
+    lead = next((row.lead for row in found.against if row.who == LONGER), None)
+    if isinstance(lead, Estimate) and lead.low <= 0 and judge != READER:
+        why = f"{found.judge} was not shown to be better than always taking the longer answer; to hold another to it"
+        yield Step(why, command.line("validate", READER, *command.contestants))
+
+
+def _rests(found: Validation, judge: str, command: Command, recorded: bool, audited: bool) -> Iterator[Step]:
+    if not recorded and not audited:
+        why = f"To see what {found.judge} can be moved by"
+        yield Step(why, command.line("audit", judge, *command.contestants))
+    unasked = 0 if recorded else sum(rate.unasked for rate in found.rates)
+    why = f"To compare by {found.judge}, with what this found beside it"
+    if unasked:
+        why = f"To ask {found.judge} for the {unasked:,} prompts that it has not judged; then validate again"
+    yield Step(why, command.line("compare", *command.contestants, "--judge", judge))
