@@ -506,6 +506,35 @@ def test_an_adjudicated_pair_stays_as_it_was_shown(tmp_path: Path, store: Store)
             assert pages._view(one, owner)["answers"] == before[one.item.id]
 
 
+def test_pairs_without_a_majority_come_first_and_the_owner_may_leave_a_tie(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store, prompts=4, overlap=4, annotators=4)
+    even = {"q1", "q3"}
+    for who in ("Ann", "Bob", "Cid", "Dan"):
+        alone = for_a if who == "Ann" else for_b
+        torn = for_a if who in ("Ann", "Bob") else for_b
+        judging_by(
+            Desk(store, queue),
+            person(store, who),
+            lambda item, shown, alone=alone, torn=torn: (torn if item.prompt.id in even else alone)(item, shown),
+        )
+    overview = Overview(store, queue)
+    assert [(one.item.prompt.id in even, one.counts) for one in overview.disputed] == [
+        (True, [2, 2]),
+        (True, [2, 2]),
+        (False, [3, 1]),
+        (False, [3, 1]),
+    ]
+    owner, pages = store.annotators.owner(until(1)), OwnerPages(store, queue, Links(store), TYPED)
+    with pytest.raises(UsageError, match="No answer was chosen"):
+        Desk(store, queue).judge(store.annotators.all()[0], overview.disputed[0].item.id, 1, {"choice": "tie"})
+    pages._adjudicate(request_of(overview.disputed[0].item.id), "", owner, {"choice": "tie", "turn": "0"})
+    now = Overview(store, queue)
+    assert (now.adjudicated, now.disputed[-1].adjudicated.winner) == (1, "")
+    assert [battle.score for battle in now.bench.adjudicated] == [0.5]
+    shown = pages._view(now.disputed[-1], owner)
+    assert (shown["said_label"], shown["counts"], shown["is_split"]) == ("Equally good", "2 : 2", True)
+
+
 def request_of(item: str) -> Any:
     from starlette.requests import Request
 

@@ -325,3 +325,30 @@ def test_the_owner_sees_the_study_and_adjudicates(study: Serve, opened: Open) ->
         assert Overview(store, queue).adjudicated == 1
     done = served.run("compare", "base", "sft", "--suite", "exam.yaml", "-j", "humans", "--json")
     assert json.loads(done.stdout)["pairs"][0]["win_rate"]["value"] in (pytest.approx(2 / 3), pytest.approx(1 / 3))
+
+
+def test_the_owner_decides_by_a_key_before_seeing_who_said_what_on_a_page_that_fits(study: Serve, opened: Open) -> None:
+    def long_line(name: str, prompt: int, sample: int) -> str:
+        return f"As {name} {prompt} says:\n\n```\n{'x' * 300}\n```\n"
+
+    served = study("--annotators", "2", "--overlap", "2", prompts=2, texts=long_line)
+    for number in (1, 2):
+        page = opened(served.links[f"annotator-{number}"])
+        for _ in range(2):
+            go(page, lambda page=page: page.keyboard.press("1"))
+    for width in (1280, 390):
+        page = opened(f"{served.links['adjudication']}/disputed", width=width)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+    assert not page.get_by_text("annotator-1").first.is_visible()
+    page.locator("article.dispute button[value=tie]").first.scroll_into_view_if_needed()
+    page.wait_for_selector("article.dispute[data-current]")
+    go(page, lambda: page.keyboard.press("3"))
+    assert "Saved: Equally good." in page.inner_text("main")
+    decided = page.locator("details.dispute")
+    decided.locator("summary").first.click()
+    assert decided.get_by_text("annotator-1").first.is_visible()
+    with served.store() as store:
+        from sciexam.annotate.overview import Overview
+
+        queue, _, _ = served.kept()
+        assert [one.adjudicated.winner for one in Overview(store, queue).disputed if one.adjudicated] == [""]

@@ -61,6 +61,16 @@ class Disputed:
     spread: float  # the variance of the points
     adjudicated: Vote | None
 
+    @property
+    def counts(self) -> list[int]:
+        """How many annotators named the same, the most first: of a side or a tie, and not which."""
+        return [count for _, count in Counter(v.winner for v in self.votes if v.winner is not None).most_common()]
+
+    @property
+    def is_split(self) -> bool:
+        """Whether there is no majority."""
+        return len(self.counts) > 1 and self.counts[0] == self.counts[1]
+
 
 class Overview:
     """How a queue stands. Everything is counted from the judgements that are in the ledger when it is made."""
@@ -236,13 +246,13 @@ class Overview:
 
     @cached_property
     def disputed(self) -> list[Disputed]:
-        """The pairs that annotators disagree on, those that they disagree on most first; then those adjudicated."""
+        """The pairs that annotators disagree on, those without a majority first; then those that are adjudicated."""
         by_item: dict[str, list[Judgement]] = defaultdict(list)
         for one in self._done:
             by_item[one.item].append(one)
         found = [self._disputed(item, by_item[item.id]) for item in self.queue.ordinary if item.kind == "pair"]
         kept = [one for one in found if one.spread > 0 or one.adjudicated]
-        return sorted(kept, key=lambda one: (one.adjudicated is not None, -one.spread))
+        return sorted(kept, key=lambda one: (one.adjudicated is not None, not one.is_split, -one.spread))
 
     def _disputed(self, item: Item, done: Sequence[Judgement]) -> Disputed:
         votes = tuple(self._vote(item, one) for one in done if one.annotator != self.owner)

@@ -22,7 +22,7 @@ from sciexam.annotate.overview import Disputed, Overview
 from sciexam.annotate.overview_text import ago, state_of
 from sciexam.annotate.queue import Queue
 from sciexam.annotate.said import DECISIONS, RANKING, read_turn
-from sciexam.annotate.scale import CANNOT, option_of, options_of
+from sciexam.annotate.scale import CANNOT, option_of, options_of, with_tie
 from sciexam.errors import StoreError, UsageError
 from sciexam.store import Store
 from sciexam.store.annotations import Load
@@ -37,7 +37,8 @@ class OwnerPages:
 
     def __init__(self, store: Store, queue: Queue, links: Links, command: Command):
         self._store, self._queue, self._links, self._command = store, queue, links, command
-        self._desk = Desk(store, queue)
+        self._scale = with_tie(queue.scale)
+        self._desk = Desk(store, queue.model_copy(update={"scale": self._scale}))
         self._counted: tuple[tuple[int, list[Annotator]], Overview] | None = None
 
     def routes(self) -> Sequence[Route]:
@@ -112,7 +113,7 @@ class OwnerPages:
     def _disputed(self, request: Request, base: str, owner: Annotator, form: Mapping[str, str]) -> Response:
         found = self.overview()
         shown = [self._view(one, owner) for one in found.disputed]
-        buttons = options_of(self._queue.scale)
+        buttons = options_of(self._scale)
         saved = request.query_params.get("saved", "")
         return self._page("disputed.html.j2", base, "Disagreements", found, shown=shown, options=buttons, saved=saved)
 
@@ -125,6 +126,8 @@ class OwnerPages:
             "id": one.item.id,
             "question": [(turn.role, to_html(turn.content)) for turn in one.item.prompt.messages],
             "answers": [to_html(one.item.texts[slot]) for slot in order],
+            "counts": " : ".join(map(str, one.counts)),
+            "is_split": one.is_split,
             "votes": [(vote.annotator, self._side(one, vote.winner, order), vote) for vote in one.votes],
             "said": place.choice if place else None,
             "said_label": said.label if said else "",

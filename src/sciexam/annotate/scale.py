@@ -58,6 +58,12 @@ def options_of(scale: ScaleName) -> tuple[Option, ...]:
     return tuple(replace(option, key=str(key)) for key, option in enumerate(_SCALES[scale], 1))
 
 
+def with_tie(scale: ScaleName) -> ScaleName:
+    """The scale with a tie, if it has none: whoever adjudicates may leave one."""
+    wider: Mapping[ScaleName, ScaleName] = {"four-point": "five-point", "choice": "choice-or-tie"}
+    return wider.get(scale, scale)
+
+
 def option_of(scale: ScaleName, value: str) -> Option | None:
-    """The option that sends `value`; None where the scale has none."""
-    return next((option for option in (*options_of(scale), CANNOT) if option.value == value), None)
+    """The option that sends `value`, a tie that was left included; None where there is none."""
+    return next((option for option in (*options_of(with_tie(scale)), CANNOT) if option.value == value), None)

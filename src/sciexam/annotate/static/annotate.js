@@ -31,12 +31,25 @@
 
   // Whatever names the key is clicked, so that a key does what its button does, and nothing else.
   function press(key) {
-    const element = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    const named = [...document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)];
+    const element = named.find((one) => !one.closest(".dispute") || one.closest("[data-current]"));
     if (!element) return false;
     if (element.matches("textarea")) enter(element);
     else element.click();
     if (element.matches("summary") && element.parentElement.open) element.nextElementSibling.focus();
     return true;
+  }
+
+  // Of several pairs on one page the keys are those of the one in the middle of the window, which shows them.
+  function follow(pairs) {
+    const mark = () => {
+      for (const one of pairs) {
+        const { top, bottom } = one.getBoundingClientRect();
+        one.toggleAttribute("data-current", top <= innerHeight / 2 && innerHeight / 2 < bottom);
+      }
+    };
+    for (const event of ["scroll", "resize"]) addEventListener(event, mark, { passive: true });
+    mark();
   }
 
   // A comment goes on at its end; a text that is edited is read from its beginning.
@@ -369,6 +382,7 @@
   document.addEventListener("keydown", onKey);
   document.addEventListener("click", onClick);
   document.querySelectorAll("[data-remember]").forEach(rememberOpen);
+  follow(document.querySelectorAll("article.dispute"));
   // A page out of the back-forward cache may show an item that was judged since.
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   if (form) {
