@@ -23,6 +23,7 @@ from sciexam.battles import present
 from sciexam.digests import digest
 from sciexam.errors import UsageError
 from sciexam.models.recorded import read_responses
+from sciexam.report.exhibits import exhibits_of
 from sciexam.store import Store
 from sciexam.types import ADJUDICATION, Comparison, Reply, Response
 
@@ -663,6 +664,10 @@ def test_the_human_majority_is_that_of_annotators_and_what_was_adjudicated_stand
     assert "4 of 10 comparisons were adjudicated, by somebody who could read what the annotators said." in page
     told = sx.compare(exam, judges=["judge"], results=results)
     assert told.pairs[0].judge_is == "recorded verdicts, held against 2 annotators: 1.00 of 6"
+    by_people = sx.compare(exam, judges=["humans"], results=results)
+    first, *_, last = exhibits_of(by_people)
+    assert first.tally == ("sft (adjudicated; annotators sft\u00a01, base\u00a01)",)
+    assert last.winner == "sft"
 
 
 # ---------------------------------------------------------------- two equal texts

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sciexam.report.record import Answer, Item, Opinion, Outcome, Report
 from sciexam.stats.sides import ROUNDING, side_of
+from sciexam.types import ADJUDICATION
 
 WON, LOST, TIED, NO_RESULT = "b", "a", "t", "-"  # what a prompt says of a pair, as the page's script reads it
 
@@ -125,8 +126,11 @@ def _notes(b: str, outcome: Outcome | None) -> Iterator[str]:
 
 
 def _in_short(opinions: Iterable[Opinion]) -> str:
-    """What all verdicts say, or else how many say what."""
+    """What all verdicts say, or else how many say what. An adjudication is no vote: it stands for annotators' votes."""
     opinions = tuple(opinions)
+    if settled := [opinion for opinion in opinions if _settles(opinion)]:
+        heard = [opinion for opinion in opinions if opinion.rater != ADJUDICATION]
+        return f"{_in_short(replace(one, rater='') for one in settled)} (adjudicated; annotators {_counted(heard)})"
     said = {opinion.preferred for opinion in opinions}
     orders = {opinion.first for opinion in opinions}
     if len(said) > 1:
@@ -140,7 +144,20 @@ def _tally(report: Report, benches: Sequence[Bench]) -> Iterator[str]:
         if len(report.pairs) == 1:
             yield of_judge[0].said
         else:
-            yield f"{judge}: {_counted(opinion for bench in of_judge for opinion in bench.opinions)}"
+            yield f"{judge}: {_counted(one for bench in of_judge for one in _counting(bench.opinions))}"
+
+
+def _settles(opinion: Opinion) -> bool:
+    return opinion.rater == ADJUDICATION and opinion.preferred is not None
+
+
+def _counting(opinions: Iterable[Opinion]) -> Iterator[Opinion]:
+    """The verdicts that count: of answers that were adjudicated, that one alone."""
+    opinions = tuple(opinions)
+    settled = {opinion.sample for opinion in opinions if _settles(opinion)}
+    for opinion in opinions:
+        if _settles(opinion) or (opinion.sample not in settled and opinion.rater != ADJUDICATION):
+            yield opinion
 
 
 def _counted(opinions: Iterable[Opinion]) -> str:
