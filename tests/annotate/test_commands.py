@@ -227,6 +227,27 @@ def test_status_says_who_did_what(judged: Path, sciexam: Cli) -> None:
     assert "again: " not in shown
 
 
+def test_status_has_names_everywhere_and_what_was_adjudicated_beside(tmp_path: Path, sciexam: Cli) -> None:
+    with Store(tmp_path / "results" / "ledger.sqlite") as store:
+        queue = queue_of(tmp_path, store, prompts=4)
+        for name, better in (("Ann", 0), ("Bob", 1)):
+            judging_by(
+                Desk(store, queue),
+                store.annotators.add(name, until(1)),
+                lambda item, shown, better=better: "left-much" if shown[0] == better else "right-much",
+            )
+        owner, desk = store.annotators.owner(until(1)), Desk(store, queue)
+        for item in queue.ordinary[:2]:
+            store.annotations.assign(queue.id, owner.id, 1, lambda mine, loads, item=item: (item.id, (1, 0)))
+            desk.judge(owner, item.id, 0, {"choice": "left-much"})
+    shown = sciexam("annotate", "status").stdout
+    assert "4/4 items complete, 8 judgements and 2 adjudications" in shown
+    assert "Ann and Bob" in shown
+    assert "annotator-1" not in shown
+    assert "with that, as `sciexam compare` counts: 0.75 [" in " ".join(shown.split())
+    assert not shown.endswith("\n\n\n")
+
+
 def test_commands_without_a_ledger_or_a_queue_say_where_to_begin(sciexam: Cli, tmp_path: Path) -> None:
     done = sciexam("annotate", "status")
     assert (done.returncode, "no ledger there" in done.stderr) == (2, True)

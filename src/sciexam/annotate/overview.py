@@ -15,6 +15,7 @@ from sciexam.battles import STRENGTH, Slot, cluster
 from sciexam.exam.facts import bench_of_humans
 from sciexam.report.agreeing.agreement import LEVEL, Agreed, Agreement, Majority, build_agreement
 from sciexam.report.agreeing.votes import Votes, votes_of
+from sciexam.report.build import build
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Calls, Figure
 from sciexam.report.scores import distinct
@@ -118,30 +119,40 @@ class Overview:
     @cached_property
     def agreement(self) -> Agreement | None:
         """As `sciexam agree` counts it; None before anything was compared."""
-        if not self.votes:
-            return None
+        return build_agreement(self._evidence) if self.votes else None
+
+    @cached_property
+    def adjudicated_rates(self) -> Mapping[tuple[str, str], Figure]:
+        """The win rates of pairs of contestants as `sciexam compare` counts them, where something was adjudicated."""
+        pairs = {(battle.a, battle.b) for battle in self.bench.adjudicated}
+        return (
+            {(one.a, one.b): one.win_rate for one in build(self._evidence).pairs if (one.a, one.b) in pairs}
+            if pairs
+            else {}
+        )
+
+    @property
+    def _evidence(self) -> Evidence:
         responses: dict[Slot, Response] = {}
         for one in self.queue.comparisons():
             responses |= {(x.contestant, x.prompt, x.sample): x for x in (one.a, one.b)}
         pairs = dict.fromkeys((one.a.contestant, one.b.contestant) for one in self.queue.comparisons())
-        return build_agreement(
-            Evidence(
-                suite=self.queue.suite,
-                run=self.queue.id,
-                rubric=self.queue.rubric.rubric,
-                seed=self.queue.seed,
-                contestants=self.queue.contestants,
-                pairs=tuple(pairs),
-                notes={},
-                prompts=tuple({item.prompt.id: item.prompt for item in self.queue.ordinary}.values()),
-                samples=1 + max(item.sample for item in self.queue.ordinary),
-                responses=responses,
-                benches=[self.bench],
-                policy="mean",
-                by="category",
-                margin=None,
-                calls=Calls(),
-            )
+        return Evidence(
+            suite=self.queue.suite,
+            run=self.queue.id,
+            rubric=self.queue.rubric.rubric,
+            seed=self.queue.seed,
+            contestants=self.queue.contestants,
+            pairs=tuple(pairs),
+            notes={},
+            prompts=tuple({item.prompt.id: item.prompt for item in self.queue.ordinary}.values()),
+            samples=1 + max(item.sample for item in self.queue.ordinary),
+            responses=responses,
+            benches=[self.bench],
+            policy="mean",
+            by="category",
+            margin=None,
+            calls=Calls(),
         )
 
     @property

@@ -13,7 +13,11 @@ from sciexam.report.record import plain
 from sciexam.report.tables import Table, reasons
 from sciexam.stats import Estimate, Undefined
 
-READING = "seconds: median from shown to judged. left: share of the decisions."
+READING = "state: whether the link opens the page. seconds: median from shown to judged. left: share of the decisions."
+AGREEMENT = (
+    "same side: how often two of them name the same answer, or both a tie. alpha (Krippendorff's): what of that is "
+    "more than chance, 0 as by chance, 1 always; ordinal alpha: of how much better, too. kappa and AC1: `sciexam agree`."
+)
 CHECKS = {"gold": "gold: right of the checks.", "again": "again: the same side at the second showing."}
 
 
@@ -23,7 +27,7 @@ def tables_of(overview: Overview) -> Iterator[Table]:
     checks = [name for name, is_there in (("gold", queue.gold), ("again", queue.repeats)) if is_there]
     drawn = f"{queue.draw.taken} of {queue.draw.drawn_from} prompts, drawn with seed {queue.draw.seed}"
     yield Table(
-        f"Queue {queue.id}: {overview.complete}/{len(queue.ordinary)} items complete, {overview.judgements} judgements",
+        f"Queue {queue.id}: {overview.complete}/{len(queue.ordinary)} items complete, {stored(overview)}",
         ("annotator", "state", "judged", "cannot", "ties", "seconds", "left", *checks, "last"),
         [_row(row, checks) for row in overview.rows],
         (
@@ -37,24 +41,39 @@ def tables_of(overview: Overview) -> Iterator[Table]:
         yield Table("What deserves a look", ("annotator", "flag"), flags, notes)
     if (together := overview.together) is not None:
         listed = [together, *(overview.two_by_two if len(together.raters) > 2 else [])]
+        named = {row.annotator.pseudonym: row.annotator.label for row in overview.rows}
         rows = [
-            (" and ".join(one.raters) if len(one.raters) == 2 else "all", str(one.items), *map(_figure, _figures(one)))
+            (
+                " and ".join(named.get(rater, rater) for rater in one.raters) if len(one.raters) == 2 else "all",
+                str(one.items),
+                *map(_figure, _figures(one)),
+            )
             for one in listed
         ]
-        head = ("who", "items", "same side", "kappa", "AC1", "alpha", "ordinal alpha")
+        head = ("who", "items", "same side", "alpha", "ordinal alpha")
         missing = {name: [_figures(one)[i] for one in listed] for i, name in enumerate(head[2:])}
-        yield Table("Agreement so far", head, rows, tuple(reasons(missing)))
+        yield Table("Agreement so far", head, rows, (AGREEMENT, *reasons(missing)))
     for one in overview.majorities:
         if one.items:
-            yield _majority(one)
-    yield Table("", (), (), tuple(_notes(overview)))
+            yield _majority(one, overview)
+    if told := tuple(_notes(overview)):
+        yield Table("Worth knowing", (), (), told)
 
 
-def _majority(one: Majority) -> Table:
+def stored(overview: Overview) -> str:
+    """How much the ledger holds of a queue, in words."""
+    judged = f"{overview.judgements} judgement{'' if overview.judgements == 1 else 's'}"
+    settled = f"{overview.adjudicated} adjudication{'' if overview.adjudicated == 1 else 's'}"
+    return f"{judged} and {settled}" if overview.adjudicated else judged
+
+
+def _majority(one: Majority, overview: Overview) -> Table:
     row = (str(one.items), str(one.split), _figure(one.win_rate), _figure(one.preference))
     head = ("items", "split", "win rate", "preference on -3 .. 3")
-    why = tuple(reasons({"win rate": [one.win_rate], "preference": [one.preference]}))
-    return Table(f"{one.b} against {one.a} by the majority", head, [row], why)
+    notes = list(reasons({"win rate": [one.win_rate], "preference": [one.preference]}))
+    if rate := overview.adjudicated_rates.get((one.a, one.b)):
+        notes.append(f"What was adjudicated is not in it; with that, as `sciexam compare` counts: {_figure(rate)}.")
+    return Table(f"{one.b} against {one.a} by the majority", head, [row], tuple(notes))
 
 
 def _notes(overview: Overview) -> Iterator[str]:
@@ -68,7 +87,7 @@ def _notes(overview: Overview) -> Iterator[str]:
 
 
 def _figures(one: Any) -> tuple[Estimate | Undefined, ...]:
-    return one.percent, one.kappa, one.ac1, one.alpha, one.alpha_ordinal
+    return one.percent, one.alpha, one.alpha_ordinal
 
 
 def _figure(figure: Estimate | Undefined) -> str:
@@ -133,6 +152,7 @@ def to_json(overview: Overview) -> dict[str, Any]:
         "items": len(queue.ordinary),
         "complete": overview.complete,
         "judgements": overview.judgements,
+        "adjudicated": overview.adjudicated,
         "annotators": people,
         "preferences": list(_preferences(overview)),
         "agreement": None if overview.agreement is None else overview.agreement.to_json(),

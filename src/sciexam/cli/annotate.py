@@ -111,11 +111,12 @@ def serve(
     from sciexam.annotate.announcement import announcement, changes, replaced
     from sciexam.annotate.desk import kept_queue
     from sciexam.annotate.links import Links
+    from sciexam.annotate.overview import Overview
+    from sciexam.annotate.overview_text import stored
     from sciexam.annotate.queue import make_queue
     from sciexam.errors import UsageError
     from sciexam.exam.answering import answers_of, bare_prompts
     from sciexam.exam.runs import opened, terms_of
-    from sciexam.store.annotations import standing
     from sciexam.typed import Command
     from sciexam.web.serving import listening, origin_of
 
@@ -170,8 +171,9 @@ def serve(
         _say(replaced(file, linked, origin))
         _say(announcement(queue, invitations, file, bound.getsockname()[:2], rubric_is))
         serving.serve(ledger, queue, bound, origin, Command(tuple(contestants or ()), typed))
-        done = sum(1 for _ in standing(ledger.annotations.judgements(queue.id)))
-        end = f"stopped; {done} judgements are stored. The same command goes on, with the same links"
+        held = stored(Overview(ledger, queue))
+        are = "is" if held == "1 judgement" else "are"
+        end = f"stopped; {held} {are} stored. The same command goes on, with the same links"
         print(f"sciexam: {end}", file=sys.stderr)
 
 
