@@ -181,9 +181,17 @@ def test_u_takes_back_and_the_item_is_judged_anew(study: Serve, opened: Open) ->
     assert [one.choice for one in served.kept()[1]] == ["left-much", "withdrawn", "right-much"]
 
 
-def test_a_narrow_page_has_room_for_the_words_of_its_buttons(study: Serve, opened: Open) -> None:
-    served = study("--annotators", "1", prompts=1)
+def test_a_narrow_page_has_room_for_the_words_of_its_buttons_and_all_is_at_the_thumb(
+    study: Serve, opened: Open
+) -> None:
+    def long(name: str, prompt: int, sample: int) -> str:
+        return f"{name} {prompt}: " + "One of many sentences, all of which are read. " * 200
+
+    served = study("--annotators", "1", prompts=1, texts=long)
     page = opened(served.links["annotator-1"], width=390)
+    assert page.locator(".cannot").bounding_box()["y"] < 800, "however long the answers are"
+    page.click("text=Comment, by criterion")
+    assert 0 < page.locator("#comment").bounding_box()["y"] < 800
     assert not page.locator(".choice kbd").first.is_visible()
     assert page.locator(".choice").evaluate_all("all => all.every(one => one.scrollWidth <= one.clientWidth)")
     page.set_viewport_size({"width": 1000, "height": 800})

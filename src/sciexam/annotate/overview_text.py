@@ -16,7 +16,7 @@ from sciexam.stats import Estimate, Undefined
 READING = "state: whether the link opens the page. seconds: median from shown to judged. left: share of the decisions."
 AGREEMENT = (
     "same side: how often two of them name the same answer, or both a tie. alpha (Krippendorff's): what of that is "
-    "more than chance, 0 as by chance, 1 always; ordinal alpha: of how much better, too. kappa and AC1: `sciexam agree`."
+    "more than chance, 0 as by chance, 1 always; ordinal alpha: of how much better, too. kappa, AC1: `sciexam agree`."
 )
 CHECKS = {"gold": "gold: right of the checks.", "again": "again: the same side at the second showing."}
 
