@@ -161,10 +161,16 @@ def test_answers_that_name_a_model_are_counted(study: Serve) -> None:
 def test_another_plan_for_the_same_queue_is_told(study: Serve) -> None:
     study("--annotators", "2", prompts=6).stop()
     served = study("--annotators", "2", "--draw", "4", "--overlap", "1", prompts=6)
-    assert "This queue had 6 prompts and 2 annotators for each; now 4 and 1. What was judged stays.\n" in served.output
+    told = "This queue had 6 pairs, 6 prompts, 2 annotators for each; now 4, 4, 1. What was judged stays.\n"
+    assert told in served.output
+    assert "; 1 annotator for each, so about 2 an annotator." in served.output
     served.stop()
     again = study("--annotators", "2", "--draw", "4", "--overlap", "1", prompts=6)
     assert "This queue had" not in again.output
+    again.stop()
+    wider = study("--annotators", "2", "--overlap", "1", prompts=6)
+    assert "This queue had 4 pairs, 4 prompts; now 6, 6. What was judged stays.\n" in wider.output
+    assert "To keep it as it was, Ctrl-C, and the same command with --draw 4.\n" in wider.output
 
 
 def test_links_to_another_port_are_replaced_and_that_is_told(study: Serve) -> None:

@@ -69,6 +69,15 @@ def test_answers_and_verdicts_that_were_cut_off_ask_for_more_tokens() -> None:
     assert step.why == "Replies of judge were cut off; raise its limit in the suite, such as"
 
 
+def test_people_begin_with_one_answer_of_each_to_some_of_many_prompts() -> None:
+    answered = tuple(Answer("sft", sample, "so", 1, "ok", "", False) for sample in range(4))
+    items = (replace(made().items[0], answers=answered),)
+    large = replace(quiet(trust="doubtful"), items=items, prompts=100)
+    assert commands(large)[0] == "sciexam annotate serve base sft --samples 1 --draw 50"
+    assert commands(large, "--samples", "2")[0] == "sciexam annotate serve base sft --draw 50 --samples 2"
+    assert commands(quiet(trust="doubtful"))[0] == "sciexam annotate serve base sft"
+
+
 def test_a_judge_that_nobody_held_against_people_is_validated_and_audited() -> None:
     doubtful = quiet(trust="doubtful", order_consistency=Estimate(0.5, 0.4, 0.6, 0.95, 24, "m"))
     steps = next_steps(doubtful, [*TYPED, "-s", "exam.yaml", "--samples", "2"], ("judge",))

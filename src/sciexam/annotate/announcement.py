@@ -25,7 +25,10 @@ def announcement(
     """
     drawn = "" if queue.draw.taken == queue.draw.drawn_from else f", drawn at random from {queue.draw.drawn_from}"
     what = f"{len(queue.ordinary)} {WHAT[queue.task]} of {queue.draw.taken} prompts{drawn}"
-    yield f"Queue {queue.id}: {what}; {queue.overlap} annotators for each{_checks(queue)}."
+    each = (
+        f"{queue.overlap} annotator{'' if queue.overlap == 1 else 's'} for each, so about {queue.expected} an annotator"
+    )
+    yield f"Queue {queue.id}: {what}; {each}{_checks(queue)}."
     why = f" ({rubric_is}; --rubric NAME or FILE for another)" if rubric_is else ""
     yield f"Rubric: {queue.rubric.rubric}{why}"
     yield from _notes(queue, sum(not one.annotator.is_owner for one in invitations))
@@ -39,6 +42,7 @@ def announcement(
 def changes(before: Queue, queue: Queue) -> Iterator[str]:
     """What is otherwise than when the queue was served last."""
     told = {
+        WHAT[queue.task]: (len(before.ordinary), len(queue.ordinary)),
         "prompts": (before.draw.taken, queue.draw.taken),
         "annotators for each": (before.overlap, queue.overlap),
         "gold items": (len(before.gold), len(queue.gold)),
@@ -46,8 +50,18 @@ def changes(before: Queue, queue: Queue) -> Iterator[str]:
     }
     other = {what: counts for what, counts in told.items() if counts[0] != counts[1]}
     if other:
-        had = " and ".join(f"{count} {what}" for what, (count, _) in other.items())
-        yield f"This queue had {had}; now {' and '.join(str(now) for _, now in other.values())}. What was judged stays."
+        had = ", ".join(f"{count} {what}" for what, (count, _) in other.items())
+        yield f"This queue had {had}; now {', '.join(str(now) for _, now in other.values())}. What was judged stays."
+    if len(queue.ordinary) > len(before.ordinary) and (flags := _as_before(before, queue)):
+        yield f"To keep it as it was, Ctrl-C, and the same command with {flags}."
+
+
+def _as_before(before: Queue, queue: Queue) -> str:
+    """The options that make the smaller queue again."""
+    drawn, samples = before.draw.taken, 1 + max(item.sample for item in before.ordinary)
+    fewer = samples < 1 + max(item.sample for item in queue.ordinary)
+    flags = (f"--draw {drawn}" if drawn < queue.draw.taken else "", f"--samples {samples}" if fewer else "")
+    return " ".join(filter(None, flags))
 
 
 def replaced(file: Path, before: str, origin: str) -> Iterator[str]:
@@ -76,9 +90,11 @@ def _notes(queue: Queue, annotators: int) -> Iterator[str]:
     if annotators < queue.overlap:
         yield f"{annotators} annotators cannot complete an item that asks for {queue.overlap}: add some, or --overlap."
     if queue.identical:
-        yield f"{queue.identical} pairs are not shown: both answers are one text, or the two were shown already."
+        are = "pair is" if queue.identical == 1 else "pairs are"
+        yield f"{queue.identical} {are} not shown: both answers are one text, or the two were shown already."
     if queue.unanswered:
-        yield f"{queue.unanswered} prompts lack an answer of somebody; `sciexam check` and the same command try again."
+        lack = "prompt lacks" if queue.unanswered == 1 else "prompts lack"
+        yield f"{queue.unanswered} {lack} an answer of somebody; `sciexam check` and the same command try again."
     named, answers = naming(queue)
     if named:
         yield f"{named} of {answers} answers ({named / answers:.0%}) name a model, and may tell who wrote them."

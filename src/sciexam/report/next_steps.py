@@ -16,6 +16,7 @@ from sciexam.types import CANNOT_JUDGE
 
 READER = "openai:gpt-4.1-mini-2025-04-14"  # a judge that reads, for whoever has none in the suite
 MOST = 7  # steps that are named
+DRAWN = 50  # prompts for people to begin with
 MANY_TRUNCATED = 0.02  # of a contestant's answers
 
 
@@ -147,7 +148,7 @@ def _judges(report: Report, command: Command, judged: str, audited: Collection[s
         yield Step("People have judged these answers, too; what they say", command.repeated("--judge", judged))
     elif doubtful and not people:
         why = "No person has judged these answers; to let people compare them, blind"
-        yield Step(why, command.line("annotate", "serve", *command.contestants))
+        yield Step(why, command.line("annotate", "serve", *command.contestants, *_first_study(report, command)))
     # The members of a panel or a cascade are validated and audited, each by itself.
     alone = {
         command.judges[name]: pair
@@ -162,6 +163,14 @@ def _judges(report: Report, command: Command, judged: str, audited: Collection[s
     for judge, pair in alone.items():
         if not pair.recorded and pair.judge not in audited:
             yield Step(_suspicion(pair), command.line("audit", judge, *command.contestants))
+
+
+def _first_study(report: Report, command: Command) -> Iterator[str]:
+    """What keeps the first queue of people small: one answer of each to some prompts that are drawn at random."""
+    if "--samples" not in command.exam and any(answer.sample for item in report.items for answer in item.answers):
+        yield from ("--samples", "1")
+    if report.prompts > DRAWN:
+        yield from ("--draw", str(DRAWN))
 
 
 def _suspicion(pair: Pair) -> str:

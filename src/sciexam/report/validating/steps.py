@@ -59,7 +59,15 @@ def _labels(found: Validation, command: Command) -> Iterator[Step]:
             f"{decided:,} decided comparisons leave wide intervals; {ENOUGH_DECIDED} tell it to eight points either way"
         )
         more = "to have people judge more" if left else "with more prompts than these, all of which people have judged"
-        yield Step(f"{told}; {more}", command.line("annotate", "serve", *command.contestants))
+        yield Step(f"{told}; {more}", command.line("annotate", "serve", *command.contestants, *_wider(found)))
+
+
+def _wider(found: Validation) -> Iterator[str]:
+    """How many prompts to draw, so that about as many are added as are wanting."""
+    labelled = max(rate.labelled for rate in found.rates)
+    wanted = labelled + ENOUGH_DECIDED - found.against[0].decided
+    if wanted < max(rate.labelled + rate.unlabelled + rate.unasked for rate in found.rates):
+        yield from ("--draw", str(wanted))
 
 
 def _another(found: Validation, judge: str, command: Command) -> Iterator[Step]:
