@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,10 @@ from sciexam.judges.recorded import read_verdicts
 from sciexam.models.recorded import read_responses
 from sciexam.report.data_file import Columns, write_lines
 from sciexam.report.tables import from_cell
+from sciexam.rubric import load_rubric
 from sciexam.store import Store
-from sciexam.types import ADJUDICATION, Comparison, Order, Presentation, Reply, Response
+from sciexam.suite import suite_of_files
+from sciexam.types import ADJUDICATION, Comparison, Order, Presentation, Reply, Response, Verdict
 
 AWKWARD = (
     *("=1+1", "+1", "-1", "@x", "\tx", "\rx", "＝1", "\u200b=1", " =1", "'=1", "''=1", "'", "''", "'plain", ""),
@@ -285,6 +288,31 @@ def test_the_mapping_of_the_documentation_brings_people_back_as_people(tmp_path:
     assert [line.get("reason") for line in lines_of(folder, "verdicts/annotators")] == ["=why", None]
 
 
+class Shorter:
+    name = "shorter"
+
+    def judge(self, presentations: Iterable[Presentation]) -> Iterator[Verdict]:
+        for one in presentations:
+            yield one.verdict(rater=self.name, preferred="first" if len(one.first) < len(one.second) else "second")
+
+
+def test_who_judged_two_files_in_an_earlier_run_is_among_all_who_have_judged(tmp_path: Path) -> None:
+    paths = [
+        tmp_path / answers(tmp_path, name, [f"{i}{end}" for i in range(3)]) for name, end in (("a", ""), ("b", "!"))
+    ]
+    suite, results = suite_of_files(paths), tmp_path / "r"
+    sx.compare(suite, "a", "b", judges=[Shorter()], results=results)
+    sx.compare(suite, "a", "b", results=results)
+    done = export(suite, what="verdicts", out=tmp_path / "v.jsonl", results=results)
+    assert (done.judges, done.rows) == (("measures", "shorter"), 9)
+    assert {one.rater for one in sx.agree(suite, "a", "b", results=results).raters} == {"measures", "shorter"}
+    battles = export(suite, what="battles", out=tmp_path / "battles.jsonl", results=results)
+    assert (battles.judges, battles.rows) == (("measures", "shorter"), 6)
+    other = suite.model_copy(update={"rubric": load_rubric("helpfulness")})
+    with pytest.raises(UsageError, match="there are no verdicts of a, b by measures, humans to export"):
+        export(other, what="verdicts", out=tmp_path / "v.jsonl", results=results)
+
+
 # ---------------------------------------------------------------- preferences
 
 
@@ -306,6 +334,12 @@ def test_preferences_are_conversations_with_margins_and_ties_are_counted(tmp_pat
     assert (line["margin"], line["margin_of"], line["agreement"], line["looks"]) == (2.5, "strength", 1.0, 2)
     assert (line["chosen_by"], line["rejected_by"], line["id"]) == ("a", "b", "q0")
     assert done.left_out == {"no usable verdict": 3, "tie": 2}
+
+
+def test_text_measures_give_preferences_only_where_they_are_named(tmp_path: Path) -> None:
+    paths = [tmp_path / answers(tmp_path, name, [f"{name} {i}" for i in range(3)]) for name in "ab"]
+    with pytest.raises(UsageError, match="whose preferences\\? 'measures' counts features of a text"):
+        export(suite_of_files(paths), what="preferences", out=tmp_path / "p.jsonl", results=tmp_path / "r")
 
 
 def test_a_probability_is_a_margin_between_0_and_1(tmp_path: Path) -> None:
@@ -410,7 +444,7 @@ def test_the_command_says_what_it_wrote_and_left_out(tmp_path: Path, sciexam: Cl
     assert (told["rows"], told["format"], told["left_out"]) == (1, "csv", {"comparison by gpt: no recorded verdict": 1})
     assert len(read_csv(tmp_path / "b.csv", COLUMNS["battles"])) == 1
     plain = sciexam("export", "preferences", "--suite", "exam.yaml", "--out", "p.jsonl")
-    assert "1 preferences of a, b: p.jsonl" in plain.stdout
+    assert "1 preferences of a, b by gpt: p.jsonl" in plain.stdout
     assert "1 lines have none" in plain.stdout
 
 

@@ -58,7 +58,8 @@ def export(
             "--judge",
             "-j",
             autocompletion=judges,
-            help="Whose verdicts; repeatable.  [default: of all who have judged; for preferences the suite's judge]",
+            help="Whose verdicts; repeatable.  [default: of all who have judged; for preferences the suite's judge, "
+            "unless it is text measures]",
         ),
     ] = None,
     min_agreement: Annotated[
@@ -104,7 +105,9 @@ def export(
     from sciexam.report.tables import print_list, text_for
 
     console = terminal()
-    console.print(text_for(console, f"{found.rows:,} {what.value} of {', '.join(found.contestants)}: {found.out}"))
+    by = f" by {', '.join(found.judges)}" if found.judges else ""
+    told = f"{found.rows:,} {what.value} of {', '.join(found.contestants)}{by}: {found.out}"
+    console.print(text_for(console, told), soft_wrap=True)
     margins = [f"{number:,} by {scale}" for scale, number in found.margins.items() if scale != "none"]
     without = found.margins.get("none", 0)
     print_list("Margins", [*margins, *([f"{without:,} lines have none"] if without else [])], console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from sciexam.errors import SciexamError
 from sciexam.exam.answers import responses_of
 from sciexam.exam.facts import bench_of
 from sciexam.exam.plan import ALONE, Plan, Purpose, make_plan
+from sciexam.exam.raters import Rater
 from sciexam.exam.recordings import is_recorded
 from sciexam.exam.references import with_references
 from sciexam.exam.runs import check_there, hold, location_of
@@ -67,31 +69,55 @@ def reading(
 ) -> Iterator[Reading]:
     """The plan of a command that asks nobody, with its files read into the ledger.
 
-    Without `judges` all who may have judged are on its benches, and its caveats say why others cannot be.
+    Without `judges` all who may have judged are on its benches, by the suite and by what was run on this ledger, and
+    its caveats say why others cannot be.
     """
     able, unable = (judges, []) if judges else who_may_have_judged(suite)
     asked: Purpose = purpose if purpose in ALONE else "compare"
     plan, models = make_plan(suite, contestants, able, "both", policy, None, by, limit, USUAL, asked)
     plan = replace(plan, purpose=purpose, caveats=(*plan.caveats, *unable))
-    with read_in(plan, models, store, results) as found:
+    with read_in(plan, models, store, results, everyone=not judges) as found:
         yield found
 
 
 @contextmanager
 def read_in(
-    plan: Plan, models: Mapping[str, Model], store: str | Path | None, results: str | Path
+    plan: Plan, models: Mapping[str, Model], store: str | Path | None, results: str | Path, everyone: bool = False
 ) -> Iterator[Reading]:
-    """A plan that was made, with its files read into the ledger. Raises UsageError where there is nothing to read."""
+    """A plan that was made, with its files read into the ledger. Raises UsageError where there is nothing to read.
+
+    `everyone`: the judges of earlier runs join its benches.
+    """
     location = location_of(store, results)
     files = [rater for rater in plan.raters if rater.by_name]
     if not files and not (plan.alone and any(is_recorded(plan.suite, name) for name in plan.contestants)):
         check_there(location)
     with Store(location) as ledger:
+        if everyone:
+            plan = _with_earlier_judges(plan, ledger)
         if plan.purpose == "export":
             plan = replace(plan, pairs=_judged_pairs(plan, ledger))
         sitting = Sitting(plan, ledger, threading.Event(), None, retry_invalid=False, recorded_only=True)
         manifest = hold(sitting, plan, models, ledger)
         yield Reading(with_references(plan, ledger), ledger, sitting.calls, sitting.skipped, manifest)
+
+
+def _with_earlier_judges(plan: Plan, ledger: Store) -> Plan:
+    """The plan with the judges that runs on this ledger named by themselves (`--judge openai:MODEL`), under the same
+    rubric; of two settings under one name the latest. What they said is read: they need not be opened.
+    """
+    if plan.alone:
+        return plan
+    benches, raters = dict(plan.benches), list(plan.raters)
+    for text in ledger.manifests():
+        earlier = json.loads(text)["plan"]
+        if earlier.get("digests", {}).get("rubric") != plan.suite.rubric.digest:  # a benchmark has none
+            continue
+        found = [Rater(**one) for one in earlier["raters"] if one["bench"] not in {*benches, *plan.suite.judges}]
+        found = [one for one in found if not (one.by_name or one.part_of)]
+        raters += found
+        benches |= {one.bench: earlier["benches"][one.bench] for one in found}
+    return replace(plan, benches=benches, raters=tuple(raters))
 
 
 def _judged_pairs(plan: Plan, ledger: Store) -> tuple[tuple[str, str], ...]:

@@ -109,7 +109,8 @@ class Sitting:
                 self._feed = Feed(_gather(self._plan, self._terms))  # the other one was closed
             with self._store.writer(self._tally.durable) as writer:
                 answering = [partial(self._respond, name, model, writer) for name, model in models.items()]
-                raters = [rater for rater in self._plan.raters if rater.part_of != "cascade"]
+                able = [rater for rater in self._plan.raters if rater.judge is not None]
+                raters = [rater for rater in able if rater.part_of != "cascade"]
                 recorded = [rater for rater in raters if rater.by_name]
                 marking = [partial(self._mark, rater, writer) for rater in raters if not rater.by_name]
                 marking += [partial(self._escalate, cascade) for cascade in cascades_of(self._plan)]

@@ -14,6 +14,7 @@ from sciexam.exam.plan import Purpose
 from sciexam.exam.reading import Reading, reading
 from sciexam.exchange.judged import BATTLES, NOT_THERE, VERDICTS, Line, Omissions, battle_lines, verdict_lines
 from sciexam.exchange.preferences import PREFERENCES, preference_lines
+from sciexam.judges.settings import MeasuresJudge
 from sciexam.report.data_file import Columns, check_parquet, format_of, write_lines
 from sciexam.suite import HUMANS, Suite
 
@@ -77,8 +78,8 @@ def export(
     """Write `what` of these contestants (by default the suite's) to `out`, whole or not at all. Nobody is asked.
 
     `format` is "jsonl", "csv" or "parquet", by default what the name of `out` ends with. Verdicts and battles are those
-    of `judges`, by default of all who have judged; preferences follow the suite's own judge unless others are named.
-    Raises UsageError where there is nothing to write.
+    of `judges`, by default of all who have judged; preferences follow the suite's own judge unless others are named,
+    and text measures only where they are named. Raises UsageError where there is nothing to write.
     """
     if not 0 <= min_agreement <= 1:
         raise UsageError(f"--min-agreement: a share between 0 and 1, not {min_agreement}")
@@ -86,7 +87,9 @@ def export(
         check_parquet()
     left_out: Omissions = Counter()
     margins: Counter[str] = Counter()
-    asked = [HUMANS] if what == "responses" else list(judges) or ([suite.judge] if what == "preferences" else [])
+    asked = [HUMANS] if what == "responses" else list(judges)
+    if what == "preferences" and not asked:
+        asked = [_own_judge(suite)]
     purpose: Purpose = "answer" if what == "responses" else "export"
     with reading(suite, contestants, asked, purpose, policy, "category", limit, store, results) as read:
         lines = _some(_lines(read, what, left_out, margins, min_agreement), read, what, left_out)
@@ -104,6 +107,17 @@ def export(
             margins=dict(margins),
             mended=written.mended,
         )
+
+
+def _own_judge(suite: Suite) -> str:
+    """Whose preferences are meant where nobody is named. Raises UsageError where that would be text measures."""
+    if isinstance(suite.judges.get(suite.judge), MeasuresJudge) or suite.judge == "measures":
+        raise UsageError(
+            f"whose preferences? {suite.judge!r} counts features of a text, and what trains on its choices learns to "
+            "make these; name who has judged: --judge humans, --judge openai:MODEL, or --judge "
+            f"{suite.judge} if that is what you want"
+        )
+    return suite.judge
 
 
 def _lines(
