@@ -285,7 +285,7 @@ def test_a_board_of_real_verdicts_shows_the_published_win_rates(
     found = json.loads((folder / "leaderboard.json").read_text())
     assert found == json.loads(json.dumps(board.to_json()))
     page = opened((folder / "index.html").as_uri())
-    assert page.locator(".headline").inner_text().startswith("gpt4 leads, and that is certain at 95 %")
+    assert page.locator(".headline").inner_text().startswith("gpt4 leads: at 95 % no other contestant")
     assert page.locator("#overall tbody tr").count() == 10
     for model, row in published.items():
         line = page.locator(f"#overall tr[data-name='{model}']")

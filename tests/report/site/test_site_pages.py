@@ -162,17 +162,16 @@ def test_the_downloads_agree() -> None:
 @pytest.mark.parametrize(
     ("lows", "highs", "sentence"),
     [
-        ((1, 2, 2), (1, 3, 3), "gpt leads, and that is certain at 95 %: no other contestant may hold rank 1."),
+        ((1, 2, 2), (1, 3, 3), "gpt leads: at 95 % no other contestant may hold rank 1."),
         ((1, 1, 3), (2, 2, 3), "gpt has the highest rating, but at 95 % sft may hold rank 1 as well."),
         (
             (1, 1, 1),
             (3, 3, 3),
-            "gpt has the highest rating, but nobody leads for certain: at 95 % each of the 3 ranked contestants may "
-            "hold rank 1.",
+            "gpt has the highest rating, but nobody leads: at 95 % each of the 3 ranked contestants may hold rank 1.",
         ),
     ],
 )
-def test_the_answer_says_who_leads_and_whether_that_is_certain(
+def test_the_answer_says_who_leads_and_who_may_hold_rank_1_as_well(
     lows: tuple[int, ...], highs: tuple[int, ...], sentence: str
 ) -> None:
     board = boards.made(("base", "sft", "gpt"))
@@ -180,6 +179,21 @@ def test_the_answer_says_who_leads_and_whether_that_is_certain(
     assert [row.contestant for row in rows] == ["gpt", "sft", "base"]
     board = replace(board, standings=(replace(board.standings[0], rows=tuple(rows)),))
     assert sentence in Page(pages(board)["index.html"]).text
+
+
+def test_ranks_stand_in_the_table_of_a_board_without_ratings_and_nothing_is_said_of_ratings() -> None:
+    board = boards.made(("base", "sft"))
+    none = Undefined("won all its battles")
+    rows = [
+        replace(row, rank=None, rank_low=low, rank_high=high, rating=none, tie_group=None)
+        for row, low, high in zip(board.rows, (1, 2), (1, 3), strict=True)
+    ]
+    page = pages(replace(board, standings=(replace(board.standings[0], rows=tuple(rows)),)))["index.html"]
+    said = Page(page).text
+    assert f"{rows[0].contestant} leads: at 95 % no other contestant may hold rank 1." in said
+    assert '<span class="value">1</span>' in page
+    assert '<span class="value">2–3</span>' in page
+    assert "stands at 1000" not in said
 
 
 def test_a_board_of_which_nothing_is_known_says_so() -> None:

@@ -13,7 +13,7 @@ NAMED = 4  # contestants that a sentence names; more of them are counted
 
 
 def answer(board: Leaderboard) -> str:
-    """Who leads, and whether that is certain."""
+    """Who leads, and who may hold rank 1 as well."""
     ranked = [row for row in board.rows if row.rank_low is not None]
     if not ranked:
         why = next(
@@ -24,14 +24,15 @@ def answer(board: Leaderboard) -> str:
     first = [row for row in ranked if row.rank_low == 1]
     leader = ranked[0]
     if [row.contestant for row in first] == [leader.contestant]:
-        return f"{leader.contestant} leads, and that is certain at {level}: no other contestant may hold rank 1."
+        return f"{leader.contestant} leads: at {level} no other contestant may hold rank 1."
+    ahead = "has the highest rating" if isinstance(leader.rating, Estimate) else "stands first"
     others = [row.contestant for row in first if row is not leader]
     if len(first) == len(ranked):
         return (
-            f"{leader.contestant} has the highest rating, but nobody leads for certain: at {level} each of the "
-            f"{len(ranked)} ranked contestants may hold rank 1."
+            f"{leader.contestant} {ahead}, but nobody leads: at {level} each of the {len(ranked)} ranked contestants "
+            "may hold rank 1."
         )
-    return f"{leader.contestant} has the highest rating, but at {level} {listed(others)} may hold rank 1 as well."
+    return f"{leader.contestant} {ahead}, but at {level} {listed(others)} may hold rank 1 as well."
 
 
 def place(board: Leaderboard, row: Row) -> str:

@@ -119,7 +119,8 @@ def _cells(row: Row, axis: bars.Axis) -> Iterator[tuple[str, tuple[Cell, str | N
     why = row.rating.why if isinstance(row.rating, Undefined) else "it has no battle"
     rank = sentences.rank(row)
     low, high = row.rank_low, row.rank_high
-    yield "rank", (Cell(rank or "n/a", row.rank, low, high), None if rank else why)
+    place = low if row.rank is None else row.rank  # of several that the battles leave open the best one sorts
+    yield "rank", (Cell(rank or "n/a", place, low, high), None if rank else why)
     yield "contestant", (Cell(row.contestant), None)
     group = row.tie_group
     yield "group", (Cell("n/a" if group is None else str(group), group), None if group is not None else why)

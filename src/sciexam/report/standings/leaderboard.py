@@ -120,6 +120,11 @@ class Leaderboard:
         return frozenset(name for of in self.benchmarks.values() for name in of)
 
     @property
+    def rated(self) -> bool:
+        """Whether anybody has a rating over all prompts."""
+        return any(isinstance(row.rating, Estimate) for row in self.rows)
+
+    @property
     def anchor(self) -> str:
         """Who stands at 1000 points over all prompts: the baseline; where it has no rating, the mean of the rated."""
         rated = any(row.contestant == self.baseline and isinstance(row.rating, Estimate) for row in self.rows)

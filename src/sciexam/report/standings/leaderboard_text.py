@@ -138,8 +138,8 @@ def _short(figure: Figure) -> str:
 
 
 def _reading(board: Leaderboard, whole: Standings) -> Iterator[str]:
-    rated = any(isinstance(row.rating, Estimate) for row in whole.rows)
-    points = f" Rating: {board.anchor} stands at 1000, and 400 points more are ten wins for one loss." if rated else ""
+    points = f" Rating: {board.anchor} stands at 1000, and 400 points more are ten wins for one loss."
+    points = points if board.rated else ""
     level = f"{100 * board.level:g} %"
     yield f"Ranks that are possible at {level}.{points} Win rates are against {board.baseline}, ties half."
     if board.reward_model:

@@ -52,10 +52,10 @@ def _shown(figure: Figure, digits: int) -> str:
 
 def _footnote(board: Leaderboard) -> str:
     prompts = max((row.prompts for row in board.rows), default=0)
+    points = f"Rating: {board.anchor} stands at 1000, and 400 points more are ten wins for one loss. "
     return (
         f"By the judge {board.judge} ({board.judge_is}) with the rubric {board.rubric}, on up to {prompts:,} prompts "
         f"of {board.suite}. Ranks are those that are possible at {100 * board.level:g} %, and intervals are at that "
-        f"level. Rating: {board.anchor} stands at 1000, and 400 points more are ten wins for one loss. Win rates are "
-        f"against {board.baseline}, ties half; n counts prompts with a score, or stands beside its figure. "
-        f"sciexam, run {board.run}."
+        f"level. {points if board.rated else ''}Win rates are against {board.baseline}, ties half; n counts prompts "
+        f"with a score, or stands beside its figure. sciexam, run {board.run}."
     )
