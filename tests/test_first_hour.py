@@ -50,8 +50,10 @@ def test_the_toy_models_are_told_where_files_of_answers_lie(sciexam: Cli, files:
     assert done.returncode == 0
     assert done.stderr.startswith(
         "sciexam: no suite here: these are the shipped toy models; for files of yours: "
-        "sciexam compare base.jsonl sft.jsonl\n"
+        "sciexam compare --quiet base.jsonl sft.jsonl\n"
     )
+    board = sciexam("leaderboard", "rlhf", "gpt", "--judge", "tiny", "--check")
+    assert "for files of yours: sciexam leaderboard --judge tiny --check base.jsonl sft.jsonl\n" in board.stderr
 
 
 def test_nothing_is_told_where_no_files_of_answers_lie_or_a_suite_does(sciexam: Cli, tmp_path: Path) -> None:

@@ -377,8 +377,9 @@ def test_rewards_that_cannot_be_read_leave_the_board_as_it_is_and_their_file_pri
     assert found["reward_model"] is None
     assert "No rewards of rm stand in the rows; `sciexam reward` says why." in found["caveats"]
     assert "x.jsonl:1: reward: input should be a valid number, not 'a secret'" in done.stderr
-    (run,) = (tmp_path / "results" / "exam").iterdir()
-    for path in [*(tmp_path / "results" / "leaderboard").rglob("*.*"), *run.glob("leaderboard.*")]:
+    site = tmp_path / "results" / "exam" / "leaderboard"
+    (run,) = set(site.parent.iterdir()) - {site}
+    for path in [*site.rglob("*.*"), *run.glob("leaderboard.*")]:
         assert not any(kept in path.read_text() for kept in ("x.jsonl", "a secret", str(tmp_path))), path
 
 

@@ -29,11 +29,11 @@ def test_the_site_stands_beside_the_runs_opens_and_holds_no_text_of_the_exam(sci
     env = {"BROWSER": f"{browser} %s"}
     done = sciexam("leaderboard", "-s", exam, "-j", "measures", "--open", cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr
-    assert "Site: results/leaderboard/index.html" in done.stdout
-    site = tmp_path / "results" / "leaderboard"
+    assert "Site: results/exam/leaderboard/index.html" in done.stdout
+    site = tmp_path / "results" / "exam" / "leaderboard"
     assert {path.name for path in site.glob("*")} >= {"index.html", "methods.html", "contestants", "pairs", "judges"}
     assert (tmp_path / "opened").read_text() == f"{(site / 'index.html').as_uri()}\n"
-    (run,) = (tmp_path / "results" / "exam").iterdir()
+    (run,) = set((tmp_path / "results" / "exam").iterdir()) - {site}
     for name in ("leaderboard.json", "leaderboard.csv", "leaderboard.md"):
         assert (site / name).read_text() == (run / name).read_text()
     held = texts(site)
@@ -56,7 +56,7 @@ def test_the_validation_and_the_audit_of_its_judge_stand_on_its_page(tmp_path: P
     sx.validate(loaded, "measures", humans=[str(tmp_path / "people.jsonl")], results=tmp_path / "results")
     again = sx.leaderboard(loaded, judge="measures", results=tmp_path / "results")
     assert again.standings == board.standings
-    page = (tmp_path / "results" / "leaderboard" / "judges" / "measures.html").read_text()
+    page = (tmp_path / "results" / "exam" / "leaderboard" / "judges" / "measures.html").read_text()
     assert "On 12 comparisons of this suite that 2 annotators judged." in page
     assert "it passes" in page
     assert "had other settings then" not in page
@@ -71,7 +71,7 @@ def test_another_board_replaces_the_site_and_another_folder_can_be_named(tmp_pat
     sx.leaderboard(exam, "base", "sft", judge=Longer(), results=tmp_path / "r", site=site)
     assert not (site / "contestants" / "rlhf.html").exists()
     assert (site / "CNAME").read_text() == "board.example\n"
-    assert not (tmp_path / "r" / "leaderboard").exists()
+    assert not (tmp_path / "r" / "exam" / "leaderboard").exists()
 
 
 def test_a_folder_with_somebody_elses_work_is_refused_before_anybody_is_asked(sciexam: Cli, tmp_path: Path) -> None:
@@ -106,18 +106,24 @@ def test_a_page_of_ones_own_where_one_of_the_site_belongs_is_refused_before_anyb
 
 def test_a_site_where_the_runs_or_the_ledger_lie_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
     exam = sx.load_suite(suite(tmp_path))
-    called = exam.model_copy(update={"name": "leaderboard"})
-    runs = r"the runs of suite 'leaderboard' lie in .*/r/leaderboard, and the folder .* name another with --site"
+    runs = r"the runs of suite 'exam' lie in .*/r/exam, and the folder .* name another with --site"
     with pytest.raises(UsageError, match=runs):
-        sx.leaderboard(called, judge=Longer(), results=tmp_path / "r")
+        sx.leaderboard(exam, judge=Longer(), results=tmp_path / "r", site=tmp_path / "r" / "exam")
     ledger = r"the ledger lies in .*/docs/ledger\.sqlite, and the folder of the site is replaced as a whole"
     with pytest.raises(UsageError, match=ledger):
         sx.leaderboard(
             exam, judge=Longer(), results=tmp_path / "r", site=tmp_path / "docs", store=tmp_path / "docs/ledger.sqlite"
         )
     assert not (tmp_path / "r").exists()
-    sx.leaderboard(called, judge=Longer(), results=tmp_path / "r", site=tmp_path / "docs")
-    assert (tmp_path / "docs" / "index.html").exists()
+
+
+def test_the_boards_of_two_suites_do_not_replace_each_other(tmp_path: Path) -> None:
+    exam = sx.load_suite(suite(tmp_path))
+    for name in ("mine", "leaderboard"):
+        called = exam.model_copy(update={"name": name})
+        sx.leaderboard(called, "base", "sft", judge=Longer(), results=tmp_path / "r")
+    for name in ("mine", "leaderboard"):
+        assert f"<bdi>{name}</bdi>" in (tmp_path / "r" / name / "leaderboard" / "index.html").read_text()
 
 
 def test_a_judge_that_lies_on_a_disk_is_called_by_its_last_folder_in_all_that_is_published(tmp_path: Path) -> None:
@@ -126,7 +132,7 @@ def test_a_judge_that_lies_on_a_disk_is_called_by_its_last_folder_in_all_that_is
         judge = {"backend": "openai", "model": model, "base_url": endpoint.url, "api_key_env": None}
         board = sx.leaderboard(sx.load_suite(suite(tmp_path, judges={"gpt": judge})), results=tmp_path / "r")
     assert board.judge_is == "the LLM judge-8b, not validated"
-    held = texts(tmp_path / "r" / "leaderboard")
+    held = texts(tmp_path / "r" / "exam" / "leaderboard")
     assert "judge-8b" in held
     assert "/home/alice" not in held
     assert "acme" not in held
@@ -150,5 +156,5 @@ def test_markdown_prints_the_table_for_a_readme_and_nothing_else(sciexam: Cli, t
 
 def test_a_board_that_was_made_in_python_names_a_command_that_makes_it_again(tmp_path: Path) -> None:
     sx.leaderboard(sx.load_suite(suite(tmp_path)), judge=Longer(), results=tmp_path / "r")
-    page = (tmp_path / "r" / "leaderboard" / "index.html").read_text()
+    page = (tmp_path / "r" / "exam" / "leaderboard" / "index.html").read_text()
     assert "sciexam leaderboard base sft rlhf --suite exam --judge longer" in page

@@ -107,7 +107,7 @@ def main() -> None:
         write_exam(folder)
         done = subprocess.run([COMMAND, "leaderboard", "--suite", "made-up.yaml"], cwd=folder, check=True)
         assert done.returncode == 0
-        site = folder / "results" / "leaderboard"
+        site = folder / "results" / "made-up" / "leaderboard"
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         photograph(browser, site / "index.html", "standings", 1280, 800, at="#standings")
         photograph(browser, site / "index.html", "figures", 1080, 700, at="#figures")

@@ -517,7 +517,7 @@ def test_the_board_shows_what_its_contestants_did(folder: Path, command: Command
     board = json.loads(ran.stdout)
     ours = {one["model"]: one["value"] for one in found_in(tmp_path)["results"]}
     assert board["benchmarks"] == {"letters acc": ours}
-    assert "letters acc" in (tmp_path / "results" / "leaderboard" / "index.html").read_text()
+    assert "letters acc" in (tmp_path / "results" / board["suite"] / "leaderboard" / "index.html").read_text()
 
 
 def test_a_comparison_shows_what_bench_printed_and_shows_it_again_without_the_weights(

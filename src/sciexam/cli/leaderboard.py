@@ -83,7 +83,8 @@ def leaderboard(
     store: StorePath = None,
     results: Results = Path("results"),
     site: Annotated[
-        Path | None, typer.Option(help="The folder of the static site, replaced whole.  [default: RESULTS/leaderboard]")
+        Path | None,
+        typer.Option(help="The folder of the static site, replaced whole.  [default: RESULTS/SUITE/leaderboard]"),
     ] = None,
     open_site: Annotated[bool, typer.Option("--open", help="Open the site in a browser.")] = False,
     as_markdown: Annotated[
@@ -149,6 +150,7 @@ def leaderboard(
         told = exam.check_leaderboard(chosen, *names, **asked)
         print(told)
         return
+    place = exam.site_folder(chosen.name, site, results)
     with interruptible() as stop, progress(as_json or as_markdown) as shown:
         found = exam.leaderboard(
             chosen,
@@ -183,11 +185,11 @@ def leaderboard(
         console.print(text_for(console, f"Calls: {calls(found.calls)}"))
         folder = exam.report_folder(found, results)
         console.print(text_for(console, f"Leaderboard: {folder}/leaderboard.md, .csv, .json"), soft_wrap=True)
-        console.print(text_for(console, f"Site: {exam.site_folder(site, results)}/index.html"), soft_wrap=True)
+        console.print(text_for(console, f"Site: {place}/index.html"), soft_wrap=True)
     if open_site:
         from sciexam.cli.browsing import open_in_browser
 
-        open_in_browser(exam.site_folder(site, results) / "index.html")
+        open_in_browser(place / "index.html")
     draw_figures(found, figures, figure_format)
     if found.incomplete:
         refuse_incomplete(bool(found.failed), found.calls.unasked)

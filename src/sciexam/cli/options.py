@@ -156,7 +156,7 @@ def _chosen(
         _refuse_names_of_files(given)
     chosen = suites.load_suite(name, results)
     if toys:
-        _tell_of_toy_models()
+        _tell_of_toy_models(given)
     if rubric is not None:
         chosen = chosen.model_copy(update={"rubric": load_rubric(rubric)})
     named = dict(zip(map(str, files), suites.name_files(files).items(), strict=True))
@@ -179,12 +179,13 @@ def _refuse_names_of_files(given: list[str]) -> None:
     raise UsageError(said)
 
 
-def _tell_of_toy_models() -> None:
+def _tell_of_toy_models(given: list[str]) -> None:
     """Say on stderr that the shipped models are meant, where files lie here that may have been."""
     from sciexam.report.plain_text import one_line
 
     if len(files := answer_files()) > 1:
-        command = shlex.join(["sciexam", "compare", *files[:2]])
+        typed = [word for word in sys.argv[1:] if word not in given]
+        command = shlex.join(["sciexam", *typed, *files[:2]])
         told = f"no suite here: these are the shipped toy models; for files of yours: {command}"
         print(f"sciexam: {one_line(told)}", file=sys.stderr)
 

@@ -165,8 +165,8 @@ def leaderboard(
     What is not in the ledger is asked for, as by `compare`. `pairs`: every two contestants, or each and the baseline.
     A null contestant, which answers nothing, is judged against the baseline where the judge can be asked.
     `reward` names the reward model whose rewards stand in the rows, which is not asked (the first one of the suite).
-    `preflight` is told what is about to be asked. `site` is the folder of the static site (results/leaderboard), which
-    is replaced whole. Everything else as in `compare`.
+    `preflight` is told what is about to be asked. `site` is the folder of the static site
+    (results/<suite>/leaderboard), which is replaced whole. Everything else as in `compare`.
     """
     from sciexam.exam.besides import besides_of, reward_model
     from sciexam.exam.board import read_board
@@ -175,7 +175,8 @@ def leaderboard(
     suite = load_suite(suite, results) if isinstance(suite, str) else suite
     terms = terms_of(suite, max_wait, budget, batch, engine)
     plan, models = make_board_plan(suite, contestants, judge, pairs, orders, policy, by, limit, terms)
-    _check_site(plan, site_folder(site, results), store, results)
+    place = site_folder(suite.name, site, results)
+    _check_site(plan, place, store, results)
     if reward is not None:
         reward_model(plan, reward)  # a wrong name ends here, before anything is paid
     with opened(store, results, terms) as ledger:
@@ -187,7 +188,7 @@ def leaderboard(
         outcomes = replace(outcomes, description=evidence.benches[0].description)
         besides = besides_of(plan, ledger, reward)
         found = build_leaderboard(evidence, outcomes, plan.contestants[0], NULL, besides, TEXTS)
-        _write_leaderboard(found, sat.manifest, Path(results), site_folder(site, results))
+        _write_leaderboard(found, sat.manifest, Path(results), place)
         if strict_model:
             check_echoes(plan, ledger, report_folder(found, results), sat.stored)
     return found
@@ -220,9 +221,9 @@ def check_leaderboard(
         return check_board(plan, ledger)
 
 
-def site_folder(site: str | Path | None = None, results: str | Path = "results") -> Path:
-    """Where the site of a leaderboard lies."""
-    return Path(results) / "leaderboard" if site is None else Path(site)
+def site_folder(suite: str, site: str | Path | None = None, results: str | Path = "results") -> Path:
+    """Where the site of a leaderboard lies: by default one for each suite."""
+    return Path(results) / suite / "leaderboard" if site is None else Path(site)
 
 
 def _check_site(plan: Plan, site: Path, store: str | Path | None, results: str | Path) -> None:
