@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,9 +19,10 @@ import sciexam as sx
 from conftest import COMMAND, Cli, answers, clean_environment, write_jsonl, write_suite
 from endpoint import Body, Endpoint, answers_of, nonce_of, prompt_of
 from sciexam.errors import Interrupted, UsageError
-from sciexam.report.audit import Card
+from sciexam.report.audit import Card, outcomes, tally
 
 N = 60
+BEGINNINGS = (("a", ""), ("b", "Well, "))
 # A prompt takes: a text against itself, seven changes, four shapes of attack on two texts, and a pair by the rubric,
 # by its paraphrase and by a wrong reference, which is shown as an answer, too.
 CALLS = 1 + 7 * 2 + 4 * 2 * 2 + 4 * 2
@@ -253,7 +255,14 @@ def test_the_command_prints_a_card_and_keeps_the_suite_as_it_was(sciexam: Cli, t
         strict = sciexam("audit", "llm", "-s", exam, "--strict")
         assert endpoint.requests == 700
     assert {path: path.read_bytes() for path in before} == before
-    for words in ("Audit of llm", "padding", "<= 0.60", "FAIL", "prefers an answer", "- verdicts"):
+    for words in (
+        "`llm` (the LLM test-judge, not validated) passes 3",
+        "padding",
+        "<= 0.60",
+        "FAIL",
+        "prefers an answer",
+        "- verdicts",
+    ):
         assert words in done.stdout, words
     assert "n/a for copied reference: no prompt has a reference." in " ".join(done.stdout.split())
     assert "What passing does not prove Not that the judge is right" in " ".join(done.stdout.split())
@@ -267,7 +276,7 @@ def test_the_command_prints_a_card_and_keeps_the_suite_as_it_was(sciexam: Cli, t
     (missing,) = [line for line in card["lines"] if line["name"] == "copied reference"]
     assert missing["figure"]["why"] == missing["meaning"] == "no prompt has a reference"
     assert strict.returncode == 4
-    assert re.search(r"^sciexam: llm fails \d+ of 23 lines: padding, ", strict.stderr, re.MULTILINE)
+    assert re.search(r"^sciexam: llm fails \d+ of 15 lines: padding, ", strict.stderr, re.MULTILINE)
     (folder,) = (tmp_path / "results" / "exam").iterdir()
     assert {path.name for path in folder.iterdir()} == {"run.json", "audit.html", "audit.json", "audit.md"}
     assert json.loads((folder / "audit.json").read_text())["lines"] == card["lines"]
@@ -289,6 +298,38 @@ def test_a_text_measure_is_audited_without_a_call(sciexam: Cli, tmp_path: Path) 
     assert lines["rubric paraphrase", ""]["meaning"] == "this judge does not read the words of the rubric"
     assert lines["identical: no tie", ""]["figure"]["value"] == 0
     assert lines["empty", ""]["figure"]["value"] == 0
+
+
+def test_the_card_its_page_and_a_comparison_count_its_lines_alike_and_say_which_prompts_have_no_case(
+    tmp_path: Path,
+) -> None:
+    texts = ["Ice floats.", "Air scatters blue light, because its wavelength is short. So it comes from all sides."]
+    made = {
+        name: {"responses": answers(tmp_path, name, [begin + text for text in texts * 3])} for name, begin in BEGINNINGS
+    }
+    exam, results = sx.load_suite(str(write_suite(tmp_path, 6, made))), tmp_path / "r"
+    card = sx.audit(exam, "measures", results=results)
+    [counted] = re.findall(r"passes (\d+) lines?, fails (\d+).* and leaves (\d+) unclear\.$", card.sentence)
+    names = {line.name for line in card.lines}
+    applicable = {line.name for line in card.lines if line.outcome != "not applicable"}
+    assert sum(map(int, counted)) == len(applicable) < len(names)
+    [told] = [one for one in sx.compare(exam, "a", "b", results=results).caveats if one.startswith("The audit of")]
+    again = re.findall(r"passed (\d+) lines?, failed (\d+).* and left (\d+) unclear: ", told)
+    assert again == [counted]
+    notes = " ".join(note for table in card.tables() for note in table.notes)
+    assert "truncated: 3 of 6 prompts; an answer of fewer than eight words is not cut." in notes
+    assert "restyling: 3 of 6 prompts; an answer of one sentence, or with markup of its own, is not restyled." in notes
+    [page] = results.glob("exam/*/audit.html")
+    assert page.read_text().count(card.sentence.replace("`", "")) == 1
+    assert page.read_text().count(f">{card.title}<") == 1
+
+
+def test_a_line_fails_where_one_shape_of_it_does_and_shapes_are_no_lines() -> None:
+    rows = [("injection", "", "pass"), ("injection", "commands", "fail"), ("injection", "fences", "pass")]
+    rows += [("empty", "", "unclear"), ("padding", "", "pass")]
+    found = outcomes([SimpleNamespace(name=n, family=f, outcome=o) for n, f, o in rows])
+    assert found == {"injection": "fail", "empty": "unclear", "padding": "pass"}
+    assert tally(found, "passes", "fails", "leaves", 3) == "passes 1 line, fails 1 (injection) and leaves 1 unclear"
 
 
 def command(folder: Path, exam: str) -> subprocess.Popen[str]:

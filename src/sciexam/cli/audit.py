@@ -67,6 +67,7 @@ def audit(
     """
     from sciexam.errors import GateNotMet
     from sciexam.exam.audit import audit as run_audit
+    from sciexam.report.audit import outcomes
 
     chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, [judge], results=results)
     with interruptible() as stop, progress() as shown:
@@ -93,7 +94,9 @@ def audit(
         _print(card, results)
     if strict and card.failing:
         failing = ", ".join(f"{line.name} ({line.family})" if line.family else line.name for line in card.failing)
-        raise GateNotMet(f"{card.judge} fails {len(card.failing)} of {len(card.lines)} lines: {failing}")
+        counted = outcomes(card.lines)
+        failed = sum(outcome == "fail" for outcome in counted.values())
+        raise GateNotMet(f"{card.judge} fails {failed} of {len(counted)} lines: {failing}")
     if card.incomplete:
         refuse_incomplete(any(line.failed for line in card.lines), card.calls.unasked)
 
@@ -104,6 +107,8 @@ def _print(card: Card, results: Path) -> None:
     from sciexam.report.wording import calls
 
     console = terminal()
+    console.print(text_for(console, card.sentence, "bold"))
+    console.print()
     print_tables(card.tables(), console)
     print_list("Caveats", card.caveats, console)
     console.print(text_for(console, f"Calls: {calls(card.calls)}"))

@@ -12,6 +12,7 @@ from sciexam.errors import SciexamError
 from sciexam.exam.plan import Plan
 from sciexam.judges import open_judge
 from sciexam.judges.settings import RecordedJudge
+from sciexam.report.audit import tally
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.judge_files import Audited, newest_audit, newest_validation
 from sciexam.report.record import Figure
@@ -128,10 +129,5 @@ def audited_by(plan: Plan, judge: str, results: Path) -> Audited | None:
 def _audited(plan: Plan, bench: Bench, runs: Path) -> Bench:
     if bench.trust not in ("doubtful", "held") or (found := audited_by(plan, bench.name, runs.parent)) is None:
         return bench
-    failed = [line.name for line in found.lines if line.outcome == "fail"]
-    named = f" ({', '.join([*failed[:MOST_LINES], *(['...'] if len(failed) > MOST_LINES else [])])})" if failed else ""
-    return replace(
-        bench,
-        audited=f"The audit of {bench.name} passed {found.count('pass')} lines and failed {len(failed)}{named}: "
-        f"{runs / found.run / 'audit.html'}.",
-    )
+    told = tally(found.outcomes, "passed", "failed", "left", MOST_LINES)
+    return replace(bench, audited=f"The audit of {bench.name} {told}: {runs / found.run / 'audit.html'}.")

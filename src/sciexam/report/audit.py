@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from sciexam.report.record import Calls, Figure, plain
 from sciexam.report.tables import Table, methods_table
@@ -22,6 +22,16 @@ NOT_PROVED = (
     "A line that is unclear has not passed.",
 )
 
+# Why a prompt has no case of a line, by the name of the line.
+ONE_ANSWER = "the others have no two different answers"
+NO_OTHER = "the others have no reference, or none that another prompt has not, too"
+UNSHOWN: Mapping[str, str] = {
+    **dict.fromkeys(("position bias", "order consistency", "rubric paraphrase"), ONE_ANSWER),
+    "restyling": "an answer of one sentence, or with markup of its own, is not restyled",
+    "truncated": "an answer of fewer than eight words is not cut",
+    **dict.fromkeys(("copied reference", "exchanged reference"), NO_OTHER),
+}
+
 Outcome = Literal["pass", "fail", "unclear", "informative", "not applicable"]
 SAID: Mapping[Outcome, str] = {
     "pass": "pass",
@@ -30,6 +40,34 @@ SAID: Mapping[Outcome, str] = {
     "informative": "info",
     "not applicable": "n/a",
 }
+
+
+class _Decided(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def family(self) -> str: ...
+    @property
+    def outcome(self) -> Outcome: ...
+
+
+def outcomes(lines: Iterable[_Decided]) -> dict[str, Outcome]:
+    """What follows for each line of a card, by its name. A shape of attack is counted with its line, and where the
+    shape fails the line does."""
+    found: dict[str, Outcome] = {}
+    for line in lines:
+        if not line.family or line.outcome == "fail":
+            found[line.name] = line.outcome
+    return found
+
+
+def tally(found: Mapping[str, Outcome], passes: str, fails: str, leaves: str, most: int) -> str:
+    """How many lines passed, failed and are unclear, with the names of up to `most` that failed; in the verbs given."""
+    failed = [name for name, outcome in found.items() if outcome == "fail"]
+    named = f" ({', '.join([*failed[:most], *(['...'] if len(failed) > most else [])])})" if failed else ""
+    passed, unclear = (sum(one == outcome for one in found.values()) for outcome in ("pass", "unclear"))
+    lines = f"{passes} {passed} line{'' if passed == 1 else 's'}"
+    return f"{lines}, {fails} {len(failed)}{named} and {leaves} {unclear} unclear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +137,8 @@ class Card:
     @property
     def sentence(self) -> str:
         """The card in one sentence."""
-        counts = {outcome: sum(line.outcome == outcome for line in self.lines) for outcome in SAID}
-        return (
-            f"By {self.prompts} prompts of suite {self.suite}, `{self.judge}` ({self.judge_is}) passes "
-            f"{counts['pass']} lines and fails {counts['fail']}; {counts['unclear']} are unclear."
-        )
+        told = tally(outcomes(self.lines), "passes", "fails", "leaves", most=len(self.lines))
+        return f"By {self.prompts} prompts of suite {self.suite}, `{self.judge}` ({self.judge_is}) {told}."
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for strict JSON: no NaN, no infinity."""
@@ -116,20 +151,29 @@ class Card:
         }
 
     def tables(self) -> Iterator[Table]:
-        """What the console and Markdown print."""
+        """What the console and the files show below the sentence."""
         head = ("perturbation", "figure", "tolerated", "n", "result", "meaning")
         rows = [
             (_name(line), _figure(line), _tolerated(line), str(line.figure.n), SAID[line.outcome], _meaning(line))
             for line in self.lines
         ]
         rule = f"A line passes if all of its {100 * self.level:g} % interval is tolerated, and fails if none of it is."
-        notes = (self.sentence, rule, *self._inapplicable())
-        yield Table(self.title, head, rows, notes)
+        shapes = ("A shape of attack (-) is counted with its line.",) if any(line.family for line in self.lines) else ()
+        yield Table("The lines", head, rows, (rule, *shapes, *self._unshown(), *self._inapplicable()))
         if missing := [_missing(line) for line in self.lines if line.used < line.planned]:
             yield Table("Without a usable verdict", (), (), tuple(missing))
         yield Table("What the figures are", (), (), tuple(self._measures()))
         yield Table("What passing does not prove", (), (), NOT_PROVED)
         yield from methods_table([line.figure for line in self.lines], self.level)
+
+    def _unshown(self) -> Iterator[str]:
+        """Which lines not every prompt has a case of, and why, lines of one reason together."""
+        named: dict[tuple[int, str], list[str]] = {}
+        for line in self.lines:
+            if line.name in UNSHOWN and not line.family and 0 < line.planned < self.prompts:
+                named.setdefault((line.planned, UNSHOWN[line.name]), []).append(line.name)
+        for (planned, why), names in named.items():
+            yield f"{', '.join(names)}: {planned} of {self.prompts} prompts; {why}."
 
     def _inapplicable(self) -> Iterator[str]:
         """Why lines have no figure, lines of one reason together."""

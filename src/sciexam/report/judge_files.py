@@ -122,16 +122,15 @@ class Tested:
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """An audit of a judge; `changed` as in Validated. The shapes of injections are told together."""
+    """An audit of a judge; `changed` as in Validated. The shapes of injections are told together, and what follows is
+    counted as on the card (`report.audit.outcomes`)."""
 
     run: str
     started: str
     prompts: int
     lines: tuple[Tested, ...]
     changed: bool | None
-
-    def count(self, outcome: str) -> int:
-        return sum(line.outcome == outcome for line in self.lines)
+    outcomes: Mapping[str, audit.Outcome]
 
 
 def newest_validation(runs: Path, judge: str, rubric: str, raters: frozenset[str]) -> Validated | None:
@@ -160,7 +159,7 @@ def newest_audit(runs: Path, judge: str, rubric: str, raters: frozenset[str]) ->
         for line in one.lines
         if not line.family
     ]
-    return Audited(one.run, started, one.prompts, tuple(lines), _changed(then, raters))
+    return Audited(one.run, started, one.prompts, tuple(lines), _changed(then, raters), audit.outcomes(one.lines))
 
 
 def _newest(

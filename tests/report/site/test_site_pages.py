@@ -471,7 +471,7 @@ def test_the_newest_validation_and_audit_of_this_judge_and_rubric_stand_on_its_p
     assert "0.81 [0.71, 0.91]" in said
     assert "no kappa" in said
     assert "Jane" not in said, "who annotates is nobody's business"
-    assert "fails 1; 0 are unclear. Run a1" in said
+    assert "fails 2 (padding, injection) and leaves 0 unclear. Run a1" in said
     assert "padding moves it" in said
     assert "a shape of its own" not in said
     assert "had other settings then" not in said

@@ -66,7 +66,7 @@ def audit(
     every interval is the prompt.
 
     `limit`, `retry_invalid`, `max_wait` (seconds), `store`, `results`, `stop` and `progress` as in `compare`. The card
-    goes to results/<suite>/<run>/audit.json and audit.md.
+    goes to results/<suite>/<run>/audit.html, audit.md and audit.json.
 
     Raises UsageError for a judge that cannot be shown anything (recorded verdicts, humans) or marks answers one by one,
     and where a contestant has no answer yet.
@@ -229,10 +229,11 @@ def _write(card: Card, manifest: Mapping[str, Any], results: Path) -> None:
 
 def _files(card: Card, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     from sciexam.report.page import to_page
-    from sciexam.report.tables import to_markdown
+    from sciexam.report.tables import Table, to_markdown
 
     yield "audit.json", json_text(card.to_json())
-    yield "audit.md", to_markdown(card.title, card.tables(), caveats=card.caveats)
+    said = [Table(card.title, (), (), (card.sentence,)), *card.tables()]
+    yield "audit.md", to_markdown(card.title, said, caveats=card.caveats)
     yield (
         "audit.html",
         to_page(
