@@ -186,7 +186,8 @@ def test_a_faulty_file_of_answers_is_refused_by_compare_with_its_line(sciexam: C
     (tmp_path / "old.jsonl").write_text('{"prompt": "Why?", "text": "a"}\n\n{"prompt": "Why?", "text": "b"}\n')
     (tmp_path / "new.jsonl").write_text('{"prompt": "Why?", "text": "a"}\n')
     message = refused(sciexam("compare", "old.jsonl", "new.jsonl"))
-    assert message.endswith("old.jsonl:3: prompt: 'Why?' sample 0 was answered in line 1")
+    assert message.endswith('line 1; remove one of the two, or give it "sample": 1')
+    assert message.startswith("old.jsonl:3: prompt: 'Why?' sample 0 was answered in")
 
 
 def test_a_file_named_like_a_model_of_the_suite_is_refused(sciexam: Cli, tmp_path: Path) -> None:

@@ -73,6 +73,8 @@ def test_all_files_and_judges_are_looked_at_though_some_are_faulty(tmp_path: Pat
     remarks, faults = split(findings(tmp_path, models, judges=judges), tmp_path)
     assert faults == [
         "a.jsonl:1: text: this key is missing, in each of the 2 lines; the first one has the keys prompt",
+        'a.jsonl: a line of answers is {"prompt": "...", "text": "..."}: write it so, or say which column is what: '
+        "`sciexam import table` with a --mapping (docs/importing.md)",
         "none.jsonl: no such file or directory",
         "judge template: t.j2: {{ answr_a }} is not a variable of a judge template; did you mean 'answer_a'?",
         "judge incomplete: template reason.j2: must show {{ boundary }} to be read in the form 'nonce'",

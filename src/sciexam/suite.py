@@ -30,7 +30,7 @@ from sciexam.lineage.stages import Reward, Stage, Trained
 from sciexam.models import open_model
 from sciexam.models.checkpoint_files import is_folder
 from sciexam.models.public_name import public_name
-from sciexam.models.recorded import read_responses
+from sciexam.models.recorded import read_all
 from sciexam.models.settings import Recorded, artifact_of, weights_of
 from sciexam.models.spending import Price
 from sciexam.models.terms import USUAL, Terms
@@ -445,8 +445,8 @@ def _beside(folder: Path, name: str) -> Path:
 def _prompts_of(paths: Sequence[Path]) -> tuple[Prompt, ...]:
     """The prompts that the files answer, in the order in which they first appear."""
     texts: dict[str, str] = {}
-    for path in paths:
-        for (prompt, _), line in read_responses(path).items():
+    for lines in read_all(paths):
+        for (prompt, _), line in lines.items():
             if prompt not in texts or line.instruction:
                 texts[prompt] = line.instruction or prompt
     return tuple(Prompt(id=i, messages=(Message(role="user", content=text),)) for i, text in texts.items())

@@ -33,6 +33,16 @@ def test_two_files_of_answers_are_offered_first(sciexam: Cli, tmp_path: Path) ->
     assert commands(told(sciexam, tmp_path))[0] == ["compare", "base", "sft"]
 
 
+def test_files_with_other_keys_are_named_as_no_answers(sciexam: Cli, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"qid": "1", "completion": "So."}\n')
+    lines = told(sciexam, tmp_path)
+    assert lines[0] == (
+        "a.jsonl is no file of answers: a line of these has the keys prompt and text, or instruction and output."
+    )
+    answers(tmp_path, "one", ["Because."])
+    assert told(sciexam, tmp_path)[0] == "This folder has no suite and no results yet."
+
+
 def test_a_suite_is_to_be_checked_and_a_result_to_be_read(sciexam: Cli, tmp_path: Path) -> None:
     suites = tmp_path / "suites"
     models = {name: {"responses": answers(suites, name, ["Because.", f"{name} says so."])} for name in ("old", "new")}

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+import sciexam as sx
 from sciexam.errors import DocumentError, UsageError
 from sciexam.models.recorded import RecordedModel, read_responses
+from sciexam.models.settings import Recorded
+from sciexam.suite import suite_of_files
 from sciexam.types import Conversation, Message, Prompt, Reply
 
 
@@ -79,9 +82,40 @@ def test_a_doubled_answer_names_both_lines_and_all_faults_come_at_once(tmp_path:
     ]
     assert faults(lines(tmp_path, *rows)) == [
         ":2: text: this key is missing",
-        ":3: prompt: '1' sample 0 was answered in line 1",
+        ":3: prompt: '1' sample 0 was answered in line 1; remove one of the two, or give it \"sample\": 1",
         ":4: prompt: this key is missing",
     ]
+
+
+def test_a_file_with_other_keys_is_told_which_to_rename(tmp_path: Path) -> None:
+    path = lines(tmp_path, {"qid": "1", "question": "Why?", "completion": "a"}, {"qid": "2", "question": "How?"})
+    *_, last = faults(path)
+    assert last == (
+        ': a line of answers is {"prompt": "...", "text": "..."}: rename question to prompt and completion to text, or '
+        "say which column is what: `sciexam import table` with a --mapping (docs/importing.md)"
+    )
+    *_, last = faults(listed(tmp_path, [{"prompt": "Why?", "response": "a"}]))
+    assert "rename response to text, or say" in last
+
+
+def test_lines_with_alpacaevals_keys_are_read_as_its_list_is(tmp_path: Path) -> None:
+    rows = [{"instruction": "Why?", "output": "a", "generator": "m"}, {"instruction": "How?", "output": "b"}]
+    assert read_responses(lines(tmp_path, *rows)) == read_responses(listed(tmp_path, rows))
+
+
+def test_the_faults_of_two_files_come_at_once(tmp_path: Path) -> None:
+    doubled = lines(tmp_path, {"prompt": "1", "text": "a"}, {"prompt": "1", "text": "b"}).rename(tmp_path / "old.jsonl")
+    missing = lines(tmp_path, {"prompt": "1", "text": "a"}, {"text": "b"}).rename(tmp_path / "new.jsonl")
+    with pytest.raises(DocumentError) as refused:
+        suite_of_files([doubled, missing])
+    assert [fault.rpartition("/")[2] for fault in refused.value.faults] == [
+        "old.jsonl:2: prompt: '1' sample 0 was answered in line 1; remove one of the two, or give it \"sample\": 1",
+        "new.jsonl:2: prompt: this key is missing",
+    ]
+    suite = {name: Recorded(responses=str(path)) for name, path in (("old", doubled), ("new", missing))}
+    with pytest.raises(DocumentError) as both:
+        sx.compare(sx.load_suite("science").with_models(suite), "old", "new", results=tmp_path / "r")
+    assert both.value.faults == refused.value.faults
 
 
 NO_ITEM = "an item has 'prompt' and 'text', or as AlpacaEval's 'instruction' and 'output'"

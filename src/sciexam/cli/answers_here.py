@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 SUFFIXES = (".jsonl", ".json")
 LOOKED_AT = 1_000_000  # bytes of a file that tell whether it holds answers
@@ -14,6 +15,12 @@ def answer_files() -> list[str]:
     """The names of the files here whose first line is an answer, the oldest first: old before new, base before sft."""
     found = [path for path in Path().iterdir() if path.suffix in SUFFIXES and path.is_file()]
     return [path.name for path in sorted(found, key=_age) if _holds_answers(path)]
+
+
+def other_files() -> list[str]:
+    """The names of the .jsonl and .json files here that hold objects, and no answers."""
+    found = [path for path in Path().iterdir() if path.suffix in SUFFIXES and path.is_file()]
+    return [path.name for path in sorted(found, key=_age) if _first(path) is not None and not _holds_answers(path)]
 
 
 def file_named(name: str) -> str | None:
@@ -35,12 +42,16 @@ def _age(path: Path) -> tuple[int, str]:
 
 
 def _holds_answers(path: Path) -> bool:
+    item = _first(path)
+    return item is not None and any(keys <= item.keys() for keys in ({"prompt", "text"}, {"instruction", "output"}))
+
+
+def _first(path: Path) -> dict[str, Any] | None:
+    """The first object in a file, which may be a list of them; None where there is none."""
     try:
         with path.open("rb") as file:
             text = file.read(LOOKED_AT).decode("utf-8-sig", errors="ignore").lstrip()
         item, _ = json.JSONDecoder().raw_decode(text.lstrip("[ \t\r\n"))
     except (OSError, ValueError, RecursionError):  # whoever names the file is told what is wrong with it
-        return False
-    return isinstance(item, dict) and any(
-        keys <= item.keys() for keys in ({"prompt", "text"}, {"instruction", "output"})
-    )
+        return None
+    return item if isinstance(item, dict) else None

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sciexam.cli.answers_here import answer_files
+from sciexam.cli.answers_here import answer_files, other_files
 from sciexam.documents import folders_with
 
 MOST = 5  # suites, and steps after a result
@@ -56,10 +56,17 @@ def _compared(contestants: list[str]) -> str:
 
 
 def _of_files() -> Iterator[str]:
-    """What to type where exactly two files of answers lie here."""
+    """What to type where exactly two files of answers lie here; where there is none, which files are none."""
     if len(files := answer_files()) == 2:
         command = shlex.join(["sciexam", "compare", *files])
         yield from _to(f"To compare {files[0]} and {files[1]}, which lie here", command)
+    elif not files and (others := other_files()[:2]):
+        what = "is no file" if len(others) == 1 else "are no files"
+        yield (
+            f"{' and '.join(others)} {what} of answers: a line of these has the keys prompt and text, or instruction "
+            "and output."
+        )
+        yield from _to("To be told which key is to be which", shlex.join(["sciexam", "compare", *others]))
 
 
 def _to(why: str, command: str) -> Iterator[str]:

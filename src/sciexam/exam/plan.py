@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sciexam.battles import Policy, Slot, in_drawn_order, orders_of, present, submit
 from sciexam.digests import digest
-from sciexam.errors import UsageError, did_you_mean
+from sciexam.errors import DocumentError, UsageError, did_you_mean
 from sciexam.exam.cautions import caveats_of, contaminations_of, strangers_of
 from sciexam.exam.raters import Rater, raters_of
 from sciexam.models.recorded import RecordedModel
@@ -137,7 +137,7 @@ def make_plan(
         raise UsageError(f"--limit: 1 or more prompts, not {limit}")
     prompts = suite.prompts[:limit]
     _check_field(prompts, by)
-    models = {name: suite.open_model(name, terms) for name in names}
+    models = _opened(suite, names, terms)
     _check_answers(suite, prompts, models)
     if until_decided:
         prompts = in_drawn_order(prompts, suite.seed)
@@ -176,6 +176,20 @@ def make_plan(
         ),
         until_decided=until_decided,
     ), models
+
+
+def _opened(suite: Suite, names: Sequence[str], terms: Terms) -> dict[str, Model]:
+    """The models of these contestants. The faults of all their files are raised at once."""
+    models: dict[str, Model] = {}
+    faults: list[str] = []
+    for name in names:
+        try:
+            models[name] = suite.open_model(name, terms)
+        except DocumentError as error:
+            faults += error.faults
+    if faults:
+        raise DocumentError(faults)
+    return models
 
 
 def _check_watched(benches: Mapping[str, str], raters: Sequence[Rater], by: str) -> None:

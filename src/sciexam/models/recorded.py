@@ -1,4 +1,4 @@
-"""Responses that exist already, as a model: JSON Lines or a list of ours, or AlpacaEval's list of outputs."""
+"""Responses that exist already, as a model: JSON Lines or a list, with our keys or AlpacaEval's."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ from sciexam.errors import DocumentError, UsageError
 from sciexam.lines import TwiceError, distinct_keys
 from sciexam.types import ABSENT, NO_ANSWER, Conversation, Prompt, Reply
 
+# What others call a prompt and a text, for whoever has to rename a key.
+ALIASES = {
+    "prompt": ("question", "instruction", "query", "input", "user"),
+    "text": ("completion", "output", "answer", "response", "generation", "reply", "model_output"),
+}
+THEIRS = {"instruction", "output"}  # as AlpacaEval
 _BETWEEN = re.compile(r"[\s,]*")  # two items of a JSON list
 
 
@@ -62,24 +68,40 @@ class RecordedModel:
         return sorted({prompt for prompt, _ in self.lines} - known)
 
 
+def read_all(paths: Iterable[Path]) -> list[dict[tuple[str, int], ResponseLine]]:
+    """The recorded responses of each file. All faults of all of them are raised at once."""
+    read: list[dict[tuple[str, int], ResponseLine]] = []
+    faults: list[str] = []
+    for path in paths:
+        try:
+            read.append(read_responses(path))
+        except DocumentError as error:
+            faults += error.faults
+    if faults:
+        raise DocumentError(faults)
+    return read
+
+
 def read_responses(path: Path) -> dict[tuple[str, int], ResponseLine]:
     """The recorded responses of a file by (prompt, sample). All faults of the file are raised at once.
 
-    In an AlpacaEval list the instruction stands for the prompt's id.
+    Of an `instruction` and its `output`, as AlpacaEval writes them, the instruction stands for the prompt's id.
     """
     lines: dict[tuple[str, int], ResponseLine] = {}
     seen: dict[tuple[str, int], int] = {}
     faults: list[str] = []
-    for number, line in parse_lines(ResponseLine, _objects(path), path, faults):
+    keys: list[str] = []
+    for number, line in parse_lines(ResponseLine, _ours(_objects(path), keys), path, faults):
         slot = (line.prompt, line.sample)
         if slot in seen:
             faults.append(
-                f"{path}:{number}: prompt: {line.prompt!r} sample {line.sample} was answered in line {seen[slot]}"
+                f"{path}:{number}: prompt: {line.prompt!r} sample {line.sample} was answered in line {seen[slot]}; "
+                f'remove one of the two, or give it "sample": {line.sample + 1}'
             )
         seen[slot] = number
         lines[slot] = line
     if faults:
-        raise DocumentError(faults)
+        raise DocumentError([*faults, _remedy(path, keys)] if keys and not {"prompt", "text"} <= set(keys) else faults)
     if not lines:
         raise DocumentError([f"{path}: holds no responses"])
     return lines
@@ -101,13 +123,32 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except (ValueError, RecursionError) as error:
         raise DocumentError([f"{path}: not a JSON list: {error}"]) from None
     for number, row in enumerate(rows, 1):
-        if isinstance(row, dict) and "prompt" in row and "text" in row:
-            yield number, row
-            continue
-        if not isinstance(row, dict) or "instruction" not in row or "output" not in row:
+        if not isinstance(row, dict) or not any(row.keys() >= keys for keys in ({"prompt", "text"}, THEIRS)):
             has = "an item has 'prompt' and 'text', or as AlpacaEval's 'instruction' and 'output'"
-            raise DocumentError([f"{path}: item {number}: {has}"])
-        yield number, {"prompt": row["instruction"], "text": row["output"], "instruction": row["instruction"]}
+            more = [_remedy(path, list(row))] if isinstance(row, dict) and number == 1 else []
+            raise DocumentError([f"{path}: item {number}: {has}", *more])
+        yield number, row
+
+
+def _ours(rows: Iterable[tuple[int, dict[str, Any]]], keys: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows with our keys; those that the first one has are put into `keys`."""
+    for number, row in rows:
+        if row.keys() >= THEIRS and not row.keys() >= {"prompt", "text"}:
+            row = {"prompt": row["instruction"], "text": row["output"], "instruction": row["instruction"]}
+        keys += [] if keys else row
+        yield number, row
+
+
+def _remedy(path: Path, keys: Iterable[str]) -> str:
+    """What to do with a file no line of which is an answer."""
+    there = [key[:40] for key in keys]
+    found = {ours: next((key for key in there if key.lower() in names), None) for ours, names in ALIASES.items()}
+    named = " and ".join(f"{key} to {ours}" for ours, key in found.items() if key and ours not in there)
+    renamed = f"rename {named}" if named else "write it so"
+    return (
+        f'{path}: a line of answers is {{"prompt": "...", "text": "..."}}: {renamed}, or say which column '
+        "is what: `sciexam import table` with a --mapping (docs/importing.md)"
+    )
 
 
 def _line_of_twice(text: str) -> int:
