@@ -201,6 +201,12 @@ def test_a_judge_of_ones_own_is_not_said_to_cost_nothing(tmp_path: Path) -> None
     assert said == ["Not counted: whatever mine may call, for it is of your own making."]
 
 
+def test_a_shipped_judge_of_the_toy_world_is_known_to_call_nobody(tmp_path: Path) -> None:
+    outlook = plan_ahead("science", "base", "sft", judges=["truth"], results=tmp_path / "results")
+    said = [line for heading, lines in sections(outlook) if heading == "What it costs" for line in lines]
+    assert said == ["Nothing: no model is called, for answers and verdicts are recorded or measured offline."]
+
+
 # ---------------------------------------------------------------- with a pilot
 
 
@@ -304,9 +310,20 @@ def test_prompts_that_are_missing_are_asked_for_before_the_command(judged: Path,
     done = sciexam("plan", "old", "new", "--suite", "exam.yaml", "--effect", "0.6")
     needed = [int(number) for number in re.findall(r"To find a win rate of 0.6 takes (\d+) prompts", done.stdout)]
     assert len(needed) == 2
-    assert f"write {needed[1] - 40} more prompts: suite exam has 40" in done.stdout  # one order is cheaper
-    assert f"answer {needed[1] - 40} more prompts: 40 have a recorded answer from everyone" in done.stdout
+    assert (
+        f"write {needed[1] - 40} more prompts, and put an answer of everyone to each into the files: suite exam has 40"
+    ) in done.stdout  # one order is cheaper, by its price
     assert done.stdout.rstrip().endswith("then:\n    sciexam compare old new --suite exam.yaml --orders one")
+
+
+def test_without_a_price_one_order_is_no_cheaper_and_both_are_taken(piloted: Path) -> None:
+    exam = sx.load_suite(str(piloted / "exam.yaml")).model_copy(update={"prices": {}})
+    outlook = plan_ahead(exam, "old", "new", effect=0.6, results=piloted / "results")
+    assert outlook.effect is not None
+    takes = {design.orders: design.prompts for design in outlook.effect.designs}
+    assert takes["both"] < takes["one"]
+    assert outlook.next[0].startswith(f"write {takes['both'] - 40} more prompts, ")
+    assert "--orders" not in outlook.next[-1]
 
 
 def test_where_both_orders_find_it_with_the_prompts_that_are_there_they_are_taken(judged: Path, sciexam: Cli) -> None:

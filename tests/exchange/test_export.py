@@ -300,7 +300,7 @@ def test_who_judged_two_files_in_an_earlier_run_is_among_all_who_have_judged(tmp
     paths = [
         tmp_path / answers(tmp_path, name, [f"{i}{end}" for i in range(3)]) for name, end in (("a", ""), ("b", "!"))
     ]
-    suite, results = suite_of_files(paths), tmp_path / "r"
+    suite, results = suite_of_files(paths, rubric="science-explanation"), tmp_path / "r"
     sx.compare(suite, "a", "b", judges=[Shorter()], results=results)
     sx.compare(suite, "a", "b", results=results)
     done = export(suite, what="verdicts", out=tmp_path / "v.jsonl", results=results)

@@ -123,6 +123,9 @@ def test_the_plan_of_one_pair_of_files_names_the_files() -> None:
     (step,) = next_steps(report, ["sciexam", "compare", "d/base.jsonl", "other.jsonl", "d/sft.jsonl"])
     assert step.command == "sciexam plan d/base.jsonl d/sft.jsonl --effect 0.6"
     assert "takes about 80 prompts, 56 more than there are" in step.why
+    report = replace(report, pairs=tuple(replace(pair, judge="openai:m") for pair in report.pairs))
+    typed = ["sciexam", "compare", "base.jsonl", "other.jsonl", "sft.jsonl", "-j", "openai:m"]
+    assert next_steps(report, typed)[0].command == "sciexam plan base.jsonl sft.jsonl --judge openai:m --effect 0.6"
 
 
 def test_a_report_that_was_made_in_python_names_its_suite() -> None:

@@ -29,15 +29,26 @@ def _first(exam: Exam, chosen: Design, typed: Sequence[str]) -> Iterator[str]:
         if chosen.prompts > pilot:
             yield "first a pilot, in place of the assumptions:"
             yield _command(exam, None, _limit(exam, pilot), typed)
-    whole = len(exam.suite.prompts)
-    if chosen.prompts > whole:
-        yield f"write {chosen.prompts - whole:,} more prompts: suite {exam.suite.name} has {whole:,}"
-    if exam.answered is not None and chosen.prompts > (there := len(exam.answered)):
-        yield f"answer {chosen.prompts - there:,} more prompts: {there:,} have a recorded answer from everyone"
+    yield from _prompts(exam, chosen.prompts)
     if chosen.samples != min(exam.suite.generation_of(name).samples for name in exam.contestants):
         own = [name for name in exam.contestants if getattr(exam.suite.models[name], "generation", None)]
         where = f" and of {', '.join(own)}, if it stands there" if own else ""
         yield f"set `samples: {chosen.samples}` under `generation:` in the suite{where}"
+
+
+def _prompts(exam: Exam, wanted: int) -> Iterator[str]:
+    """How many prompts are to be written and to be answered before there are `wanted`."""
+    whole = len(exam.suite.prompts)
+    there = whole if exam.answered is None else len(exam.answered)
+    if wanted > whole == there:
+        answered = "" if exam.answered is None else ", and put an answer of everyone to each into the files"
+        yield f"write {wanted - whole:,} more prompts{answered}: suite {exam.suite.name} has {whole:,}"
+        return
+    if wanted > whole:
+        yield f"write {wanted - whole:,} more prompts: suite {exam.suite.name} has {whole:,}"
+    if wanted > there:
+        new = ", the new ones among them" if wanted > whole else ""
+        yield f"answer {wanted - there:,} prompts{new}: {there:,} have a recorded answer from everyone"
 
 
 def _limit(exam: Exam, prompts: int) -> int | None:

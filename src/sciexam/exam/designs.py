@@ -128,11 +128,11 @@ def spend(exam: Exam, usd: float, samples: int | None) -> Budget:
 def choose(
     exam: Exam, size: int | None, sought: Effect | None, bought: Budget | None
 ) -> tuple[Design, tuple[str, ...]]:
-    """The design to take, and what is said of it. Of two that find the same, one that needs no new prompts is taken."""
+    """The design to take, and what is said of it. Of two that find the same, one that needs no new prompts is taken,
+    then the cheaper one by known prices, then what `compare` does by itself.
+    """
     found = sought.designs if sought is not None else ()
-    cheapest = min(
-        found, key=lambda d: (d.prompts > exam.there, d.cost.usd_left or 0, d.cost.calls, d.prompts), default=None
-    )
+    cheapest = min(found, key=lambda d: (d.prompts > exam.there, *_price(d), exam.orders.index(d.orders)), default=None)
     if bought is None or bought.best is None:
         return cheapest or exam.design(size or exam.there, exam.orders[0], exam.samples), ()
     if sought is None:
@@ -144,6 +144,11 @@ def choose(
     reach = f"what they buy finds {_finds(bought.best):.3f}"
     said = f"{bought.usd:,.2f} USD are not enough to find a win rate of {sought.win_rate:g}: {reach}."
     return bought.best, (said,)
+
+
+def _price(design: Design) -> tuple[float, int]:
+    """What is still to pay, and the calls; nothing of either where a price is not known."""
+    return (0.0, 0) if design.cost.usd_left is None else (design.cost.usd_left, design.cost.calls)
 
 
 def _best(designs: Sequence[Design]) -> Design | None:

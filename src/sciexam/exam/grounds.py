@@ -9,7 +9,7 @@ from typing import Literal
 from sciexam.errors import UsageError
 from sciexam.exam.pilot import Pilot
 from sciexam.exam.plan import Plan
-from sciexam.judges.settings import CustomJudge
+from sciexam.judges.settings import CustomJudge, JudgeSpec
 from sciexam.report.planning.outlook import Ground, Orders
 from sciexam.stats.estimate import Undefined
 from sciexam.stats.variance import VarianceComponents, forced_choice_components
@@ -57,11 +57,16 @@ def markers_of(plan: Plan, judges: Sequence[str | Judge]) -> Iterator[Marker]:
             orders=rater.orders if rater.sees_order else "own",
             repeats=rater.repeats,
             sees_order=rater.sees_order,
-            foreign=(judge is not None and named is None) or isinstance(plan.suite.judges.get(bench), CustomJudge),
+            foreign=(judge is not None and named is None) or _is_foreign(plan.suite.judges.get(bench)),
             model=rater.model,
             grades=rater.grades,
             named=named,
         )
+
+
+def _is_foreign(spec: JudgeSpec | None) -> bool:
+    """Whether a judge is a class that is not of this package, whose toys call nobody."""
+    return isinstance(spec, CustomJudge) and not spec.backend.startswith("sciexam.")
 
 
 def ground_of(marker: Marker, pilot: Pilot | None, absent: str, location: str) -> Ground:

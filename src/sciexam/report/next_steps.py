@@ -136,7 +136,9 @@ def _undecided(report: Report, command: Command) -> Iterator[Step]:
         effect, takes = beyond[0]
         many = f"about {takes:,} prompts, {takes - pair.used:,} more than there are"
     why = f"To find a win rate of {effect:g} takes {many}, if they are like these; what that costs"
-    yield Step(why, command.line("plan", pair.a, pair.b, "--effect", f"{effect:g}"))
+    judge = command.judges.get(pair.judge) if "--judge" in command.again else None
+    by = ("--judge", judge) if judge else ()
+    yield Step(why, command.line("plan", pair.a, pair.b, *by, "--effect", f"{effect:g}"))
 
 
 def _judges(report: Report, command: Command, judged: str, audited: Collection[str]) -> Iterator[Step]:
