@@ -86,7 +86,7 @@ def test_json_is_one_object_on_stdout_with_exactly_the_promised_keys(tmp_path: P
     assert (pair["a"], pair["b"], pair["win_rate"]["of"], pair["judge"]) == ("base", "sft", "sft", "measures")
     assert (pair["win_rate"]["value"], pair["wins"], pair["used"], pair["planned"]) == (1.0, 6, 6, 6)
     assert pair["p_value"] == pair["p_holm"] == 2 / 2**6
-    assert (pair["conclusion"], pair["policy"]) == ("better", "mean")
+    assert (pair["conclusion"], pair["policy"]) == ("higher by form", "mean")
 
 
 def test_a_run_leaves_four_files_and_its_manifest_says_under_what_it_was_made(tmp_path: Path, sciexam: Cli) -> None:
@@ -145,7 +145,7 @@ def test_quiet_is_one_sentence_a_pair(tmp_path: Path, sciexam: Cli) -> None:
     (line,) = done.stdout.splitlines()
     assert re.fullmatch(
         r"By `measures` \(a text measure, not validated\), sft scores 1\.00 \[0\.\d\d, 1\.00\] against base over 6 "
-        r"prompts, ties half: better\.",
+        r"prompts, ties half: higher by form; that is no evidence that it is better\.",
         line,
     )
 

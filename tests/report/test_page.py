@@ -376,6 +376,14 @@ def test_every_word_can_be_told_from_its_ground_and_nothing_scrolls_sideways(
     assert page.evaluate(FAINT) == []
 
 
+def test_on_a_telephone_no_figure_and_no_command_is_cut(visit: Callable[..., Any]) -> None:
+    page = visit(width=390)
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    boxes = "[...document.querySelectorAll('figure .scroll, .command')]"
+    assert page.evaluate(f"{boxes}.length") > 4
+    assert page.evaluate(f"{boxes}.filter((one) => one.scrollWidth > one.clientWidth).length") == 0
+
+
 def test_every_control_has_a_name_and_the_count_is_told_as_it_changes(visit: Callable[..., Any]) -> None:
     page = visit()
     shown(page)
