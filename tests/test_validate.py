@@ -472,8 +472,12 @@ def test_without_a_human_verdict_the_error_says_how_to_give_some(sciexam: Cli, t
     done = sciexam("validate", "measures", "-s", exam, cwd=tmp_path)
     assert done.returncode == 2
     assert "no human has judged base, sft on these prompts" in done.stderr
-    assert "let people judge them, `sciexam annotate serve base sft" in done.stderr
-    assert '"rater": "ann", "kind": "human"}: --humans FILE.jsonl' in done.stderr
+    assert f"Let people judge them: sciexam annotate serve base sft --suite {exam}\n" in done.stderr
+    assert "Or give a file with --humans FILE.jsonl; a line of it: {" in done.stderr
+    assert max(map(len, done.stderr.splitlines())) < 200, "a line for each thing to do"
+    sciexam("compare", "base.jsonl", "sft.jsonl", cwd=tmp_path)
+    bare = sciexam("validate", "measures", "base.jsonl", "sft.jsonl", cwd=tmp_path)
+    assert "Let people judge them: sciexam annotate serve base.jsonl sft.jsonl\n" in bare.stderr
     write_jsonl(tmp_path / "votes.jsonl", lines("ann", {7: "second"}))
     other = sciexam("validate", "measures", "-s", exam, "--humans", "votes.jsonl", cwd=tmp_path)
     assert other.returncode == 2

@@ -131,7 +131,7 @@ class Pages:
             scale=options_of(self.desk.queue.scale),
             cannot=CANNOT,
             rubric=_rubric(self.desk),
-            guide=self.desk.queue.guide,
+            guide=to_html(self.desk.queue.guide) if self.desk.queue.guide else "",
         )
 
     def _pause(self, request: Request, base: str, person: Annotator, form: Mapping[str, str] | None = None) -> Response:

@@ -235,11 +235,13 @@ def _labelled(plan: Plan, cast: _Cast, ledger: Store) -> frozenset[ItemKey]:
 
 def _nobody(plan: Plan, ledger: Store) -> str:
     names, annotate = ", ".join(plan.contestants), plan.suite.command("annotate", "serve", *plan.contestants)
+    line = (
+        '{"prompt": "p001", "first": "base", "second": "sft", "preferred": "second", "rater": "ann", "kind": "human"}'
+    )
     return (
-        f"no human has judged {names} on these prompts, by the ledger {ledger.location} and the files that were named; "
-        f"let people judge them, `{annotate}`, or give a file "
-        'with lines like {"prompt": "p001", "first": "base", "second": "sft", "preferred": "second", '
-        '"rater": "ann", "kind": "human"}: --humans FILE.jsonl'
+        f"no human has judged {names} on these prompts, by {ledger.location} and the files that were named.\n"
+        f"Let people judge them: {annotate}\n"
+        f"Or give a file with --humans FILE.jsonl; a line of it: {line}"
     )
 
 
