@@ -123,7 +123,10 @@ def test_every_category_has_its_own_rows_and_the_pages_are_written(sciexam: Cli,
     written = json.loads((folder / "agreement.json").read_text())
     assert {row["category"] for row in written["groups"]} == {None, "c0", "c1"}
     assert [row["items"] for row in written["groups"]] == [8, 4, 4]
-    assert "## Majority vote" in (folder / "agreement.md").read_text()
+    page = (folder / "agreement.md").read_text()
+    assert "## Majority vote" in page
+    assert page.count("0 as by chance, 1 always.") == 1, "what the columns are, once"
+    assert "Percent, agreement rate: beta interval" in page, "which sentence is of which column"
 
 
 def test_an_annotator_in_the_ledger_and_in_a_file_counts_once(sciexam: Cli, tmp_path: Path) -> None:

@@ -39,10 +39,20 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-def methods_table(figures: Iterable[Estimate | Undefined], level: float) -> Iterator[Table]:
-    """How the intervals of `figures` were made, each method once; nothing where there is no interval."""
-    methods = dict.fromkeys(figure.method for figure in figures if isinstance(figure, Estimate))
-    notes = tuple(method[0].upper() + method[1:] + "." for method in methods)
+def methods_table(
+    figures: Iterable[Estimate | Undefined] | Mapping[str, Iterable[Estimate | Undefined]], level: float
+) -> Iterator[Table]:
+    """How the intervals of `figures` were made, each method once; nothing where there is no interval.
+
+    Where the figures are given by column, each method names those that it is of.
+    """
+    methods: dict[str, dict[str, None]] = {}
+    for column, listed in figures.items() if isinstance(figures, Mapping) else [("", figures)]:
+        for figure in listed:
+            if isinstance(figure, Estimate):
+                methods.setdefault(figure.method, {})[column] = None
+    told = [f"{', '.join(filter(None, columns))}: {method}".removeprefix(": ") for method, columns in methods.items()]
+    notes = tuple(one[0].upper() + one[1:] + "." for one in told)
     if any("groups" in method for method in methods):
         notes += ("A group is what belongs to one prompt, or to prompts with one text or one `group`.",)
     if notes:

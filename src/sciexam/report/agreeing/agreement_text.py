@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sciexam.report.agreeing.agreement import Agreed, Agreement, Majority
 from sciexam.report.record import Figure
@@ -10,6 +10,13 @@ from sciexam.report.tables import Table, methods_table, reasons
 from sciexam.stats import Estimate
 
 SCALES = {"preference": "the preference with its strength", "side": "the sides in their order (a, tie, b)"}
+
+READING = (
+    "Percent: how often two of them name the same side. Kappa, AC1 and alpha: what of that is more than chance, 0 as "
+    "by chance, 1 always.",
+    "Kappa (Cohen's, Fleiss' for more than two) is low when one contestant wins nearly all, however much they agree; "
+    "AC1 (Gwet's) heeds less who wins; alpha (Krippendorff's) bears that not everybody judged everything.",
+)
 
 
 def sentence_of(found: Agreement) -> str:
@@ -35,10 +42,12 @@ def tables_of(found: Agreement) -> Iterator[Table]:
     head = ("raters", "items", "percent", "kappa", "AC1", "alpha", "alpha (ordinal)")
     whole = [agreed for agreed in found.groups if agreed.category is None]
     if whole:
-        yield Table("All together", head, [(_who(one), *_row(one)) for one in whole], tuple(_why(whole)))
+        notes = (*READING, *_why(whole))
+        yield Table("All together", head, [(_who(one), *_row(one)) for one in whole], notes)
     pairs = [agreed for agreed in found.pairs if agreed.category is None]
     if [one.raters for one in pairs] != [one.raters for one in whole]:  # two raters are all there are
-        yield Table("Every two raters", head, [(_who(one), *_row(one)) for one in pairs], tuple(_why(pairs)))
+        notes = (*(() if whole else READING), *_why(pairs))
+        yield Table("Every two raters", head, [(_who(one), *_row(one)) for one in pairs], notes)
     sliced = [one for one in found.groups if one.category is not None]
     if sliced:
         rows = [(one.category or "", one.group, *_row(one)) for one in sliced]
@@ -85,18 +94,27 @@ def _raters_table(found: Agreement) -> Table:
         ("rater", "kind", "items", "alpha of the others", "reliability"),
         raters,
         (
+            "Alpha of the others: that of the group without this rater; where it is higher, this one agrees less.",
             "Reliability: the share of items on which the rater would name the true side, by Dawid and Skene's model.",
             *reasons({"alpha of the others": [row.alpha_if_removed for row in found.raters]}),
         ),
     )
 
 
-def _figures(found: Agreement) -> Iterator[Figure]:
-    for one in (*found.groups, *found.pairs):
-        yield from (one.percent, one.kappa, one.ac1, one.alpha, one.alpha_ordinal)
-    for majority in found.majority:
-        yield from (majority.win_rate, majority.preference, majority.rate)
-    yield from (row.alpha_if_removed for row in found.raters)
+def _figures(found: Agreement) -> Mapping[str, Iterable[Figure]]:
+    """Every figure that has an interval, by the column in which it stands."""
+    agreed = (*found.groups, *found.pairs)
+    return {
+        "percent": [one.percent for one in agreed],
+        "kappa": [one.kappa for one in agreed],
+        "AC1": [one.ac1 for one in agreed],
+        "alpha": [one.alpha for one in agreed],
+        "alpha (ordinal)": [one.alpha_ordinal for one in agreed],
+        "win rate": [one.win_rate for one in found.majority],
+        "mean preference": [one.preference for one in found.majority],
+        "agreement rate": [one.rate for one in found.majority],
+        "alpha of the others": [row.alpha_if_removed for row in found.raters],
+    }
 
 
 def _who(agreed: Agreed) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sciexam.report.record import Figure
 from sciexam.report.tables import Table, methods_table, reasons
@@ -99,7 +99,10 @@ def _beyond_chance(found: Validation) -> Table:
         "AC1": [row.ac1 for row in shown],
     }
     rows = [(row.who, *map(_short, (row.kappa, row.alpha, row.ac1))) for row in shown]
-    how = "Cohen's kappa, Krippendorff's alpha (nominal) and Gwet's AC1 of the side, with the same majority as above."
+    how = (
+        "Cohen's kappa, Krippendorff's alpha (nominal) and Gwet's AC1 of the side, with the same majority as above: 0 as "
+        "by chance, 1 always. Kappa is low when one contestant wins nearly all; AC1 heeds less who wins."
+    )
     return Table("The same, beyond chance", ("who", *named), rows, (how, *reasons(named)))
 
 
@@ -230,20 +233,29 @@ def _calibration(found: Validation) -> Table:
     )
 
 
-def _figures(found: Validation) -> Iterator[Figure]:
-    for row in found.against:
-        yield from (row.accuracy, row.accuracy_decided, row.kappa, row.alpha, row.ac1)
-        yield from (one for one in (row.judge_decided, row.lead) if one is not None)
-    yield from (found.replacing.rho, found.replacing.rho_split)
-    for rate in found.rates:
-        yield from _of_rate(rate)
-    biases = found.biases
-    yield from (biases.order_consistency, biases.position_bias, biases.judge_longer, biases.longer_difference)
-    yield from (biases.self_preference, found.calibration.error, found.calibration.brier)
-
-
-def _of_rate(rate: Rates) -> tuple[Figure, ...]:
-    return rate.judge, rate.humans, rate.powered, rate.corrected, rate.sensitivity, rate.specificity
+def _figures(found: Validation) -> Mapping[str, Iterable[Figure]]:
+    """Every figure that has an interval, by where it stands."""
+    rows, rates, biases = found.against, found.rates, found.biases
+    return {
+        "accuracy": [row.accuracy for row in rows],
+        "on decided": [row.accuracy_decided for row in rows],
+        "the judge there": [row.judge_decided for row in rows if row.judge_decided is not None],
+        "its lead": [row.lead for row in rows if row.lead is not None],
+        "kappa": [row.kappa for row in rows],
+        "alpha": [row.alpha for row in rows],
+        "AC1": [row.ac1 for row in rows],
+        "rho": [found.replacing.rho, found.replacing.rho_split],
+        "win rate by humans": [rate.humans for rate in rates],
+        "by the judge": [rate.judge for rate in rates],
+        "by both": [rate.powered for rate in rates],
+        "corrected": [rate.corrected for rate in rates],
+        "sensitivity and specificity": [figure for rate in rates for figure in (rate.sensitivity, rate.specificity)],
+        "order consistency": [biases.order_consistency],
+        "position bias": [biases.position_bias],
+        "longer wins": [biases.judge_longer, biases.humans_longer, biases.longer_difference],
+        "self-preference": [biases.self_preference],
+        "calibration": [found.calibration.error, found.calibration.brier],
+    }
 
 
 def _short(figure: Figure) -> str:
