@@ -100,8 +100,8 @@ def _beyond_chance(found: Validation) -> Table:
     }
     rows = [(row.who, *map(_short, (row.kappa, row.alpha, row.ac1))) for row in shown]
     how = (
-        "Cohen's kappa, Krippendorff's alpha (nominal) and Gwet's AC1 of the side, with the same majority as above: 0 as "
-        "by chance, 1 always. Kappa is low when one contestant wins nearly all; AC1 heeds less who wins."
+        "Cohen's kappa, Krippendorff's alpha (nominal) and Gwet's AC1 of the side, with the same majority as above: 0 "
+        "as by chance, 1 always. Kappa is low when one contestant wins nearly all; AC1 heeds less who wins."
     )
     return Table("The same, beyond chance", ("who", *named), rows, (how, *reasons(named)))
 
