@@ -156,6 +156,28 @@ def test_one_rater_alone_is_a_sentence_and_nobody_is_an_error(sciexam: Cli, tmp_
     assert "`sciexam compare` with the same arguments asks for what is missing" in other.stderr
 
 
+def test_files_that_nobody_judged_are_told_what_to_type(sciexam: Cli, tmp_path: Path) -> None:
+
+    def write(name: str, text: str) -> None:
+        write_jsonl(tmp_path / f"{name}.jsonl", [{"prompt": f"Why is {i}?", "text": f"{text} {i}"} for i in range(3)])
+
+    write("old", "a")
+    write("new", "b")
+    assert sciexam("compare", "old.jsonl", "new.jsonl", "--quiet").returncode == 0
+    alone = " ".join(sciexam("agree", "old.jsonl", "new.jsonl").stdout.split())
+    assert "(`sciexam compare old.jsonl new.jsonl --judge NAME`)" in alone
+    assert "(`sciexam annotate serve old.jsonl new.jsonl`)" in alone
+    write("new", "c")
+    done = sciexam("agree", "old.jsonl", "new.jsonl")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "sciexam: judge 'measures', 'humans' has no verdict on old, new for these prompts, and this command asks "
+        "nobody; `sciexam compare` with the same arguments asks for what is missing\n"
+    )
+    board = sciexam("leaderboard", "old.jsonl", "new.jsonl", "--as", "mt-bench").stderr
+    assert "this command asks nobody; the same command without --as asks for what is missing" in board
+
+
 def test_judges_alone_are_told_that_agreeing_is_not_being_right(tmp_path: Path) -> None:
     class Says:
         def __init__(self, name: str, side: str):

@@ -364,8 +364,8 @@ def test_store_results_and_rubric_are_taken_as_given(tmp_path: Path, sciexam: Cl
         (
             ["--judge", "humans"],
             "the ledger results/ledger.sqlite holds no human verdict on base, sft; "
-            'let people judge them (`sciexam annotate serve`), or name a file of verdicts with "kind": "human" as a '
-            "judge: --judge verdicts.jsonl",
+            "let people judge them (`sciexam annotate serve --suite {folder}/exam.yaml`), or name a file of "
+            'verdicts with "kind": "human" as a judge: --judge verdicts.jsonl',
         ),
         (["--by", "levle"], "--by levle: no prompt has this field; did you mean 'level'?"),
         (["--limit", "0"], "--limit: 1 or more prompts, not 0"),

@@ -37,6 +37,14 @@ def test_names_of_files_are_not_taken_for_toy_models(sciexam: Cli, files: Path, 
     assert sciexam("compare", "base", "sft", "--suite", "science", "--quiet").returncode == 0
 
 
+def test_nothing_is_proposed_that_is_not_there(sciexam: Cli, files: Path) -> None:
+    done = sciexam("compare", "gpt-3.5", "sft")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "sciexam: no suite here; did you mean sft.jsonl? There is no gpt-3.5: name a file of answers, or a --suite\n",
+    )
+
+
 def test_a_file_beside_the_name_of_a_file(sciexam: Cli, files: Path) -> None:
     done = sciexam("compare", "base.jsonl", "sft", "--quiet")
     assert done.returncode == 2

@@ -103,8 +103,10 @@ class Suite(Record):
     _typed: Command = PrivateAttr(Command())  # how it was named; no part of what the suite is
 
     def command(self, *words: str) -> str:
-        """A command on this suite and its contestants, as one types it."""
-        return self._typed.line(*words)
+        """A command on this suite and its contestants, as one types it; files that are no part of a suite are named."""
+        files = self._typed.contestants
+        named = {*words} & {*files, *self._typed.typed}
+        return self._typed.line(*words, *(() if named else files))
 
     def typed(self, typed: Command) -> Suite:
         """The suite, which these words name on a command line."""
@@ -307,7 +309,7 @@ def suite_of_files(paths: Sequence[Path], prompts: Path | None = None, rubric: s
     Without a prompts file, what a line gives as `instruction`, or else its `prompt`, is the question.
     """
     models = name_files(paths)
-    return Suite(
+    suite = Suite(
         name=re.sub(r"[^\w.-]+", "_", "-vs-".join(models))[:100],
         version=1,
         prompts=read_prompts(prompts) if prompts else _prompts_of(paths),
@@ -321,6 +323,10 @@ def suite_of_files(paths: Sequence[Path], prompts: Path | None = None, rubric: s
         judge="measures",
         prices={},
     )
+    given = {"--prompts": prompts, "--rubric": rubric if rubric != DEFAULT_RUBRIC else None}
+    exam = {name: str(value) for name, value in given.items() if value is not None}
+    files = dict(zip(models, map(str, paths), strict=True))
+    return suite.typed(Command(tuple(files.values()), exam, typed=files))
 
 
 def suite_of_prompts(prompts: tuple[Prompt, ...]) -> Suite:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sciexam.cli.answers_here import answer_files, file_named, nearest_file
+from sciexam.cli.answers_here import SUFFIXES, answer_files, file_named, nearest_file
 from sciexam.cli.completion import rubrics, suites
 
 if TYPE_CHECKING:
@@ -122,8 +123,9 @@ def chosen_suite(
     from sciexam.typed import Command, command_of
 
     chosen, names = _chosen(name, given, prompts, rubric, judges, results)
+    files = tuple(given) if name is None and are_files(given) else ()
     exam = (command_of(sys.argv) or Command()).exam
-    chosen = chosen.typed(Command(exam=exam, typed=dict(zip(names, given, strict=False))))
+    chosen = chosen.typed(Command(files, exam, typed=dict(zip(names, given, strict=False))))
     return (chosen if samples is None else chosen.with_samples(samples)), names
 
 
@@ -152,10 +154,9 @@ def _chosen(
     if prompts is not None:
         raise UsageError("--prompts goes with files of answers alone; a suite names its own prompts")
     toys = name is None and suites.is_shipped_by_default()
-    if toys:
-        _refuse_names_of_files(given)
     chosen = suites.load_suite(name, results)
     if toys:
+        _refuse_names_of_files(given, chosen.models)
         _tell_of_toy_models(given)
     if rubric is not None:
         chosen = chosen.model_copy(update={"rubric": load_rubric(rubric)})
@@ -165,15 +166,18 @@ def _chosen(
     return chosen.with_models(dict(named.values())), [named[one][0] if one in named else one for one in given]
 
 
-def _refuse_names_of_files(given: list[str]) -> None:
+def _refuse_names_of_files(given: list[str], toys: Collection[str]) -> None:
     """Raises UsageError where a name that would mean a shipped toy model is that of a file here."""
     from sciexam.errors import UsageError
 
     meant = {one: file for one in given if (file := file_named(one)) is not None}
     if not meant:
         return
+    said = f"no suite here; did you mean {' and '.join(meant.values())}?"
+    if unknown := [one for one in given if one not in toys and one not in meant and not one.endswith(SUFFIXES)]:
+        raise UsageError(f"{said} There is no {' and no '.join(unknown)}: name a file of answers, or a --suite")
     command = shlex.join(["sciexam", *(meant.get(word, word) for word in sys.argv[1:])])
-    said = f"no suite here; did you mean {' and '.join(meant.values())}? {command}"
+    said += f" {command}"
     if len(meant) == len(given):
         said += f"\nfor the shipped toy models: {shlex.join(['sciexam', *sys.argv[1:], '--suite', 'science'])}"
     raise UsageError(said)

@@ -123,10 +123,7 @@ def agree(
     suite = load_suite(suite, results) if isinstance(suite, str) else suite
     named = [judges] if isinstance(judges, str) else list(judges)
     with reading(suite, contestants, named, "agree", policy, by, limit, store, results) as read:
-        try:
-            evidence = read_facts(read.plan, read.store, read.calls, read.skipped)
-        except UsageError as error:
-            raise UsageError(f"{error}; `sciexam compare` with the same arguments asks for what is missing") from None
+        evidence = read_facts(read.plan, read.store, read.calls, read.skipped)
         if not named:  # nobody wants to be told of the judges that were never asked
             evidence = replace(evidence, benches=[bench for bench in evidence.benches if not bench.silent])
         judged = suite.command("compare", *contestants, "--judge", "NAME")

@@ -14,9 +14,10 @@ from sciexam.exam.by_grades import verdicts_by_grades
 from sciexam.exam.cascade import Cascade, Judged, calibration_asks, cascades_of, escalation_of, rule, settle
 from sciexam.exam.drift import drift_of
 from sciexam.exam.echoes import echoes
+from sciexam.exam.empty_words import NULL
 from sciexam.exam.ends import ends_of
 from sciexam.exam.other_rubrics import verdicts_under_other_rubrics
-from sciexam.exam.plan import Plan, keys_of, presentations_of
+from sciexam.exam.plan import Plan, Purpose, keys_of, presentations_of
 from sciexam.exam.raters import Rater, recordings_of, trust_of
 from sciexam.exam.references import with_references
 from sciexam.exam.stored import Heard, Name, Stored
@@ -30,6 +31,11 @@ from sciexam.store import Fact, Store
 from sciexam.suite import HUMANS
 from sciexam.types import ADJUDICATION, Comparison, Order, Presentation, Response, Verdict
 
+# By the purpose of a command that asks nobody, who asks for what it lacks.
+ASKED_BY: Mapping[Purpose, str] = {
+    "agree": "`sciexam compare` with the same arguments asks for what is missing",
+    "leaderboard": "the same command without --as asks for what is missing",
+}
 Shown = Mapping[Name, Sequence[tuple[Order, int, str]]]  # a rater's looks at each comparison: `Heard.shown`
 
 
@@ -64,9 +70,10 @@ def check_compared(plan: Plan, responses: Mapping[Slot, Response], any_compared:
     if not any_compared and calls.unasked:
         raise Incomplete(f"{calls.unasked} No prompt has two answers yet.")
     if not any_compared and all(r.reply.status in ("ok", "skipped") for r in responses.values()):
+        asked = f"; {ASKED_BY[plan.purpose]}" if plan.purpose in ASKED_BY else ""
         raise UsageError(
             f"no prompt of suite {plan.suite.name!r} has an answer from both of {', '.join(plan.contestants)}; "
-            "either they never met, or their files name the prompts otherwise"
+            f"either they never met, or their files name the prompts otherwise{asked}"
         )
 
 
@@ -144,17 +151,19 @@ def _drifts(plan: Plan, store: Store) -> Iterator[str]:
 
 
 def _nobody_judged(plan: Plan, store: Store) -> str:
-    names = ", ".join(plan.contestants)
+    names = ", ".join(name for name in plan.contestants if name != NULL)
     if list(plan.benches) == [HUMANS]:
         return (
             f"the ledger {store.location} holds no human verdict on {names}; "
-            "let people judge them (`sciexam annotate serve`), or name a file of verdicts with "
+            f"let people judge them (`{plan.suite.command('annotate', 'serve')}`), or name a file of verdicts with "
             '"kind": "human" as a judge: --judge verdicts.jsonl'
         )
     judges = ", ".join(map(repr, plan.benches))
+    said = f"judge {judges} has no verdict on {names} for these prompts"
+    if plan.purpose in ASKED_BY and not all(rater.by_name for rater in plan.raters):
+        return f"{said}, and this command asks nobody; {ASKED_BY[plan.purpose]}"
     return (
-        f"judge {judges} has no verdict on {names} for these prompts, and its verdicts are recorded; name a judge that "
-        "can be asked: --judge measures, or one of the suite"
+        f"{said}, and its verdicts are recorded; name a judge that can be asked: --judge measures, or one of the suite"
     )
 
 

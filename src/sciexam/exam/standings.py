@@ -39,10 +39,10 @@ def make_board_plan(
     names = _names(suite, contestants)
     if len(names) == 1:
         which = "the baseline" if names[0] == suite.baseline else "the only one that is named"
-        raise UsageError(
-            f"a leaderboard needs two contestants, and {names[0]!r} is {which}; name another, or none for all of "
-            f"the suite: `{suite.command('leaderboard')}`"
+        whole = (
+            f", or none for all of the suite: `{suite.command('leaderboard')}`" if len(suite.contestants) > 1 else ""
         )
+        raise UsageError(f"a leaderboard needs two contestants, and {names[0]!r} is {which}; name another{whole}")
     judges = [judge] if judge is not None else []
     plan, models = make_plan(suite, names, judges, orders, policy, None, by, limit, terms)
     if len(plan.benches) > 1:
