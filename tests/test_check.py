@@ -320,3 +320,20 @@ def test_a_rubric_that_was_not_filled_in_is_told(tmp_path: Path, sciexam: Cli) -
     assert sciexam("init", "exam", cwd=tmp_path).returncode == 0
     told = sciexam("check", "exam", cwd=tmp_path / "exam").stdout
     assert "warning: rubric 'exam': about: is still the template's sentence" in told
+
+
+def test_a_check_names_the_shipped_suite_takes_suite_as_an_option_and_no_file_of_answers(
+    sciexam: Cli, tmp_path: Path
+) -> None:
+    shipped = sciexam("check").stdout.splitlines()
+    assert shipped[0] == (
+        "suite science, the shipped one: there is none in ./suites; to begin one: sciexam init my-exam"
+    )
+    assert sciexam("check", "--suite", "science").stdout.splitlines() == shipped[1:]
+    done = sciexam("check", "old.jsonl")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "sciexam: old.jsonl is no suite, which is a YAML file; files of answers are looked over by the comparison of "
+        "two, before anything is asked: sciexam compare old.jsonl OTHER.jsonl\n",
+    )
+    assert "two are named: a and b" in sciexam("check", "a", "-s", "b").stderr

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sciexam.cli.answers_here import SUFFIXES
 from sciexam.cli.completion import rubrics, suites
 
 rubric = typer.Typer(help="Write, check and show rubrics.", no_args_is_help=True, rich_markup_mode=None)
@@ -51,13 +52,28 @@ def check(
             autocompletion=suites, help="A suite's name or file.  [default: the only one in ./suites, or science]"
         ),
     ] = None,
+    named: Annotated[
+        str | None, typer.Option("--suite", "-s", autocompletion=suites, help="The same, as other commands take it.")
+    ] = None,
 ) -> None:
     """Look a suite over before anything is asked or paid: files, ids, answers, judges, contamination."""
     from sciexam.check import check as look
-    from sciexam.errors import DocumentError
+    from sciexam.errors import DocumentError, UsageError
     from sciexam.report.plain_text import plain_text
-    from sciexam.suite import load_suite
+    from sciexam.suite import DEFAULT_SUITE, is_shipped_by_default, load_suite
 
+    if suite is not None and named is not None:
+        raise UsageError(f"one suite is checked at a time, and two are named: {suite} and {named}")
+    suite = suite or named
+    if suite is not None and suite.endswith(SUFFIXES):
+        raise UsageError(
+            f"{suite} is no suite, which is a YAML file; files of answers are looked over by the comparison of two, "
+            f"before anything is asked: sciexam compare {suite} OTHER.jsonl"
+        )
+    if suite is None and is_shipped_by_default():
+        typer.echo(
+            f"suite {DEFAULT_SUITE}, the shipped one: there is none in ./suites; to begin one: sciexam init my-exam"
+        )
     findings = look(load_suite(suite))
     for finding in findings:
         if not finding.fault:
