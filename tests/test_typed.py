@@ -28,8 +28,7 @@ def commands(group: Any = ROOT, before: str = "") -> Iterator[tuple[str, Any]]:
 @pytest.mark.parametrize("name", [*TAKES, "agree", "annotate serve", "compare", "export", "plan", "validate"])
 def test_a_command_gets_the_options_that_it_takes(name: str) -> None:
     known = {option for parameter in dict(commands())[name].params for option in parameter.opts}
-    assert set(TAKES.get(name, OPTIONS)) - {"--suite"} == known & set(OPTIONS) - {"--suite"}
-    assert name == "check" or ("--suite" in TAKES.get(name, OPTIONS)) == ("--suite" in known)
+    assert set(TAKES.get(name, OPTIONS)) == known & set(OPTIONS)
 
 
 def test_a_line_says_the_same_exam_and_names_contestants_as_they_were_typed() -> None:
@@ -43,7 +42,7 @@ def test_a_line_says_the_same_exam_and_names_contestants_as_they_were_typed() ->
     )
     assert named.line("audit", "measures", "b") == "sciexam audit measures b.jsonl --suite 'my exam' --store x.sqlite"
     assert named.line("annotate", "link") == "sciexam annotate link --store x.sqlite"
-    assert named.line("check") == "sciexam check 'my exam'"
+    assert named.line("check") == "sciexam check --suite 'my exam'"
 
 
 @pytest.mark.parametrize("argv", [["notebook.py", "compare", "a", "b"], ["sciexam"], ["/bin/sciexam", "plan", "a"]])

@@ -15,7 +15,7 @@ TAKES = {  # of these options, where a command does not take all
     "annotate status": LEDGER,
     "answer": ("--suite", "--prompts", "--samples", *LEDGER),
     "audit": ("--suite", "--rubric", "--prompts", *LEDGER),
-    "check": (),
+    "check": ("--suite",),
     "grade": ("--suite", "--rubric", "--prompts", *LEDGER),
     "leaderboard": ("--suite", "--rubric", "--prompts", *LEDGER),
     "report": LEDGER,
@@ -54,8 +54,6 @@ class Command:
     def _as_typed(self, words: Sequence[str]) -> Iterator[str]:
         for before, word in zip(("", *words), words, strict=False):
             yield word if before.startswith("-") else self.typed.get(word, word)
-        if words[0] == "check" and "--suite" in self.exam:
-            yield self.exam["--suite"]
 
 
 def command_of(argv: Sequence[str], command: str | None = None) -> Command | None:
