@@ -61,6 +61,18 @@ def test_a_suite_is_to_be_checked_and_a_result_to_be_read(sciexam: Cli, tmp_path
     assert len(commands(lines)) > 1, "what the report itself says to do next"
 
 
+def test_the_folder_of_the_suites_or_of_the_results_sends_to_the_one_above(sciexam: Cli, tmp_path: Path) -> None:
+    for inside, file in (("suites", "exam.yaml"), ("results", "ledger.sqlite")):
+        (tmp_path / inside).mkdir()
+        assert told(sciexam, tmp_path / inside)[0] == "This folder has no suite and no results yet."
+        (tmp_path / inside / file).touch()
+        lines = told(sciexam, tmp_path / inside)
+        assert lines[:2] == [
+            f"This folder is part of {tmp_path.name}, where commands are run; to go there:",
+            "    cd ..",
+        ]
+
+
 def test_what_cannot_be_read_is_no_result(sciexam: Cli, tmp_path: Path) -> None:
     for name, text in (("a", "{"), ("b", "[]"), ("c", '{"contestants": ["x"]}')):
         (tmp_path / "results" / "mine" / name).mkdir(parents=True)

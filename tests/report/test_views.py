@@ -484,6 +484,14 @@ def test_the_console_says_once_why_a_figure_is_missing() -> None:
     assert printed(twice, width=200).count("no prompt was judged in both orders") == 1
 
 
+def test_the_name_of_a_judge_is_not_broken_in_eighty_columns() -> None:
+    named = made(pairs=tuple(replace(pair, judge="openai:my-judge") for pair in made().pairs))
+    shown = printed(named)
+    assert " openai:my-judge " in shown.partition("by openai")[0]
+    assert "conclusion" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 def test_the_console_keeps_to_eighty_columns_but_for_the_path() -> None:
     path = Path("results") / ("science" * 20) / "report.html"
     shown = printed(made("a long name without end "), path=path).splitlines()

@@ -35,6 +35,9 @@ def _lines(suites: list[str], result: Mapping[str, Any] | None) -> Iterator[str]
         name = shlex.quote(suites[0])
         yield from _to("To see what is wrong with it, before anything is asked", f"sciexam check {name}")
         yield from _to("To compare its contestants in all pairs", f"sciexam compare --suite {name}")
+    elif (above := _of_the_folder_above()) is not None:
+        yield f"This folder is part of {above}, where commands are run; to go there:"
+        yield "    cd .."
     else:
         yield from _of_files()
         yield "This folder has no suite and no results yet."
@@ -53,6 +56,14 @@ def _lines(suites: list[str], result: Mapping[str, Any] | None) -> Iterator[str]
 def _compared(contestants: list[str]) -> str:
     """As a report has it: a pair's second contestant against its first."""
     return " against ".join(reversed(contestants)) if len(contestants) == 2 else f"of {', '.join(contestants)}"
+
+
+def _of_the_folder_above() -> str | None:
+    """The folder above where this one holds its suites or its results; None where it does not."""
+    here = Path.cwd()
+    holds = {"suites": "*.yaml", "rubrics": "*.yaml", "results": "ledger.sqlite"}
+    found = here.name in holds and any(here.glob(holds[here.name]))
+    return (here.parent.name or str(here.parent)) if found else None
 
 
 def _of_files() -> Iterator[str]:

@@ -90,13 +90,19 @@ def _print_what_differs(report: Report, console: Console) -> None:
     console.print("Each comparison in words, by category and with every figure, is on the page.")
 
 
+NAME = 15  # columns of a judge's name that are not broken
+FIGURES = 54  # columns that the figures of a pair take
+
+
 def _results(report: Report, console: Console) -> Table:
     between = " " if console.width >= WIDE else "\n"
     table = Table(
         box=box.SIMPLE_HEAD, padding=(0, 1 if console.width >= WIDE else 0, 0, 0), pad_edge=False, show_edge=False
     )
-    table.add_column("contestants", overflow="fold", min_width=11)
-    table.add_column("judge", overflow="fold")
+    named = min(NAME, max((len(pair.judge) for pair in report.pairs), default=0))
+    beside = None if console.width >= WIDE else max(11, console.width - FIGURES - named)
+    table.add_column("contestants", overflow="fold", min_width=11, max_width=beside)
+    table.add_column("judge", overflow="fold", min_width=named)
     table.add_column("win rate", no_wrap=True)
     table.add_column("W/T/L", no_wrap=True)
     table.add_column(f"used/{between.strip(' ')}planned", no_wrap=True)

@@ -29,7 +29,7 @@ def _table(found: AsPeer, rows: Sequence[PeerRow], last: bool) -> Table:
     cells = [
         (
             row.contestant,
-            f"{row.n} of {row.prompts}",
+            f"{row.n}/{row.prompts}",
             *(_number(row.theirs.get(name)) for name in theirs),
             *("n/a" if isinstance(figure := row.ours[name], Undefined) else shown(figure) for name in ours),
             _rank(row),
@@ -54,7 +54,7 @@ def _table(found: AsPeer, rows: Sequence[PeerRow], last: bool) -> Table:
         "contestant",
         "n",
         *(name.replace("_", " ") for name in theirs),
-        *(f"sciexam: {name}" for name in ours),
+        *(f"sciexam: {name.removesuffix(' against the baseline')}" for name in ours),  # the title says against whom
         "rank",
     )
     of = f" in {rows[0].category}" if rows[0].category is not None else ""
