@@ -300,6 +300,17 @@ def test_a_text_measure_is_audited_without_a_call(sciexam: Cli, tmp_path: Path) 
     assert lines["empty", ""]["figure"]["value"] == 0
 
 
+def test_without_a_name_the_judge_of_the_suite_is_audited_and_told(sciexam: Cli, tmp_path: Path) -> None:
+    made = {name: {"responses": answers(tmp_path, name, [f"{name} {i}" for i in range(3)])} for name in ("a", "b")}
+    exam = str(write_suite(tmp_path, 3, made))
+    done = sciexam("audit", "-s", exam, "--json")
+    assert (done.returncode, json.loads(done.stdout)["judge"]) == (0, "measures")
+    assert done.stderr == "sciexam: no judge was named, so it is that of suite exam: measures\n"
+    held = sciexam("validate", "-s", exam)
+    assert held.returncode == 2, "nobody has judged"
+    assert held.stderr.startswith("sciexam: no judge was named, so it is that of suite exam: measures\n")
+
+
 def test_the_card_its_page_and_a_comparison_count_its_lines_alike_and_say_which_prompts_have_no_case(
     tmp_path: Path,
 ) -> None:

@@ -24,6 +24,7 @@ from sciexam.cli.options import (
     StorePath,
     SuiteName,
     chosen_suite,
+    judge_of,
 )
 from sciexam.cli.progress import progress
 from sciexam.cli.running import announce, interruptible, refuse_incomplete, terminal
@@ -34,8 +35,11 @@ if TYPE_CHECKING:
 
 def audit(
     judge: Annotated[
-        str, typer.Argument(autocompletion=judges, help="A judge of the suite, `measures`, or `openai:MODEL`.")
-    ],
+        str | None,
+        typer.Argument(
+            autocompletion=judges, help="A judge of the suite, `measures`, or `openai:MODEL`.  [default: the suite's]"
+        ),
+    ] = None,
     contestants: Annotated[
         list[str] | None,
         typer.Argument(
@@ -69,7 +73,9 @@ def audit(
     from sciexam.exam.audit import audit as run_audit
     from sciexam.report.audit import outcomes
 
-    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, [judge], results=results)
+    named = [judge] if judge else []
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, named, results=results)
+    judge = judge_of(chosen, judge)
     with interruptible() as stop, progress() as shown:
         card = run_audit(
             chosen,

@@ -106,6 +106,18 @@ def are_files(given: list[str]) -> bool:
     return bool(given) and all(one.endswith((".jsonl", ".json")) for one in given)
 
 
+def judge_of(suite: Suite, named: str | None) -> str:
+    """The judge that is named, or else the suite's, which is told on stderr."""
+    if named is None:
+        from sciexam.report.plain_text import one_line
+
+        print(
+            f"sciexam: {one_line(f'no judge was named, so it is that of suite {suite.name}: {suite.judge}')}",
+            file=sys.stderr,
+        )
+    return named or suite.judge
+
+
 def chosen_suite(
     name: str | None,
     given: list[str],

@@ -31,6 +31,7 @@ from sciexam.cli.options import (
     StorePath,
     SuiteName,
     chosen_suite,
+    judge_of,
 )
 from sciexam.cli.progress import progress
 from sciexam.cli.running import announce, interruptible, refuse_incomplete, terminal
@@ -41,11 +42,13 @@ if TYPE_CHECKING:
 
 def validate(
     judge: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            autocompletion=judges, help="A judge of the suite, `measures`, `openai:MODEL`, or a .jsonl of its verdicts."
+            autocompletion=judges,
+            help="A judge of the suite, `measures`, `openai:MODEL`, or a .jsonl of its verdicts.  "
+            "[default: the suite's]",
         ),
-    ],
+    ] = None,
     contestants: Annotated[
         list[str] | None,
         typer.Argument(
@@ -89,7 +92,9 @@ def validate(
     from sciexam.exam import validating
 
     check_figures(figures, figure_format)
-    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, [judge], samples, results=results)
+    named = [judge] if judge else []
+    chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, named, samples, results=results)
+    judge = judge_of(chosen, judge)
     with interruptible() as stop, progress() as shown:
         found = validating.validate(
             chosen,
