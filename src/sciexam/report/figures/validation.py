@@ -37,6 +37,7 @@ def validation(found: Validation) -> Iterator[Drawing]:
             caption=(
                 "The share of decided comparisons on which each takes the side of the annotators' majority (an "
                 f"annotator: that of the others), with its {percent(found.level)} interval. The dashed line is a coin."
+                + (" As adjudicated: with that in the place of the majority." if found.adjudicated else "")
             ),
             words=sentences(f"{one.who}: {said(one.accuracy_decided)}, on {one.decided} comparisons" for one in shown),
             height=height_of(rows, measured),

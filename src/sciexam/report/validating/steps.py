@@ -56,9 +56,9 @@ def _labels(found: Validation, command: Command) -> Iterator[Step]:
     left = sum(rate.unlabelled + rate.unasked for rate in found.rates)
     if decided < ENOUGH_DECIDED:
         told = (
-            f"{decided:,} decided comparisons leave wide intervals; {ENOUGH_DECIDED} tell it to eight points either way"
+            f"{decided:,} decided comparisons leave wide intervals, and {ENOUGH_DECIDED} some eight points either way"
         )
-        more = "to have people judge more" if left else "with more prompts than these, all of which people have judged"
+        more = "to have people judge more" if left else "people have judged all prompts here: write more, and then"
         yield Step(f"{told}; {more}", command.line("annotate", "serve", *command.contestants, *_wider(found)))
 
 
