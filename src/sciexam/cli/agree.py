@@ -44,7 +44,7 @@ def agree(
             "--judge",
             "-j",
             autocompletion=judges,
-            help="As `sciexam compare` takes it; repeatable.  [default: the suite's that have judged, and the humans]",
+            help="As `sciexam compare` takes it; repeatable.  [default: all who have judged]",
         ),
     ] = None,
     rubric: RubricName = None,

@@ -115,8 +115,9 @@ def agree(
 ) -> Agreement:
     """How far raters agree on contestants of `suite`, by the verdicts in the ledger: no model is called.
 
-    `judges` as in `compare`; by default the judges of the suite that have verdicts, and the humans. Files of answers
-    and verdicts that the suite or the command names are read into the ledger first.
+    `judges` as in `compare`; by default all who have judged: the suite's, those that earlier runs on this ledger named
+    under the same rubric, and the humans. Files of answers and verdicts that the suite or the command names are read
+    into the ledger first.
     """
     from sciexam.report.agreeing.agreement import build_agreement
 
