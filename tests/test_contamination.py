@@ -74,7 +74,7 @@ def test_what_is_too_large_to_be_searched_every_time_is_said(tmp_path: Path, mon
     found = caveats(tmp_path, suite(tmp_path, [ASKED]), "base", "sft")
     assert found == [
         "sft-data.jsonl, which trained sft, is too large to be searched for prompts of this exam before every "
-        f"comparison; `sciexam check {tmp_path}/exam.yaml` does it."
+        f"comparison; `sciexam check --suite {tmp_path}/exam.yaml` does it."
     ]
 
 

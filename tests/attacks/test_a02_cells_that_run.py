@@ -138,7 +138,7 @@ def test_no_cell_of_a_leaderboard_runs_and_its_numbers_stay_numbers(
 ) -> None:
     done = sciexam("leaderboard", *exam, "-j", "measures")
     assert done.returncode == 0, done.stderr
-    [path] = tmp_path.glob("results/*/*/leaderboard.csv")
+    [path] = (one for one in tmp_path.glob("results/*/*/leaderboard.csv") if one.parent.name != "leaderboard")
     assert not [cell for cell in cells(path) if runs(cell)]
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

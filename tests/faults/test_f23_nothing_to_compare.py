@@ -100,7 +100,8 @@ def test_contestants_that_no_chain_of_battles_connects_are_not_rated_and_the_oth
     assert done.returncode == 0, done.stderr
     printed = " ".join(done.stdout.split())
     assert "n/a for c, d: no chain of battles orders it against the rated contestants." in printed
-    (written,) = (tmp_path / "results" / "exam").rglob("leaderboard.json")
+    folders = (tmp_path / "results" / "exam").iterdir()
+    (written,) = (one / "leaderboard.json" for one in folders if one.name != "leaderboard")  # which is the site
     rows = {row["contestant"]: row for row in json.loads(written.read_text())["standings"][0]["rows"]}
     assert rows["b"]["rating"]["value"] > rows["a"]["rating"]["value"] == 1000
     assert {name for name, row in rows.items() if row["rating"]["value"] is None} == {"c", "d", "null"}

@@ -340,6 +340,18 @@ def test_annotators_of_one_bench_are_averaged_by_prompt_and_are_one_row() -> Non
     assert estimate(found.win_rate).n == 2, "prompts are counted, not votes"
 
 
+def test_an_adjudication_is_a_word_on_the_whole_and_on_no_criterion() -> None:
+    asked = prompts(2)
+    [people] = evidence(asked, winner("a", "b"), benches={"people": ["ann", "bob"]}).benches
+    [clarity] = evidence(asked, winner("tie", "b"), benches={"people": ["ann", "bob"]}).benches
+    [owner] = evidence(asked[:1], winner("b"), benches={"owner": ["adjudication"]}).benches
+    bench = replace(people, by_criterion={"clarity": clarity.battles}, adjudicated=owner.battles)
+    found = only(build(replace(evidence(asked, winner("a", "b")), benches=[bench])))
+    assert estimate(found.win_rate).value == 1.0
+    [row] = found.criteria
+    assert (row.name, row.used, estimate(row.win_rate).value) == ("clarity", 2, 0.75)
+
+
 def test_the_policy_of_the_command_decides_what_one_order_is_worth() -> None:
     def say(prompt: str, sample: int, rater: str, first: str, second: str) -> str:
         return "tie" if first == "a" else "first"  # b wins when it is shown first, and ties when it is not

@@ -277,7 +277,9 @@ def _categories(by: str, scores: Sequence[Score]) -> Iterable[Category]:
 def _criteria(evidence: Evidence, bench: Bench, a: str, b: str) -> Iterable[Category]:
     """b's win rate on each criterion, counted as the overall one is."""
     for name, battles in bench.by_criterion.items():
-        scores = scores_of(replace(evidence, pairs=((a, b),)), replace(bench, battles=battles, weights=None))[a, b]
+        # Whoever adjudicates says nothing of a criterion.
+        only = replace(bench, battles=battles, weights=None, adjudicated=())
+        scores = scores_of(replace(evidence, pairs=((a, b),)), only)[a, b]
         used = used_of(scores)
         yield Category(name, _rate(used, "no verdict on this criterion is usable"), len(scores), len(used))
 
