@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from conftest import Cli, answers
+from conftest import Cli, answers, write_jsonl
 from sciexam.cli import app
 from sciexam.report.next_steps import READER
 from sciexam.typed import OPTIONS, TAKES, Command, command_of
@@ -62,3 +62,12 @@ def test_what_is_to_be_typed_for_files_is_about_these_files(tmp_path: Path, scie
         "annotate serve runs/base.jsonl runs/sft.jsonl",
     ):
         assert f"`sciexam {command} --store mine.sqlite`" in told
+
+
+@pytest.mark.parametrize("command", ["compare", "leaderboard"])
+def test_a_judge_that_reads_is_of_the_server_that_is_asked(tmp_path: Path, sciexam: Cli, command: str) -> None:
+    for name in ("base", "sft"):
+        write_jsonl(tmp_path / f"{name}.jsonl", [{"prompt": "Why is it so?", "text": f"{name} says: because."}])
+    for url, named in ((None, READER), ("http://localhost:8000/v1", "openai:MODEL")):
+        done = sciexam(command, "base.jsonl", "sft.jsonl", env={"OPENAI_BASE_URL": url} if url else {})
+        assert f"to ask a language model: sciexam {command} base.jsonl sft.jsonl --judge {named}\n" in done.stderr

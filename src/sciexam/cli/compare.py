@@ -39,11 +39,10 @@ from sciexam.cli.options import (
     chosen_suite,
 )
 from sciexam.cli.progress import progress
-from sciexam.cli.running import announce, interruptible, refuse_incomplete, terminal
+from sciexam.cli.running import announce, announce_measures, interruptible, refuse_incomplete, terminal
 
 if TYPE_CHECKING:
     from sciexam.report.record import Report
-    from sciexam.suite import Suite
 
 
 def compare(
@@ -97,8 +96,8 @@ def compare(
 
     check_figures(figures, figure_format)
     chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [], samples, results=results)
-    if not judge and contestants and len(names) > 1 and all(one.endswith((".jsonl", ".json")) for one in contestants):
-        _announce_measures(chosen, contestants)
+    if not judge:
+        announce_measures("compare", chosen, contestants or [])
     with interruptible() as stop, progress(quiet) as shown:
         report = exam.compare(
             chosen,
@@ -127,19 +126,6 @@ def compare(
     check_complete(report)
     if not shown.worked and not as_json:
         print("sciexam: nothing was left to do; every fact was in the ledger", file=sys.stderr)
-
-
-def _announce_measures(chosen: Suite, contestants: list[str]) -> None:
-    """Say on stderr who judges files of answers where nobody was named, and how to name another."""
-    from sciexam.judges.settings import MeasuresJudge
-    from sciexam.prompts import are_ids
-    from sciexam.report.next_steps import READER
-
-    if isinstance(chosen.judge_spec(chosen.judge), MeasuresJudge):
-        said = "no judge was named, so text measures judge, which know nothing of meaning; to ask a language model:"
-        questions = ("--prompts", "FILE") if are_ids([(one.id, one.text) for one in chosen.prompts]) else ()
-        command = chosen.command("compare", *contestants, "--judge", READER, *questions)
-        print(f"sciexam: {said} {command}", file=sys.stderr)
 
 
 def check_complete(report: Report) -> None:

@@ -36,7 +36,7 @@ from sciexam.cli.options import (
     chosen_suite,
 )
 from sciexam.cli.progress import progress
-from sciexam.cli.running import announce, interruptible, refuse_incomplete, terminal
+from sciexam.cli.running import announce, announce_measures, interruptible, refuse_incomplete, terminal
 
 
 class Against(StrEnum):
@@ -127,6 +127,8 @@ def leaderboard(
         raise UsageError("--style-control goes with --as arena-hard")
     check_figures(figures, figure_format)
     chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, judge or [], results=results)
+    if not judge and as_peer is None:
+        announce_measures("leaderboard", chosen, contestants or [])
     asked: dict[str, Any] = {
         "judge": judge[0] if judge else None,
         "pairs": pairs.value,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sciexam.exam.preflight import Owed
+    from sciexam.suite import Suite
 
 GRACE_SECONDS = 10
 
@@ -23,6 +24,20 @@ def announce(owed: Owed) -> None:
         from sciexam.report.plain_text import one_line
 
         print(f"sciexam: {one_line(str(owed))}", file=sys.stderr)
+
+
+def announce_measures(command: str, chosen: Suite, contestants: list[str]) -> None:
+    """Say on stderr who judges two or more files of answers where nobody was named, and how to name another."""
+    from sciexam.judges.settings import MeasuresJudge
+    from sciexam.prompts import are_ids
+    from sciexam.report.next_steps import reader
+
+    files = len(contestants) > 1 and all(one.endswith((".jsonl", ".json")) for one in contestants)
+    if files and isinstance(chosen.judge_spec(chosen.judge), MeasuresJudge):
+        said = "no judge was named, so text measures judge, which know nothing of meaning; to ask a language model:"
+        questions = ("--prompts", "FILE") if are_ids([(one.id, one.text) for one in chosen.prompts]) else ()
+        line = chosen.command(command, *contestants, "--judge", reader(), *questions)
+        print(f"sciexam: {said} {line}", file=sys.stderr)
 
 
 def refuse_incomplete(failed: bool, unasked: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
@@ -15,9 +16,15 @@ from sciexam.typed import Command, command_of
 from sciexam.types import CANNOT_JUDGE
 
 READER = "openai:gpt-4.1-mini-2025-04-14"  # a judge that reads, for whoever has none in the suite
+ANY_READER = "openai:MODEL"  # where OPENAI_BASE_URL names another server, whose models are not known
 MOST = 7  # steps that are named
 DRAWN = 50  # prompts for people to begin with
 MANY_TRUNCATED = 0.02  # of a contestant's answers
+
+
+def reader() -> str:
+    """A judge that reads, by the name under which a command takes it."""
+    return ANY_READER if os.environ.get("OPENAI_BASE_URL") else READER
 
 
 def of_report(report: Report, argv: Sequence[str], judges: Collection[str]) -> Command:
@@ -118,9 +125,9 @@ def _reader(report: Report, command: Command) -> Iterator[Step]:
         bare = not {"--prompts", "--suite"} & {*command.exam}
         if bare and are_ids([(item.prompt, item.text) for item in report.items]):
             why += ", with the questions in a file"
-            yield Step(why, command.repeated("--judge", READER, "--prompts", "FILE"))
+            yield Step(why, command.repeated("--judge", reader(), "--prompts", "FILE"))
         else:
-            yield Step(why, command.repeated("--judge", READER))
+            yield Step(why, command.repeated("--judge", reader()))
 
 
 def _undecided(report: Report, command: Command) -> Iterator[Step]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from sciexam.report.next_steps import READER
+from sciexam.report.next_steps import reader
 from sciexam.report.record import Step
 from sciexam.report.validating.against_humans import LONGER
 from sciexam.report.validating.validation import Validation
@@ -73,9 +73,9 @@ def _wider(found: Validation) -> Iterator[str]:
 def _another(found: Validation, judge: str, command: Command) -> Iterator[Step]:
     """Another judge, where this one was not shown to do more than measure length."""
     lead = next((row.lead for row in found.against if row.who == LONGER), None)
-    if isinstance(lead, Estimate) and lead.low <= 0 and judge != READER:
-        why = f"{found.judge} was not shown to be better than always taking the longer answer; to hold another to it"
-        yield Step(why, command.line("validate", READER, *command.contestants))
+    if isinstance(lead, Estimate) and lead.low <= 0 and judge != reader():
+        why = f"{found.judge} was not shown to be better than always taking the longer answer; to ask another"
+        yield Step(why, command.line("validate", reader(), *command.contestants))
 
 
 def _rests(found: Validation, judge: str, command: Command, recorded: bool, audited: bool) -> Iterator[Step]:
