@@ -740,10 +740,10 @@ def test_a_judge_that_was_asked_for_the_labelled_alone_is_to_be_asked_for_the_re
     with Endpoint(reply=even) as endpoint:
         llm = {"backend": "openai", "model": "m", "base_url": endpoint.url, "api_key_env": None}
         exam = sx.load_suite(suite(tmp_path, 12, judges={"llm": llm}))
-        said = "has not judged the 4 other prompts, so that it buys nothing yet"
+        said = "has no usable verdict on the 4 other prompts, so that it buys nothing yet"
         rest = {
             "llm": "",
-            of_file: "; its file holds no verdict on them",
+            of_file: "; its file holds none",
         }
         for judge, then in rest.items():
             (rate,) = sx.validate(exam, judge, humans=humans, results=tmp_path / "r").rates

@@ -68,8 +68,8 @@ def _to_label(evidence: Evidence, a: str, b: str) -> set[str]:
 
 def _unasked(bench: Bench, prompts: int) -> str:
     others = f"the {prompts:,} other prompts" if prompts > 1 else "the one other prompt"
-    said = f"{bench.name} has not judged {others}, so that it buys nothing yet"
-    return f"{said}; its file holds no verdict on them" if bench.recorded else said
+    said = f"{bench.name} has no usable verdict on {others}, so that it buys nothing yet"
+    return f"{said}; its file holds none" if bench.recorded else said
 
 
 def _labels(humans: HumanVerdicts) -> Mapping[tuple[str, str], Mapping[str, float]]:
