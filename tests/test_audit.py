@@ -474,7 +474,7 @@ def test_unclear_lines_say_how_many_prompts_would_settle_them(tmp_path: Path) ->
     # The one-sided 95 % limit of no wins among n is 1 - .05 ** (1 / n), which is below .05 from n = 59 on.
     assert empty.settled_by is not None
     assert 59 <= empty.settled_by <= 62
-    assert empty.meaning == f"about {empty.settled_by - 20} more prompts"
+    assert empty.meaning == f"about {empty.settled_by - 20} more prompts may settle it"
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ READER = "openai:gpt-4.1-mini-2025-04-14"  # a judge that reads, for whoever has
 ANY_READER = "openai:MODEL"  # where OPENAI_BASE_URL names another server, whose models are not known
 MOST = 7  # steps that are named
 DRAWN = 50  # prompts for people to begin with
+AUDITED = 60  # prompts of an audit that is proposed: each is shown some twenty times
 MANY_TRUNCATED = 0.02  # of a contestant's answers
 
 
@@ -171,7 +172,8 @@ def _judges(report: Report, command: Command, judged: str, audited: Collection[s
             yield Step(why, command.line("validate", judge, *command.contestants))
     for judge, pair in alone.items():
         if not pair.recorded and pair.judge not in audited:
-            yield Step(_suspicion(pair), command.line("audit", judge, *command.contestants))
+            some = ("--limit", f"{AUDITED}") if pair.planned > AUDITED else ()
+            yield Step(_suspicion(pair), command.line("audit", judge, *command.contestants, *some))
 
 
 def _first_study(report: Report, command: Command) -> Iterator[str]:

@@ -119,7 +119,7 @@ def _said(rule: Rule, figure: Figure, outcome: Outcome, settled: int | None) -> 
         return rule.above if figure.low > rule.high else rule.below
     if settled is None:
         return "lies too near to what is tolerated to be settled"
-    return f"about {settled - figure.n:,} more prompts"
+    return f"about {settled - figure.n:,} more prompts may settle it"
 
 
 def _settled_by(rule: Rule, rows: Sequence[Row]) -> int | None:
