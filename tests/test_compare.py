@@ -350,7 +350,8 @@ def test_store_results_and_rubric_are_taken_as_given(tmp_path: Path, sciexam: Cl
         (["base", "stf"], "'stf' is not a model of suite 'exam'; did you mean 'sft'?"),
         (
             ["base", "apart"],
-            "'apart' is not a model of suite 'exam'; there is a file apart.jsonl here: name it with its ending",
+            "'apart' is not a model of suite 'exam', which has base, sft; there is a file apart.jsonl here: name it "
+            "with its ending",
         ),
         (["base"], "a comparison needs two contestants, and only 'base' is named"),
         (["base", "sft", "base"], "a contestant is named twice"),

@@ -117,7 +117,7 @@ class Suite(Record):
     def model(self, name: str) -> ModelSpec:
         """The specification of a model. Raises UsageError with the nearest known name."""
         if name not in self.models:
-            hint = _file_of(name) or did_you_mean(name, self.models)
+            hint = _file_of(name, self.models) or did_you_mean(name, self.models)
             raise UsageError(f"{name!r} is not a model of suite {self.name!r}{hint}")
         return self.models[name]
 
@@ -347,10 +347,12 @@ def suite_of_prompts(prompts: tuple[Prompt, ...]) -> Suite:
     )
 
 
-def _file_of(name: str) -> str:
-    """The tail of a message about an unknown model where a file of answers is what was meant; else nothing."""
+def _file_of(name: str, models: Iterable[str]) -> str:
+    """The tail of a message about an unknown model where a file of answers may be what was meant; else nothing."""
     found = next((file for ending in (".jsonl", ".json") if Path(file := name + ending).is_file()), None)
-    return f"; there is a file {found} here: name it with its ending" if found else ""
+    if found is None:
+        return ""
+    return f", which has {', '.join(sorted(models))}; there is a file {found} here: name it with its ending"
 
 
 def name_files(paths: Sequence[Path]) -> dict[str, ModelSpec]:

@@ -254,6 +254,27 @@ def test_an_import_replaces_an_earlier_one_and_nothing_else(tmp_path: Path) -> N
     assert (tmp_path / "mine" / "thesis").is_dir()
 
 
+def test_an_import_never_replaces_a_suite_that_was_edited_since(tmp_path: Path) -> None:
+    def fill(landing: Landing) -> None:
+        landing.prompt(AT, "q", "Why?")
+        landing.response(AT, "a", "q", "because")
+
+    out = tmp_path / "out"
+    land(landing_of(fill), out)
+    with (out / "suite.yaml").open("a") as file:
+        file.write("judge: measures\n")
+    with pytest.raises(UsageError) as told:
+        land(landing_of(fill), out)
+    assert str(told.value) == (
+        f"--out: {out}/suite.yaml was edited since an import wrote it, and would be replaced; name another folder, or "
+        "move that file away first"
+    )
+    assert (out / "suite.yaml").read_text().endswith("judge: measures\n")
+    (out / "suite.yaml").unlink()
+    land(landing_of(fill), out)
+    land(landing_of(fill), out)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("provenance", "holds"),

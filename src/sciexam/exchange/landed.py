@@ -7,10 +7,11 @@ It is written whole or not at all, and only where nothing is wrong with the file
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from sciexam.documents import locate
 from sciexam.errors import DocumentError, UsageError
 from sciexam.exchange.landing import Landing, Omission, folded, shown
 from sciexam.exchange.names import plain_name
-from sciexam.exchange.provenance import PROVENANCE, check_same_command
+from sciexam.exchange.provenance import PROVENANCE, check_same_command, check_suite_unchanged
 from sciexam.folders import check_folder, replace_folder
 from sciexam.report.site.names import slug
 
@@ -48,6 +49,7 @@ class Landed:
     renamed: dict[str, str]  # by the name in the suite, the name in the files
     notes: list[str]
     licence: str | None
+    suite_sha256: str = ""  # of suite.yaml as it was written, so that an edited one is known
 
     def rewarder(self, judge: str) -> str:
         """What the suite calls the judge by these rewards: its name, or another where it has verdicts as well."""
@@ -69,7 +71,9 @@ def land(landing: Landing, folder: Path, name: str | None = None, rubric: str = 
     name, rubric = check_target(folder, name, rubric)
     check(landing)
     landed = _account(landing, folder, name)
-    replace_folder(folder, _files(landing, landed, rubric))
+    suite = _suite(landing, landed, rubric)
+    landed = replace(landed, suite_sha256=hashlib.sha256(suite.encode("utf-8", "surrogatepass")).hexdigest())
+    replace_folder(folder, _files(landing, landed, suite))
     return landed
 
 
@@ -81,6 +85,7 @@ def check_target(folder: Path, name: str | None, rubric: str) -> tuple[str, str]
     locate("rubrics", rubric)
     check_folder(folder)
     check_same_command(folder, SCHEMA)
+    check_suite_unchanged(folder / SUITE)
     return name, str(Path(rubric).absolute()) if rubric.endswith((".yaml", ".yml")) else rubric
 
 
@@ -142,8 +147,8 @@ def _source(path: Path, rows: int) -> dict[str, Any]:
 # ---------------------------------------------------------------- the files
 
 
-def _files(landing: Landing, landed: Landed, rubric: str) -> Iterator[tuple[str, str | Iterable[str]]]:
-    yield SUITE, _suite(landing, landed, rubric)
+def _files(landing: Landing, landed: Landed, suite: str) -> Iterator[tuple[str, str | Iterable[str]]]:
+    yield SUITE, suite
     yield "prompts.jsonl", landing.told.lines("prompt")
     for model in landing.models.values():
         yield f"responses/{slug(model)}.jsonl", _responses(landing, model)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from sciexam.digests import file_digest
 from sciexam.errors import UsageError
 from sciexam.folders import LIST, resolved
 
@@ -32,9 +33,23 @@ def check_same_command(out: Path, schema: str) -> None:
         raise UsageError(f"--out: {out} holds {what}, and would be replaced as a whole; name another folder")
 
 
+def check_suite_unchanged(suite: Path) -> None:
+    """Raises UsageError where somebody edited the suite since an import wrote it, with the provenance beside it."""
+    written = _told(suite.parent / PROVENANCE, "suite_sha256")
+    if written and suite.is_file() and file_digest(suite) != written:
+        raise UsageError(
+            f"--out: {suite} was edited since an import wrote it, and would be replaced; name another folder, or "
+            "move that file away first"
+        )
+
+
 def _written_by(provenance: Path) -> str:
+    return _command(_told(provenance, "schema"))
+
+
+def _told(provenance: Path, key: str) -> str:
     try:
-        return _command(str(json.loads(provenance.read_bytes()).get("schema")))
+        return str(json.loads(provenance.read_bytes()).get(key, ""))
     except (OSError, ValueError, RecursionError, AttributeError):
         return ""
 
