@@ -20,12 +20,14 @@ from sciexam.annotate.export import exported
 from sciexam.annotate.importing import Imported, import_verdicts
 from sciexam.annotate.links import Links, until
 from sciexam.annotate.overview import Overview
+from sciexam.annotate.overview_text import rates_of
 from sciexam.annotate.owner import OwnerPages
 from sciexam.annotate.queue import Item, Queue, make_queue
 from sciexam.annotate.serving import invited
 from sciexam.errors import StoreError, UsageError
 from sciexam.exam.answering import answers_of
 from sciexam.exam.runs import terms_of
+from sciexam.report.caveats import caveats_of
 from sciexam.store import Store
 from sciexam.store.annotations import Slots, standing
 from sciexam.store.annotators import Annotator
@@ -533,12 +535,52 @@ def test_pairs_without_a_majority_come_first_and_the_owner_may_leave_a_tie(tmp_p
     assert [battle.score for battle in now.bench.adjudicated] == [0.5]
     shown = pages._view(now.disputed[-1], owner)
     assert (shown["said_label"], shown["counts"], shown["is_split"]) == ("Equally good", "2 : 2", True)
+    for page in (pages._overview, pages._disputed):
+        html = page(request_of(""), "", owner, {}).body.decode()
+        assert "Pairs without a majority come first, then those they are furthest apart on." in html
+    assert "nor who said what unless you open it." in html
+    assert "What the annotators said" in html
+
+
+def test_the_win_rate_of_compare_is_told_where_it_is_not_that_of_the_majority(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store, prompts=2, overlap=3, annotators=3)
+    for who, rule in (("Ann", for_a), ("Bob", for_b), ("Cid", for_b)):
+        judging_by(Desk(store, queue), person(store, who), rule)
+    owner, pages = store.annotators.owner(until(1)), OwnerPages(store, queue, Links(store), TYPED)
+
+    def told() -> str:
+        html = pages._overview(request_of(""), "", owner, {}).body.decode()
+        return html.partition("instead of taking the majority: ")[2].partition("</p>")[0]
+
+    alone = rates_of(pages.overview().compared["base", "sft"])
+    assert (pages.overview().majorities[0].win_rate.value, alone[:4]) == (1.0, "0.67")
+    assert told().endswith(f"{alone}.")
+    item = pages.overview().disputed[0].item
+    pages._adjudicate(request_of(item.id), "", owner, {"choice": "tie", "turn": "0"})
+    settled = rates_of(pages.overview().compared["base", "sft"])
+    assert settled.startswith(f"{alone} by the annotators alone, 0.58 [")
+    assert told().endswith(f"{settled}.")
+    agreeing = queue_of(tmp_path, store, prompts=2, seed=5)
+    assert not Overview(store, agreeing).compared
+
+
+def test_of_those_who_cannot_judge_the_verdicts_of_annotators_are_counted_alone(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store, prompts=2)
+    judging_by(Desk(store, queue), person(store, "Ann"), lambda item, shown: "cannot")
+    judging_by(Desk(store, queue), person(store, "Bob"), for_b)
+    owner, pages = store.annotators.owner(until(1)), OwnerPages(store, queue, Links(store), TYPED)
+    pages._adjudicate(request_of(queue.items[0].id), "", owner, {"choice": "tie", "turn": "0"})
+    overview = Overview(store, queue)
+    assert overview.adjudicated == 1
+    said = '2 "cannot judge" by 1 annotator, of 4 verdicts: they count for neither contestant.'
+    assert said in list(caveats_of(overview._evidence, ()))
 
 
 def request_of(item: str) -> Any:
     from starlette.requests import Request
 
-    return Request({"type": "http", "method": "POST", "path": "/", "headers": [], "path_params": {"item": item}})
+    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": []}
+    return Request({**scope, "path_params": {"item": item}})
 
 
 def test_who_adjudicates_and_cannot_judge_settles_nothing(tmp_path: Path, store: Store) -> None:

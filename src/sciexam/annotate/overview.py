@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from sciexam.annotate.flags import Conduct, Look, conduct_of
@@ -15,12 +15,12 @@ from sciexam.battles import STRENGTH, Slot, cluster
 from sciexam.exam.facts import bench_of_humans
 from sciexam.report.agreeing.agreement import LEVEL, Agreed, Agreement, Majority, build_agreement
 from sciexam.report.agreeing.votes import Votes, votes_of
-from sciexam.report.build import build
+from sciexam.report.build import rate_of
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Calls, Figure
-from sciexam.report.scores import distinct
+from sciexam.report.scores import distinct, scores_of, used_of
 from sciexam.report.validating.human_verdicts import majority_of
-from sciexam.stats import Undefined, cohen_kappa
+from sciexam.stats import Estimate, Undefined, cohen_kappa
 from sciexam.store import Store
 from sciexam.store.annotations import Judgement, standing
 from sciexam.store.annotators import IMPORTED, Annotator
@@ -73,6 +73,21 @@ class Disputed:
         return len(self.counts) > 1 and self.counts[0] == self.counts[1]
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A win rate by the mean of the votes on each pair: by the annotators alone, and with what was adjudicated, if
+    anything was.
+    """
+
+    alone: Figure
+    settled: Figure | None
+
+
+def _differ(one: Figure, other: Figure) -> bool:
+    """Whether the two are printed otherwise."""
+    return isinstance(one, Estimate) and str(one) != str(other)
+
+
 class Overview:
     """How a queue stands. Everything is counted from the judgements that are in the ledger when it is made."""
 
@@ -122,14 +137,18 @@ class Overview:
         return build_agreement(self._evidence) if self.votes else None
 
     @cached_property
-    def adjudicated_rates(self) -> Mapping[tuple[str, str], Figure]:
-        """The win rates of pairs of contestants as `sciexam compare` counts them, where something was adjudicated."""
-        pairs = {(battle.a, battle.b) for battle in self.bench.adjudicated}
-        return (
-            {(one.a, one.b): one.win_rate for one in build(self._evidence).pairs if (one.a, one.b) in pairs}
-            if pairs
-            else {}
+    def compared(self) -> Mapping[tuple[str, str], Compared]:
+        """The win rates as `sciexam compare` counts them, of pairs where they differ from those of the majority."""
+        evidence, settled = self._evidence, {(battle.a, battle.b) for battle in self.bench.adjudicated}
+        alone, everything = (
+            {pair: rate_of(used_of(scores), "no pair has a usable verdict") for pair, scores in found.items()}
+            for found in (scores_of(evidence, replace(self.bench, adjudicated=())), scores_of(evidence, self.bench))
         )
+        return {
+            (one.a, one.b): Compared(alone[one.a, one.b], everything[one.a, one.b] if is_settled else None)
+            for one in self.majorities
+            if (is_settled := (one.a, one.b) in settled) or _differ(alone[one.a, one.b], one.win_rate)
+        }
 
     @property
     def _evidence(self) -> Evidence:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sciexam.annotate.blinding import naming
-from sciexam.annotate.overview import Overview, Row
+from sciexam.annotate.overview import Compared, Overview, Row
 from sciexam.report.agreeing.agreement import Majority
 from sciexam.report.record import plain
 from sciexam.report.tables import Table, reasons
@@ -71,9 +71,18 @@ def _majority(one: Majority, overview: Overview) -> Table:
     row = (str(one.items), str(one.split), _figure(one.win_rate), _figure(one.preference))
     head = ("items", "split", "win rate", "preference on -3 .. 3")
     notes = list(reasons({"win rate": [one.win_rate], "preference": [one.preference]}))
-    if rate := overview.adjudicated_rates.get((one.a, one.b)):
-        notes.append(f"What was adjudicated is not in it; with that, as `sciexam compare` counts: {_figure(rate)}.")
+    if found := overview.compared.get((one.a, one.b)):
+        notes.append(
+            f"`sciexam compare` averages the votes of each pair instead of taking the majority: {rates_of(found)}."
+        )
     return Table(f"{one.b} against {one.a} by the majority", head, [row], tuple(notes))
+
+
+def rates_of(found: Compared) -> str:
+    """What `sciexam compare` says, in words."""
+    if found.settled is None:
+        return _figure(found.alone)
+    return f"{_figure(found.alone)} by the annotators alone, {_figure(found.settled)} with what was adjudicated"
 
 
 def _notes(overview: Overview) -> Iterator[str]:

@@ -135,7 +135,7 @@ def _pair(
 ) -> Pair:
     used, comparisons = used_of(scores), len(evidence.pairs) * len(evidence.benches)
     values, clusters = values_of(used), distinct(s.cluster for s in used)
-    rate, sides = _rate(used, "no prompt has a usable verdict"), Counter(map(side_of, values))
+    rate, sides = rate_of(used, "no prompt has a usable verdict"), Counter(map(side_of, values))
     counts = {status: sum(s.status == status for s in scores) for status in ("invalid", "failed", "skipped")}
     within = equivalent(values, evidence.margin, clusters, 1 - LEVEL) if evidence.margin is not None and used else None
     return Pair(
@@ -174,7 +174,8 @@ def _pair(
     )
 
 
-def _rate(used: Sequence[Score], else_why: str) -> Figure:
+def rate_of(used: Sequence[Score], else_why: str) -> Figure:
+    """The win rate of these scores."""
     return win_rate(values_of(used), distinct(s.cluster for s in used), LEVEL) if used else Undefined(else_why)
 
 
@@ -271,7 +272,7 @@ def _categories(by: str, scores: Sequence[Score]) -> Iterable[Category]:
             inside[value].append(s)
     for name, listed in sorted(inside.items()):
         used = used_of(listed)
-        yield Category(name, _rate(used, "no prompt was used"), len(listed), len(used))
+        yield Category(name, rate_of(used, "no prompt was used"), len(listed), len(used))
 
 
 def _criteria(evidence: Evidence, bench: Bench, a: str, b: str) -> Iterable[Category]:
@@ -281,7 +282,7 @@ def _criteria(evidence: Evidence, bench: Bench, a: str, b: str) -> Iterable[Cate
         only = replace(bench, battles=battles, weights=None, adjudicated=())
         scores = scores_of(replace(evidence, pairs=((a, b),)), only)[a, b]
         used = used_of(scores)
-        yield Category(name, _rate(used, "no verdict on this criterion is usable"), len(scores), len(used))
+        yield Category(name, rate_of(used, "no verdict on this criterion is usable"), len(scores), len(used))
 
 
 def field_of(prompt: Prompt, by: str) -> str | None:

@@ -11,7 +11,7 @@ from sciexam.report.equal_texts import equal_texts
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Pair
 from sciexam.stats import Estimate, Undefined
-from sciexam.types import CANNOT_JUDGE
+from sciexam.types import ADJUDICATION, CANNOT_JUDGE
 
 FEW_PROMPTS = 30
 STEADY = 0.8  # of the prompts on which a judge keeps its verdict when the order is swapped
@@ -43,12 +43,12 @@ def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
             f"In no imported file: {absent:,} of {len(evidence.responses):,} answers. Imported verdicts on them count; "
             "whoever is asked to judge them reads a sentence in their place."
         )
-    yield from equal_texts(evidence)
     # A pair that was watched until decided says by itself how many prompts that took.
     if any(0 < pair.used < FEW_PROMPTS and pair.stop is None for pair in pairs):
         fewest = min(pair.used for pair in pairs if pair.used)
         yield f"{fewest} prompt{'s are' if fewest > 1 else ' is'} few; the intervals are wide, and slices say little."
     yield from _of_pairs(evidence, pairs)
+    yield from equal_texts(evidence)
 
 
 def _of_measures(benches: Sequence[Bench]) -> Iterable[str]:
@@ -91,7 +91,8 @@ def _of_one_person(benches: Sequence[Bench]) -> Iterable[str]:
 def _of_those_who_cannot(benches: Sequence[Bench]) -> Iterable[str]:
     """How often annotators said that they cannot judge: no reply of a machine, so nobody is asked again."""
     for bench in benches:
-        given = [verdict for _, verdict in bench.verdicts if verdict.status != "skipped"]
+        heard = (verdict for _, verdict in bench.verdicts if verdict.rater != ADJUDICATION)
+        given = [verdict for verdict in heard if verdict.status != "skipped"]
         raters = [verdict.rater for verdict in given if verdict.failure == CANNOT_JUDGE]
         if bench.trust == "people" and raters:
             people, they = len(set(raters)), "it counts" if len(raters) == 1 else "they count"

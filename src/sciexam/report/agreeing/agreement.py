@@ -136,7 +136,7 @@ def build_agreement(evidence: Evidence, second: str = "") -> Agreement:
             row for name, mine in groups.items() if name != EVERYONE for row in study.majorities(mine, name)
         ),
         calls=evidence.calls,
-        caveats=(*evidence.caveats, *equal_texts(evidence), *_caveats(evidence.benches, votes, second)),
+        caveats=(*evidence.caveats, *_caveats(evidence.benches, votes, second), *equal_texts(evidence)),
     )
 
 

@@ -147,9 +147,9 @@ def build_validation(
         drawn=_drawn(evidence, humans),
         caveats=(
             *evidence.caveats,
-            *equal_texts(evidence),
             *agreed_by_chance(evidence),
             *_caveats(judge, missing, humans, list(benches.values())),
+            *equal_texts(evidence),
         ),
     )
 
