@@ -28,7 +28,8 @@ def test_an_empty_folder_is_told_how_to_begin(sciexam: Cli, tmp_path: Path) -> N
 def test_two_files_of_answers_are_offered_first(sciexam: Cli, tmp_path: Path) -> None:
     for name in ("one", "two"):
         answers(tmp_path, name, ["Because."])
-    assert commands(told(sciexam, tmp_path))[0] == ["compare", "one.jsonl", "two.jsonl"]
+    begin = commands(told(sciexam, tmp_path))
+    assert begin == [["compare", "one.jsonl", "two.jsonl"], ["compare", "base", "sft"], ["init", "my-exam"]]
     answers(tmp_path, "three", ["Because."])
     assert commands(told(sciexam, tmp_path))[0] == ["compare", "base", "sft"]
 
@@ -59,6 +60,15 @@ def test_a_suite_is_to_be_checked_and_a_result_to_be_read(sciexam: Cli, tmp_path
     assert lines[0] == f"The latest comparison here is new against old: {page.relative_to(tmp_path)}"
     assert commands(lines)[0] == ["report", "--open"]
     assert len(commands(lines)) > 1, "what the report itself says to do next"
+
+
+def test_of_several_suites_the_usual_one_comes_first(sciexam: Cli, tmp_path: Path) -> None:
+    (tmp_path / "suites").mkdir()
+    for name in ("large", "science", "tiny"):
+        (tmp_path / "suites" / f"{name}.yaml").touch()
+    lines = told(sciexam, tmp_path)
+    assert lines[0] == "This folder has the suites science, large, tiny, and no results yet."
+    assert commands(lines) == [["check", "science"], ["compare", "--suite", "science"]]
 
 
 def test_the_folder_of_the_suites_or_of_the_results_sends_to_the_one_above(sciexam: Cli, tmp_path: Path) -> None:

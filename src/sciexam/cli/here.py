@@ -17,8 +17,10 @@ MOST = 5  # suites, and steps after a result
 def next_here() -> Iterator[str]:
     """What this folder has, and the commands that go on from there, a line each."""
     from sciexam.report.plain_text import plain_text
+    from sciexam.suite import DEFAULT_SUITE
 
-    suites = sorted(path.stem for path in Path("suites").glob("*.yaml"))
+    names = (path.stem for path in Path("suites").glob("*.yaml"))
+    suites = sorted(names, key=lambda name: (name != DEFAULT_SUITE, name))  # the usual one first
     for line in _lines(suites, _latest()):
         yield plain_text(line).replace("\n", " ")
     yield "Every command: sciexam --help. Its flags and an example: sciexam compare --help"
@@ -47,9 +49,10 @@ def _lines(suites: list[str], result: Mapping[str, Any] | None) -> Iterator[str]
             "To compare two models of the shipped suite, without a key or a network", "sciexam compare base sft"
         )
         line = '{"prompt": "Why is the sky blue?", "text": "..."}'
-        yield from _to(
-            f"To compare two files of answers with lines such as {line}", "sciexam compare old.jsonl new.jsonl"
-        )
+        if len(answer_files()) != 2:
+            yield from _to(
+                f"To compare two files of answers with lines such as {line}", "sciexam compare old.jsonl new.jsonl"
+            )
         yield from _to("To write a suite to start from", "sciexam init my-exam")
 
 
