@@ -70,7 +70,7 @@ def test_json_is_one_object_on_stdout_with_exactly_the_promised_keys(tmp_path: P
         *("sciexam/report/1", "exam", ["base", "sft"]),
     )
     assert re.fullmatch(r"[0-9a-f]{16}", report["run"])
-    assert set(report["calls"]) == {"made", "reused", "input_tokens", "output_tokens", "usd", "unasked"}
+    assert set(report["calls"]) == {"made", "reused", "input_tokens", "output_tokens", "usd", "unasked", "recounted"}
     (pair,) = report["pairs"]
     assert set(pair) == set(PAIR)
     assert set(pair["win_rate"]) == FIGURE | {"of"}

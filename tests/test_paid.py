@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import threading
 import time
@@ -16,6 +17,7 @@ from conftest import Cli, answers, write_suite
 from endpoint import Endpoint, nonce_of, prompt_of
 from judged import server, stats
 from sciexam.errors import Interrupted
+from sciexam.exam.reporting import report
 from sciexam.exam.tally import Progress
 from sciexam.report.record import Calls, Report
 from sciexam.stats import Undefined
@@ -152,6 +154,27 @@ def test_what_a_script_says_is_no_call_and_leaves_the_cost_known(tmp_path: Path)
         assert first.calls.usd > 0
         again = compare(tmp_path, exam, "script", "live")
     assert again.calls == Calls(made=0, reused=(1 + 2) * PROMPTS)
+
+
+def marks(body: dict[str, Any]) -> str:
+    asked = re.findall("^(GRADE [0-9a-f]{12}[^:]*):", prompt_of(body), re.MULTILINE)
+    return "\n".join(f"{line}: 3" for line in asked)
+
+
+@pytest.mark.parametrize("way", ["verdicts", "grades", "until decided"])
+def test_a_report_that_is_counted_again_says_so_and_on_what_it_rests(tmp_path: Path, way: str) -> None:
+    with Endpoint(marks if way == "grades" else "judge-longer") as endpoint:
+        exam = suite(tmp_path, llm(endpoint, compare_by="grades" if way == "grades" else "verdicts"))
+        made = compare(tmp_path, exam, "old", "new", until_decided=way == "until decided").calls
+    assert (made.made, made.usd) == (2 * PROMPTS, None)
+    again = report(results=tmp_path / "results")
+    assert again.calls == Calls(reused=2 * PROMPTS, usd=None, recounted=True)
+    folder = tmp_path / "results" / again.suite / again.run
+    for name in ("report.md", "report.html"):
+        text = (folder / name).read_text()
+        assert f"counted again from the ledger; {2 * PROMPTS} stored replies and verdicts behind it" in text
+        assert "no model was called" not in text
+    assert json.loads((folder / "report.json").read_text())["calls"]["usd"] is None
 
 
 def test_an_exam_of_files_and_scripts_calls_no_model(tmp_path: Path) -> None:

@@ -663,6 +663,7 @@ def test_a_conclusion_says_what_it_rests_on(
     [
         (Calls(), "no model was called"),
         (Calls(0, 48, 0, 0, None), "no model was called; 48 stored replies and verdicts reused"),
+        (Calls(usd=None, recounted=True), "counted again from the ledger"),
         (Calls(3, 1, 10, 20, None), "3 made, 1 reused; 10 tokens in, 20 out; cost unknown"),
         (Calls(3, 1, 10, 20, 0.0001), "3 made, 1 reused; 10 tokens in, 20 out; less than 0.01 USD"),
     ],

@@ -19,12 +19,12 @@ from sciexam.exam.plan import Plan, from_manifest
 from sciexam.exam.preflight import missing_of
 from sciexam.exam.runs import check_there, location_of, report_folder, write_run
 from sciexam.exam.sat import Sat
-from sciexam.exam.stored import stored_of
+from sciexam.exam.stored import behind, stored_of
 from sciexam.exam.until import replayed
 from sciexam.files import json_text
 from sciexam.report.build import build
 from sciexam.report.next_steps import next_steps
-from sciexam.report.record import Report
+from sciexam.report.record import Calls, Report
 from sciexam.report.stopping import build_stopped
 from sciexam.store import Store
 
@@ -55,7 +55,9 @@ def count(sat: Sat, ledger: Store, missing: int = 0, results: str | Path = "resu
 
 def _read(plan: Plan, ledger: Store, manifest: Mapping[str, Any]) -> Sat:
     """What the ledger holds of a comparison, without asking anybody."""
-    return Sat(plan, stored_of(plan, ledger), manifest=manifest)
+    stored = stored_of(plan, ledger)
+    calls = Calls(reused=behind(plan, stored, ledger), usd=None, recounted=True)
+    return Sat(plan, stored, calls, manifest=manifest)
 
 
 def _identities(plan: Plan, manifest: Mapping[str, Any]) -> Mapping[str, str]:

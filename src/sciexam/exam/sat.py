@@ -65,7 +65,7 @@ def sit(
     manifest = hold(sitting, plan, asked, store)
     calls = sitting.calls
     if stored is not None:
-        calls = replace(calls, reused=reused(stored, models, retry_invalid))
+        calls = replace(calls, reused=reused(stored, retry_invalid))
         stored = stored_of(plan, store) if part.contestants else stored
     return Sat(plan, stored, calls, sitting.skipped, sitting.notes, manifest)
 

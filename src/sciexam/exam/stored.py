@@ -1,7 +1,7 @@
 """What the ledger has of a plan, read as arrays: what is owed, and what was said, without a record each.
 
 For judges that compare. Those who mark answers one by one, cascades, and runs until they are decided are read by
-`facts`; so are annotators, who owe nothing.
+`facts`; so are annotators, who owe nothing. `behind` alone knows them too.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sciexam.battles import Slot
+from sciexam.battles import Slot, pair
 from sciexam.exam.answers import responses_of
 from sciexam.exam.asking import owes
 from sciexam.exam.looks import Looks, looks_of
-from sciexam.exam.plan import Plan
-from sciexam.exam.raters import SCRIPTED, Rater
+from sciexam.exam.plan import Plan, keys_of
+from sciexam.exam.raters import UNCALLED, Rater
+from sciexam.exam.recordings import is_recorded
 from sciexam.exam.references import with_references
 from sciexam.models.recorded import RecordedModel
-from sciexam.models.scripted import ScriptedModel
+from sciexam.models.settings import Scripted
 from sciexam.report.standings.outcomes import FAILED, INVALID, Said
 from sciexam.store import Fact, Store
 from sciexam.store.columns import VerdictColumns, Wanted
-from sciexam.types import Model, Order, Response
+from sciexam.types import Grade, Model, Order, Response, Verdict
 
 TOLD = 500  # verdicts whose replies tell how long those to come will be
 
@@ -188,10 +189,31 @@ def left_out(stored: Stored, part: Plan, retry_invalid: bool) -> tuple[int, int]
     return len(answers), verdicts
 
 
-def reused(stored: Stored, models: Mapping[str, Model], retry_invalid: bool) -> int:
+def reused(stored: Stored, retry_invalid: bool) -> int:
     """How many calls the ledger spares: answers and verdicts of models that nobody is asked for again."""
-    called = {name for name, one in models.items() if not isinstance(one, (RecordedModel, ScriptedModel))}
-    replies = {r.reply.key: r.reply for (name, *_), r in stored.responses.items() if name in called}
-    answers = sum(one.status != "skipped" and not owes(one, retry_invalid) for one in replies.values())
-    asked = [one for one in stored.heard if one.rater.model not in (None, SCRIPTED)]
-    return answers + sum(int(np.count_nonzero(np.bincount(one.keys.of_key[~one.owed(retry_invalid)]))) for one in asked)
+    asked = [one for one in stored.heard if one.rater.model not in UNCALLED]
+    verdicts = sum(int(np.count_nonzero(np.bincount(one.keys.of_key[~one.owed(retry_invalid)]))) for one in asked)
+    return _answers_kept(stored.plan, stored.responses, retry_invalid) + verdicts
+
+
+def behind(plan: Plan, stored: Stored | None, store: Store) -> int:
+    """How many stored answers and verdicts of models a plan is counted from, however it is counted."""
+    if stored is not None:
+        return reused(stored, False)
+    plan = with_references(plan, store)
+    responses = responses_of(plan, store)
+    comparisons = list(pair(plan.prompts, plan.pairs, plan.samples, responses))
+    found = _answers_kept(plan, responses, False)
+    for grades in (True, False):
+        asked = [rater for rater in plan.raters if rater.model not in UNCALLED and rater.grades == grades]
+        keys = {key for rater in asked for one in comparisons for key in keys_of(plan, rater, one, store)}
+        said: Mapping[str, Verdict | Grade] = (store.grades if grades else store.verdicts)(keys)
+        found += sum(not owes(one, False) for one in said.values())
+    return found
+
+
+def _answers_kept(plan: Plan, responses: Mapping[Slot, Response], retry_invalid: bool) -> int:
+    specs = plan.suite.models
+    called = {n for n in plan.contestants if not is_recorded(plan.suite, n) and not isinstance(specs[n], Scripted)}
+    replies = {r.reply.key: r.reply for (name, *_), r in responses.items() if name in called}
+    return sum(one.status != "skipped" and not owes(one, retry_invalid) for one in replies.values())

@@ -42,7 +42,8 @@ BLIND = "It kept its verdict in {kept:.0%} of the swaps: this judge may be unabl
 class Calls:
     """What this command asked models for. `usd` is None where a called model has no price.
 
-    `unasked`: why it did not ask for all that is owed, in a sentence; empty where it did.
+    `unasked`: why it did not ask for all that is owed, in a sentence; empty where it did. `recounted`: nobody was
+    asked, and what the `reused` replies and verdicts of the ledger once cost is not known here.
     """
 
     made: int = 0
@@ -51,6 +52,7 @@ class Calls:
     output_tokens: int = 0
     usd: float | None = 0.0
     unasked: str = ""
+    recounted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -349,8 +349,11 @@ def _or_why(figure: Figure) -> str:
 
 
 def calls(made: Calls) -> str:
+    stored = f"; {made.reused:,} stored replies and verdicts" if made.reused else ""
+    if made.recounted:
+        return "counted again from the ledger" + (f"{stored} behind it" if stored else "")
     if not made.made:
-        return "no model was called" + (f"; {made.reused:,} stored replies and verdicts reused" if made.reused else "")
+        return "no model was called" + (f"{stored} reused" if stored else "")
     cost = "cost unknown" if made.usd is None else f"{made.usd:.2f} USD" if made.usd >= 0.005 else _small(made.usd)
     return (
         f"{made.made:,} made, {made.reused:,} reused; "
