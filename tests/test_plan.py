@@ -17,6 +17,7 @@ import sciexam as sx
 from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Endpoint, answers_of, nonce_of, prompt_of
 from sciexam.exam.planning import plan_ahead
+from sciexam.report.next_steps import READER
 from sciexam.report.planning.outlook_text import sections
 from sciexam.report.planning.prospects import curve_of, outlook_sentence, takes_of
 from sciexam.stats.estimate import Undefined
@@ -199,6 +200,28 @@ def test_a_judge_of_ones_own_is_not_said_to_cost_nothing(tmp_path: Path) -> None
     assert outlook.budget.why == "what a call of mine costs is not known"
     said = [line for heading, lines in sections(outlook) if heading == "What it costs" for line in lines]
     assert said == ["Not counted: whatever mine may call, for it is of your own making."]
+
+
+def test_recorded_verdicts_are_free_for_the_prompts_they_are_on_and_judge_no_others(sciexam: Cli) -> None:
+    def planned(*words: str) -> list[str]:
+        next_ones: list[str] = json.loads(sciexam("plan", "base", "sft", *words, "--json").stdout)["next"]
+        return next_ones
+
+    said = " ".join(sciexam("plan", "base", "sft").stdout.split())
+    assert "Nothing for the prompts that are there: no model is called" in said
+    assert "whoever judges more prompts, for the verdicts of tiny are recorded and end with those that are" in said
+    steps = planned("--effect", "0.52")
+    more = "let people judge more, or a judge that can be asked; what one costs:"
+    assert steps[-2:] == [
+        f"the verdicts of tiny are recorded and end with the prompts that are there: {more}",
+        f"sciexam plan base sft --judge {READER} --effect 0.52",
+    ]
+    assert not any(step.startswith("sciexam compare") for step in steps)
+    assert (
+        planned("--judge", "tiny", "--judge", "truth", "--size", "300")[-1]
+        == "sciexam plan base sft --judge truth --size 300"
+    )
+    assert planned() == ["sciexam compare base sft"]
 
 
 def test_a_shipped_judge_of_the_toy_world_is_known_to_call_nobody(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from test_views import made
 
 from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Endpoint
-from sciexam.report.next_steps import next_steps
+from sciexam.report.next_steps import READER, next_steps
 from sciexam.report.panel import Panel
 from sciexam.report.record import Answer, Pairs, Power, Report
 from sciexam.stats import Estimate, Undefined
@@ -46,6 +46,19 @@ def test_an_undecided_pair_says_how_many_more_prompts_a_smaller_effect_takes() -
     assert step.command == "sciexam plan base sft --effect 0.55 --suite exam.yaml"
     found = quiet(conclusion="undecided", power=Power("", (), takes=((0.6, 20),)))
     assert next_steps(found, TYPED) == (), "these prompts would have found all that one may want to find"
+
+
+def test_recorded_verdicts_end_with_their_prompts_so_that_more_are_planned_with_a_judge_that_can_be_asked() -> None:
+    found = quiet(conclusion="undecided", power=Power("", (), takes=((0.6, 80),)), recorded=("v.jsonl",))
+    (step,) = next_steps(found, [*TYPED, "--judge", "v.jsonl"])
+    assert step.why == (
+        "To find a win rate of 0.6 takes about 80 prompts, 56 more than there are, if they are like these. The "
+        "verdicts of judge are recorded and end with these prompts: let people judge more, or a judge that can be "
+        "asked; what one costs"
+    )
+    assert step.command == f"sciexam plan base sft --judge {READER} --effect 0.6"
+    (step,) = next_steps(found, [*TYPED, "--limit", "24"])
+    assert step.command == "sciexam plan base sft --effect 0.6", "beyond the limit there may be more of them"
 
 
 def test_what_is_missing_comes_first_with_the_whole_command_but_its_output() -> None:

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from sciexam.exam.designs import Exam
+from sciexam.report.next_steps import READER
 from sciexam.report.planning.outlook import Design
 
 PILOT_PROMPTS = 50
 
 
-def advise(exam: Exam, chosen: Design, typed: Sequence[str]) -> Iterator[str]:
-    """The command for the chosen design, with what has to be there first; each line is said or typed as it is."""
+def advise(exam: Exam, chosen: Design, typed: Sequence[str], effect: float | None) -> Iterator[str]:
+    """The command for the chosen design, with what has to be there first; each line is said or typed as it is.
+
+    `effect`: the win rate that was to be found, if one was.
+    """
     first = list(_first(exam, chosen, typed))
     yield from first
+    if exam.recorded and chosen.prompts > exam.there:
+        names = " and ".join(exam.recorded)
+        more = "let people judge more, or a judge that can be asked; what one costs:"
+        yield f"the verdicts of {names} are recorded and end with the prompts that are there: {more}"
+        yield _without_recorded(exam, chosen, typed, effect)
+        return
     if first:
         yield "then:"
     yield _command(exam, chosen, _limit(exam, chosen.prompts), typed)
@@ -56,6 +67,18 @@ def _limit(exam: Exam, prompts: int) -> int | None:
     if prompts >= exam.there:
         return None
     return exam.answered[prompts - 1] + 1 if exam.answered else prompts
+
+
+def _without_recorded(exam: Exam, chosen: Design, typed: Sequence[str], effect: float | None) -> str:
+    """The same plan by the judges that can be asked; by one that reads, where none of them can."""
+    gone = [marker.named for marker in exam.markers if marker.recorded]
+    words = list(typed)
+    for place in reversed([place for place, word in enumerate(typed) if word == "--judge"]):
+        if typed[place + 1] in gone or Path(typed[place + 1]).stem in exam.recorded:
+            del words[place : place + 2]
+    asked = () if "--judge" in words else ("--judge", READER)
+    sought = ("--effect", f"{effect:g}") if effect is not None else ("--size", str(chosen.prompts))
+    return shlex.join(["sciexam", "plan", *words, *asked, *sought])
 
 
 def _command(exam: Exam, chosen: Design | None, limit: int | None, typed: Sequence[str]) -> str:

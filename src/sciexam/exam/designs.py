@@ -61,6 +61,11 @@ class Exam:
         """The judges of which nobody knows what they call."""
         return tuple(marker.name for marker in self.markers if marker.foreign)
 
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """The judges whose verdicts are in a file, and who judge nothing else."""
+        return tuple(marker.name for marker in self.markers if marker.recorded)
+
     def variances(self, orders: Orders, samples: int) -> list[float]:
         return [variance_of(m, g.components, orders, samples) for m, g in zip(self.markers, self.grounds, strict=True)]
 

@@ -25,6 +25,7 @@ class Marker:
 
     `model` is what it calls; None for one that calls none, and for a judge of the user's own (`foreign`), of which that
     is not known. `grades`: it marks answers one by one. `named`: the word by which it was asked for, if it was one.
+    `recorded`: its verdicts are in a file, and there are no others.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Marker:
     model: str | None = None
     grades: bool = False
     named: str | None = None
+    recorded: bool = False
 
 
 def markers_of(plan: Plan, judges: Sequence[str | Judge]) -> Iterator[Marker]:
@@ -50,7 +52,8 @@ def markers_of(plan: Plan, judges: Sequence[str | Judge]) -> Iterator[Marker]:
             raise UsageError(f"{bench!r} is a {rater.part_of}; plan with its judges one by one: {members}")
         if rater is None or rater.by_name or rater.kind == "human":
             human = rater is None or rater.kind == "human"
-            yield Marker(bench, "own", 1, human=human, named=named)
+            recorded = rater is not None and rater.recorded is not None
+            yield Marker(bench, "own", 1, human=human, named=named, recorded=recorded)
             continue
         yield Marker(
             name=bench,

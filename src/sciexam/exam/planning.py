@@ -67,12 +67,13 @@ def plan_ahead(
         rates=tuple(party.rate for party in exam.parties),
         unpriced=tuple(dict.fromkeys(party.rate.model for party in exam.parties if party.rate.usd is None)),
         uncounted=exam.foreign,
+        recorded=exam.recorded,
         designs=tuple(table(exam, size)),
         effect=sought,
         budget=bought,
         labels=label(exam, labels, size or exam.there) if labels is not None else None,
         conclusion=conclusion,
-        next=tuple(advise(exam, chosen, typed)),
+        next=tuple(advise(exam, chosen, typed, effect)),
     )
 
 

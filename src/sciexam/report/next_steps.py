@@ -145,6 +145,12 @@ def _undecided(report: Report, command: Command) -> Iterator[Step]:
         many = f"about {takes:,} prompts, {takes - pair.used:,} more than there are"
     why = f"To find a win rate of {effect:g} takes {many}, if they are like these; what that costs"
     judge = command.judges.get(pair.judge) if "--judge" in command.again else None
+    if pair.recorded and "--limit" not in command.again:
+        judge = READER
+        why = (
+            f"To find a win rate of {effect:g} takes {many}, if they are like these. The verdicts of {pair.judge} are "
+            "recorded and end with these prompts: let people judge more, or a judge that can be asked; what one costs"
+        )
     by = ("--judge", judge) if judge else ()
     yield Step(why, command.line("plan", pair.a, pair.b, *by, "--effect", f"{effect:g}"))
 

@@ -135,6 +135,7 @@ class Outlook:
     rates: tuple[Rate, ...]
     unpriced: tuple[str, ...]  # models without a price
     uncounted: tuple[str, ...]  # judges of the user's own, of which it is not known what they call
+    recorded: tuple[str, ...]  # judges whose verdicts are in a file, and who judge nothing else
     designs: tuple[Design, ...]
     effect: Effect | None
     budget: Budget | None

@@ -178,7 +178,13 @@ def _costs(outlook: Outlook) -> Iterator[str]:
     if outlook.uncounted:
         yield f"Not counted: whatever {', '.join(outlook.uncounted)} may call, for it is of your own making."
     elif not outlook.rates:
-        yield "Nothing: no model is called, for answers and verdicts are recorded or measured offline."
+        there = " for the prompts that are there" if outlook.recorded else ""
+        yield f"Nothing{there}: no model is called, for answers and verdicts are recorded or measured offline."
+    if outlook.recorded:
+        yield (
+            f"Not counted: whoever judges more prompts, for the verdicts of {_and(outlook.recorded)} are recorded and "
+            "end with those that are there."
+        )
     for rate in outlook.rates:
         price = "" if rate.usd is None else f", {1000 * rate.usd:,.2g} USD a thousand"
         one = "an answer" if rate.what == "answers" else "a verdict"
