@@ -250,7 +250,8 @@ def test_status_has_names_everywhere_and_what_was_adjudicated_beside(tmp_path: P
     assert "4/4 items complete, 8 judgements and 2 adjudications" in shown
     assert "Ann and Bob" in shown
     assert "annotator-1" not in shown
-    said = " ".join(shown.split()).partition("averages the votes of each pair instead of taking the majority: 0.50 [")[2]
+    shown = " ".join(shown.split())
+    _, _, said = shown.partition("averages the votes of each pair instead of taking the majority: 0.50 [")
     assert "] by the annotators alone, 0.75 [" in said
     assert "] with what was adjudicated." in said
     assert not shown.endswith("\n\n\n")
