@@ -257,10 +257,10 @@ def rows(cases: tuple[Case, ...], repeat: int) -> Iterator[str]:
 def _case_row(case: Case, who: str, cost: Cost) -> str:
     bound = case.in_flight / case.latency if case.latency else None
     rates = [case.verdicts / seconds for seconds in (cost.seconds, cost.asking)]
-    shares = [f"{rate / bound:.0%}" if bound else "" for rate in rates]
+    shares = " | ".join(f"{rate / bound:.0%}" if bound else "" for rate in rates)
     return (
-        f"| {case.in_flight:,} | {case.latency:g} s | {case.verdicts:,} | {who} "
-        f"| {rates[0]:,.0f} | {' | '.join(shares)} | {1000 * cost.cpu / case.verdicts:.2f} ms | {cost.peak_mb:,.0f} MB |"
+        f"| {case.in_flight:,} | {case.latency:g} s | {case.verdicts:,} | {who} | {rates[0]:,.0f} | {shares} "
+        f"| {1000 * cost.cpu / case.verdicts:.2f} ms | {cost.peak_mb:,.0f} MB |"
     )
 
 
