@@ -190,3 +190,17 @@ def test_a_second_reference_is_told(tmp_path: Path) -> None:
     write(tmp_path / "annotations.json", rows)
     landed = land(read("alpacaeval", [tmp_path / "annotations.json"]), tmp_path / "out")
     assert f"References differ: the suite's baseline is {landed.baseline}, and another is another." in landed.notes
+
+
+def test_an_order_that_is_not_written_down_gives_no_figure_of_position(tmp_path: Path) -> None:
+    write(tmp_path / "annotations.json", [annotation(f"q{i}", 1 + i % 2) for i in range(12)])
+    land(read("alpacaeval", [tmp_path / "annotations.json"]), tmp_path / "out")
+    report = sx.compare(sx.load_suite(str(tmp_path / "out" / "suite.yaml")), "base", "m", results=tmp_path / "results")
+    (pair,) = report.pairs
+    unknown = sx.Undefined("the order was not recorded")
+    assert (pair.position_bias, pair.order_consistency, pair.shown) == (unknown, unknown, None)
+    files = tmp_path / "results" / report.suite / report.run
+    texts = {name: (files / name).read_text() for name in ("report.md", "report.json", "report.html")}
+    assert all("the order was not recorded" in text for text in texts.values())
+    assert not any("in the same order" in text for text in texts.values())
+    assert "position-bias" not in texts["report.html"]

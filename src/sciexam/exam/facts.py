@@ -21,7 +21,7 @@ from sciexam.exam.plan import Plan, Purpose, keys_of, presentations_of
 from sciexam.exam.raters import Rater, recordings_of, trust_of
 from sciexam.exam.references import with_references
 from sciexam.exam.stored import Heard, Name, Stored
-from sciexam.judges.settings import PanelJudge
+from sciexam.judges.settings import PanelJudge, RecordedJudge
 from sciexam.lineage import descents
 from sciexam.report.evidence import NOT_ASKED, Bench, Evidence
 from sciexam.report.record import Calls
@@ -184,7 +184,7 @@ def bench_of(
             return _cascade(plan, cascade, store, comparisons, skipped)
     shown = {one.rater: one.shown(plan) for one in heard if one.rater.bench == name}
     judged = [one for rater in raters for one in judged_by(plan, rater, store, comparisons, skipped, shown.get(rater))]
-    spec = plan.suite.judges.get(name) if raters[0].part_of == "panel" else None
+    spec = plan.suite.judges.get(name)
     return Bench(
         name=name,
         description=plan.benches[name],
@@ -192,10 +192,11 @@ def bench_of(
         sees_order=any(rater.sees_order for rater in raters),
         battles=[one.battle for one in judged],
         verdicts=[verdict for one in judged for verdict in one.shown],
-        weights=spec.weights if isinstance(spec, PanelJudge) else None,
+        weights=spec.weights if isinstance(spec, PanelJudge) and raters[0].part_of == "panel" else None,
         recorded=recordings_of(raters),
         trust=trust_of(raters),
         by_criterion=_by_criterion([one.name for one in plan.suite.rubric.criteria], plan.policy, judged),
+        order_known=not isinstance(spec, RecordedJudge) or spec.order_known,
     )
 
 

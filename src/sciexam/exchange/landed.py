@@ -194,7 +194,8 @@ def _suite(landing: Landing, landed: Landed, rubric: str) -> str:
     lines += ["judges:"] if judges else []
     for name, judge, kind, backend in judges:
         file = f"{kind}s/{slug(judge)}.jsonl"
-        lines.append(f"  {_quoted(name)}: {{backend: {backend}, {kind}s: {_quoted(file)}}}")
+        unknown = ", order_known: false" if kind == "verdict" and not landing.order_known else ""
+        lines.append(f"  {_quoted(name)}: {{backend: {backend}, {kind}s: {_quoted(file)}{unknown}}}")
     return "\n".join(lines) + "\n"
 
 

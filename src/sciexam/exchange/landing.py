@@ -67,6 +67,7 @@ class Landing:
         self.prompts_in = prompts_in  # the file of this format that holds the prompts, where it is one by itself
         self.baseline: str | None = None  # the model that the others were compared with
         self.licence: str | None = None  # where the files state one
+        self.order_known = True  # whether verdicts name first what was shown first
         self.rows_read: Counter[str] = Counter()  # by file
         self.notes: list[str] = []  # what whoever imports has to know
         self.faults: list[str] = []

@@ -38,8 +38,9 @@ def definition_of(spec: JudgeSpec, rubric: Rubric) -> dict[str, Any]:
     What cannot be read counts by its name: that it is wrong is told where the judge is opened.
     """
     read = {"template", "grading", "weights", "adapter", "verdicts", "rewards"}
+    counted = {"order_known"}  # in figures alone: what was said is the same
     return {
-        "settings": spec.model_dump(mode="json", exclude={*WHERE, *read, *_addresses(spec)}),
+        "settings": spec.model_dump(mode="json", exclude={*WHERE, *read, *counted, *_addresses(spec)}),
         "contents": list(_contents(spec, rubric)),
         "rubric": None if isinstance(spec, WITHOUT_RUBRIC) else rubric.digest,
     }

@@ -93,6 +93,10 @@ class RecordedJudge(Record):
 
     backend: Literal["recorded"] = Field(description="Verdicts that exist already.")
     verdicts: str = Field(description="A JSON Lines file of verdicts.")
+    order_known: bool = Field(
+        True,
+        description="Whether `first` was shown first; false where the order was not recorded.",
+    )
 
 
 class RewardsJudge(Record):

@@ -15,7 +15,17 @@ from sciexam.report.lengths import Words, bins_of, control_lengths, measured, wo
 from sciexam.report.panel import panels_of
 from sciexam.report.planning.prospects import curve_of, outlook_sentence, takes_of
 from sciexam.report.record import Answer, Category, Figure, Item, Length, Opinion, Outcome, Pair, Pairs, Power, Report
-from sciexam.report.scores import NO_ORDER, Score, consistency_of, distinct, lost_samples, scores_of, used_of, values_of
+from sciexam.report.scores import (
+    NO_ORDER,
+    NOT_RECORDED,
+    Score,
+    consistency_of,
+    distinct,
+    lost_samples,
+    scores_of,
+    used_of,
+    values_of,
+)
 from sciexam.report.sides import shown_of
 from sciexam.report.strengths import Said, said_of, strengths_of
 from sciexam.stats import (
@@ -205,6 +215,8 @@ def bias_of(bench: Bench, used: Sequence[Score]) -> Figure:
     """From prompts seen in both orders; or, where each was seen in one, from those that were shown each way."""
     if not bench.sees_order:
         return Undefined(NO_ORDER)
+    if not bench.order_known:
+        return Undefined(NOT_RECORDED)
     if not used:
         return Undefined("no prompt has a usable verdict")
     apart = [(s.cluster, told) for s in used if (told := [x for x in s.battles if not x.of_one_text])]

@@ -42,6 +42,7 @@ class Bench:
     trust: Trust = "doubtful"
     held: str = ""  # in a sentence, how it agreed with people by a validation; its description then says so, too
     audited: str = ""  # in a sentence, what an audit of it found, and where that lies
+    order_known: bool = True  # whether what its verdicts name first was shown first
     spoke: bool | None = None  # whether it has a verdict; None: its `verdicts` tell
 
     @property

@@ -15,6 +15,7 @@ from sciexam.types import Prompt, Status
 
 ONE_ORDER = "no annotator was shown a pair in both orders"
 NOT_SHOWN = "two equal texts, which people are not shown"
+NOT_RECORDED = "the order was not recorded"
 NO_ORDER = "this judge scores each answer by itself and cannot see the order"
 
 
@@ -75,6 +76,8 @@ def consistency_of(bench: Bench, used: Iterable[Score], level: float) -> Figure:
     """How often the two orders of a comparison of different texts gave the same winner, or both a tie."""
     if not bench.sees_order:
         return Undefined(NO_ORDER)
+    if not bench.order_known:
+        return Undefined(NOT_RECORDED)
     both = [(s.cluster, x.by_order) for s in used for x in s.battles if len(x.by_order) == 2 and not x.of_one_text]
     if not both:
         return Undefined(ONE_ORDER if bench.trust == "people" else "no prompt was judged in both orders")

@@ -12,12 +12,12 @@ from sciexam.types import Order
 
 
 def shown_of(bench: Bench, used: Sequence[Score], level: float) -> Shown | None:
-    """b's win rate by the place of its answer; None where the judge sees no order, or nothing can be counted.
+    """b's win rate by the place of its answer; None where no order was seen or recorded, or nothing can be counted.
 
     A prompt counts with its battles that have a usable verdict in that order, one score a prompt as everywhere. Where
     all were judged in both orders the two rates average to b's win rate under the policy `mean`.
     """
-    if not bench.sees_order or not used:
+    if not (bench.sees_order and bench.order_known and used):
         return None
     return Shown(first=_rate(used, "ba", level), second=_rate(used, "ab", level))
 
