@@ -26,7 +26,12 @@ def import_(
         ),
     ],
     paths: Annotated[list[Path], typer.Argument(help="Files of that format, or folders of them.")],
-    out: Annotated[Path, typer.Option("--out", help="The folder to write; one that an import wrote is replaced.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", help="The folder to write; one that an import wrote is replaced, unless its suite was edited."
+        ),
+    ],
     name: Annotated[str | None, typer.Option("--name", help="The suite's name.  [default: the folder's]")] = None,
     rubric: Annotated[
         str, typer.Option("--rubric", help="The rubric that the suite names, for judges that you ask later.")
