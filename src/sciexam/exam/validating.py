@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -235,9 +236,9 @@ def _labelled(plan: Plan, cast: _Cast, ledger: Store) -> frozenset[ItemKey]:
 
 def _nobody(plan: Plan, ledger: Store) -> str:
     names, annotate = ", ".join(plan.contestants), plan.suite.command("annotate", "serve", *plan.contestants)
-    line = (
-        '{"prompt": "p001", "first": "base", "second": "sft", "preferred": "second", "rater": "ann", "kind": "human"}'
-    )
+    first, second, *_ = plan.contestants
+    said = {"prompt": plan.prompts[0].id, "first": first, "second": second, "preferred": "second"}
+    line = json.dumps({**said, "rater": "ann", "kind": "human"}, ensure_ascii=False)
     return (
         f"no human has judged {names} on these prompts, by {ledger.location} and the files that were named.\n"
         f"Let people judge them: {annotate}\n"

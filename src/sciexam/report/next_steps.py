@@ -142,7 +142,7 @@ def _undecided(report: Report, command: Command) -> Iterator[Step]:
         if not beyond:
             return
         effect, takes = beyond[0]
-        many = f"about {takes:,} prompts, {takes - pair.used:,} more than there are"
+        many = f"about {takes:,} prompts, {takes - pair.used:,} more than were judged"
     why = f"To find a win rate of {effect:g} takes {many}, if they are like these; what that costs"
     judge = command.judges.get(pair.judge) if "--judge" in command.again else None
     if pair.recorded and "--limit" not in command.again:
