@@ -190,7 +190,7 @@ def test_verdicts_against_another_baseline_are_told_and_every_table_says_how_man
         assert (next(row["n"] for row in found["rows"] if row["contestant"] == "x"), found["prompts"]) == (n, 3), peer
         assert sum(told in caveat for caveat in found["caveats"]) == 1
         assert any("no figures of v2.0" in caveat for caveat in found["caveats"]) == (peer == "arena-hard")
-        assert f"{n} of 3" in sciexam(*arguments, "--markdown").stdout
+        assert f"| {n}/3 |" in sciexam(*arguments, "--markdown").stdout
     named = sciexam("leaderboard", "x", "--suite", "exam.yaml", "--as", "arena-hard", "--json")
     assert any(told in caveat for caveat in json.loads(named.stdout)["caveats"]), "also where gemini is not named"
     every = sciexam("leaderboard", "--suite", "exam.yaml", "--as", "mt-bench", "--json")

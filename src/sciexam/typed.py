@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sciexam.errors import redacted
+
 LEDGER = ("--store", "--results")  # where the exam lies
 OPTIONS = ("--suite", "--rubric", "--prompts", "--samples", *LEDGER)  # and which exam it is
 TAKES = {  # of these options, where a command does not take all
@@ -62,7 +64,7 @@ def command_of(argv: Sequence[str], command: str | None = None) -> Command | Non
         return None
     contestants: list[str] = []
     options: list[tuple[str, ...]] = []
-    words = list(argv[2:])
+    words = list(map(redacted, argv[2:]))
     while words:
         word = words.pop(0)
         name, _, joined = word.partition("=")

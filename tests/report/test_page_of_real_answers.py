@@ -53,7 +53,10 @@ def rows_of(markup: str, start: str) -> list[list[str]]:
 
 
 def figure(found: dict[str, Any]) -> str:
-    return "n/a" if found["value"] is None else "{value:.2f} [{low:.2f}, {high:.2f}]".format(**found)
+    if found["value"] is None:
+        return "n/a"
+    value, low, high = (round(found[key], 2) + 0.0 for key in ("value", "low", "high"))  # and no minus before 0.00
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def p_value(p: float | None) -> str:

@@ -281,7 +281,7 @@ def test_a_board_of_real_verdicts_shows_the_published_win_rates(
     assert {line["rater"] for line in verdicts} == {RATER["v1"]}
     suite = sx.load_suite(str(suite_file(tmp_path, prompts, verdicts, names)))
     board = sx.leaderboard(suite, judge="gpt-4", pairs="baseline", results=tmp_path)
-    folder = tmp_path / "leaderboard"
+    folder = tmp_path / suite.name / "leaderboard"
     found = json.loads((folder / "leaderboard.json").read_text())
     assert found == json.loads(json.dumps(board.to_json()))
     page = opened((folder / "index.html").as_uri())
