@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sciexam.battles import Slot, pair
 from sciexam.exam.answers import responses_of
 from sciexam.exam.asking import owes
+from sciexam.exam.empty_words import NULL
 from sciexam.exam.looks import Looks, looks_of
 from sciexam.exam.plan import Plan, keys_of
 from sciexam.exam.raters import UNCALLED, Rater
@@ -213,7 +214,7 @@ def behind(plan: Plan, stored: Stored | None, store: Store) -> int:
 
 
 def _answers_kept(plan: Plan, responses: Mapping[Slot, Response], retry_invalid: bool) -> int:
-    specs = plan.suite.models
-    called = {n for n in plan.contestants if not is_recorded(plan.suite, n) and not isinstance(specs[n], Scripted)}
+    unasked = {n for n, spec in plan.suite.models.items() if isinstance(spec, Scripted)} | {NULL}
+    called = {n for n in plan.contestants if n not in unasked and not is_recorded(plan.suite, n)}
     replies = {r.reply.key: r.reply for (name, *_), r in responses.items() if name in called}
     return sum(one.status != "skipped" and not owes(one, retry_invalid) for one in replies.values())
