@@ -58,6 +58,12 @@ class Command:
             yield word if before.startswith("-") else self.typed.get(word, word)
 
 
+def untyped(suite: str, *words: str) -> Command:
+    """What one would have typed, where a result was made from Python: these words, and the suite."""
+    exam = {} if suite == "science" else {"--suite": suite}
+    return Command(words, exam, (*words, *(word for option in exam.items() for word in option)))
+
+
 def command_of(argv: Sequence[str], command: str | None = None) -> Command | None:
     """What a command line of sciexam says, of any command or of this one; None where it is none."""
     if len(argv) < 2 or not re.search(r"(^|/)(sciexam|__main__\.py)$", argv[0]) or command not in (None, argv[1]):

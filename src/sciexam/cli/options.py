@@ -103,7 +103,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result in 
 
 def are_files(given: list[str]) -> bool:
     """Whether files of answers alone are named: without --suite they have one of their own."""
-    return bool(given) and all(one.endswith((".jsonl", ".json")) for one in given)
+    return bool(given) and all(one.endswith(SUFFIXES) for one in given)
 
 
 def judge_of(suite: Suite, named: str | None) -> str:

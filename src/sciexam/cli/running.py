@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from sciexam.cli.options import are_files
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -32,8 +34,7 @@ def announce_measures(command: str, chosen: Suite, contestants: list[str]) -> No
     from sciexam.prompts import are_ids
     from sciexam.report.next_steps import reader
 
-    files = len(contestants) > 1 and all(one.endswith((".jsonl", ".json")) for one in contestants)
-    if files and isinstance(chosen.judge_spec(chosen.judge), MeasuresJudge):
+    if len(contestants) > 1 and are_files(contestants) and isinstance(chosen.judge_spec(chosen.judge), MeasuresJudge):
         said = "no judge was named, so text measures judge, which know nothing of meaning; to ask a language model:"
         questions = ("--prompts", "FILE") if are_ids([(one.id, one.text) for one in chosen.prompts]) else ()
         line = chosen.command(command, *contestants, "--judge", reader(), *questions)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sciexam.exam.designs import Exam
-from sciexam.report.next_steps import READER
+from sciexam.report.next_steps import reader
 from sciexam.report.planning.outlook import Design
 
 PILOT_PROMPTS = 50
@@ -76,7 +76,7 @@ def _without_recorded(exam: Exam, chosen: Design, typed: Sequence[str], effect: 
     for place in reversed([place for place, word in enumerate(typed) if word == "--judge"]):
         if typed[place + 1] in gone or Path(typed[place + 1]).stem in exam.recorded:
             del words[place : place + 2]
-    asked = () if "--judge" in words else ("--judge", READER)
+    asked = () if "--judge" in words else ("--judge", reader())
     sought = ("--effect", f"{effect:g}") if effect is not None else ("--size", str(chosen.prompts))
     return shlex.join(["sciexam", "plan", *words, *asked, *sought])
 

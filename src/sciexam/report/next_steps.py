@@ -12,7 +12,7 @@ from sciexam.prompts import are_ids
 from sciexam.report.evidence import TEXT_MEASURE
 from sciexam.report.record import Pair, Report, Step
 from sciexam.stats import Estimate
-from sciexam.typed import Command, command_of
+from sciexam.typed import Command, command_of, untyped
 from sciexam.types import CANNOT_JUDGE
 
 READER = "openai:gpt-4.1-mini-2025-04-14"  # a judge that reads, for whoever has none in the suite
@@ -33,9 +33,7 @@ def of_report(report: Report, argv: Sequence[str], judges: Collection[str]) -> C
     known = {name: name for name in {pair.judge for pair in report.pairs} if name in judges or _is_general(name)}
     typed = command_of(argv, "compare")
     if typed is None:
-        exam = {} if report.suite == "science" else {"--suite": report.suite}
-        again = (*report.contestants, *(word for option in exam.items() for word in option))
-        return Command(report.contestants, exam, again, known)
+        return replace(untyped(report.suite, *report.contestants), judges=known)
     files = {Path(said).stem: said for said in typed.judges if said.endswith(".jsonl")}
     names = dict(zip(report.contestants, typed.contestants, strict=False))
     return replace(typed, judges=known | files, typed=names)
@@ -146,7 +144,7 @@ def _undecided(report: Report, command: Command) -> Iterator[Step]:
     why = f"To find a win rate of {effect:g} takes {many}, if they are like these; what that costs"
     judge = command.judges.get(pair.judge) if "--judge" in command.again else None
     if pair.recorded and "--limit" not in command.again:
-        judge = READER
+        judge = reader()
         why = (
             f"To find a win rate of {effect:g} takes {many}, if they are like these. The verdicts of {pair.judge} are "
             "recorded and end with these prompts: let people judge more, or a judge that can be asked; what one costs"

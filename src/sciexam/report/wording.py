@@ -90,7 +90,7 @@ def _usual(report: Report, judge: str) -> float:
 
 def _unlike(report: Report, pair: Pair, usual: float) -> Iterator[str]:
     who, rate = f"{contest(pair)} by {pair.judge}", pair.win_rate
-    if isinstance(rate, Undefined) or pair.conclusion.startswith("equivalent"):
+    if isinstance(rate, Undefined) or pair.conclusion in EQUIVALENT:
         yield f"{who}: {conclusion(report, pair)}"
     elif pair.conclusion == "undecided" and pair.stop is None and not rate.low <= 0.5 <= rate.high:
         yield f"{who}: {rate}, undecided for the number of comparisons alone: p (Holm) is {p_value(pair.p_holm)}"

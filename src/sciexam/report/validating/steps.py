@@ -10,7 +10,7 @@ from sciexam.report.record import Step
 from sciexam.report.validating.against_humans import LONGER
 from sciexam.report.validating.validation import Validation
 from sciexam.stats import Estimate
-from sciexam.typed import Command, command_of
+from sciexam.typed import Command, command_of, untyped
 
 ENOUGH_DECIDED = 100  # comparisons, which tell an accuracy to some eight points either way
 
@@ -23,7 +23,7 @@ def steps_of(found: Validation, argv: Sequence[str], recorded: bool, audited: bo
     """
     judge, command = _typed(found, argv)
     return (
-        *_missing(found, judge, command),
+        *_missing(found, command),
         *_labels(found, command),
         *_another(found, judge, command),
         *_rests(found, judge, command, recorded, audited),
@@ -34,14 +34,13 @@ def _typed(found: Validation, argv: Sequence[str]) -> tuple[str, Command]:
     """How the judge is named on a command line, and the exam; from Python, as the suite names them."""
     typed = command_of(argv, "validate")
     if typed is None or not typed.contestants:
-        exam = {} if found.suite == "science" else {"--suite": found.suite}
-        said = tuple(word for pair in exam.items() for word in pair)
-        return found.judge, Command(found.contestants, exam, (found.judge, *found.contestants, *said))
+        typed = untyped(found.suite, found.judge, *found.contestants)
+        return found.judge, replace(typed, contestants=found.contestants)
     judge, *contestants = typed.contestants
     return judge, replace(typed, contestants=tuple(contestants))
 
 
-def _missing(found: Validation, judge: str, command: Command) -> Iterator[Step]:
+def _missing(found: Validation, command: Command) -> Iterator[Step]:
     for status, how, more in (
         ("failed", "as calls failed; they are asked again by", ()),
         ("invalid", "as replies could not be used; to draw once more", ("--retry-invalid",)),
@@ -85,5 +84,6 @@ def _rests(found: Validation, judge: str, command: Command, recorded: bool, audi
     unasked = 0 if recorded else sum(rate.unasked for rate in found.rates)
     why = f"To compare by {found.judge}, with what this found beside it"
     if unasked:
-        why = f"To ask {found.judge} for the {unasked:,} prompts that it has not judged; then validate again"
+        prompts = f"{unasked:,} prompts" if unasked > 1 else "prompt"
+        why = f"To ask {found.judge} for the {prompts} that it has not judged; then validate again"
     yield Step(why, command.line("compare", *command.contestants, "--judge", judge))
