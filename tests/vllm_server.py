@@ -267,6 +267,18 @@ class Handler(_Handler):
         self.answer(status, {"error": {"message": message, "type": kind, "param": parameter, "code": status}})
 
 
+class _Mortal(VllmServer):
+    """Ends, as its engine does, at the request after so many."""
+
+    dies_after = math.inf
+
+    def handle(self, handler: Any, body: Body, chat: bool) -> None:
+        if self.requests >= self.dies_after:
+            print("RuntimeError: CUDA error: an illegal memory access was encountered", flush=True)
+            os._exit(1)
+        super().handle(handler, body, chat)
+
+
 def serve(argv: Sequence[str]) -> None:
     """`vllm serve` as a process. $STANDIN_VLLM (JSON) says how it behaves: `load` seconds, `dies` with a last word,
     `reply`, `told` (a file that gets the arguments and the environment), `dies_after` requests.
@@ -287,7 +299,7 @@ def serve(argv: Sequence[str]) -> None:
     adapters = {one["name"]: one["path"] for one in map(json.loads, given.lora_modules)}
     assert given.enable_lora or not adapters
     behaviour = {"verdict-longer": verdict_longer, "draws": draws}.get(asked.get("reply", "draws")) or asked["reply"]
-    with VllmServer(
+    with _Mortal(
         given.served_model_name or given.model,
         root=given.model,
         adapters=adapters,
@@ -298,10 +310,8 @@ def serve(argv: Sequence[str]) -> None:
         trusts_template=given.trust_request_chat_template,
         latency=asked.get("latency", 0.0),
     ) as server:
-        while server.requests < asked.get("dies_after", math.inf):
-            threading.Event().wait(0.01)
-        print("RuntimeError: CUDA error: an illegal memory access was encountered", flush=True)
-        os._exit(1)
+        server.dies_after = asked.get("dies_after", math.inf)
+        threading.Event().wait()
 
 
 def _parsed(argv: Sequence[str]) -> argparse.Namespace:
