@@ -15,7 +15,7 @@ import yaml
 from sciexam.documents import parse_yaml, shipped
 from sciexam.errors import DocumentError
 from sciexam.rubric import Rubric
-from sciexam.suite import SuiteFile
+from sciexam.suite_file import SuiteFile
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 

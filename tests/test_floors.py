@@ -16,7 +16,7 @@ FLOORS = {
     7: ("cli", "__main__"),
     6: ("train", "annotate", "exchange", "serve", "toy"),
     5: ("exam", "check", "doctor", "validation", "audit"),
-    4: ("suite", "judges", "contamination"),
+    4: ("suite", "suite_file", "judges", "contamination"),
     3: ("rubric", "prompts", "lineage", "store", "report"),
     2: (
         "documents",

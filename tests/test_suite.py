@@ -10,7 +10,8 @@ import pytest
 
 from sciexam.errors import DocumentError, UsageError
 from sciexam.prompts import read_prompts
-from sciexam.suite import load_suite, name_files, suite_digest, suite_of_files, usual_suite
+from sciexam.suite import load_suite, name_files, suite_digest, suite_of_files
+from sciexam.suite_file import usual_suite
 
 EXAM = """\
 suite: exam

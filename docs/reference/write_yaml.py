@@ -18,7 +18,7 @@ from sciexam.judges.settings import JudgeSpec
 from sciexam.lineage.specs import ModelSpec
 from sciexam.lineage.stages import Stage
 from sciexam.rubric import Rubric
-from sciexam.suite import SuiteFile
+from sciexam.suite_file import SuiteFile
 from sciexam.types import Record
 
 PAGE = Path(__file__).parents[1] / "yaml.md"

@@ -22,7 +22,8 @@ from sciexam.models.settings import Endpoint, Vllm
 from sciexam.models.terms import USUAL
 from sciexam.report.caveats import MANY_INVALID
 from sciexam.store.database import PATIENCE
-from sciexam.suite import Suite, load_suite, usual_suite
+from sciexam.suite import Suite, load_suite
+from sciexam.suite_file import usual_suite
 
 SPACE = 2**30  # bytes that should be free
 WAL_RESET = (3, 7, 0), (3, 51, 2)  # the first and the last SQLite with the bug: sqlite.org/wal.html

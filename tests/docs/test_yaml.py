@@ -10,7 +10,7 @@ from pages import name_of, pages, tokens
 
 from sciexam.documents import parse_yaml
 from sciexam.rubric import Rubric
-from sciexam.suite import SuiteFile
+from sciexam.suite_file import SuiteFile
 
 # What a piece of a suite is completed with.
 REST = {"suite": "exam", "prompts": "p.jsonl", "models": {"a": {"responses": "a.jsonl"}}, "contestants": ["a"]}

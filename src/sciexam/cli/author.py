@@ -60,7 +60,8 @@ def check(
     from sciexam.check import check as look
     from sciexam.errors import DocumentError, UsageError
     from sciexam.report.plain_text import plain_text
-    from sciexam.suite import DEFAULT_SUITE, is_shipped_by_default, load_suite
+    from sciexam.suite import load_suite
+    from sciexam.suite_file import DEFAULT_SUITE, is_shipped_by_default
 
     if suite is not None and named is not None:
         raise UsageError(f"one suite is checked at a time, and two are named: {suite} and {named}")
@@ -141,7 +142,7 @@ def _starter(part: str, name: str) -> str:
 
 def _schema(kind: Kind) -> str:
     from sciexam.rubric import Rubric
-    from sciexam.suite import SuiteFile
+    from sciexam.suite_file import SuiteFile
 
     made: dict[str, Any] = (SuiteFile if kind == Kind.suite else Rubric).model_json_schema(by_alias=True)
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **made}, indent=2) + "\n"

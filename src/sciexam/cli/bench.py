@@ -63,7 +63,7 @@ def bench(
     from sciexam.exchange.bench import bench as run
     from sciexam.exchange.bench_tasks import check_installed
     from sciexam.report.plain_text import one_line
-    from sciexam.suite import usual_suite
+    from sciexam.suite_file import usual_suite
 
     check_installed()
 

@@ -21,7 +21,7 @@ def rubrics(incomplete: str) -> list[str]:
 
 def contestants(context: typer.Context, incomplete: str) -> list[str]:
     """Names of the suite and files of answers of this folder; these first where the suite is the shipped one."""
-    from sciexam.suite import is_shipped_by_default
+    from sciexam.suite_file import is_shipped_by_default
 
     names = _beginning(_suite(context).get("contestants", ()), incomplete)
     files = _beginning(answer_files(), incomplete)
@@ -48,7 +48,7 @@ def _suite(context: typer.Context) -> Mapping[str, Any]:
     """The YAML of the suite that the line on the terminal means, as it is written; nothing where it cannot be read."""
     from sciexam.documents import locate, parse_yaml
     from sciexam.errors import SciexamError
-    from sciexam.suite import usual_suite
+    from sciexam.suite_file import usual_suite
 
     try:
         path = locate("suites", context.params.get("suite") or usual_suite())

@@ -17,7 +17,7 @@ MOST = 5  # suites, and steps after a result
 def next_here() -> Iterator[str]:
     """What this folder has, and the commands that go on from there, a line each."""
     from sciexam.report.plain_text import plain_text
-    from sciexam.suite import DEFAULT_SUITE
+    from sciexam.suite_file import DEFAULT_SUITE
 
     names = (path.stem for path in Path("suites").glob("*.yaml"))
     suites = sorted(names, key=lambda name: (name != DEFAULT_SUITE, name))  # the usual one first

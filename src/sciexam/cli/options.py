@@ -144,10 +144,11 @@ def chosen_suite(
 def _chosen(
     name: str | None, given: list[str], prompts: Path | None, rubric: str | None, judges: list[str], results: Path
 ) -> tuple[Suite, list[str]]:
-    from sciexam import suite as suites
     from sciexam.errors import UsageError
     from sciexam.prompts import are_ids
     from sciexam.rubric import load_rubric
+    from sciexam.suite import load_suite, name_files, suite_of_files
+    from sciexam.suite_file import DEFAULT_RUBRIC, is_shipped_by_default
 
     for one in given:
         if Path(one).is_file() and not one.endswith((".jsonl", ".json")):
@@ -157,7 +158,7 @@ def _chosen(
         if not path.is_file():
             raise UsageError(f"{path}: no such file of answers{nearest_file(path)}")
     if name is None and are_files(given):
-        chosen = suites.suite_of_files(files, prompts, rubric or suites.DEFAULT_RUBRIC)
+        chosen = suite_of_files(files, prompts, rubric or DEFAULT_RUBRIC)
         if are_ids([(one.id, one.text) for one in chosen.prompts]) and any(one.startswith("openai:") for one in judges):
             bare = chosen.prompts[0].id
             raise UsageError(f"{bare!r} is no question that a judge could read; give the questions with --prompts FILE")
@@ -165,14 +166,14 @@ def _chosen(
         return chosen, list(chosen.contestants)
     if prompts is not None:
         raise UsageError("--prompts goes with files of answers alone; a suite names its own prompts")
-    toys = name is None and suites.is_shipped_by_default()
-    chosen = suites.load_suite(name, results)
+    toys = name is None and is_shipped_by_default()
+    chosen = load_suite(name, results)
     if toys:
         _refuse_names_of_files(given, chosen.models)
         _tell_of_toy_models(given)
     if rubric is not None:
         chosen = chosen.model_copy(update={"rubric": load_rubric(rubric)})
-    named = dict(zip(map(str, files), suites.name_files(files).items(), strict=True))
+    named = dict(zip(map(str, files), name_files(files).items(), strict=True))
     if clash := sorted({n for n, _ in named.values()} & set(chosen.models)):
         raise UsageError(f"{clash[0]!r} is a model of the suite and the name of a file; rename the file")
     return chosen.with_models(dict(named.values())), [named[one][0] if one in named else one for one in given]

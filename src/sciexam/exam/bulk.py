@@ -23,6 +23,7 @@ from sciexam.exam.runs import check_all_ready, hold, location_of, opened, terms_
 from sciexam.exam.sitting import Sitting
 from sciexam.exam.tally import Progress
 from sciexam.files import write_atomically
+from sciexam.judges.settings import HUMANS
 from sciexam.lineage.specs import ModelSpec
 from sciexam.models.checkpoint_files import read_json
 from sciexam.models.settings import Endpoint, Scripted, Weights
@@ -30,7 +31,7 @@ from sciexam.models.terms import Engine, Terms
 from sciexam.prompts import read_prompts
 from sciexam.report.record import Calls
 from sciexam.store import Store
-from sciexam.suite import HUMANS, Suite, load_suite, suite_of_prompts
+from sciexam.suite import Suite, load_suite, suite_of_prompts
 from sciexam.types import Model, Prompt, Response
 
 CHUNK = 500  # prompts whose answers are in memory at once

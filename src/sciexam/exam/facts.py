@@ -21,14 +21,13 @@ from sciexam.exam.plan import Plan, Purpose, keys_of, presentations_of
 from sciexam.exam.raters import Rater, recordings_of, trust_of
 from sciexam.exam.references import with_references
 from sciexam.exam.stored import Heard, Name, Stored
-from sciexam.judges.settings import PanelJudge, RecordedJudge
+from sciexam.judges.settings import HUMANS, PanelJudge, RecordedJudge
 from sciexam.lineage import descents
 from sciexam.report.evidence import NOT_ASKED, Bench, Evidence
 from sciexam.report.record import Calls
 from sciexam.report.reliability import reliability_of
 from sciexam.stats import Undefined
 from sciexam.store import Fact, Store
-from sciexam.suite import HUMANS
 from sciexam.types import ADJUDICATION, Comparison, Order, Presentation, Response, Verdict
 
 # By the purpose of a command that asks nobody, who asks for what it lacks.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from sciexam.errors import UsageError
 from sciexam.exam.designs import LEVEL, Exam
 from sciexam.exam.grounds import TIES, Marker
+from sciexam.judges.settings import HUMANS
 from sciexam.report.planning.outlook import Joint, Labels
 from sciexam.stats.estimate import Undefined
 from sciexam.stats.power import detectable_win_rate, with_labels
-from sciexam.suite import HUMANS
 
 CORRELATIONS = (0.3, 0.5, 0.7)  # of a judge with people, where none was measured
 

@@ -17,10 +17,10 @@ from sciexam.exam.references import with_references
 from sciexam.judges.grading import LLMGrader
 from sciexam.judges.measured import MeasuredMarks
 from sciexam.judges.rewards import LARGEST, TOO_LARGE
+from sciexam.judges.settings import HUMANS
 from sciexam.report.marking.marks import Marking, Marks, Scale
 from sciexam.report.record import Calls
 from sciexam.store import Fact, Store
-from sciexam.suite import HUMANS
 from sciexam.types import NO_ANSWER, Grade, Reply, Response, Status, Submission
 
 

@@ -18,13 +18,13 @@ from sciexam.exam.sitting import Sitting
 from sciexam.exam.tally import Progress
 from sciexam.files import json_text
 from sciexam.judges.rewards import RecordedRewards
-from sciexam.judges.settings import RewardsJudge
+from sciexam.judges.settings import HUMANS, RewardsJudge
 from sciexam.models.spending import Budget
 from sciexam.models.terms import Engine, Terms
 from sciexam.report.marking.marks import Marking
 from sciexam.report.wording import noted
 from sciexam.store import Store
-from sciexam.suite import HUMANS, Suite, load_suite
+from sciexam.suite import Suite, load_suite
 from sciexam.types import Grader, Model
 
 if TYPE_CHECKING:

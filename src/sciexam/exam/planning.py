@@ -16,11 +16,12 @@ from sciexam.exam.labels import label
 from sciexam.exam.pilot import read_pilot
 from sciexam.exam.plan import Plan, baseline_first, make_plan, samples_of
 from sciexam.exam.recordings import recording_of
+from sciexam.judges.settings import HUMANS
 from sciexam.models import check_ready
 from sciexam.models.settings import Rule, Scripted
 from sciexam.models.terms import USUAL
 from sciexam.report.planning.outlook import Outlook
-from sciexam.suite import HUMANS, Suite, load_suite
+from sciexam.suite import Suite, load_suite
 from sciexam.types import Judge
 
 

@@ -24,13 +24,13 @@ from sciexam.exam.tally import Progress
 from sciexam.files import json_text
 from sciexam.judges import open_judge
 from sciexam.judges.measures import Measures
-from sciexam.judges.settings import MeasuresJudge, RecordedJudge
+from sciexam.judges.settings import HUMANS, MeasuresJudge, RecordedJudge
 from sciexam.models import check_ready
 from sciexam.models.terms import Engine, Terms
 from sciexam.report.agreeing.votes import ItemKey, votes_of
 from sciexam.report.record import Calls
 from sciexam.store import Store
-from sciexam.suite import HUMANS, Suite, load_suite
+from sciexam.suite import Suite, load_suite
 from sciexam.types import Comparison, Judge, Model, Response
 
 if TYPE_CHECKING:

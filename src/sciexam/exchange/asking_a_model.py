@@ -16,11 +16,12 @@ from sciexam.exam.preflight import Owed
 from sciexam.exam.recordings import is_recorded
 from sciexam.exam.tally import Progress
 from sciexam.exchange.marked_reply import Request
+from sciexam.judges.settings import HUMANS
 from sciexam.models.spending import Budget
 from sciexam.models.terms import Terms
 from sciexam.report.record import Calls
 from sciexam.store import Store
-from sciexam.suite import HUMANS, Suite, load_suite
+from sciexam.suite import Suite, load_suite
 from sciexam.types import Generation, Response
 
 

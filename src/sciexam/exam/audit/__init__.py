@@ -28,13 +28,13 @@ from sciexam.files import json_text
 from sciexam.judges import open_judge
 from sciexam.judges.foreign import digest_of
 from sciexam.judges.rendering import template_of
-from sciexam.judges.settings import CascadeJudge, LLMJudge, PanelJudge, RecordedJudge, RewardsJudge
+from sciexam.judges.settings import HUMANS, CascadeJudge, LLMJudge, PanelJudge, RecordedJudge, RewardsJudge
 from sciexam.manifest import environment
 from sciexam.models import check_ready
 from sciexam.models.terms import Engine, Terms
 from sciexam.report.audit import Card
 from sciexam.store import Store
-from sciexam.suite import HUMANS, Suite, load_suite
+from sciexam.suite import Suite, load_suite
 from sciexam.types import Judge, Message, Model, Presentation, Prompt, Reply, Response
 
 VERSION = 2  # of the cases and rules: part of a run's id

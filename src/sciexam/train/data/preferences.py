@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from sciexam.documents import parse_lines, read_jsonl
 from sciexam.errors import DocumentError, UsageError
 from sciexam.judges import compares_by_grades
+from sciexam.judges.settings import HUMANS
 from sciexam.lineage.sources import Judged, Preferences, sources_of
-from sciexam.suite import HUMANS
 from sciexam.train.data.candidates import Asked, answers, ended, marker_of, marks
 from sciexam.train.data.opinions import Ahead, by_people, by_verdicts
 from sciexam.train.workshop import Workshop

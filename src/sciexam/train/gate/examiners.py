@@ -12,10 +12,11 @@ from sciexam.documents import read_jsonl
 from sciexam.errors import DocumentError, UsageError
 from sciexam.exam.raters import raters_of
 from sciexam.judges.recorded import RecordedJudge
+from sciexam.judges.settings import HUMANS
 from sciexam.lineage.stages import Gate, Reward, Stage, Trained
 from sciexam.models import check_ready
 from sciexam.prompts import read_prompts
-from sciexam.suite import HUMANS, Suite
+from sciexam.suite import Suite
 from sciexam.train.data.candidates import terms_for
 from sciexam.train.gate.independence import check_independent
 from sciexam.train.workshop import Workshop

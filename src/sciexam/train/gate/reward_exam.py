@@ -10,12 +10,12 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from sciexam.judges.settings import HUMANS
 from sciexam.lineage.sources import made_on_the_way
 from sciexam.lineage.stages import Reward
 from sciexam.models.reward_weights import RewardWeights
 from sciexam.models.settings import RewardCheckpoint
 from sciexam.stats import Estimate, Undefined, longer_wins, mean
-from sciexam.suite import HUMANS
 from sciexam.train.data.opinions import agreement_of_people
 from sciexam.train.data.preferences import Preference, candidates_of
 from sciexam.train.gate import Found
