@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sciexam.cli.annotators import Days, Port, PublicUrl, forget, link, print_lines
 from sciexam.cli.completion import contestants
 from sciexam.cli.options import (
     BudgetOption,
@@ -30,7 +29,6 @@ from sciexam.cli.running import announce, interruptible, terminal
 if TYPE_CHECKING:
     from sciexam.annotate.queue import Queue
     from sciexam.store import Store
-    from sciexam.store.annotators import Annotator
 
 annotate = typer.Typer(help="People compare answers, blind, on a page.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -61,11 +59,6 @@ Contestants = Annotated[
         autocompletion=contestants,
         help="Contestants of the suite, or files of answers (.jsonl, .json).  [default: the suite's]",
     ),
-]
-Days = Annotated[float, typer.Option(help="How long links are valid.")]
-Port = Annotated[int, typer.Option(help="The port of the page; 0 takes a free one.")]
-PublicUrl = Annotated[
-    str | None, typer.Option(help="The address under which annotators on other machines reach the page.")
 ]
 QueueName = Annotated[str | None, typer.Option("--queue", help="A queue's id.  [default: the only one, or the newest]")]
 
@@ -167,9 +160,9 @@ def serve(
         file = results / queue.suite / queue.id / "links.csv"
         before, linked = ledger.annotations.queues().get(queue.id), serving.linked_to(file)
         serving.write_links(file, invitations)
-        _say(changes(kept_queue(ledger, before), queue) if before else ())
-        _say(replaced(file, linked, origin))
-        _say(announcement(queue, invitations, file, bound.getsockname()[:2], rubric_is))
+        print_lines(changes(kept_queue(ledger, before), queue) if before else ())
+        print_lines(replaced(file, linked, origin))
+        print_lines(announcement(queue, invitations, file, bound.getsockname()[:2], rubric_is))
         serving.serve(ledger, queue, bound, origin, Command(tuple(contestants or ()), typed))
         held = stored(Overview(ledger, queue))
         are = "is" if held == "1 judgement" else "are"
@@ -188,70 +181,7 @@ def _read_guide(path: Path | None) -> str:
         raise UsageError(f"--guide {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
 
 
-def _say(lines: Iterable[str]) -> None:
-    """Print results a line each: a link that is broken over two lines cannot be copied."""
-    console = terminal()
-    for line in lines:
-        console.print(line, markup=False, soft_wrap=True, overflow="ignore", crop=False)
-    sys.stdout.flush()
-
-
-@annotate.command("link")
-def link(
-    name: Annotated[str | None, typer.Argument(help="An annotator's name or pseudonym; a new name is added.")] = None,
-    revoke: Annotated[bool, typer.Option("--revoke", help="End the link; what was judged stays.")] = False,
-    renew: Annotated[bool, typer.Option("--renew", help="Give a new link, which ends the old one.")] = False,
-    owner: Annotated[bool, typer.Option("--owner", help="The link of the owner's page.")] = False,
-    host: Annotated[str, typer.Option(help="As in `serve`.")] = "127.0.0.1",
-    port: Port = 8400,
-    public_url: PublicUrl = None,
-    days: Days = 30.0,
-    store: StorePath = None,
-    results: Results = Path("results"),
-) -> None:
-    """Print the link of an annotator, who is added if there is none of that name; renew it, or end it.
-
-    Without a name it prints all links.
-    """
-    from sciexam.annotate import serving
-    from sciexam.annotate.announcement import links_of
-    from sciexam.annotate.links import Links, until
-    from sciexam.errors import UsageError
-    from sciexam.store.annotators import IMPORTED, OPEN
-    from sciexam.store.forgetting import FORGOTTEN
-    from sciexam.web.serving import origin_of
-
-    origin = origin_of(host, port, public_url)
-    with _ledger(store, results) as ledger:
-        kept = ledger.annotators
-        if revoke and renew:
-            raise UsageError("--revoke ends a link, --renew gives another; choose one")
-        if name is None and not owner:
-            if revoke or renew:
-                raise UsageError("name whose link is meant: sciexam annotate link NAME --revoke")
-            people = [one for one in kept.all() if one.state == OPEN]
-            _say(links_of(serving.invitations(Links(ledger), people, origin)))
-            return
-        if owner:
-            person = serving.owner_of(ledger, days)
-        elif revoke:
-            person = _person(ledger, str(name))
-        else:
-            found = _find(ledger, str(name))
-            person = found or kept.add(serving.check_name(str(name)), until(days))
-            if found is None:
-                _say_added(person, _like(ledger, person))
-        if person.state == FORGOTTEN:
-            raise UsageError(f"{person.pseudonym} was forgotten, and has no link; a new name is a new annotator")
-        if revoke:
-            kept.revoke(person.id)
-            serving.strike_links(results, person.pseudonym)
-            print(f"sciexam: the link of {person.label} is ended; what was judged with it stays", file=sys.stderr)
-            return
-        if renew or person.state == IMPORTED:
-            person = kept.renew(person.id, until(days))
-            serving.strike_links(results, person.pseudonym)
-        _say(links_of(serving.invitations(Links(ledger), [person], origin)))
+annotate.command("link")(link)
 
 
 @annotate.command("status")
@@ -266,9 +196,10 @@ def status(
 
     from sciexam.annotate.overview import Overview
     from sciexam.annotate.overview_text import tables_of, to_json
+    from sciexam.exam.runs import existing_ledger
     from sciexam.report.tables import print_tables
 
-    with _ledger(store, results) as ledger:
+    with existing_ledger(store, results) as ledger:
         overview = Overview(ledger, _queue(ledger, queue))
         if as_json:
             print(json.dumps(to_json(overview), indent=1, allow_nan=False))
@@ -291,11 +222,12 @@ def export(
     from sciexam.annotate.export import DOWNLOADS, doubts, lines_of, written
     from sciexam.annotate.overview import Overview
     from sciexam.errors import UsageError
+    from sciexam.exam.runs import existing_ledger
     from sciexam.files import write_atomically
 
     if out.suffix not in (".jsonl", ".csv"):
         raise UsageError(f"--out {out}: write to a .jsonl (every text exactly) or a .csv (for spreadsheets)")
-    with _ledger(store, results) as ledger:
+    with existing_ledger(store, results) as ledger:
         found = _queue(ledger, queue)
         lines = list(lines_of(ledger, found, what.value, with_names))
         if not lines:
@@ -341,65 +273,7 @@ def import_(
         print(f"sciexam: and {len(done.unmatched) - SHOWN} more that match no answer here", file=sys.stderr)
 
 
-@annotate.command("forget")
-def forget(
-    name: Annotated[str, typer.Argument(metavar="ANNOTATOR", help="An annotator's name or pseudonym.")],
-    keep_judgements: Annotated[
-        bool, typer.Option("--keep-judgements", help="Keep what they chose, under the pseudonym, without their words.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    store: StorePath = None,
-    results: Results = Path("results"),
-) -> None:
-    """Delete an annotator for good: name, link, drafts, comments, judgements and verdicts.
-
-    The pseudonym stays, with how many judgements were deleted; reports that were written before keep what they hold.
-    """
-    from sciexam.annotate.serving import strike_links
-
-    with _ledger(store, results) as ledger:
-        person = _person(ledger, name)
-        what = "the name, the link and every word" if keep_judgements else "everything"
-        if not yes and not _confirmed(f"Delete {what} of {person.label}, for good?"):
-            print("sciexam: nothing was deleted", file=sys.stderr)
-            return
-        count = ledger.annotators.forget(person.id, keep_judgements)
-        strike_links(results, person.pseudonym)
-    print(f"sciexam: {person.pseudonym} is forgotten; {count} judgements were deleted", file=sys.stderr)
-    stays = "what they chose, under the pseudonym; " if keep_judgements else ""
-    print(
-        f"sciexam: what stays: {stays}the pseudonym with that number; reports, exports and backups that were made "
-        "before, which are yours to delete",
-        file=sys.stderr,
-    )
-
-
-def _confirmed(question: str) -> bool:
-    """What is answered. Raises UsageError where nobody is there to answer."""
-    from sciexam.errors import UsageError
-
-    try:
-        return typer.confirm(question)
-    except typer.Abort:
-        if sys.stdin.isatty():
-            raise
-        print(file=sys.stderr)
-        raise UsageError("nobody answers here, and nothing was deleted; --yes answers") from None
-
-
-# ---------------------------------------------------------------- what is meant
-
-
-@contextmanager
-def _ledger(store: str | None, results: Path) -> Iterator[Store]:
-    """A ledger that is there."""
-    from sciexam.exam.runs import check_there, location_of
-    from sciexam.store import Store
-
-    location = location_of(store, results)
-    check_there(location)
-    with Store(location) as ledger:
-        yield ledger
+annotate.command("forget")(forget)
 
 
 def _queue(ledger: Store, name: str | None) -> Queue:
@@ -418,36 +292,3 @@ def _queue(ledger: Store, name: str | None) -> Queue:
         told = f"queue {found[-1]}, which was served last; --queue names another of {others}"
         print(f"sciexam: {told}", file=sys.stderr)
     return kept_queue(ledger, bodies[found[-1]])
-
-
-def _like(ledger: Store, person: Annotator) -> str:
-    """The name of somebody else who may be meant: one of the two names begins with the other, or it is near to it."""
-    from difflib import get_close_matches
-
-    name = person.label.casefold()
-    others = {one.name.casefold(): one.name for one in ledger.annotators.all() if one.name and one.id != person.id}
-    alike = [other for other in others if f"{other} ".startswith(f"{name} ") or f"{name} ".startswith(f"{other} ")]
-    return others.get(next(iter([*alike, *get_close_matches(name, others, n=1, cutoff=0.8)]), ""), "")
-
-
-def _say_added(person: Annotator, like: str) -> None:
-    """That somebody is new here; what undoes it, where perhaps another was meant."""
-    added = f"{person.label} was added, as {person.pseudonym}"
-    undone = f"; sciexam annotate forget {person.pseudonym} --yes undoes it"
-    there = f"there is an annotator {like!r} already; "
-    print(f"sciexam: {f'{there}{added}{undone}' if like else added}", file=sys.stderr)
-
-
-def _find(ledger: Store, name: str) -> Annotator | None:
-    people = [one for one in ledger.annotators.all() if not one.is_owner]
-    return next((one for one in people if name in (one.name, one.pseudonym)), None)
-
-
-def _person(ledger: Store, name: str) -> Annotator:
-    from sciexam.errors import UsageError, did_you_mean
-
-    found = _find(ledger, name)
-    if found is None:
-        known = [one.label for one in ledger.annotators.all() if not one.is_owner]
-        raise UsageError(f"{name!r} is no annotator here{did_you_mean(name, known)}")
-    return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sciexam.cli import annotate
+from sciexam.cli.annotators import forget
 from sciexam.cli.options import AsJson, Results, StorePath
 from sciexam.cli.running import terminal
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 store = typer.Typer(
     help="Check the ledger, repair it, copy it, and forget people.", no_args_is_help=True, rich_markup_mode=None
 )
-store.command("forget")(annotate.forget)
+store.command("forget")(forget)
 
 
 @store.command("check")

@@ -19,7 +19,7 @@ from sciexam.exam.preflight import Owed
 from sciexam.exam.reading import reading
 from sciexam.exam.reporting import count, report, watch, write
 from sciexam.exam.runs import (
-    check_there,
+    existing_ledger,
     location_of,
     opened,
     report_folder,
@@ -35,7 +35,6 @@ from sciexam.models.spending import Budget
 from sciexam.models.terms import USUAL, Engine
 from sciexam.report.record import Report
 from sciexam.report.wording import noted
-from sciexam.store import Store
 from sciexam.suite import Suite, load_suite
 from sciexam.types import Judge
 
@@ -213,9 +212,7 @@ def check_leaderboard(
 
     suite = load_suite(suite, results) if isinstance(suite, str) else suite
     plan, _ = make_board_plan(suite, contestants, judge, pairs, orders, policy, by, limit, USUAL)
-    location = location_of(store, results)
-    check_there(location)
-    with Store(location) as ledger:
+    with existing_ledger(store, results) as ledger:
         return check_board(plan, ledger)
 
 

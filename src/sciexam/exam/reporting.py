@@ -17,7 +17,7 @@ from sciexam.exam.facts import read_facts
 from sciexam.exam.people import held_against_people, people_who_judged
 from sciexam.exam.plan import Plan, from_manifest
 from sciexam.exam.preflight import missing_of
-from sciexam.exam.runs import check_there, location_of, report_folder, write_run
+from sciexam.exam.runs import existing_ledger, report_folder, write_run
 from sciexam.exam.sat import Sat
 from sciexam.exam.stored import behind, stored_of
 from sciexam.exam.until import replayed
@@ -85,7 +85,7 @@ def report(run: str | None = None, store: str | Path | None = None, results: str
 
     `run` is its id, or the unique beginning of it; by default the comparison that was started last.
     """
-    with _ledger(store, results) as ledger:
+    with existing_ledger(store, results) as ledger:
         manifest, plan = _found(ledger, run)
         counted = count(_read(plan, ledger, manifest), ledger, _missing(plan, ledger), results)
         write(counted, manifest, Path(results))
@@ -118,7 +118,7 @@ def watch(
     to report by then.
     """
     stop = stop or threading.Event()
-    with _ledger(store, results) as ledger:
+    with existing_ledger(store, results) as ledger:
         manifest, plan = _found(ledger, run)
         last: Look | None = None
         for look in _looks(plan, ledger, manifest, results, stop, every):
@@ -157,12 +157,6 @@ def _looks(
             yield look
         if not look.missing or stop.wait(every):
             return
-
-
-def _ledger(store: str | Path | None, results: str | Path) -> Store:
-    location = location_of(store, results)
-    check_there(location)
-    return Store(location)
 
 
 def _found(ledger: Store, run: str | None) -> tuple[dict[str, Any], Plan]:

@@ -54,6 +54,13 @@ def opened(store: str | Path | None, results: str | Path, terms: Terms) -> Itera
         yield ledger
 
 
+def existing_ledger(store: str | Path | None, results: str | Path) -> Store:
+    """The ledger of a command that reads, open. Raises UsageError where there is none."""
+    location = location_of(store, results)
+    check_there(location)
+    return Store(location)
+
+
 def check_there(location: str) -> None:
     """Raises UsageError where there is no ledger to read."""
     if not is_there(location):
