@@ -22,8 +22,8 @@ from endpoint import Behaviour, Body, Endpoint, answers_of, nonce_of, prompt_of
 from sciexam import exam
 from sciexam.battles import Battle, cluster
 from sciexam.errors import DocumentError, Interrupted, UsageError
+from sciexam.exam.benches import spared_by
 from sciexam.exam.cascade import Judged, cascades_of, confidence, rule
-from sciexam.exam.facts import spared_by
 from sciexam.exam.plan import make_plan
 from sciexam.models.terms import USUAL
 from sciexam.report.escalation import Escalation

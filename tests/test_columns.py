@@ -15,7 +15,8 @@ import sciexam as sx
 from conftest import write_jsonl, write_suite
 from sciexam.battles import name_of, pair
 from sciexam.exam.asking import owes
-from sciexam.exam.facts import evidence_of, judged_by
+from sciexam.exam.benches import judged_by
+from sciexam.exam.facts import evidence_of
 from sciexam.exam.looks import looks_of
 from sciexam.exam.plan import Plan, make_plan, presentations_of
 from sciexam.exam.stored import Heard

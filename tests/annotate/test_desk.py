@@ -363,7 +363,7 @@ def test_what_was_changed_is_not_accepted_as_it_was(tmp_path: Path, store: Store
 
 def human_score(store: Store, queue: Queue) -> dict[str, float]:
     """b's score in each prompt by everyone, as a comparison reads it."""
-    from sciexam.exam.facts import human_bench
+    from sciexam.exam.benches import human_bench
 
     bench = human_bench(store, list(queue.comparisons()), "mean")
     scores: dict[str, list[float]] = {}
@@ -448,7 +448,7 @@ def test_the_same_two_texts_are_shown_once_and_count_for_both(tmp_path: Path, st
         for prompt in found.prompts
         for pair in (("base", "sft"), ("base", "rlhf"))
     ]
-    from sciexam.exam.facts import human_bench
+    from sciexam.exam.benches import human_bench
 
     assert len(human_bench(store, by_three, "mean").battles) == 6
 
@@ -607,7 +607,7 @@ def test_a_margin_never_points_against_what_was_chosen(tmp_path: Path, store: St
 
 
 def test_what_people_say_of_a_criterion_is_in_the_bench(tmp_path: Path, store: Store) -> None:
-    from sciexam.exam.facts import human_bench
+    from sciexam.exam.benches import human_bench
 
     queue = queue_of(tmp_path, store, prompts=1)
     desk, ann = Desk(store, queue), person(store)

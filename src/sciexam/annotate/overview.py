@@ -12,7 +12,7 @@ from sciexam.annotate.queue import Item, Queue
 from sciexam.annotate.said import read_body, verdicts_of
 from sciexam.annotate.scale import CANNOT, Hand, option_of
 from sciexam.battles import STRENGTH, Slot, cluster
-from sciexam.exam.facts import bench_of_humans
+from sciexam.exam.benches import bench_of_humans
 from sciexam.report.agreeing.agreement import LEVEL, Agreed, Agreement, Majority, build_agreement
 from sciexam.report.agreeing.votes import Votes, votes_of
 from sciexam.report.build import rate_of

@@ -11,8 +11,8 @@ import numpy as np
 
 from sciexam.battles import Slot, pair
 from sciexam.exam.asking import owes
+from sciexam.exam.benches import judged_by
 from sciexam.exam.cascade import cascades_of, rule, settle
-from sciexam.exam.facts import judged_by
 from sciexam.exam.plan import Plan, keys_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.recordings import recording_of

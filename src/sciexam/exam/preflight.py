@@ -10,8 +10,8 @@ from typing import Any
 
 from sciexam.battles import Slot, name_of
 from sciexam.exam.asking import awaits, owes
+from sciexam.exam.benches import spared_by
 from sciexam.exam.cost import RENDERED, Party, parties_of
-from sciexam.exam.facts import spared_by
 from sciexam.exam.grounds import Marker
 from sciexam.exam.pilot import Pilot
 from sciexam.exam.plan import Plan, conversations_of, keys_of, submissions_of

@@ -13,7 +13,7 @@ from typing import Any
 from sciexam.battles import Policy, pair
 from sciexam.errors import SciexamError
 from sciexam.exam.answers import responses_of
-from sciexam.exam.facts import bench_of
+from sciexam.exam.benches import bench_of
 from sciexam.exam.plan import ALONE, Plan, Purpose, make_plan
 from sciexam.exam.raters import Rater
 from sciexam.exam.recordings import is_recorded

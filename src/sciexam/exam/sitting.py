@@ -12,10 +12,10 @@ from typing import Any
 from sciexam.battles import Slot, in_drawn_order, name_of, pair
 from sciexam.errors import GateNotMet, Incomplete, Interrupted, StoreError
 from sciexam.exam.asking import Asking, attempts, owes
+from sciexam.exam.benches import judged_by
 from sciexam.exam.cascade import Cascade, calibration_asks, cascades_of, escalation_asks, rule
 from sciexam.exam.drift import Candidates
 from sciexam.exam.echoes import is_another
-from sciexam.exam.facts import judged_by
 from sciexam.exam.feed import GATHER_SECONDS, Feed
 from sciexam.exam.plan import Plan, conversations_of, shown_of, submissions_of
 from sciexam.exam.raters import UNCALLED, Rater, called_model

@@ -16,7 +16,7 @@ from pathlib import Path
 from sciexam.battles import Battle, cluster
 from sciexam.digests import digest
 from sciexam.errors import UsageError
-from sciexam.exam.facts import human_bench
+from sciexam.exam.benches import human_bench
 from sciexam.exam.plan import make_plan
 from sciexam.exam.reading import Reading
 from sciexam.exam.references import with_references
