@@ -26,7 +26,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import cohen_kappa_score
 
 from sciexam.judges.measures import Measures
-from sciexam.judges.text import MEASURES
+from sciexam.judges.text_measures import MEASURES
 from sciexam.stats.estimate import Estimate
 from sciexam.stats.win_rate import win_rate
 from sciexam.types import Message, Presentation, Prompt, Side

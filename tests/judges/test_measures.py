@@ -18,18 +18,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sciexam.errors import UsageError
-from sciexam.judges import text as lexicon
+from sciexam.judges import text_measures as lexicon
 from sciexam.judges.measures import CLEAR, STRONG, THRESHOLD, Measures
-from sciexam.judges.text import (
+from sciexam.judges.text import read, syllables
+from sciexam.judges.text_measures import (
     MEASURES,
     clarity,
     coherence,
     directness,
-    read,
     register,
     repetition,
     structure,
-    syllables,
 )
 from sciexam.types import Message, Presentation, Prompt, Verdict
 

@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 from sciexam.digests import digest
 from sciexam.errors import UsageError, did_you_mean
-from sciexam.judges.text import MEASURES, VERSION
+from sciexam.judges.text_measures import MEASURES, VERSION
 from sciexam.types import Kind, Presentation, Side, Strength, Verdict
 
 THRESHOLD = 0.02  # a smaller difference of the totals is a tie
