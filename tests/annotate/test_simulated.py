@@ -85,12 +85,6 @@ def sides_of(folder: Path) -> dict[int, dict[str, str]]:
     return found
 
 
-def points_for_sft(number: int, said: dict[str, str]) -> float:
-    """The mean preference: slightly is 1, much is 3."""
-    strength = {name: 3 if name == "Dot" or number % 2 else 1 for name in said}
-    return sum(strength[name] * (1 if winner == "sft" else -1) for name, winner in said.items()) / len(said)
-
-
 def test_alpha_and_the_majority_are_what_the_table_says(folder: Path, sciexam: Cli) -> None:
     sides = sides_of(folder)
     assert all(sides[n]["Ann"] == BETTER[n] for n in range(PROMPTS))

@@ -62,7 +62,7 @@ def build(evidence: Evidence) -> Report:
         _pair(evidence, bench, tallies[bench.name], a, b, scores, p, p_holm, lengths[a, b, bench.name])
         for ((a, b, _), (scores, bench)), p, p_holm in zip(scored.items(), p_values, corrected, strict=True)
     )
-    pairs = _with_outlook(evidence, by_bench, _with_members(evidence, by_bench, pairs))
+    pairs = _with_outlook(by_bench, _with_members(evidence, by_bench, pairs))
     return Report(
         suite=evidence.suite,
         run=evidence.run,
@@ -95,9 +95,7 @@ def _with_members(
     return Pairs(replace(pair, by_members=inside[pair.judge].get((pair.a, pair.b))) for pair in pairs)
 
 
-def _with_outlook(
-    evidence: Evidence, by_bench: Mapping[str, Mapping[tuple[str, str], Sequence[Score]]], pairs: Pairs
-) -> Pairs:
+def _with_outlook(by_bench: Mapping[str, Mapping[tuple[str, str], Sequence[Score]]], pairs: Pairs) -> Pairs:
     """Of more than MOST_OUTLOOKS comparisons the first undecided one says what it takes; none has a curve."""
     first = next((pair for pair in pairs if pair.conclusion == "undecided" and pair.used), None)
     if first is None or len(pairs) <= MOST_OUTLOOKS:

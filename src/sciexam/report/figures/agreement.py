@@ -28,7 +28,7 @@ def agreement(found: Agreement) -> Iterator[Drawing]:
         yield _forest(found, shown)
     raters = tuple(dict.fromkeys(name for one in pairs for name in one.raters))
     if FEWEST <= len(raters) <= MOST:
-        yield _matrix(found, raters, pairs)
+        yield _matrix(raters, pairs)
 
 
 def _forest(found: Agreement, shown: Sequence[Agreed]) -> Drawing:
@@ -66,7 +66,7 @@ def _who(one: Agreed) -> str:
     return one.group if one.group == EVERYONE else f"all {one.group}"
 
 
-def _matrix(found: Agreement, raters: Sequence[str], pairs: Sequence[Agreed]) -> Drawing:
+def _matrix(raters: Sequence[str], pairs: Sequence[Agreed]) -> Drawing:
     known = {frozenset(one.raters): one for one in pairs}
 
     def cell(y: int, x: int) -> Figure | None:

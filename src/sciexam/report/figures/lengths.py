@@ -37,13 +37,13 @@ def lengths(report: Report) -> Iterator[Drawing]:
             "right says that the longer answer wins. The diamond is the win rate at equal length, by the fit over all "
             f"prompts.{first_of(len(shown), len(sorted_in))}"
         ),
-        words=sentences(f"{in_full(pair)}: {_in_words(pair, length)}" for pair, length in shown),
+        words=sentences(f"{in_full(pair)}: {_in_words(length)}" for pair, length in shown),
         height=height_of(panels, HEIGHT),
         draw=lambda figure, palette: draw_panels(figure, palette, panels, HEIGHT),
     )
 
 
-def _in_words(pair: Pair, length: Length) -> str:
+def _in_words(length: Length) -> str:
     bins = (
         f"{one.low:+.0f} to {one.high:+.0f} words, {one.difference:+.0f} on average: {said(one.win_rate)}, over "
         f"{one.prompts} prompts"

@@ -16,8 +16,8 @@ MOST_ROWS = 40  # of one figure; more are drawn judge by judge
 
 def win_rates(report: Report) -> Iterator[Drawing]:
     """One forest, or one for each judge where the pairs are many."""
-    for number, (pairs, name) in enumerate(split(report, "win-rates"), 1):
-        yield _forest(report, pairs, name, number)
+    for pairs, name in split(report, "win-rates"):
+        yield _forest(report, pairs, name)
 
 
 def split(report: Report, name: str) -> Iterator[tuple[Sequence[Pair], str]]:
@@ -30,7 +30,7 @@ def split(report: Report, name: str) -> Iterator[tuple[Sequence[Pair], str]]:
         yield [pair for pair in report.pairs if pair.judge == judge], f"{name}-{number}"
 
 
-def _forest(report: Report, pairs: Sequence[Pair], name: str, number: int) -> Drawing:
+def _forest(report: Report, pairs: Sequence[Pair], name: str) -> Drawing:
     rows = list(pair_rows(report, [(pair, pair.win_rate, None) for pair in pairs]))
     judges = judges_of(pairs)
     ends = (name_of(pairs[0].a), name_of(pairs[0].b)) if len({(p.a, p.b) for p in pairs}) == 1 else ("", "")
