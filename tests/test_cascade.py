@@ -19,9 +19,9 @@ import pytest
 import sciexam as sx
 from conftest import COMMAND, Cli, answers, clean_environment, write_suite
 from endpoint import Behaviour, Body, Endpoint, answers_of, nonce_of, prompt_of
-from sciexam import exam
 from sciexam.battles import Battle, cluster
 from sciexam.errors import DocumentError, Interrupted, UsageError
+from sciexam.exam import reporting
 from sciexam.exam.benches import spared_by
 from sciexam.exam.cascade import Judged, cascades_of, confidence, rule
 from sciexam.exam.plan import make_plan
@@ -205,7 +205,7 @@ def test_the_same_command_asks_nothing_again_and_the_report_is_a_function_of_the
         requests = endpoint.requests
         second = compare(tmp_path, suited)
         assert endpoint.requests == requests
-    again = exam.report(first.run, results=tmp_path / "results")
+    again = reporting.report(first.run, results=tmp_path / "results")
     for other in (second, again):
         assert other.to_json(items=True) == first.to_json(items=True) | {"calls": other.to_json()["calls"]}
     assert again.calls.made == 0
@@ -258,7 +258,7 @@ def test_what_a_stopped_run_knows_is_told_as_unfinished(tmp_path: Path) -> None:
             compare(tmp_path, suited, stop=stop, progress=in_the_calibration)
     (made,) = {path.parent.name for path in (tmp_path / "results").rglob("run.json")} or {None}
     plan, _ = make_plan(suited, ("old", "new"), ["cascade"], None, "mean", None, "category", None, USUAL)
-    report = exam.report(made or plan.run, results=tmp_path / "results")
+    report = reporting.report(made or plan.run, results=tmp_path / "results")
     (pair,) = report.pairs
     done = inside(report)
     assert 0 < pair.used < CALIBRATION

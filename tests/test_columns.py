@@ -21,8 +21,8 @@ from sciexam.exam.looks import looks_of
 from sciexam.exam.plan import Plan, make_plan, presentations_of
 from sciexam.exam.stored import Heard
 from sciexam.models.terms import USUAL
+from sciexam.report.calls import Calls
 from sciexam.report.evidence import Bench
-from sciexam.report.record import Calls
 from sciexam.report.scores import scores_of
 from sciexam.report.standings.outcomes import Outcomes, outcomes_of, outcomes_of_judge
 from sciexam.store import Store, columns

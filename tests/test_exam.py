@@ -19,11 +19,12 @@ import pytest
 import sciexam as sx
 from conftest import answers, write_jsonl, write_suite
 from endpoint import Body, Endpoint, nonce_of, prompt_of
-from sciexam import exam
 from sciexam.battles import pair
 from sciexam.errors import Interrupted, UsageError
+from sciexam.exam import reporting
 from sciexam.exam.tally import Progress
-from sciexam.report.record import Calls, Pair, Report
+from sciexam.report.calls import Calls
+from sciexam.report.record import Pair, Report
 from sciexam.types import Presentation, Verdict
 
 PROMPTS = 6
@@ -367,12 +368,12 @@ def test_a_report_counted_again_from_the_ledger_is_the_same_but_for_the_calls(tm
         limit=5,
     )
     for run in (made.run, made.run[:6]):
-        again = exam.report(run, results=tmp_path / "results")
+        again = reporting.report(run, results=tmp_path / "results")
         assert replace(again, calls=made.calls) == made
         assert again.calls == Calls(usd=None, recounted=True)
     assert made.pairs["base", "sft", "v"].reasons == {"skipped: no recorded verdict": 3, "invalid: refused": 1}
     with pytest.raises(UsageError, match=r"'xyz' is not a run in .*ledger\.sqlite; the latest comparisons are"):
-        exam.report("xyz", results=tmp_path / "results")
+        reporting.report("xyz", results=tmp_path / "results")
 
 
 def test_prompts_of_one_text_keep_their_own_recorded_answers(tmp_path: Path) -> None:

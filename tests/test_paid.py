@@ -19,7 +19,8 @@ from judged import server, stats
 from sciexam.errors import Interrupted
 from sciexam.exam.reporting import report
 from sciexam.exam.tally import Progress
-from sciexam.report.record import Calls, Report
+from sciexam.report.calls import Calls
+from sciexam.report.record import Report
 from sciexam.stats import Undefined
 
 PROMPTS = 6

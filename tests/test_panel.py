@@ -15,19 +15,20 @@ import pytest
 import sciexam as sx
 from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Behaviour, Body, Endpoint, answers_of, nonce_of, prompt_of
-from sciexam import exam
 from sciexam.battles import Battle
 from sciexam.check import check
 from sciexam.errors import DocumentError, UsageError
+from sciexam.exam import reporting
 from sciexam.exam.facts import read_facts
 from sciexam.exam.plan import make_plan
 from sciexam.exam.stored import stored_of
 from sciexam.judges.settings import MeasuresJudge, RewardsJudge
 from sciexam.models.terms import USUAL
 from sciexam.report import wording
+from sciexam.report.calls import Calls
 from sciexam.report.evidence import Bench
 from sciexam.report.panel import Member, Panel
-from sciexam.report.record import Calls, Pair, Report
+from sciexam.report.record import Pair, Report
 from sciexam.report.reliability import Reliability, reliability_of
 from sciexam.stats import Undefined
 from sciexam.store import Store
@@ -336,7 +337,7 @@ def test_members_of_one_model_that_are_shown_other_things_are_told_apart(tmp_pat
 def test_a_report_that_is_counted_again_is_the_same(tmp_path: Path) -> None:
     with Endpoint(judging(EVERYONE)) as endpoint:
         first = compare(tmp_path, suite(tmp_path, endpoint.url, PANELS), "panel", "four")
-    again = exam.report(first.run, results=tmp_path / "results")
+    again = reporting.report(first.run, results=tmp_path / "results")
     assert again.to_json(items=True) == first.to_json(items=True) | {"calls": again.to_json()["calls"]}
 
 

@@ -12,8 +12,8 @@ import sciexam as sx
 from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Body, Endpoint, judge_longer, prompt_of
 from sciexam.errors import DocumentError
-from sciexam.exam import report as recount
 from sciexam.exam.preflight import Owed
+from sciexam.exam.reporting import report as recount
 from sciexam.exam.until import ROUND
 
 PROMPTS = 6

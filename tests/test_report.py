@@ -19,6 +19,7 @@ from conftest import COMMAND, Cli, answers, clean_environment, write_suite
 from endpoint import Endpoint
 from sciexam import exam
 from sciexam.errors import Interrupted
+from sciexam.exam import reporting
 from sciexam.exam.reporting import Look
 from sciexam.exam.tally import Progress
 from sciexam.report.record import Report
@@ -70,7 +71,7 @@ def test_what_a_model_says_of_how_it_is_asked_does_not_hide_what_the_suite_says(
     }
     path = write_suite(tmp_path, PROMPTS, models, generation={"samples": 3})
     found = sx.compare(str(path), "old", "new", results=tmp_path / "results")
-    again = exam.report(found.run, results=tmp_path / "results")
+    again = reporting.report(found.run, results=tmp_path / "results")
     assert again.run == found.run
     assert [pair.verdicts for pair in again.pairs] == [{"ok": 3 * PROMPTS, "invalid": 0, "failed": 0}]
 
@@ -132,7 +133,7 @@ def test_a_running_comparison_is_followed_until_nothing_is_missing(tmp_path: Pat
         child = subprocess.Popen(command, cwd=tmp_path, env=clean_environment(), stdout=subprocess.PIPE)
         ledger = tmp_path / "results" / "ledger.sqlite"
         wait_for(lambda: ledger.exists() and endpoint.requests > 4)
-        report = exam.watch(told, results=tmp_path / "results", every=0.2)
+        report = reporting.watch(told, results=tmp_path / "results", every=0.2)
         child.communicate(timeout=60)
     assert child.returncode == 0
     missing = [look.missing for look, _ in looks]
@@ -165,7 +166,7 @@ def test_nothing_is_counted_again_while_nothing_arrives(tmp_path: Path, monkeypa
     threading.Timer(1.0, stop.set).start()
     looks: list[Look] = []
     with pytest.raises(exam.reporting.Incomplete, match="nothing can be counted of this comparison yet"):
-        exam.watch(looks.append, results=tmp_path / "results", stop=stop, every=0.05)
+        reporting.watch(looks.append, results=tmp_path / "results", stop=stop, every=0.05)
     assert [(look.report, look.missing, look.workers) for look in looks] == [(None, 2 * PROMPTS, 0)]
     assert len(counted) == 1
 

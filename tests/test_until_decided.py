@@ -23,8 +23,8 @@ from conftest import COMMAND, Cli, answers, clean_environment, write_jsonl, writ
 from endpoint import Body, Endpoint, answers_of, nonce_of, prompt_of
 from sciexam.battles import in_drawn_order, pair
 from sciexam.errors import Interrupted, UsageError
-from sciexam.exam import report as recount
 from sciexam.exam.plan import conversations_of, make_plan, presentations_of
+from sciexam.exam.reporting import report as recount
 from sciexam.exam.tally import Progress
 from sciexam.exam.until import ROUND, Until
 from sciexam.models.terms import USUAL

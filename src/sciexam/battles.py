@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Literal
 
 from sciexam.digests import digest
-from sciexam.stats.sides import side_of
 from sciexam.types import Comparison, Order, Presentation, Prompt, Response, Status, Submission, Verdict
 
 Policy = Literal["mean", "conservative"]
@@ -208,5 +207,7 @@ def _has_strengths(usable: Sequence[Verdict]) -> bool:
 def _combine(scores: Sequence[float], policy: Policy) -> float:
     if policy == "mean":
         return sum(scores) / len(scores)
+    from sciexam.stats.sides import side_of  # with all of the statistics, which a command that asks begins without
+
     sides = set(map(side_of, scores))
     return 1.0 if sides == {1} else 0.0 if sides == {-1} else 0.5

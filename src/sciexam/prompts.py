@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -76,3 +76,9 @@ def read_prompts(path: Path, named_at: str = "") -> tuple[Prompt, ...]:
     if not prompts:
         raise DocumentError([f"{path}: holds no prompts"])
     return tuple(prompts)
+
+
+def field_of(prompt: Prompt, by: str) -> str | None:
+    """The slice that a prompt falls into: its category, its group, or a field of its metadata."""
+    value: Any = getattr(prompt, by) if by in ("category", "group") else prompt.metadata.get(by)
+    return None if value is None else str(value)

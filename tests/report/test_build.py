@@ -17,8 +17,9 @@ from statsmodels.stats.multitest import multipletests
 
 from sciexam.battles import Policy, pair, present, resolve
 from sciexam.report.build import build
+from sciexam.report.calls import Calls
 from sciexam.report.evidence import TEXT_MEASURE, Bench, Evidence
-from sciexam.report.record import Calls, Pair, Report
+from sciexam.report.record import Pair, Report
 from sciexam.stats import Estimate, Undefined
 from sciexam.types import Message, Presentation, Prompt, Reply, Response, Verdict
 

@@ -19,26 +19,14 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from sciexam.report import packing, pages, wording
+from sciexam.report.calls import Calls
 from sciexam.report.caveats import _of_opposites
 from sciexam.report.console import print_report
 from sciexam.report.evidence import NOT_ASKED
 from sciexam.report.html import to_html
 from sciexam.report.markdown import escape, to_markdown
 from sciexam.report.plain_text import one_line, plain_text
-from sciexam.report.record import (
-    Answer,
-    Calls,
-    Category,
-    Item,
-    Length,
-    Opinion,
-    Outcome,
-    Pair,
-    Pairs,
-    Power,
-    Report,
-    Step,
-)
+from sciexam.report.record import Answer, Category, Item, Length, Opinion, Outcome, Pair, Pairs, Power, Report, Step
 from sciexam.stats import Estimate, Undefined, conclude
 
 PAYLOADS = [

@@ -16,8 +16,9 @@ from sciexam.exam.benches import bench_of_humans
 from sciexam.report.agreeing.agreement import LEVEL, Agreed, Agreement, Majority, build_agreement
 from sciexam.report.agreeing.votes import Votes, votes_of
 from sciexam.report.build import rate_of
+from sciexam.report.calls import Calls
 from sciexam.report.evidence import Bench, Evidence
-from sciexam.report.record import Calls, Figure
+from sciexam.report.record import Figure
 from sciexam.report.scores import distinct, scores_of, used_of
 from sciexam.report.validating.human_verdicts import majority_of
 from sciexam.stats import Estimate, Undefined, cohen_kappa

@@ -31,7 +31,7 @@ from sciexam.cli.running import announce, interruptible, refuse_incomplete
 if TYPE_CHECKING:
     from sciexam.exchange.prompt_variants import Varied
     from sciexam.exchange.teacher_answers import Taught
-    from sciexam.report.record import Calls
+    from sciexam.report.calls import Calls
 
 _MODEL = "A model of the suite, `openai:MODEL`, or a folder of weights."
 _SEED = typer.Option("--seed", help="Draws the shots.")

@@ -35,11 +35,11 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Count an earlier comparison again from the ledger and write its report. No model is called."""
-    from sciexam import exam
+    from sciexam.exam import reporting
 
     check_figures(figures, figure_format)
     named = Path(run).name if run is not None else None
-    found = _followed(named, store, results, open_page) if watch else exam.report(named, store, results)
+    found = _followed(named, store, results, open_page) if watch else reporting.report(named, store, results)
     show(found, results, as_json, quiet, open_page=open_page and not watch)
     draw_figures(found, figures, figure_format)
     check_complete(found)
@@ -47,8 +47,8 @@ def report(
 
 def _followed(run: str | None, store: str | None, results: Path, open_page: bool) -> Report:
     """The last report of a comparison that is followed; raises Interrupted after a Ctrl-C."""
-    from sciexam import exam
     from sciexam.errors import Interrupted
+    from sciexam.exam import report_folder, reporting
 
     waiting = open_page
 
@@ -58,11 +58,11 @@ def _followed(run: str | None, store: str | None, results: Path, open_page: bool
         if waiting and look.report is not None:
             from sciexam.cli.browsing import open_in_browser
 
-            open_in_browser(exam.report_folder(look.report, results) / "report.html")
+            open_in_browser(report_folder(look.report, results) / "report.html")
             waiting = False
 
     with interruptible("no longer following; the comparison itself is not touched") as stop:
-        found = exam.watch(tell, run, store, results, stop)
+        found = reporting.watch(tell, run, store, results, stop)
     if stop.is_set() and found.missing:
         raise Interrupted(f"{found.missing:,} verdicts were missing; `sciexam report --watch` goes on following")
     return found

@@ -32,9 +32,10 @@ def announce_measures(command: str, chosen: Suite, contestants: list[str]) -> No
     """Say on stderr who judges two or more files of answers where nobody was named, and how to name another."""
     from sciexam.judges.settings import MeasuresJudge
     from sciexam.prompts import are_ids
-    from sciexam.report.next_steps import reader
 
     if len(contestants) > 1 and are_files(contestants) and isinstance(chosen.judge_spec(chosen.judge), MeasuresJudge):
+        from sciexam.report.next_steps import reader
+
         said = "no judge was named, so text measures judge, which know nothing of meaning; to ask a language model:"
         questions = ("--prompts", "FILE") if are_ids([(one.id, one.text) for one in chosen.prompts]) else ()
         line = chosen.command(command, *contestants, "--judge", reader(), *questions)

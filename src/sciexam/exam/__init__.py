@@ -12,12 +12,8 @@ from sciexam.battles import Policy
 from sciexam.errors import UsageError
 from sciexam.exam.echoes import check_echoes
 from sciexam.exam.empty_words import NULL, TEXTS
-from sciexam.exam.facts import read_facts
-from sciexam.exam.people import held_against_people
 from sciexam.exam.plan import Plan, make_plan
 from sciexam.exam.preflight import Owed
-from sciexam.exam.reading import reading
-from sciexam.exam.reporting import count, report, watch, write
 from sciexam.exam.runs import (
     existing_ledger,
     location_of,
@@ -33,16 +29,17 @@ from sciexam.files import json_text
 from sciexam.folders import check_folder, resolved
 from sciexam.models.spending import Budget
 from sciexam.models.terms import USUAL, Engine
-from sciexam.report.record import Report
-from sciexam.report.wording import noted
 from sciexam.suite import Suite, load_suite
 from sciexam.types import Judge
 
+# What counts and reports (and numpy, and the statistics) is imported by each command once it has verdicts: whoever is
+# asked is asked a third of a second sooner.
 if TYPE_CHECKING:
     from sciexam.report.agreeing.agreement import Agreement
+    from sciexam.report.record import Report
     from sciexam.report.standings.leaderboard import Leaderboard
 
-__all__ = ["agree", "compare", "leaderboard", "report", "report_folder", "watch"]
+__all__ = ["agree", "compare", "leaderboard", "report_folder"]
 
 
 def compare(
@@ -95,6 +92,8 @@ def compare(
     with opened(store, results, terms) as ledger:
         stop = stop or threading.Event()
         sat = sit(plan, models, ledger, terms, stop, preflight, progress, retry_invalid, strict_model)
+        from sciexam.exam.reporting import count, write
+
         found = count(sat, ledger, results=results)
         write(found, sat.manifest, Path(results))
         if strict_model:
@@ -118,6 +117,8 @@ def agree(
     under the same rubric, and the humans. Files of answers and verdicts that the suite or the command names are read
     into the ledger first.
     """
+    from sciexam.exam.facts import read_facts
+    from sciexam.exam.reading import reading
     from sciexam.report.agreeing.agreement import build_agreement
 
     suite = load_suite(suite, results) if isinstance(suite, str) else suite
@@ -165,21 +166,24 @@ def leaderboard(
     `preflight` is told what is about to be asked. `site` is the folder of the static site
     (results/<suite>/leaderboard), which is replaced whole. Everything else as in `compare`.
     """
-    from sciexam.exam.besides import besides_of, reward_model
-    from sciexam.exam.board import read_board
-    from sciexam.report.standings.board import build_leaderboard
-
     suite = load_suite(suite, results) if isinstance(suite, str) else suite
     terms = terms_of(suite, max_wait, budget, batch, engine)
     plan, models = make_board_plan(suite, contestants, judge, pairs, orders, policy, by, limit, terms)
     place = site_folder(suite.name, site, results)
     _check_site(plan, place, store, results)
     if reward is not None:
+        from sciexam.exam.besides import reward_model
+
         reward_model(plan, reward)  # a wrong name ends here, before anything is paid
     with opened(store, results, terms) as ledger:
         sat = sit(
             plan, models, ledger, terms, stop or threading.Event(), preflight, progress, retry_invalid, strict_model
         )
+        from sciexam.exam.besides import besides_of
+        from sciexam.exam.board import read_board
+        from sciexam.exam.people import held_against_people
+        from sciexam.report.standings.board import build_leaderboard
+
         evidence, outcomes = read_board(sat, ledger)
         evidence = held_against_people(plan, evidence, Path(results))
         outcomes = replace(outcomes, description=evidence.benches[0].description)
@@ -245,6 +249,7 @@ def _agreement_files(found: Agreement, manifest: Mapping[str, Any]) -> Iterator[
     from sciexam.report.agreeing.agreement_text import sentence_of, tables_of
     from sciexam.report.page import to_page
     from sciexam.report.tables import Table, to_markdown
+    from sciexam.report.wording import noted
 
     title, tables = f"Agreement on {', '.join(found.contestants)}", list(tables_of(found))
     sentence = sentence_of(found)

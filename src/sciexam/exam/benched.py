@@ -10,15 +10,17 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sciexam.digests import digest
 from sciexam.errors import SciexamError
 from sciexam.models.checkpoint import LocalCheckpoint
 from sciexam.models.settings import Weights, artifact_of
-from sciexam.report.benchmarks import Told
 from sciexam.suite import Suite
 from sciexam.types import Grade
+
+if TYPE_CHECKING:
+    from sciexam.report.benchmarks import Told
 
 RATER = "bench:"
 SCHEMA = 1  # part of every key: raised when a fact comes to mean something else

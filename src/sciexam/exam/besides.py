@@ -17,8 +17,8 @@ from sciexam.judges.settings import RewardJudge, RewardsJudge, RewardWeightsJudg
 from sciexam.lineage.stages import Reward
 from sciexam.models.settings import Endpoint
 from sciexam.models.terms import USUAL
+from sciexam.report.calls import Calls
 from sciexam.report.marking.marks import Marking
-from sciexam.report.record import Calls
 from sciexam.report.standings.board import Besides
 from sciexam.report.standings.leaderboard import LEVEL
 from sciexam.store import Fact, Store

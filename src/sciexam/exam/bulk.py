@@ -29,7 +29,7 @@ from sciexam.models.checkpoint_files import read_json
 from sciexam.models.settings import Endpoint, Scripted, Weights
 from sciexam.models.terms import Engine, Terms
 from sciexam.prompts import read_prompts
-from sciexam.report.record import Calls
+from sciexam.report.calls import Calls
 from sciexam.store import Store
 from sciexam.suite import Suite, load_suite, suite_of_prompts
 from sciexam.types import Model, Prompt, Response

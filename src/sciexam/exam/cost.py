@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sciexam.battles import present, submit
-from sciexam.exam.grounds import Marker
-from sciexam.exam.pilot import PAID, Pilot
+from sciexam.battles import Slot, present, submit
+from sciexam.exam.markers import Marker
 from sciexam.exam.raters import SCRIPTED, called_model
 from sciexam.exam.recordings import is_recorded, recording_of
 from sciexam.judges import JUDGE_GENERATION, judge_generation
@@ -16,13 +15,29 @@ from sciexam.judges.grading import GradingTemplate
 from sciexam.judges.rendering import template_of
 from sciexam.judges.settings import JudgeSpec, LLMJudge, RewardJudge, RewardWeightsJudge, VllmJudge, WeightsJudge
 from sciexam.models.spending import Price
-from sciexam.report.planning.outlook import Cost, Orders, Rate
+from sciexam.report.planning.costs import Cost, Orders, Rate
 from sciexam.suite import Suite
 from sciexam.types import Comparison, Reply, Response
 
 WORD = 2  # tokens of a letter, with the mark of a new word that some vocabularies put before it
 CHARACTERS = 4  # of English text that make about one token
 RENDERED = 20  # comparisons that a judge's prompt is measured on
+PAID = ("ok", "invalid")
+
+Named = tuple[str, str, str, int]  # a, b, the prompt's id, the sample: see battles.name_of
+
+
+@dataclass(frozen=True, slots=True)
+class AtHand:
+    """What tells how long replies are: answers by slot, the replies of each judge by name, and comparisons."""
+
+    responses: Mapping[Slot, Response]
+    said: Mapping[str, Sequence[Reply]]
+    comparisons: Mapping[Named, Comparison]
+
+    def stored(self, name: str) -> Mapping[Orders, int]:
+        """Verdicts of a judge that are not asked for again, as far as they are known."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +81,23 @@ def cost_of(parties: Iterable[Party], prompts: int, orders: Orders, samples: int
     return Cost(made["answers"], made["verdicts"], read, written, usd, stored, left)
 
 
-def parties_of(suite: Suite, contestants: Sequence[str], markers: Sequence[Marker], pilot: Pilot | None) -> list[Party]:
+def parties_of(
+    suite: Suite, contestants: Sequence[str], markers: Sequence[Marker], at_hand: AtHand | None
+) -> list[Party]:
     """Everyone who is called, with what a call takes. What is recorded or measured offline takes none."""
-    lengths = {name: _answer_tokens(suite, name, pilot) for name in contestants}
+    lengths = {name: _answer_tokens(suite, name, at_hand) for name in contestants}
     known = [tokens for tokens in lengths.values() if tokens is not None]
     pairs = len(contestants) * (len(contestants) - 1) // 2
     return [
-        *(_contestant(suite, name, pilot, known) for name in contestants if not is_recorded(suite, name)),
-        *(_judge(suite, marker, pilot, pairs, known) for marker in markers if marker.model is not None),
+        *(_contestant(suite, name, at_hand, known) for name in contestants if not is_recorded(suite, name)),
+        *(_judge(suite, marker, at_hand, pairs, known) for marker in markers if marker.model is not None),
     ]
 
 
-def _contestant(suite: Suite, name: str, pilot: Pilot | None, known: Sequence[float]) -> Party:
+def _contestant(suite: Suite, name: str, at_hand: AtHand | None, known: Sequence[float]) -> Party:
     spec = suite.models[name]
     model = called_model(spec) or name
-    replies = [r.reply for r in _responses(pilot, name)]
+    replies = [r.reply for r in _responses(at_hand, name)]
     measured = _measured(replies)
     limit = suite.generation_of(name).max_tokens if measured is None else None
     if measured is None:
@@ -93,21 +110,21 @@ def _contestant(suite: Suite, name: str, pilot: Pilot | None, known: Sequence[fl
     return Party(_rate(suite, name, "answers", model, measured), stored=stored, limit=limit)
 
 
-def _judge(suite: Suite, marker: Marker, pilot: Pilot | None, pairs: int, known: Sequence[float]) -> Party:
-    measured = _measured(pilot.said.get(marker.name, ())) if pilot else None
+def _judge(suite: Suite, marker: Marker, at_hand: AtHand | None, pairs: int, known: Sequence[float]) -> Party:
+    measured = _measured(at_hand.said.get(marker.name, ())) if at_hand else None
     most: int | None = None
     if measured is None:
         spec = suite.judge_spec(marker.named) if marker.named is not None else None
         generation = judge_generation(spec) if isinstance(spec, LLMJudge) else JUDGE_GENERATION
         limit = most = _longest(suite, spec, generation.max_tokens, marker.grades)
         answer = sum(known) / len(known) if known else suite.generation.max_tokens
-        read = _rendered(suite, spec, pilot, answer, marker.grades)
+        read = _rendered(suite, spec, at_hand, answer, marker.grades)
         if getattr(spec, "reference", None):  # which is not written yet, and takes about as much as an answer
             read += CHARACTERS * answer
         how = f"an estimate: {CHARACTERS} characters a token, replies of {limit:,} tokens, their limit"
         measured = read / CHARACTERS, float(limit), how
     rate = _rate(suite, marker.name, "verdicts", marker.model or marker.name, measured)
-    stored = pilot.stored(marker.name) if pilot else None
+    stored = at_hand.stored(marker.name) if at_hand else None
     return Party(rate, pairs, marker.repeats, marker.sees_order, stored, most)
 
 
@@ -139,23 +156,23 @@ def _measured(replies: Sequence[Reply]) -> tuple[float, float, str] | None:
     return sum(i for i, _ in both) / len(both), sum(o for _, o in both) / len(both), basis
 
 
-def _answer_tokens(suite: Suite, name: str, pilot: Pilot | None) -> float | None:
+def _answer_tokens(suite: Suite, name: str, at_hand: AtHand | None) -> float | None:
     """The length of a contestant's answers, as far as there are any, in estimated tokens."""
-    texts = [r.text for r in _responses(pilot, name) if r.reply.status == "ok"]
+    texts = [r.text for r in _responses(at_hand, name) if r.reply.status == "ok"]
     if not texts and (recording := recording_of(suite, name)):
         texts = [line.text for line in recording.lines.values()]
     return sum(map(len, texts)) / len(texts) / CHARACTERS if texts else None
 
 
-def _responses(pilot: Pilot | None, name: str) -> Iterator[Response]:
-    if pilot is not None:
-        yield from (r for (contestant, _, _), r in pilot.responses.items() if contestant == name)
+def _responses(at_hand: AtHand | None, name: str) -> Iterator[Response]:
+    if at_hand is not None:
+        yield from (r for (contestant, _, _), r in at_hand.responses.items() if contestant == name)
 
 
-def _rendered(suite: Suite, spec: JudgeSpec | None, pilot: Pilot | None, answer: float, grades: bool) -> float:
+def _rendered(suite: Suite, spec: JudgeSpec | None, at_hand: AtHand | None, answer: float, grades: bool) -> float:
     """The characters of an average judge's prompt: over comparisons at hand, or with answers of `answer` tokens."""
     blank = "x" * round(answer * CHARACTERS)
-    comparisons = list(pilot.comparisons.values())[:RENDERED] if pilot else []
+    comparisons = list(at_hand.comparisons.values())[:RENDERED] if at_hand else []
     comparisons = comparisons or [
         Comparison(prompt, *(Response(side, prompt.id, 0, Reply("", blank)) for side in "ab"))
         for prompt in suite.prompts[:RENDERED]

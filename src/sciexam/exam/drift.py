@@ -7,14 +7,16 @@ import json
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sciexam.battles import cluster
 from sciexam.digests import digest
 from sciexam.exam.raters import Rater
-from sciexam.report.drift import Change, Drift, change_of
 from sciexam.store import Store
 from sciexam.types import Grade, Presentation, Prompt, Submission, Verdict
+
+if TYPE_CHECKING:
+    from sciexam.report.drift import Drift
 
 Shown = Presentation | Submission
 
@@ -101,6 +103,8 @@ def drift_of(rater: Rater, store: Store) -> Drift | None:
     An anchor's first look is its verdict in the exam. Its second look on the first day shows how often the judge
     contradicts itself at once, and one on a later day how often it does by then: the difference is the drift.
     """
+    from sciexam.report.drift import Change, change_of
+
     anchors = remembered(rater, store)
     days = [day for day in store.days() if _looks(rater, anchors, day, store)]
     if not days:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sciexam.battles import Slot, pair
 from sciexam.errors import GateNotMet
 from sciexam.exam.plan import Plan, conversations_of, keys_of
 from sciexam.exam.references import referring, wanted_of, with_references
-from sciexam.exam.stored import Heard, Stored
 from sciexam.models.public_name import public_name
 from sciexam.models.settings import Endpoint
 from sciexam.store import Store
 from sciexam.types import Comparison, Response
+
+if TYPE_CHECKING:
+    from sciexam.exam.stored import Heard, Stored
 
 
 def echoes(plan: Plan, store: Store, comparisons: Sequence[Comparison], heard: Sequence[Heard] = ()) -> Iterator[str]:

@@ -19,8 +19,8 @@ from sciexam.exam.references import with_references
 from sciexam.exam.stored import Stored
 from sciexam.judges.settings import HUMANS
 from sciexam.lineage import descents
+from sciexam.report.calls import Calls
 from sciexam.report.evidence import Bench, Evidence
-from sciexam.report.record import Calls
 from sciexam.report.reliability import reliability_of
 from sciexam.stats import Undefined
 from sciexam.store import Fact, Store

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sciexam.errors import UsageError
 from sciexam.exam.designs import LEVEL, Exam
-from sciexam.exam.grounds import TIES, Marker
+from sciexam.exam.grounds import TIES
+from sciexam.exam.markers import Marker
 from sciexam.judges.settings import HUMANS
 from sciexam.report.planning.outlook import Joint, Labels
 from sciexam.stats.estimate import Undefined

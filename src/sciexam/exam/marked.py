@@ -18,8 +18,8 @@ from sciexam.judges.grading import LLMGrader
 from sciexam.judges.measured import MeasuredMarks
 from sciexam.judges.rewards import LARGEST, TOO_LARGE
 from sciexam.judges.settings import HUMANS
+from sciexam.report.calls import Calls
 from sciexam.report.marking.marks import Marking, Marks, Scale
-from sciexam.report.record import Calls
 from sciexam.store import Fact, Store
 from sciexam.types import NO_ANSWER, Grade, Reply, Response, Status, Submission
 

@@ -7,32 +7,28 @@ from dataclasses import dataclass
 
 from sciexam.battles import Slot, cluster, name_of, pair, resolve
 from sciexam.errors import UsageError
+from sciexam.exam.cost import PAID, AtHand
 from sciexam.exam.facts import read_facts
 from sciexam.exam.plan import Plan, conversations_of
+from sciexam.report.calls import Calls
 from sciexam.report.evidence import Bench
-from sciexam.report.planning.outlook import Orders
-from sciexam.report.record import Calls
+from sciexam.report.planning.costs import Orders
 from sciexam.stats.estimate import Undefined
 from sciexam.stats.variance import VarianceComponents, pooled, variance_components
 from sciexam.store import Store, is_there
-from sciexam.types import Comparison, Reply, Response
+from sciexam.types import Comparison, Response
 
 FEW_SHARED = 10  # prompts judged by people and judge below which no correlation is given
 
-Named = tuple[str, str, str, int]  # a, b, the prompt's id, the sample: see battles.name_of
 Row = tuple[float, str, str, int, str, str]  # score of a, prompt, order, sample, rater, cluster
-PAID = ("ok", "invalid")
 
 
 @dataclass(frozen=True, slots=True)
-class Pilot:
+class Pilot(AtHand):
     """The facts of a plan as they are now. `said` holds each judge's replies, `clusters` that of each prompt."""
 
     pairs: Sequence[tuple[str, str]]
-    responses: Mapping[Slot, Response]
     benches: Mapping[str, Bench]
-    said: Mapping[str, Sequence[Reply]]
-    comparisons: Mapping[Named, Comparison]
     clusters: Mapping[str, str]
 
     def components(self, name: str) -> VarianceComponents | Undefined:
@@ -119,7 +115,8 @@ def read_pilot(plan: Plan, location: str) -> Pilot | None:
         }
     comparisons = {name_of(one): one for one in pair(plan.prompts, plan.pairs, plan.samples, responses)}
     clusters = {prompt.id: cluster(prompt) for prompt in plan.prompts}
-    return Pilot(plan.pairs, responses, {bench.name: bench for bench in benches}, said, comparisons, clusters)
+    by_name = {bench.name: bench for bench in benches}
+    return Pilot(responses, said, comparisons, plan.pairs, by_name, clusters)
 
 
 def _components(rows: Sequence[Row]) -> VarianceComponents | Undefined:

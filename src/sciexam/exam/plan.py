@@ -15,7 +15,7 @@ from sciexam.exam.raters import Rater, raters_of
 from sciexam.judges.settings import HUMANS
 from sciexam.models.recorded import RecordedModel
 from sciexam.models.terms import Terms
-from sciexam.report.build import field_of
+from sciexam.prompts import field_of
 from sciexam.store import Store
 from sciexam.suite import Suite, suite_digest
 from sciexam.types import (
@@ -82,6 +82,11 @@ class Plan:
     def alone(self) -> bool:
         """Whether answers are marked one by one, and nothing is compared."""
         return self.purpose in ALONE
+
+    @property
+    def takes_records(self) -> bool:
+        """Whether it takes a record of each verdict to know what is owed; otherwise arrays tell it (`stored`)."""
+        return self.until_decided or any(rater.grades or rater.part_of == "cascade" for rater in self.raters)
 
     @property
     def run(self) -> str:

@@ -11,8 +11,9 @@ from sciexam.errors import DocumentError, UsageError
 from sciexam.exam.advice import advise
 from sciexam.exam.cost import parties_of
 from sciexam.exam.designs import LEVEL, Exam, choose, find, spend, table
-from sciexam.exam.grounds import choices_of, ground_of, markers_of
+from sciexam.exam.grounds import choices_of, ground_of
 from sciexam.exam.labels import label
+from sciexam.exam.markers import markers_of
 from sciexam.exam.pilot import read_pilot
 from sciexam.exam.plan import Plan, baseline_first, make_plan, samples_of
 from sciexam.exam.recordings import recording_of

@@ -6,21 +6,21 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sciexam.battles import Slot, name_of
 from sciexam.exam.asking import awaits, owes
-from sciexam.exam.benches import spared_by
-from sciexam.exam.cost import RENDERED, Party, parties_of
-from sciexam.exam.grounds import Marker
-from sciexam.exam.pilot import Pilot
+from sciexam.exam.cost import RENDERED, AtHand, Party, parties_of
+from sciexam.exam.markers import Marker
 from sciexam.exam.plan import Plan, conversations_of, keys_of, submissions_of
 from sciexam.exam.raters import UNCALLED, Rater, called_model
 from sciexam.exam.recordings import is_recorded, recording_of
 from sciexam.exam.references import judgeable, owed_of, referring, with_references
-from sciexam.exam.until import Until, opened
 from sciexam.store import Fact, Store
 from sciexam.types import Comparison, Prompt, Response
+
+if TYPE_CHECKING:
+    from sciexam.exam.until import Until
 
 Contest = tuple[Slot, Slot]
 Owing = Callable[[Fact | None], bool]  # whether a fact counts as owed
@@ -211,15 +211,12 @@ def _bill(plan: Plan, store: Store, count: _Count) -> Bill:
 def _calls_of(plan: Plan, store: Store, count: _Count) -> Iterator[tuple[Party, int]]:
     """Each party that is called, with what a call takes and how many are owed."""
     markers = {rater.name: _marker(plan, rater) for rater in count.asked}
-    pilot = Pilot(
-        pairs=plan.pairs,
+    at_hand = AtHand(
         responses=count.there,
-        benches={},
         said={name: list(store.replies(keys).values()) for name, keys in count.keys.items()},
         comparisons={name_of(comparison): comparison for comparison in count.ready[:RENDERED]},
-        clusters={},
     )
-    for party in parties_of(plan.suite, list(count.answers), list(markers.values()), pilot):
+    for party in parties_of(plan.suite, list(count.answers), list(markers.values()), at_hand):
         owed = count.answers if party.rate.what == "answers" else count.verdicts
         yield party, owed.get(party.rate.who, 0)
 
@@ -246,7 +243,7 @@ def _counted(
     answers = _answers(plan, store, owed)
     if only is not None:
         answers.asked.clear()
-    until = opened(plan, store, retry_invalid) if plan.until_decided else None
+    until = _watched(plan, store, retry_invalid) if plan.until_decided else None
     alive = [
         one
         for one in _contests(plan, until)
@@ -260,7 +257,9 @@ def _counted(
     counted: set[_Call] = set()  # a judge beside the panel that it is a member of is asked once
     for rater in asked:
         mine = [one for one in alive if until is None or until.is_open(one[0][0], one[1][0], rater.bench)]
-        if len(count.ready) == len(alive):
+        if rater.part_of == "cascade" and len(count.ready) == len(alive):
+            from sciexam.exam.benches import spared_by  # with the statistics, which other judges are asked without
+
             spared = spared_by(plan, rater, store, count.ready, retry_invalid)
             mine = [one for one in mine if _name(one) not in spared]
         keys, coming = (_marks if rater.grades else _verdicts)(plan, rater, store, answers, mine)
@@ -273,6 +272,12 @@ def _counted(
         count.verdicts[rater.name] = count.verdicts.get(rater.name, 0) + len(calls - counted)
         counted |= calls
     return count
+
+
+def _watched(plan: Plan, store: Store, retry_invalid: bool) -> Until:
+    from sciexam.exam.until import opened
+
+    return opened(plan, store, retry_invalid)
 
 
 def _name(contest: Contest) -> tuple[str, str, str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sciexam.digests import digest
 from sciexam.errors import UsageError, did_you_mean
@@ -30,9 +30,11 @@ from sciexam.models.public_name import public_name
 from sciexam.models.settings import Scripted, weights_of
 from sciexam.models.terms import Terms
 from sciexam.report.evidence import TEXT_MEASURE
-from sciexam.report.record import Trust
 from sciexam.suite import Suite
 from sciexam.types import Grader, Judge, Kind
+
+if TYPE_CHECKING:
+    from sciexam.report.record import Trust
 
 SCRIPTED = "scripted"  # the model of a script, which costs nothing
 UNCALLED = (None, SCRIPTED)

@@ -24,8 +24,8 @@ from sciexam.judges import compares_by_grades, open_grader, open_judge
 from sciexam.judges.recorded import RecordedJudge
 from sciexam.judges.settings import HUMANS, CascadeJudge, PanelJudge
 from sciexam.models.terms import USUAL
+from sciexam.report.calls import Calls
 from sciexam.report.evidence import Bench
-from sciexam.report.record import Calls
 from sciexam.store import Fact, Store
 from sciexam.suite import Suite
 from sciexam.types import Comparison, Judge, Model, Response

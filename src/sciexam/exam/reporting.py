@@ -23,8 +23,9 @@ from sciexam.exam.stored import behind, stored_of
 from sciexam.exam.until import replayed
 from sciexam.files import json_text
 from sciexam.report.build import build
+from sciexam.report.calls import Calls
 from sciexam.report.next_steps import next_steps
-from sciexam.report.record import Calls, Report
+from sciexam.report.record import Report
 from sciexam.report.stopping import build_stopped
 from sciexam.store import Store
 

@@ -6,19 +6,23 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sciexam.exam.asking import owes
 from sciexam.exam.plan import Plan
 from sciexam.exam.preflight import Experience, Owed, bill_of, tell
 from sciexam.exam.runs import check_all_ready, hold
 from sciexam.exam.sitting import Sitting
-from sciexam.exam.stored import TOLD, Stored, left_out, part_owed, reused, stored_of
 from sciexam.exam.tally import Progress
 from sciexam.models.terms import Terms
-from sciexam.report.record import Calls
+from sciexam.report.calls import Calls
 from sciexam.store import Fact, Store
 from sciexam.types import Model
+
+if TYPE_CHECKING:
+    from sciexam.exam.stored import Stored
+
+TOLD = 500  # verdicts whose replies tell how long those to come will be
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +49,12 @@ def sit(
     strict_model: bool,
 ) -> Sat:
     """Ask for what is owed: only for that, where arrays tell what it is."""
-    stored = stored_of(plan, store, partial(owes, retry_invalid=retry_invalid))
-    part = plan if stored is None else part_owed(stored, models, store, retry_invalid)
+    known = _known(plan, models, store, retry_invalid)
+    part = known.part
     asked = {name: model for name, model in models.items() if name in part.contestants}
     check_all_ready(part, asked, store, retry_invalid)
-    known = _experience(stored) if stored and preflight else None
-    announced = tell(preflight, partial(bill_of, part, store, retry_invalid, experience=known))
+    experience = _experience(known.stored) if known.stored and preflight else None
+    announced = tell(preflight, partial(bill_of, part, store, retry_invalid, experience=experience))
     sitting = Sitting(
         part,
         store,
@@ -60,14 +64,40 @@ def sit(
         strict_model=strict_model,
         terms=terms,
         announced=announced,
-        before=left_out(stored, part, retry_invalid) if stored else (0, 0),
+        before=known.left_out,
     )
     manifest = hold(sitting, plan, asked, store)
-    calls = sitting.calls
-    if stored is not None:
-        calls = replace(calls, reused=reused(stored, retry_invalid))
-        stored = stored_of(plan, store) if part.contestants else stored
+    from sciexam.exam.stored import stored_of
+
+    calls = sitting.calls if known.reused is None else replace(sitting.calls, reused=known.reused)
+    stored = stored_of(plan, store) if part.contestants else known.stored
     return Sat(plan, stored, calls, sitting.skipped, sitting.notes, manifest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known before anyone is asked. `part`: that anything is owed of; `left_out`: how many answers and verdicts
+    are there of the rest; `reused`: calls that the ledger spares, None where the sitting counts them.
+    """
+
+    part: Plan
+    stored: Stored | None = None
+    left_out: tuple[int, int] = (0, 0)
+    reused: int | None = None
+
+
+def _known(plan: Plan, models: Mapping[str, Model], store: Store, retry_invalid: bool) -> _Known:
+    if plan.takes_records:
+        return _Known(plan)
+    if not store.length():  # numpy, which the arrays are made of, waits until there is anything in them
+        return _Known(plan, reused=0)
+    from sciexam.exam.stored import left_out, part_owed, reused, stored_of
+
+    stored = stored_of(plan, store, partial(owes, retry_invalid=retry_invalid))
+    if stored is None:
+        return _Known(plan)
+    part = part_owed(stored, models, store, retry_invalid)
+    return _Known(part, stored, left_out(stored, part, retry_invalid), reused(stored, retry_invalid))
 
 
 def _experience(stored: Stored) -> Experience:

@@ -7,13 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sciexam.battles import Slot, in_drawn_order, name_of, pair
 from sciexam.errors import GateNotMet, Incomplete, Interrupted, StoreError
 from sciexam.exam.asking import Asking, attempts, owes
-from sciexam.exam.benches import judged_by
-from sciexam.exam.cascade import Cascade, calibration_asks, cascades_of, escalation_asks, rule
 from sciexam.exam.drift import Candidates
 from sciexam.exam.echoes import is_another
 from sciexam.exam.feed import GATHER_SECONDS, Feed
@@ -21,11 +19,10 @@ from sciexam.exam.plan import Plan, conversations_of, shown_of, submissions_of
 from sciexam.exam.raters import UNCALLED, Rater, called_model
 from sciexam.exam.references import Written, judgeable, referring, with_references, write_references
 from sciexam.exam.tally import Progress, Tally
-from sciexam.exam.until import Until, opened
 from sciexam.models.recorded import RecordedModel
 from sciexam.models.scripted import ScriptedModel
 from sciexam.models.terms import USUAL, Terms
-from sciexam.report.record import Calls
+from sciexam.report.calls import Calls
 from sciexam.store import Fact, Store, Writer
 from sciexam.types import (
     Comparison,
@@ -39,6 +36,11 @@ from sciexam.types import (
     Submission,
     Verdict,
 )
+
+# With the statistics, which a sitting begins without: imported where there is a cascade, or a sequence is watched.
+if TYPE_CHECKING:
+    from sciexam.exam.cascade import Cascade
+    from sciexam.exam.until import Until
 
 __all__ = ["JOIN_SECONDS", "Progress", "Sitting"]
 
@@ -100,6 +102,8 @@ class Sitting:
         self._asked = [*models.values(), *(rater.judge for rater in self._plan.raters), *writers]
         try:
             if self._plan.until_decided:
+                from sciexam.exam.until import opened
+
                 self._until = opened(self._plan, self._store, self._retry_invalid)
                 self._plan = self._until.plan
             elif any(referring(self._plan.raters)):
@@ -113,7 +117,7 @@ class Sitting:
                 raters = [rater for rater in able if rater.part_of != "cascade"]
                 recorded = [rater for rater in raters if rater.by_name]
                 marking = [partial(self._mark, rater, writer) for rater in raters if not rater.by_name]
-                marking += [partial(self._escalate, cascade) for cascade in cascades_of(self._plan)]
+                marking += [partial(self._escalate, cascade) for cascade in self._cascades()]
                 marking += [partial(self._mark_in_turn, recorded, writer)] if recorded else []
                 self._together(answering, marking)
             with self._store.writer(self._tally.durable) as writer:
@@ -342,11 +346,20 @@ class Sitting:
                 return
             self._mark_batch(rater, batch, writer)
 
+    def _cascades(self) -> Iterator[Cascade]:
+        if any(rater.part_of == "cascade" for rater in self._plan.raters):
+            from sciexam.exam.cascade import cascades_of
+
+            yield from cascades_of(self._plan)
+
     def _escalate(self, cascade: Cascade) -> None:
         """Ask the cheap judge for everything, then the dear one for the calibration, then for what escalates.
 
         Each step has a writer of its own, at whose end its verdicts are durable: the next one is a function of them.
         """
+        from sciexam.exam.benches import judged_by
+        from sciexam.exam.cascade import calibration_asks, escalation_asks, rule
+
         with self._store.writer(self._tally.durable) as writer:
             self._mark(cascade.cheap, writer)
         comparisons = [item for item in self._feed.items if isinstance(item, Comparison)]

@@ -28,8 +28,6 @@ from sciexam.store import Fact, Store
 from sciexam.store.columns import VerdictColumns, Wanted
 from sciexam.types import Grade, Model, Order, Response, Verdict
 
-TOLD = 500  # verdicts whose replies tell how long those to come will be
-
 Name = tuple[str, str, str, int]  # of a comparison, as in `battles.name_of`
 
 
@@ -103,7 +101,7 @@ class Stored:
 
 def stored_of(plan: Plan, store: Store, owing: Callable[[Fact | None], bool] | None = None) -> Stored | None:
     """What the ledger has of `plan`; None where it takes records to know it. `owing` as in `with_references`."""
-    if plan.until_decided or any(rater.grades or rater.part_of == "cascade" for rater in plan.raters):
+    if plan.takes_records:
         return None
     plan = with_references(plan, store, owing)
     responses = responses_of(plan, store)

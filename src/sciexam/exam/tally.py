@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sciexam.models.spending import Budget, Price
-from sciexam.report.record import Calls
+from sciexam.report.calls import Calls
 from sciexam.store import Fact
 from sciexam.types import Reply
 

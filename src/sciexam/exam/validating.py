@@ -28,7 +28,7 @@ from sciexam.judges.settings import HUMANS, MeasuresJudge, RecordedJudge
 from sciexam.models import check_ready
 from sciexam.models.terms import Engine, Terms
 from sciexam.report.agreeing.votes import ItemKey, votes_of
-from sciexam.report.record import Calls
+from sciexam.report.calls import Calls
 from sciexam.store import Store
 from sciexam.suite import Suite, load_suite
 from sciexam.types import Comparison, Judge, Model, Response

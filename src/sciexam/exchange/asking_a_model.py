@@ -19,7 +19,7 @@ from sciexam.exchange.marked_reply import Request
 from sciexam.judges.settings import HUMANS
 from sciexam.models.spending import Budget
 from sciexam.models.terms import Terms
-from sciexam.report.record import Calls
+from sciexam.report.calls import Calls
 from sciexam.store import Store
 from sciexam.suite import Suite, load_suite
 from sciexam.types import Generation, Response

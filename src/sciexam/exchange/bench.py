@@ -34,7 +34,7 @@ from sciexam.models.checkpoint_loading import out_of_memory
 from sciexam.models.settings import Recorded, Weights, artifact_of
 from sciexam.models.terms import Terms
 from sciexam.report.benchmarks import Benchmarks, Item
-from sciexam.report.record import Calls
+from sciexam.report.calls import Calls
 from sciexam.store import Store
 from sciexam.suite import Suite, load_suite
 from sciexam.types import Reply

@@ -11,7 +11,7 @@ from sciexam.exam.benched import Outcome, shortfalls_of, told_of
 from sciexam.exchange.bench_run import Taker
 from sciexam.exchange.bench_tasks import Task
 from sciexam.report.benchmarks import LEVEL, Benchmarks, Item, items_csv, pairs_of, pooled, results_of
-from sciexam.report.record import Calls
+from sciexam.report.calls import Calls
 from sciexam.suite import Suite, suite_digest
 
 Outcomes = Mapping[tuple[str, str], Outcome]  # by task and model

@@ -17,7 +17,7 @@ from sciexam.exchange.asking_a_model import Errand
 from sciexam.exchange.candidates import Candidate, graded
 from sciexam.models.settings import Recorded
 from sciexam.models.terms import Terms
-from sciexam.report.record import Calls
+from sciexam.report.calls import Calls
 from sciexam.store import Store
 from sciexam.suite import Suite
 from sciexam.types import Prompt

@@ -30,7 +30,7 @@ from sciexam.exchange.prompt_replies import prompt_line, read_prompt, rejected_l
 from sciexam.exchange.provenance import PROVENANCE, check_same_command, most_first
 from sciexam.folders import check_folder, replace_folder, resolved
 from sciexam.prompts import read_prompts
-from sciexam.report.record import Calls
+from sciexam.report.calls import Calls
 from sciexam.suite import Suite
 from sciexam.types import Prompt
 

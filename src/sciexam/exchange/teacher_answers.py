@@ -30,7 +30,7 @@ from sciexam.exchange.provenance import PROVENANCE, check_same_command, most_fir
 from sciexam.exchange.shots import Shot, draw, fit, read_shots, shots_of
 from sciexam.folders import check_folder, replace_folder, resolved
 from sciexam.prompts import read_prompts
-from sciexam.report.record import Calls
+from sciexam.report.calls import Calls
 from sciexam.rubric import Criterion
 from sciexam.suite import Suite
 from sciexam.types import Prompt

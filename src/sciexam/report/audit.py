@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from sciexam.report.record import Calls, Figure, plain
+from sciexam.report.calls import Calls
+from sciexam.report.record import Figure, plain
 from sciexam.report.tables import Table, methods_table
 from sciexam.stats import Estimate
 

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sciexam.report.record import Calls, Figure, plain
+from sciexam.report.calls import Calls
+from sciexam.report.record import Figure, plain
 from sciexam.report.tables import to_csv
 from sciexam.stats import Estimate, Undefined, equivalent, holm, mcnemar, mean, skewed_mean
 from sciexam.stats.paired import sign_flip_differences

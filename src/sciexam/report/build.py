@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
 
+from sciexam.prompts import field_of
 from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import NOT_ASKED, Bench, Evidence
 from sciexam.report.gains import Gain, gains_of
@@ -42,7 +42,7 @@ from sciexam.stats import (
     win_rate,
 )
 from sciexam.stats.sides import side_of
-from sciexam.types import Presentation, Prompt, Response, Verdict
+from sciexam.types import Presentation, Response, Verdict
 
 LEVEL = 0.95
 MOST_OUTLOOKS = 6  # comparisons for which the power of the next exam is computed
@@ -293,12 +293,6 @@ def _criteria(evidence: Evidence, bench: Bench, a: str, b: str) -> Iterable[Cate
         scores = scores_of(replace(evidence, pairs=((a, b),)), only)[a, b]
         used = used_of(scores)
         yield Category(name, rate_of(used, "no verdict on this criterion is usable"), len(scores), len(used))
-
-
-def field_of(prompt: Prompt, by: str) -> str | None:
-    """The slice that a prompt falls into: its category, its group, or a field of its metadata."""
-    value: Any = getattr(prompt, by) if by in ("category", "group") else prompt.metadata.get(by)
-    return None if value is None else str(value)
 
 
 def reasons_of(scores: Sequence[Score]) -> dict[str, int]:

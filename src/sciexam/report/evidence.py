@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from sciexam.battles import Battle, Policy, Slot
-from sciexam.lineage import Descent
-from sciexam.report.escalation import Escalation
-from sciexam.report.record import BY_FORM, ByForm, Calls, Trust
-from sciexam.stats import Conclusion
-from sciexam.types import Presentation, Prompt, Response, Verdict
+if TYPE_CHECKING:
+    from sciexam.battles import Battle, Policy, Slot
+    from sciexam.lineage import Descent
+    from sciexam.report.calls import Calls
+    from sciexam.report.escalation import Escalation
+    from sciexam.report.record import ByForm, Trust
+    from sciexam.stats import Conclusion
+    from sciexam.types import Presentation, Prompt, Response, Verdict
 
 NOT_ASKED = "not asked yet"  # why there is no answer, or no verdict, that is still to come
 
@@ -61,6 +63,8 @@ class Bench:
 
     def concludes(self, conclusion: Conclusion) -> Conclusion | ByForm:
         """What the figures allow to be said, as far as this bench can say it."""
+        from sciexam.report.record import BY_FORM
+
         return BY_FORM.get(conclusion, conclusion) if self.by_form else conclusion
 
     @property

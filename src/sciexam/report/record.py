@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from sciexam.digests import SCALARS
+from sciexam.report.calls import Calls
 from sciexam.stats import Conclusion, Estimate, Undefined
 
 if TYPE_CHECKING:
@@ -36,23 +37,6 @@ NO_EVIDENCE: Mapping[str, str] = {
 }
 
 BLIND = "It kept its verdict in {kept:.0%} of the swaps: this judge may be unable to tell the two apart."
-
-
-@dataclass(frozen=True, slots=True)
-class Calls:
-    """What this command asked models for. `usd` is None where a called model has no price.
-
-    `unasked`: why it did not ask for all that is owed, in a sentence; empty where it did. `recounted`: nobody was
-    asked, and what the `reused` replies and verdicts of the ledger once cost is not known here.
-    """
-
-    made: int = 0
-    reused: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    usd: float | None = 0.0
-    unasked: str = ""
-    recounted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

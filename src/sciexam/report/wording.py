@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
+from sciexam.report.calls import Calls
 from sciexam.report.escalation import Escalation
 from sciexam.report.evidence import NOT_ASKED
 from sciexam.report.panel import Member
 from sciexam.report.plain_text import quoted
-from sciexam.report.record import NO_EVIDENCE, Calls, Figure, Pair, Report, Stop
+from sciexam.report.record import NO_EVIDENCE, Figure, Pair, Report, Stop
 from sciexam.stats import Estimate, Undefined
 from sciexam.types import NO_ANSWER
 

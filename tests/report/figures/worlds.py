@@ -12,11 +12,12 @@ from sciexam.battles import pair, present, resolve
 from sciexam.lineage import Descent
 from sciexam.report.agreeing.agreement import Agreement, build_agreement
 from sciexam.report.build import build
+from sciexam.report.calls import Calls
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.marking.grades import Grades, build_grades
 from sciexam.report.marking.marks import Marking, Marks, Scale
 from sciexam.report.marking.rewards import Rewards, build_rewards
-from sciexam.report.record import Calls, Look, Report
+from sciexam.report.record import Look, Report
 from sciexam.report.standings.board import Besides, build_leaderboard
 from sciexam.report.standings.leaderboard import Leaderboard
 from sciexam.report.standings.outcomes import outcomes_of

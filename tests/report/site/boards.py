@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
+from sciexam.report.calls import Calls
 from sciexam.report.gains import Gain
-from sciexam.report.record import Calls, Figure
+from sciexam.report.record import Figure
 from sciexam.report.standings.leaderboard import IS_BASELINE, NO_REWARD, Leaderboard, Meeting, Row, Standings
 from sciexam.stats import Estimate, Undefined
 

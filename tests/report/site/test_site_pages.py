@@ -23,9 +23,9 @@ from markdown_it import MarkdownIt
 from sciexam.folders import replace_folder
 from sciexam.models.public_name import public_name
 from sciexam.report import audit
+from sciexam.report.calls import Calls
 from sciexam.report.gains import Gain
 from sciexam.report.plain_text import plain_text
-from sciexam.report.record import Calls
 from sciexam.report.site.downloads import downloads_of
 from sciexam.report.site.lineage_tree import lineage_tree
 from sciexam.report.site.names import site_names

@@ -16,7 +16,7 @@ from sciexam.exam.raters import Rater
 from sciexam.exam.sitting import JOIN_SECONDS
 from sciexam.exam.tally import Progress, Tally
 from sciexam.models.terms import Terms
-from sciexam.report.record import Calls
+from sciexam.report.calls import Calls
 from sciexam.store import Fact, Store, Writer
 from sciexam.types import Presentation, Verdict
 

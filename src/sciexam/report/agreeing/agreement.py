@@ -9,11 +9,12 @@ from itertools import combinations
 from typing import Any
 
 from sciexam.battles import cluster
+from sciexam.prompts import field_of
 from sciexam.report.agreeing.votes import ItemKey, Votes, matrix, shared, votes_of
-from sciexam.report.build import field_of
+from sciexam.report.calls import Calls
 from sciexam.report.equal_texts import equal_texts
 from sciexam.report.evidence import Bench, Evidence
-from sciexam.report.record import Calls, Figure, plain
+from sciexam.report.record import Figure, plain
 from sciexam.report.scores import distinct
 from sciexam.stats import (
     Undefined,

@@ -12,7 +12,8 @@ from sciexam.report.figures.drawing import WIDTH, Drawing
 from sciexam.report.figures.frame import SMALL, axes_at, name_of, scale, write
 from sciexam.report.figures.palette import Palette
 from sciexam.report.figures.words import sentences
-from sciexam.report.planning.outlook import Orders, Outlook
+from sciexam.report.planning.costs import Orders
+from sciexam.report.planning.outlook import Outlook
 from sciexam.report.record import Pair, Report
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
+from sciexam.report.calls import Calls
 from sciexam.report.marking.marks import (
     FEW_PROMPTS,
     MANY_INVALID,
@@ -23,7 +24,7 @@ from sciexam.report.marking.marks import (
     statuses,
     values_of,
 )
-from sciexam.report.record import Calls, Figure, plain
+from sciexam.report.record import Figure, plain
 from sciexam.report.scores import distinct
 from sciexam.stats import Undefined, holm, mean, skewed_mean
 from sciexam.stats.paired import sign_flip_differences

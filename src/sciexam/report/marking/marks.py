@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sciexam.battles import Battle, Slot, cluster
-from sciexam.report.record import Calls
+from sciexam.report.calls import Calls
 from sciexam.types import Grade, Prompt, Status
 
 GRAVEST = ("failed", "invalid", "skipped")

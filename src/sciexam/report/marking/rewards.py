@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import Any
 
 from sciexam.battles import cluster
+from sciexam.report.calls import Calls
 from sciexam.report.marking.marks import (
     FEW_PROMPTS,
     Marking,
@@ -21,7 +22,7 @@ from sciexam.report.marking.marks import (
     statuses,
     values_of,
 )
-from sciexam.report.record import Calls, Figure, plain
+from sciexam.report.record import Figure, plain
 from sciexam.report.scores import distinct
 from sciexam.report.tables import to_csv
 from sciexam.stats import (

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sciexam.report import tables
-from sciexam.report.planning.outlook import Cost, Design, Ground, Labels, Orders, Outlook
+from sciexam.report.planning.costs import Cost, Orders
+from sciexam.report.planning.outlook import Design, Ground, Labels, Outlook
 from sciexam.report.tables import Table
 from sciexam.stats.estimate import Undefined
 from sciexam.stats.variance import Variance, VarianceComponents

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sciexam.battles import cluster
 from sciexam.models.spending import Price
-from sciexam.report.build import field_of
+from sciexam.prompts import field_of
 from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import Evidence
 from sciexam.report.gains import gains_of

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sciexam.report.calls import Calls
 from sciexam.report.gains import Gain
-from sciexam.report.record import Calls, Figure, plain
+from sciexam.report.record import Figure, plain
 from sciexam.report.tables import Table, to_csv
 from sciexam.stats import Estimate, Undefined
 

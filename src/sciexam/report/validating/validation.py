@@ -10,9 +10,10 @@ from typing import Any
 from sciexam.battles import in_drawn_order
 from sciexam.report.agreeing.votes import ItemKey, Votes, votes_of
 from sciexam.report.by_chance import agreed_by_chance
+from sciexam.report.calls import Calls
 from sciexam.report.equal_texts import equal_texts
 from sciexam.report.evidence import Bench, Evidence
-from sciexam.report.record import Calls, Step, plain
+from sciexam.report.record import Step, plain
 from sciexam.report.validating.against_humans import LONGER, Against, against_humans
 from sciexam.report.validating.calibrated import Calibrated, calibrated
 from sciexam.report.validating.corrected_rates import Rates, rates_of
