@@ -270,5 +270,5 @@ def test_a_folder_of_weights_answers_without_a_suite(tmp_path: Path) -> None:
 
 
 def test_its_help_loads_nothing_heavy() -> None:
-    helped = "from sciexam.cli import app\ntry:\n    app(['answer', '--help'])\nexcept SystemExit:\n    pass\nprint()"
-    assert loaded_by(helped) == set()
+    run = "from sciexam.cli import command_line\ntry:\n    command_line()(['answer', '--help'])"
+    assert loaded_by(f"{run}\nexcept SystemExit:\n    pass\nprint()") == set()

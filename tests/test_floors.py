@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from conftest import answers, write_suite
+
 SOURCE = Path(__file__).parent.parent / "src" / "sciexam"
 
 FLOORS = {
@@ -85,10 +87,35 @@ def loaded_by(code: str) -> set[str]:
 
 def test_import_and_help_load_nothing_heavy() -> None:
     assert loaded_by("import sciexam") == set()
-    helped = "import sys\nfrom sciexam.cli import app\ntry:\n    app(['--help'])\nexcept SystemExit:\n    pass\nprint()"
-    assert loaded_by(helped) == set()
-    per_command = helped.replace("'--help'", "'compare', '--help'")
+    run = "from sciexam.cli import command_line\ntry:\n    command_line()(['--help'])\nexcept SystemExit:\n    pass"
+    assert loaded_by(f"{run}\nprint()") == set()
+    per_command = run.replace("'--help'", "'compare', '--help'") + "\nprint()"
     assert loaded_by(per_command) == set()
+
+
+LATE = ("numpy", "sciexam.stats", "sciexam.report.build", "sciexam.cli.train", "sqlalchemy.dialects.postgresql")
+TOLD_AT_THE_FIRST_CALL = f"""
+import os, sys
+
+def told(event, _):
+    if event == "socket.connect":
+        print("asked", *[m for m in {LATE!r} if m in sys.modules], flush=True)
+        os._exit(0)
+
+sys.addaudithook(told)
+from sciexam.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("command", ["compare", "leaderboard"])
+def test_the_first_verdict_is_asked_for_before_what_counts_verdicts_is_imported(tmp_path: Path, command: str) -> None:
+    models = {name: {"responses": answers(tmp_path, name, [f"{name} {i}" for i in range(6)])} for name in ("a", "b")}
+    judge = {"backend": "openai", "model": "judge-1", "base_url": "http://127.0.0.1:1/v1", "api_key_env": None}
+    suite = write_suite(tmp_path, 6, models, judges={"llm": judge})
+    typed = [sys.executable, "-c", TOLD_AT_THE_FIRST_CALL, command, "--suite", str(suite), "--judge", "llm"]
+    done = subprocess.run(typed, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("asked\n", 0), done.stderr
 
 
 def test_the_package_runs_as_a_module() -> None:

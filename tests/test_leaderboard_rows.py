@@ -16,7 +16,7 @@ import sciexam as sx
 from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Body, Endpoint, prompt_of
 from sciexam.errors import UsageError
-from sciexam.exam import preflight, sat, sitting
+from sciexam.exam import preflight, sitting, stored
 from sciexam.exam.empty_words import TEXTS
 from sciexam.exam.marking import reward
 from sciexam.report.standings.leaderboard import Leaderboard, Row
@@ -115,7 +115,7 @@ def test_a_board_of_arrays_is_the_board_of_records(
     found = sx.leaderboard(exam, judge=judge, results=tmp_path, **how)
     assert found.invalid > 0
     assert found.meetings
-    monkeypatch.setattr(sat, "stored_of", lambda *_: None)
+    monkeypatch.setattr(stored, "stored_of", lambda *_: None)
     by_records = sx.leaderboard(exam, judge=judge, results=tmp_path, **how)
     alike(found.to_json(), by_records.to_json())
 

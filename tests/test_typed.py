@@ -10,11 +10,11 @@ import pytest
 import typer.main
 
 from conftest import Cli, answers, write_jsonl
-from sciexam.cli import app
+from sciexam.cli import command_line
 from sciexam.report.next_steps import READER
 from sciexam.typed import OPTIONS, TAKES, Command, command_of
 
-ROOT: Any = typer.main.get_command(app)
+ROOT: Any = typer.main.get_command(command_line())
 
 
 def commands(group: Any = ROOT, before: str = "") -> Iterator[tuple[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 import typer.main
 from plain import cell, code, escaped
 
-from sciexam.cli import app
+from sciexam.cli import command_line
 from sciexam.cli.examples import EXAMPLES
 
 PAGE = Path(__file__).parents[1] / "commands.md"
@@ -38,7 +38,7 @@ were not made), 4 refused by a check that you asked for, 5 a damaged ledger, 130
 
 
 def page() -> str:
-    return "\n".join([HEAD, *_sections(typer.main.get_command(app), "sciexam")])
+    return "\n".join([HEAD, *_sections(typer.main.get_command(command_line()), "sciexam")])
 
 
 def _sections(group: Any, path: str) -> Iterator[str]:

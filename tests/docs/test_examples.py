@@ -18,7 +18,7 @@ from examples import Line, lines
 from pages import ROOT, name_of, pages
 
 from conftest import Cli, write_jsonl
-from sciexam.cli import app
+from sciexam.cli import command_line
 
 # What a line that is not run may need.
 NEEDS = (
@@ -119,7 +119,7 @@ def test_what_is_not_run_says_what_it_needs() -> None:
             assert line.needs is None or line.needs in NEEDS, f"{line.where}: not one of {NEEDS}: {line.needs}"
 
 
-ROOT_COMMAND = typer.main.get_command(app)
+ROOT_COMMAND = typer.main.get_command(command_line())
 
 
 def each_command() -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -10,7 +10,7 @@ import pytest
 import typer.main
 
 from conftest import Cli
-from sciexam.cli import app
+from sciexam.cli import command_line
 from sciexam.cli.examples import EXAMPLES
 from sciexam.cli.grouped import GROUPS
 
@@ -24,7 +24,7 @@ def leaves(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
             yield " ".join((*path, name)), command
 
 
-ROOT = typer.main.get_command(app)
+ROOT = typer.main.get_command(command_line())
 COMMANDS = dict(leaves(ROOT))
 
 

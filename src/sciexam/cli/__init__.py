@@ -5,73 +5,67 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from typing import NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
-from sciexam.cli import (
-    agree,
-    annotate,
-    answer,
-    audit,
-    author,
-    bench,
-    compare,
-    data,
-    doctor,
-    examples,
-    exporting,
-    grade,
-    grouped,
-    importing,
-    leaderboard,
-    lineage,
-    plan,
-    report,
-    reward,
-    serve,
-    store,
-    train,
-    validate,
-)
+from sciexam.cli.examples import add_examples
+from sciexam.cli.grouped import Grouped
 from sciexam.errors import SciexamError, redacted
 
-app = typer.Typer(
-    name="sciexam",
-    cls=grouped.Grouped,
-    help="Is the new model really better, by how much, according to whom, and can that judge be trusted?",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-app.command("compare")(compare.compare)
-app.command("report")(report.report)
-app.command("plan")(plan.plan)
-app.command("grade")(grade.grade)
-app.command("reward")(reward.reward)
-app.command("answer")(answer.answer)
-app.command("agree")(agree.agree)
-app.command("leaderboard")(leaderboard.leaderboard)
-app.command("validate")(validate.validate)
-app.command("audit")(audit.audit)
-app.command("bench")(bench.bench)
-app.command("import")(importing.import_)
-app.command("export")(exporting.export)
-app.command("serve")(serve.serve)
-app.command("train")(train.train)
-app.command("lineage")(lineage.lineage)
-app.command("check")(author.check)
-app.command("doctor")(doctor.doctor)
-app.command("init")(author.init)
-app.command("schema")(author.schema)
-app.add_typer(annotate.annotate, name="annotate")
-app.add_typer(data.data, name="data")
-app.add_typer(store.store, name="store")
-app.add_typer(author.rubric, name="rubric")
-examples.add_examples(app)
+# Where each command, or group of commands, stands: the module of this folder, and its name there.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "compare": ("compare", "compare"),
+    "report": ("report", "report"),
+    "plan": ("plan", "plan"),
+    "grade": ("grade", "grade"),
+    "reward": ("reward", "reward"),
+    "answer": ("answer", "answer"),
+    "agree": ("agree", "agree"),
+    "leaderboard": ("leaderboard", "leaderboard"),
+    "validate": ("validate", "validate"),
+    "audit": ("audit", "audit"),
+    "bench": ("bench", "bench"),
+    "import": ("importing", "import_"),
+    "export": ("exporting", "export"),
+    "serve": ("serve", "serve"),
+    "train": ("train", "train"),
+    "lineage": ("lineage", "lineage"),
+    "check": ("author", "check"),
+    "doctor": ("doctor", "doctor"),
+    "init": ("author", "init"),
+    "schema": ("author", "schema"),
+    "annotate": ("annotate", "annotate"),
+    "data": ("data", "data"),
+    "store": ("store", "store"),
+    "rubric": ("author", "rubric"),
+}
 
 
-@app.callback(invoke_without_command=True)
+def command_line(words: Sequence[str] = ()) -> typer.Typer:
+    """The command line. Of `words` that begin with a command it holds that one alone: the others are not imported."""
+    app = typer.Typer(
+        name="sciexam",
+        cls=Grouped,
+        help="Is the new model really better, by how much, according to whom, and can that judge be trusted?",
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback(invoke_without_command=True)(_root)
+    for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
+        module, own = COMMANDS[name]
+        found = getattr(import_module(f"sciexam.cli.{module}"), own)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
+    add_examples(app)
+    return app
+
+
 def _root(
     context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
@@ -93,7 +87,7 @@ def main() -> NoReturn:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for the small matrices here, threads wait more than they work
     gc.set_threshold(100_000, 20, 20)  # records refer to each other in no circles, and the usual search takes its time
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        sys.exit(command_line(sys.argv[1:])(standalone_mode=False) or 0)
     except SciexamError as error:
         _fail(str(error), error.exit_code)
     except TyperException as error:

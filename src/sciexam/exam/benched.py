@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from sciexam.digests import digest
 from sciexam.errors import SciexamError
-from sciexam.models.checkpoint import LocalCheckpoint
 from sciexam.models.settings import Weights, artifact_of
 from sciexam.suite import Suite
 from sciexam.types import Grade
 
 if TYPE_CHECKING:
+    from sciexam.models.checkpoint import LocalCheckpoint
     from sciexam.report.benchmarks import Told
 
 RATER = "bench:"
@@ -59,7 +59,7 @@ def identity_of(suite: Suite, name: str) -> str:
     """The digest of a model as benchmarks know it: weights by their contents, whatever else as it is asked."""
     spec = suite.model(name)
     if isinstance(weights := artifact_of(spec), Weights):
-        return identity_of_weights(LocalCheckpoint(name, weights, "causal", weights.device), weights)
+        return _identity_of_files(name, weights)
     return suite.open_model(name).digest
 
 
@@ -75,8 +75,14 @@ def identities_of(suite: Suite, digests: Mapping[str, str]) -> dict[str, str]:
             found[name] = known
             continue
         with contextlib.suppress(SciexamError):  # what they answered may be recorded
-            found[name] = identity_of_weights(LocalCheckpoint(name, weights, "causal", weights.device), weights)
+            found[name] = _identity_of_files(name, weights)
     return found
+
+
+def _identity_of_files(name: str, weights: Weights) -> str:
+    from sciexam.models.checkpoint import LocalCheckpoint
+
+    return identity_of_weights(LocalCheckpoint(name, weights, "causal", weights.device), weights)
 
 
 def identity_of_weights(checkpoint: LocalCheckpoint, settings: Weights) -> str:
@@ -137,6 +143,8 @@ def read_outcome(grade: Grade, model: str) -> Outcome:
 
 def told_of(one: Outcome) -> Told:
     """An outcome as it is counted."""
+    from sciexam.report.benchmarks import Told
+
     shots, chat = one.setting.shots, one.setting.chat
     return Told(
         one.model, one.task, one.metric, one.higher_is_better, shots, chat, one.values, one.groups, one.reported

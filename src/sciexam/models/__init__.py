@@ -51,13 +51,14 @@ def open_model(name: str, settings: Record, generation: Generation, terms: Terms
 
 
 def _endpoint(name: str, settings: Endpoint, generation: Generation, terms: Terms) -> Model:
-    from sciexam.models.batch import BatchModel
     from sciexam.models.openai import OpenAIModel, resolve
 
     base_url, api_key = resolve(settings)
     account = terms.account(name, settings.model)
     asked: dict[str, Any] = {"base_url": base_url, "api_key": api_key, "max_wait": terms.max_wait, "account": account}
     if terms.journal is not None:
+        from sciexam.models.batch import BatchModel
+
         return BatchModel(settings, generation, journal=terms.journal, **asked)
     return OpenAIModel(settings, generation, **asked)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from sciexam.store.statements import insert, look_up
 from sciexam.store.tables import (
@@ -37,8 +37,11 @@ REFERENCES = (
 
 def insert_new(connection: sa.Connection, table: sa.Table) -> Any:
     """An insertion that leaves rows alone that are there."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table).on_conflict_do_nothing()
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
 
 
 def text_ids(connection: sa.Connection, bodies: Iterable[bytes]) -> dict[bytes, int]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sciexam.folders import replace_folder
-from sciexam.report.standings.leaderboard import Leaderboard
+
+if TYPE_CHECKING:
+    from sciexam.report.standings.leaderboard import Leaderboard
 
 
 def write_site(
