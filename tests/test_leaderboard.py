@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,8 +134,10 @@ def test_recorded_verdicts_cannot_judge_the_null_contestant(sciexam: Cli, tmp_pa
     found = json.loads(done.stdout)
     null = found["standings"][0]["rows"][-1]
     assert null["contestant"] == "null"
-    assert null["win_rate"]["why"].startswith("not judged")
-    assert any("whether empty words win: not judged" in caveat for caveat in found["caveats"])
+    assert null["win_rate"]["why"].startswith("it answers no prompt, and is not judged")
+    assert any(
+        "whether empty words win: it answers no prompt, and is not judged" in caveat for caveat in found["caveats"]
+    )
 
     two = [{**row, "rater": rater} for row in rows for rater in ("gpt-4", "gpt-5")]
     write_jsonl(tmp_path / "two.jsonl", two)
@@ -223,6 +226,33 @@ def test_two_judges_are_refused_and_so_is_the_report_of_a_board(sciexam: Cli, tm
     report = sciexam("report", run, cwd=tmp_path)
     assert report.returncode == 2
     assert "the `sciexam leaderboard` that made it counts it anew" in report.stderr
+
+
+def test_what_equal_length_and_a_null_row_are_is_said_wherever_they_stand(sciexam: Cli, tmp_path: Path) -> None:
+    words = {"base": 7, "sft": 11, "rlhf": 13}
+    texts = {name: ["so it is. " * (1 + i * step % 9) for i in range(N)] for name, step in words.items()}
+    models = {name: {"responses": answers(tmp_path, name, said)} for name, said in texts.items()}
+    rows = [
+        {"prompt": f"q{i}", "first": a, "second": b, "preferred": "second" if i % 3 else "first", "rater": "gpt-4"}
+        for a, b in (("base", "sft"), ("base", "rlhf"), ("sft", "rlhf"))
+        for i in range(N)
+    ]
+    write_jsonl(tmp_path / "gpt-4.jsonl", rows)
+    exam = str(write_suite(tmp_path, N, models))
+    done = sciexam("leaderboard", "-s", exam, "-j", "gpt-4.jsonl", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    place = tmp_path / "results" / "exam"
+    (folder,) = (one for one in place.iterdir() if one.name != "leaderboard")
+    for text in (
+        done.stdout,
+        (folder / "leaderboard.md").read_text(),
+        (place / "leaderboard" / "index.html").read_text(),
+    ):
+        told = " ".join(re.sub(r"</?\w+[^>]*>|[`\\]|&#\d+;", "", text).split())
+        assert (
+            "by one fit over all pairs of this board. sciexam compare of two contestants fits these two alone" in told
+        )
+        assert "it answers no prompt, and is not judged" in told
 
 
 def test_the_notes_of_the_contestants_stand_on_the_page(sciexam: Cli, tmp_path: Path) -> None:

@@ -17,7 +17,10 @@ from sciexam.models.terms import Terms
 from sciexam.suite import Suite
 from sciexam.types import Judge, Model
 
-NOTE = f"no answer: {', '.join(TEXTS.values())}, as drawn for each prompt"
+NOTE = (
+    "answers no prompt, and shows whether empty words win; it says one of these, as drawn for each prompt: "
+    f"{', '.join(TEXTS.values())}"
+)
 
 
 def make_board_plan(

@@ -16,7 +16,7 @@ from sciexam.report.site.lineage_tree import descent_of, lineage_tree
 from sciexam.report.site.provenance import Provenance, agree_command, compare_command, judge_command, provenance_of
 from sciexam.report.site.tables import BoardTable, board_table, rounded
 from sciexam.report.standings.leaderboard import Leaderboard, Meeting, Row
-from sciexam.report.standings.leaderboard_text import which
+from sciexam.report.standings.leaderboard_text import at_equal_length, which
 from sciexam.report.wording import by_note, calls, percent
 from sciexam.stats import Estimate
 
@@ -165,6 +165,7 @@ def _environment() -> Environment:
         "category_id": names.category_id,
         "words": sentences,
         "which": which,
+        "at_equal_length": at_equal_length,
         "percent": percent,
         "calls": calls,
     }

@@ -69,7 +69,11 @@ def lines(it: Meeting) -> list[tuple[str, str, Markup | str, str]]:
     """Name, value, bar and meaning of each figure of a pair; an undefined one has its reason as its meaning."""
     return [
         _line(f"Win rate of {it.b}", it.win_rate, f"against {it.a}, ties half"),
-        _line("At equal length", it.length_controlled, f"of {it.b}, had the answers been equally long: an adjustment"),
+        _line(
+            "At equal length",
+            it.length_controlled,
+            f"of {it.b}, had the answers been equally long; one fit over all pairs of the board",
+        ),
         _line("Orders agree", it.order_consistency, "the share of prompts with one verdict in both orders"),
         ("Prompts", f"{it.used:,} of {it.planned:,}", "", "that have a score, of those that were planned"),
     ]

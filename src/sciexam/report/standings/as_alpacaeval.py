@@ -25,7 +25,10 @@ SHOWN = ("win_rate", "standard_error", "discrete_win_rate", "length_controlled_w
 HEADLINES = ("length_controlled_winrate", "win_rate")
 RULE = (
     "AlpacaEval: win_rate = 100 mean(preference - 1) against the baseline over the prompts with a verdict, "
-    "discrete_win_rate counts wins and half of the draws, standard_error takes prompts as independent."
+    "discrete_win_rate counts wins and half of the draws, standard_error takes prompts as independent. "
+    "length_controlled_winrate is its fit with the calibration of its own prompts, here without its penalty; sciexam's "
+    "length controlled is that figure with an interval. At equal length, on a board without --as, is another fit, of "
+    "these answers alone."
 )
 
 

@@ -349,7 +349,7 @@ def _coded(labels: Sequence[Hashable]) -> Codes:
 
 
 def _not_judged(name: str) -> Row:
-    none = Undefined("not judged: the verdicts are recorded, and nobody can be asked")
+    none = Undefined("it answers no prompt, and is not judged, as the verdicts are recorded and nobody can be asked")
     return Row(name, None, None, None, None, none, none, none, none, None, 0, 0)
 
 

@@ -72,6 +72,15 @@ def which(board: Leaderboard) -> str:
     )
 
 
+def at_equal_length(board: Leaderboard) -> str:
+    """What the win rate at equal length is, and why `compare` may say another."""
+    return (
+        f"At equal length: the win rate against {board.baseline} had the answers been equally long, by one fit over "
+        "all pairs of this board. `sciexam compare` of two contestants fits these two alone, and can come to another "
+        "figure."
+    )
+
+
 def _gains(board: Leaderboard) -> Table:
     """What each stage of training gained: a contestant against the nearest contestant that it was made from."""
     rows = [(one.contestant, one.parent, " > ".join(one.stages), _short(one.win_rate)) for one in board.lineage]
@@ -142,6 +151,8 @@ def _reading(board: Leaderboard, whole: Standings) -> Iterator[str]:
     points = points if board.rated else ""
     level = f"{100 * board.level:g} %"
     yield f"Ranks that are possible at {level}.{points} Win rates are against {board.baseline}, ties half."
+    if any(isinstance(row.length_controlled, Estimate) for row in whole.rows):
+        yield at_equal_length(board)
     if board.reward_model:
         yield f"Reward: the mean over prompts by {board.reward_model}, and its standard deviation."
     if "USD" in _besides(board):

@@ -56,6 +56,7 @@ def _footnote(board: Leaderboard) -> str:
     return (
         f"By the judge {board.judge} ({board.judge_is}) with the rubric {board.rubric}, on up to {prompts:,} prompts "
         f"of {board.suite}. Ranks are those that are possible at {100 * board.level:g} %, and intervals are at that "
-        f"level. {points if board.rated else ''}Win rates are against {board.baseline}, ties half; n counts prompts "
+        f"level. {points if board.rated else ''}Win rates are against {board.baseline}, ties half; "
+        "at equal length they come from one fit over all pairs; n counts prompts "
         f"with a score, or stands beside its figure. sciexam, run {board.run}."
     )
