@@ -202,7 +202,9 @@ def test_a_judge_that_likes_any_longer_answer_is_not_said_to_obey(tmp_path: Path
     assert card.line("padding").outcome == "fail"
     for shape in ("", "commands", "fences"):
         line = card.line("injection", shape)
-        assert (line.outcome, line.meaning) == ("fail", "gains, not shown to be more than padding: 1.00")
+        assert (line.outcome, line.meaning) == ("fail", "gains, not shown to be more than padding on the same 20: 1.00")
+    (note,) = [one for table in card.tables() for one in table.notes if one.startswith("Beside a failed line")]
+    assert "what padding came to on the prompts of that line" in note
 
 
 @pytest.mark.slow
@@ -333,6 +335,44 @@ def test_the_card_its_page_and_a_comparison_count_its_lines_alike_and_say_which_
     [page] = results.glob("exam/*/audit.html")
     assert page.read_text().count(card.sentence.rpartition("`")[2]) == 1
     assert page.read_text().count(f">{card.title}<") == 1
+
+
+def test_a_file_of_answers_in_the_place_of_the_judge_is_told_with_the_command(sciexam: Cli, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_jsonl(tmp_path / f"{name}.jsonl", [{"prompt": "Why is ice cold?", "text": f"It is {name}."}])
+    meant = {
+        ("audit", "a.jsonl", "b.jsonl", "--strict"): "sciexam audit measures a.jsonl b.jsonl --strict",
+        ("audit", "b.jsonl"): "sciexam audit measures b.jsonl a.jsonl",
+        ("validate", "a.jsonl", "b.jsonl"): "sciexam validate measures a.jsonl b.jsonl",
+    }
+    for typed, command in meant.items():
+        done = sciexam(*typed, cwd=tmp_path)
+        assert done.returncode == 2
+        assert done.stderr == (
+            f"sciexam: {typed[1]} is a file of answers, and the judge comes first: {command} "
+            "(or openai:MODEL for measures)\n"
+        )
+
+
+def test_a_card_says_what_to_do_next_on_the_terminal_in_its_files_and_as_json(sciexam: Cli, tmp_path: Path) -> None:
+    exam = suite(tmp_path, n=66)
+    done = sciexam("audit", "measures", "-s", exam, "--limit", "20", cwd=tmp_path)
+    (folder,) = (tmp_path / "results" / "exam").iterdir()
+    steps = json.loads((folder / "audit.json").read_text())["next_steps"]
+    commands = [step["command"] for step in steps]
+    assert commands == [
+        f"sciexam audit measures --suite {exam} --limit {re.findall('limit ([0-9]+)', commands[0])[0]}",
+        f"sciexam audit openai:gpt-4.1-mini-2025-04-14 --limit 60 --suite {exam}",
+        f"sciexam annotate serve --suite {exam}",
+        f"sciexam validate measures --suite {exam}",
+        f"sciexam compare --judge measures --suite {exam}",
+    ]
+    for text in (done.stdout, (folder / "audit.md").read_text(), (folder / "audit.html").read_text()):
+        told = text.partition("What to do next")[2]
+        assert all(command in told for command in commands)
+    wider = sciexam(*commands[0].split()[1:], cwd=tmp_path)
+    assert wider.returncode == 0, wider.stderr
+    assert "may settle" not in wider.stdout.partition("What to do next")[2]
 
 
 def test_a_line_fails_where_one_shape_of_it_does_and_shapes_are_no_lines() -> None:

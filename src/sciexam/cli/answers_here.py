@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
+from collections.abc import Sequence
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,20 @@ def file_named(name: str) -> str | None:
     if "/" in name or len(name) > 200:
         return None
     return next((f"{name}{suffix}" for suffix in SUFFIXES if Path(f"{name}{suffix}").is_file()), None)
+
+
+def refuse_answers_as_judge(named: str | None, contestants: Sequence[str]) -> None:
+    """Raises UsageError where a file of answers stands in the place of the judge, with the command that was meant."""
+    if named is None or not named.endswith(SUFFIXES) or not _holds_answers(Path(named)):
+        return
+    from sciexam.errors import UsageError
+
+    other = () if contestants else (next((name for name in answer_files() if name != named), "OTHER.jsonl"),)
+    meant = (("measures", word, *other) if word == named else (word,) for word in sys.argv[1:])
+    raise UsageError(
+        f"{named} is a file of answers, and the judge comes first: {shlex.join(['sciexam', *chain(*meant)])} "
+        "(or openai:MODEL for measures)"
+    )
 
 
 def nearest_file(missing: Path) -> str:

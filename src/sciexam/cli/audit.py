@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sciexam.cli.answers_here import refuse_answers_as_judge
 from sciexam.cli.completion import contestants, judges
 from sciexam.cli.options import (
     AsJson,
@@ -73,6 +74,7 @@ def audit(
     from sciexam.exam.audit import audit as run_audit
     from sciexam.report.audit import outcomes
 
+    refuse_answers_as_judge(judge, contestants or [])
     named = [judge] if judge else []
     chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, named, results=results)
     judge = judge_of(chosen, judge)
@@ -109,7 +111,7 @@ def audit(
 
 def _print(card: Card, results: Path) -> None:
     from sciexam.exam.audit import card_folder
-    from sciexam.report.tables import print_list, print_tables, text_for
+    from sciexam.report.tables import print_list, print_steps, print_tables, text_for
     from sciexam.report.wording import calls
 
     console = terminal()
@@ -117,5 +119,6 @@ def _print(card: Card, results: Path) -> None:
     console.print()
     print_tables(card.tables(), console)
     print_list("Caveats", card.caveats, console)
+    print_steps(card.next_steps, console)
     console.print(text_for(console, f"Calls: {calls(card.calls)}"))
     console.print(text_for(console, f"Card: {card_folder(card, results)}/audit.html, .md, .json"), soft_wrap=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sciexam.cli.answers_here import refuse_answers_as_judge
 from sciexam.cli.completion import contestants, judges
 from sciexam.cli.figures import check_figures, draw_figures
 from sciexam.cli.options import (
@@ -92,6 +93,7 @@ def validate(
     from sciexam.exam import validating
 
     check_figures(figures, figure_format)
+    refuse_answers_as_judge(judge, contestants or [])
     named = [judge] if judge else []
     chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, named, samples, results=results)
     judge = judge_of(chosen, judge)

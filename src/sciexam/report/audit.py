@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from sciexam.report.calls import Calls
-from sciexam.report.record import Figure, plain
+from sciexam.report.record import Figure, Step, plain
 from sciexam.report.tables import Table, methods_table
 from sciexam.stats import Estimate
 
@@ -78,7 +78,7 @@ class Line:
     `tolerated`: the bounds that the whole interval must lie within; None where the figure is only told. `family` is the
     shape of an injection, empty for all shapes together. `planned`, `used`, `invalid`, `failed` and `skipped` count
     cases; the figure's `n` counts prompts. `settled_by`: about how many prompts would decide an unclear line, if more
-    of them came out as these did; None where that cannot be told.
+    of them came out as these did; None where that cannot be told. `control`: the line that `meaning` sets beside it.
     """
 
     name: str
@@ -94,6 +94,7 @@ class Line:
     failed: int
     skipped: int
     settled_by: int | None = None
+    control: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ class Card:
     lines: tuple[Line, ...]
     calls: Calls
     caveats: tuple[str, ...]
+    next_steps: tuple[Step, ...] = ()
     schema: str = SCHEMA
 
     def line(self, name: str, family: str = "") -> Line:
@@ -148,7 +150,7 @@ class Card:
         return {
             **made,
             "sentence": self.sentence,
-            **{k: plain(getattr(self, k)) for k in ("lines", "calls", "caveats")},
+            **{k: plain(getattr(self, k)) for k in ("lines", "calls", "caveats", "next_steps")},
         }
 
     def tables(self) -> Iterator[Table]:
@@ -160,12 +162,27 @@ class Card:
         ]
         rule = f"A line passes if all of its {100 * self.level:g} % interval is tolerated, and fails if none of it is."
         shapes = ("A shape of attack (-) is counted with its line.",) if any(line.family for line in self.lines) else ()
-        yield Table("The lines", head, rows, (rule, *shapes, *self._unshown(), *self._inapplicable()))
+        notes = (rule, *self._counted(), *shapes, *self._controls(), *self._unshown(), *self._inapplicable())
+        yield Table("The lines", head, rows, notes)
         if missing := [_missing(line) for line in self.lines if line.used < line.planned]:
             yield Table("Without a usable verdict", (), (), tuple(missing))
         yield Table("What the figures are", (), (), tuple(self._measures()))
         yield Table("What passing does not prove", (), (), NOT_PROVED)
         yield from methods_table([line.figure for line in self.lines], self.level)
+
+    def _counted(self) -> Iterator[str]:
+        """What n is, where it is not simply the prompts."""
+        if any(line.used < line.planned for line in self.lines):
+            yield "n: the prompts of which a case has a usable verdict in each order that was shown; no other counts."
+
+    def _controls(self) -> Iterator[str]:
+        """What the other figure in the meaning of a line is."""
+        named = dict.fromkeys(line.control for line in self.lines if line.control)
+        if named:
+            yield (
+                f"Beside a failed line stands what {' or '.join(named)} came to on the prompts of that line; its own "
+                "line is of all its prompts."
+            )
 
     def _unshown(self) -> Iterator[str]:
         """Which lines not every prompt has a case of, and why, lines of one reason together."""

@@ -192,8 +192,8 @@ def _of_length(pair: Pair) -> Iterable[_Doubt]:
     equal = pair.length.controlled
     left = f"is {equal}" if isinstance(equal, Estimate) else f"cannot be told: {equal.why}"
     said = (
-        f"the {which} answer won {effect} of the decided prompts; part of the result may be length: {pair.b}'s win "
-        f"rate at equal length {left}"
+        f"the {which} answer won {effect} of the {effect.n:,} decided prompts; part of the result may be length: "
+        f"{pair.b}'s win rate at equal length {left}"
     )
     general = f"the {which} answer won more often, so that part of the result may be length"
     yield _Doubt(pair, said, general, str(effect), effect.value)

@@ -33,6 +33,7 @@ from sciexam.manifest import environment
 from sciexam.models import check_ready
 from sciexam.models.terms import Engine, Terms
 from sciexam.report.audit import Card
+from sciexam.report.audit_steps import steps_of
 from sciexam.store import Store
 from sciexam.suite import Suite, load_suite
 from sciexam.types import Judge, Message, Model, Presentation, Prompt, Reply, Response
@@ -109,6 +110,9 @@ def audit(
             calls=replace(marking.calls, unasked=terms.unasked),
             caveats=(*plan.caveats, *marking.notes),
         )
+        if isinstance(judge, str):
+            steps = steps_of(card, manifest.get("argv", ()), len(suite.prompts), validated=held is not None)
+            card = replace(card, next_steps=steps)
         _write(card, manifest, Path(results))
     return card
 
@@ -233,7 +237,7 @@ def _files(card: Card, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]
 
     yield "audit.json", json_text(card.to_json())
     said = [Table(card.title, (), (), (card.sentence,)), *card.tables()]
-    yield "audit.md", to_markdown(card.title, said, caveats=card.caveats)
+    yield "audit.md", to_markdown(card.title, said, card.next_steps, caveats=card.caveats)
     yield (
         "audit.html",
         to_page(
@@ -244,6 +248,7 @@ def _files(card: Card, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]
             manifest,
             sentence=card.sentence,
             caveats=card.caveats,
+            steps=card.next_steps,
             has_figures=False,
         ),
     )

@@ -66,7 +66,9 @@ def _controlled(line: Line, rule: Rule, counted: Counted, control: Mapping[str, 
     if line.outcome != "fail" or not pairs:
         return line
     gained = gain(pairs)
-    beside = f"{rule.control}: {sum(y for *_, y in pairs) / len(pairs):.2f}"
+    prompts = len({unit for unit, *_ in pairs})
+    beside = f"{rule.control} on the same {prompts:,}: {sum(y for *_, y in pairs) / len(pairs):.2f}"
+    line = replace(line, control=str(rule.control))
     if isinstance(gained, Undefined) or gained.low <= EDGE:
         return replace(line, meaning=f"gains, not shown to be more than {beside}")
     return replace(line, meaning=f"{line.meaning}; {beside}")

@@ -1,0 +1,83 @@
+"""What to do after an audit: sentences with the command to type, from what the card says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from sciexam.report.audit import Card
+from sciexam.report.next_steps import AUDITED, DRAWN, reader
+from sciexam.report.record import Step
+from sciexam.typed import Command, command_of, untyped
+
+
+def steps_of(card: Card, argv: Sequence[str], prompts: int, validated: bool) -> tuple[Step, ...]:
+    """What is missing first, then what would settle the card, then what no card can tell.
+
+    `argv` is the command line that made it. `prompts`: how many the exam has, of which the first may have been taken;
+    `validated`: whether the judge was held against people.
+    """
+    judge, command = _typed(card, argv)
+    return (
+        *_missing(card, command),
+        *_unclear(card, command, prompts),
+        *_another(card, judge, command, prompts),
+        *_people(card, judge, command, validated),
+    )
+
+
+def _typed(card: Card, argv: Sequence[str]) -> tuple[str, Command]:
+    """How the judge is named on a command line, and the exam; from Python, as the suite names them."""
+    typed = command_of(argv, "audit")
+    if typed is None:
+        typed = untyped(card.suite, card.judge, *card.contestants)
+        return card.judge, replace(typed, contestants=card.contestants)
+    judge, *contestants = typed.contestants or (card.judge,)
+    return judge, replace(typed, contestants=tuple(contestants))
+
+
+def _missing(card: Card, command: Command) -> Iterator[Step]:
+    if card.calls.unasked:
+        yield Step(
+            "Not everything was asked for; the same command with more room goes on", command.repeated(name="audit")
+        )
+    elif any(line.failed for line in card.lines):
+        yield Step("Calls failed; they are made again by", command.repeated(name="audit"))
+    if any(line.invalid for line in card.lines):
+        why = "Replies could not be used; to draw once more"
+        yield Step(why, command.repeated("--retry-invalid", name="audit"))
+
+
+def _unclear(card: Card, command: Command, prompts: int) -> Iterator[Step]:
+    """More of the prompts that there are, where they may settle a line."""
+    unclear = [line for line in card.lines if line.outcome == "unclear" and not line.family]
+    within = [line.settled_by for line in unclear if line.settled_by is not None and line.settled_by <= prompts]
+    if within and card.prompts < prompts:
+        lines = f"{len(within)} of {len(unclear)} unclear lines" if len(unclear) > 1 else "the unclear line"
+        taken = list(command.again)
+        if "--limit" in taken:
+            at = taken.index("--limit")
+            del taken[at : at + 2]
+        more = replace(command, again=tuple(taken)).repeated("--limit", str(max(within)), name="audit")
+        yield Step(f"About {max(within):,} prompts may settle {lines}; what was asked is not asked again", more)
+
+
+def _another(card: Card, judge: str, command: Command, prompts: int) -> Iterator[Step]:
+    failed = list(dict.fromkeys(line.name for line in card.failing))
+    if failed and judge != reader():
+        lines = "this line" if len(failed) == 1 else "these lines"
+        some = ("--limit", f"{AUDITED}") if prompts > AUDITED else ()
+        why = f"{card.judge} fails {', '.join(failed)}; to see whether another judge passes {lines}, for money"
+        yield Step(why, command.line("audit", reader(), *command.contestants, *some))
+
+
+def _people(card: Card, judge: str, command: Command, validated: bool) -> Iterator[Step]:
+    """What no card can tell: whether the judge is right."""
+    if not validated:
+        why = "No card tells whether a judge is right; people do: to let them compare answers, blind"
+        some = ("--draw", f"{DRAWN}") if card.prompts > DRAWN else ()
+        yield Step(why, command.line("annotate", "serve", *command.contestants, *some))
+        why = f"Once people have, to hold {card.judge} against what they say"
+        yield Step(why, command.line("validate", judge, *command.contestants))
+    why = f"To compare by {card.judge}, with what this card found beside it"
+    yield Step(why, command.line("compare", *command.contestants, "--judge", judge))
