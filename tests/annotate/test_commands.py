@@ -229,6 +229,9 @@ def test_status_says_who_did_what(judged: Path, sciexam: Cli) -> None:
     assert "Ann" in shown
     assert "4/4 items complete, 8 judgements" in shown
     assert "4 pairs are disputed" in shown
+    told = " ".join(shown.split())
+    assert "no majority: pairs on which as many say one thing as another; each counts half." in told
+    assert "mean preference: from -3 (base is much better) to 3 (sft is)." in told
     assert "gold" not in shown
     assert "again: " not in shown
 

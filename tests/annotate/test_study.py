@@ -360,3 +360,23 @@ def test_the_owner_decides_by_a_key_before_seeing_who_said_what_on_a_page_that_f
 
         queue, _, _ = served.kept()
         assert [one.adjudicated.winner for one in Overview(store, queue).disputed if one.adjudicated] == [""]
+
+
+def test_what_decides_a_disagreement_is_at_hand_however_long_its_answers_are(study: Serve, opened: Open) -> None:
+    served = study("--annotators", "2", "--overlap", "2", prompts=1, texts=lambda name, *_: f"{name} says. " * 2_000)
+    for number in (1, 2):
+        page = opened(served.links[f"annotator-{number}"])
+        go(page, lambda page=page: page.keyboard.press("1"))
+    for width, height in ((1280, 900), (390, 844)):
+        page = opened(f"{served.links['adjudication']}/disputed", width=width)
+        page.set_viewport_size({"width": width, "height": height})
+        page.evaluate("scrollTo(0, 2000)")
+        page.wait_for_selector("article.dispute[data-current]")
+        assert page.locator("article.dispute").bounding_box()["height"] > 3_000
+        for button in page.locator("article.dispute button").all():
+            box = button.bounding_box()
+            assert box["y"] > 0, width
+            assert box["y"] + box["height"] <= height, width
+    page.get_by_text("to Right").click()
+    right = page.locator("article.answer.right").bounding_box()
+    assert right["y"] < height / 2

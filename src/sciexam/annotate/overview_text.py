@@ -69,8 +69,12 @@ def stored(overview: Overview) -> str:
 
 def _majority(one: Majority, overview: Overview) -> Table:
     row = (str(one.items), str(one.split), _figure(one.win_rate), _figure(one.preference))
-    head = ("items", "split", "win rate", "preference on -3 .. 3")
-    notes = list(reasons({"win rate": [one.win_rate], "preference": [one.preference]}))
+    head = ("items", "no majority", "win rate", "mean preference")
+    notes = [
+        "no majority: pairs on which as many say one thing as another; each counts half. mean preference: from "
+        f"-3 ({one.a} is much better) to 3 ({one.b} is).",
+        *reasons({"win rate": [one.win_rate], "mean preference": [one.preference]}),
+    ]
     if found := overview.compared.get((one.a, one.b)):
         notes.append(
             f"`sciexam compare` averages the votes of each pair instead of taking the majority: {rates_of(found)}."

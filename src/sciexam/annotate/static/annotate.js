@@ -382,7 +382,7 @@
   document.addEventListener("keydown", onKey);
   document.addEventListener("click", onClick);
   document.querySelectorAll("[data-remember]").forEach(rememberOpen);
-  follow(document.querySelectorAll("article.dispute"));
+  follow(document.querySelectorAll(".dispute"));
   // A page out of the back-forward cache may show an item that was judged since.
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   if (form) {
