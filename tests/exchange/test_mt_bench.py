@@ -111,9 +111,14 @@ def test_two_judges_never_get_one_name_by_their_verdicts_and_rewards(tmp_path: P
 
 def test_a_judgment_with_one_winner_says_that_its_order_is_not_known(tmp_path: Path) -> None:
     one = {key: value for key, value in pair().items() if not key.startswith("g")} | {"winner": "model_2"}
-    landed = imported("mt-bench", bench(tmp_path / "mt", [one]))
+    landed = imported("mt-bench", bench(tmp_path / "mt", [one, pair(judge=["gpt-3.5", "pair-v2"])]))
     assert said(lines(tmp_path / "mt", "verdicts/gpt-4"), "first", "preferred") == [("alpaca", "second")]
-    assert any("do not say who was shown first" in note for note in landed.notes)
+    assert any("do not record which answer was shown first" in note for note in landed.notes)
+    suite = sx.load_suite(str(tmp_path / "out" / "suite.yaml"))
+    assert {name: suite.judges[name].order_known for name in ("gpt-4", "gpt-3.5")} == {"gpt-4": False, "gpt-3.5": True}
+    report = sx.compare(suite, "alpaca", "gpt-3.5", judges=["gpt-4"], results=tmp_path / "results")
+    bias = report.pairs["alpaca", "gpt-3.5"].position_bias
+    assert "order" in bias.why, bias
 
 
 def test_what_is_malformed_is_told_with_its_line(tmp_path: Path) -> None:

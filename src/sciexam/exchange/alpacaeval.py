@@ -92,7 +92,7 @@ def read(paths: Sequence[Path]) -> Landing:
         _read_annotations(file, landing, questions, model)
     questions.check()
     if landing.told.files("verdict"):
-        landing.order_known = False
+        landing.order_unknown.update(landing.judges)
         landing.note(NO_ORDER)
     return landing
 

@@ -192,9 +192,10 @@ def _suite(landing: Landing, landed: Landed, rubric: str) -> str:
     judges = [(judge, judge, "verdict", "recorded") for judge in landed.verdicts]
     judges += [(landed.rewarder(judge), judge, "reward", "rewards") for judge in landed.rewards]
     lines += ["judges:"] if judges else []
+    unordered = {landing.judges[rater] for rater in landing.order_unknown if rater in landing.judges}
     for name, judge, kind, backend in judges:
         file = f"{kind}s/{slug(judge)}.jsonl"
-        unknown = ", order_known: false" if kind == "verdict" and not landing.order_known else ""
+        unknown = ", order_known: false" if kind == "verdict" and name in unordered else ""
         lines.append(f"  {_quoted(name)}: {{backend: {backend}, {kind}s: {_quoted(file)}{unknown}}}")
     return "\n".join(lines) + "\n"
 

@@ -67,13 +67,13 @@ class Landing:
         self.prompts_in = prompts_in  # the file of this format that holds the prompts, where it is one by itself
         self.baseline: str | None = None  # the model that the others were compared with
         self.licence: str | None = None  # where the files state one
-        self.order_known = True  # whether verdicts name first what was shown first
         self.rows_read: Counter[str] = Counter()  # by file
         self.notes: list[str] = []  # what whoever imports has to know
         self.faults: list[str] = []
         self.kinds: dict[str, Kind] = {}  # of the raters, in order of appearance
         self.models: dict[str, str] = {}  # by the name that the files have, the name that the suite has
         self.judges: dict[str, str] = {}  # likewise, of judges
+        self.order_unknown: set[str] = set()  # raters of whom no file says which answer they were shown first
         self._omissions: dict[str, list[Any]] = {}
         self.told = Told()
 

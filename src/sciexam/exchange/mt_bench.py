@@ -20,6 +20,10 @@ SECOND_TURN = (
     "A second turn asks after the model's own first answer. That is no part of the prompt here: it is the answer to "
     "the first turn, whose prompt ends in -1."
 )
+NO_ORDER = (
+    "Judgments with one 'winner' do not record which answer was shown first: model_1 comes first in their verdicts, and "
+    "nothing is said of a taste of their judge for a position (`order_known: false` in the suite)."
+)
 _LAYOUT = ("question.jsonl", "model_answer/*.jsonl", "reference_answer/*.jsonl", "model_judgment/*.jsonl")
 
 
@@ -147,7 +151,8 @@ def _pair(at: Place, row: dict[str, Any], landing: Landing, met: set[str] | None
     games = [("g1_winner", one, two, "g1_judgment"), ("g2_winner", two, one, "g2_judgment")]
     if "winner" in row:
         games = [("winner", one, two, "judgment")]
-        landing.note("Judgments with one 'winner' do not say who was shown first: model_1 is taken to be.")
+        landing.order_unknown.add(judge)
+        landing.note(NO_ORDER)
     for key, first, second, reason in games:
         said = _winner(at, row, key, first == one, landing)
         if said is not None:

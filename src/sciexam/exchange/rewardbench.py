@@ -133,7 +133,7 @@ def _texts(row: dict[str, Any], answers: Sequence[Any]) -> tuple[Any, list[str |
 
 
 def _verdict(at: Place, row: dict[str, Any], id: str, rater: str, landing: Landing) -> None:
-    landing.order_known = False
+    landing.order_unknown.add(rater)
     landing.note("A model without scores was shown each pair in an order that is not written down: chosen comes first.")
     sides = {1: "first", 0: "second", 0.5: "tie"}
     result = row.get("results")
