@@ -666,6 +666,8 @@ def test_the_human_majority_is_that_of_annotators_and_what_was_adjudicated_stand
     assert found.rates[0].humans.value == 1.0
     page = (results / "exam" / found.run / "validation.md").read_text()
     assert "4 of 10 comparisons were adjudicated, by somebody who could read what the annotators said." in page
+    assert "the annotators' majority, without what was adjudicated." in page, "of the matrix"
+    assert "prompts with two choices, by the humans' choice with what was adjudicated." in page, "of its errors"
     told = sx.compare(exam, judges=["judge"], results=results)
     assert told.pairs[0].judge_is == "recorded verdicts, held against 2 annotators: 1.00 of 6"
     by_people = sx.compare(exam, judges=["humans"], results=results)

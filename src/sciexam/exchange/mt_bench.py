@@ -21,8 +21,8 @@ SECOND_TURN = (
     "the first turn, whose prompt ends in -1."
 )
 NO_ORDER = (
-    "Judgments with one 'winner' do not record which answer was shown first: model_1 comes first in their verdicts, and "
-    "nothing is said of a taste of their judge for a position (`order_known: false` in the suite)."
+    "Judgments with one 'winner' do not record which answer was shown first: model_1 comes first in their verdicts, "
+    "and no position bias of their judge is told (`order_known: false` in the suite)."
 )
 _LAYOUT = ("question.jsonl", "model_answer/*.jsonl", "reference_answer/*.jsonl", "model_judgment/*.jsonl")
 

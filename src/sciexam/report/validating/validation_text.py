@@ -140,9 +140,10 @@ def _confusion(found: Validation) -> Table:
     ]
     one = found.rates[0] if len(found.rates) == 1 else None
     names = f"a is {one.a}, b is {one.b}" if one else "a is the first named of two contestants, b the second"
-    return Table(
-        "Judge and human majority", ("", *(f"humans: {side}" for side in SIDES.values())), rows, (f"{names}.",)
-    )
+    notes = [f"{names}."]
+    if found.adjudicated:
+        notes.append("Humans: the annotators' majority, without what was adjudicated.")
+    return Table("Judge and human majority", ("", *(f"humans: {side}" for side in SIDES.values())), rows, tuple(notes))
 
 
 def _rates(found: Validation) -> Table:
@@ -163,7 +164,7 @@ def _rates(found: Validation) -> Table:
             *_bought(found.rates),
             "Rogan-Gladen is of the prompts without a label, and of forced choices; it takes the judge to err there as "
             "on the labelled ones, alike for both contestants.",
-            *map(_errors, found.rates),
+            *(_errors(rate, found.adjudicated > 0) for rate in found.rates),
             *reasons(named),
         ),
     )
@@ -186,9 +187,10 @@ def _rate_rows(rate: Rates) -> Iterator[tuple[str, ...]]:
     yield "", "corrected (Rogan-Gladen)", f"{rate.forced} + {rate.choices}", _short(rate.corrected)
 
 
-def _errors(rate: Rates) -> str:
+def _errors(rate: Rates, is_adjudicated: bool) -> str:
     found = f"sensitivity {_short(rate.sensitivity)}, specificity {_short(rate.specificity)}"
-    return f"{rate.b} against {rate.a}: the judge's {found}, on {rate.forced} labelled prompts with two choices."
+    by = ", by the humans' choice with what was adjudicated" if is_adjudicated else ""
+    return f"{rate.b} against {rate.a}: the judge's {found}, on {rate.forced} labelled prompts with two choices{by}."
 
 
 def _biases(found: Validation) -> Table:
