@@ -175,7 +175,7 @@ def test_files_of_answers_take_a_file_of_prompts_and_a_rubric_as_compare_does(tm
 
 
 def test_the_limit_counts_prompts_of_the_suite_and_reaches_as_many_as_are_answered(tmp_path: Path) -> None:
-    suite(tmp_path)
+    path = suite(tmp_path)
     for name in ("old", "new"):
         write_jsonl(
             tmp_path / f"{name}.jsonl", [{"prompt": f"q{i}", "text": f"{name} {i}"} for i in range(1, PROMPTS, 2)]
@@ -183,7 +183,8 @@ def test_the_limit_counts_prompts_of_the_suite_and_reaches_as_many_as_are_answer
     outlook = look(tmp_path, "old", "new", judges=["measures"], effect=0.9)
     (design,) = outlook["effect"]["designs"]
     assert (outlook["answered"], design["prompts"]) == (20, 11)
-    assert outlook["next"] == ["sciexam compare --limit 22"], "q1, q3 .. q21 are the answered ones among the first 22"
+    command = f"sciexam compare old new --judge measures --limit 22 --suite {path}"
+    assert outlook["next"] == [command], "q1, q3 .. q21 are the answered ones among the first 22"
 
 
 def test_a_judge_of_ones_own_is_not_said_to_cost_nothing(tmp_path: Path) -> None:
@@ -321,7 +322,7 @@ def test_the_command_to_type_next_is_one_that_works(judged: Path, sciexam: Cli) 
     (command,) = outlook["next"]
     design = outlook["effect"]["designs"][0]
     limit = str(design["prompts"])
-    words = ["sciexam", "compare", "old", "new", "--suite", "exam.yaml", "--orders", "one", "--limit", limit]
+    words = ["sciexam", "compare", "old", "new", "--orders", "one", "--limit", limit, "--suite", "exam.yaml"]
     assert shlex.split(command) == words
     done = sciexam(*words[1:], "--json")  # its verdicts are all in the pilot, in whichever order is drawn
     assert done.returncode == 0, done.stderr
@@ -336,7 +337,7 @@ def test_prompts_that_are_missing_are_asked_for_before_the_command(judged: Path,
     assert (
         f"write {needed[1] - 40} more prompts, and put an answer of everyone to each into the files: suite exam has 40"
     ) in done.stdout  # one order is cheaper, by its price
-    assert done.stdout.rstrip().endswith("then:\n    sciexam compare old new --suite exam.yaml --orders one")
+    assert done.stdout.rstrip().endswith("then:\n    sciexam compare old new --orders one --suite exam.yaml")
 
 
 def test_without_a_price_one_order_is_no_cheaper_and_both_are_taken(piloted: Path) -> None:
@@ -353,7 +354,7 @@ def test_where_both_orders_find_it_with_the_prompts_that_are_there_they_are_take
     outlook = plan(sciexam, "old", "new", "--suite", "exam.yaml", "--effect", "0.69")
     both, one = outlook["effect"]["designs"]
     assert both["prompts"] <= 40 < one["prompts"]
-    assert outlook["next"] == [f"sciexam compare old new --suite exam.yaml --limit {both['prompts']}"]
+    assert outlook["next"] == [f"sciexam compare old new --limit {both['prompts']} --suite exam.yaml"]
 
 
 def test_labels_by_people_count_for_more_with_the_judge_that_agrees_with_them(judged: Path, sciexam: Cli) -> None:
@@ -417,6 +418,8 @@ def test_samples_are_weighed_where_the_pilot_had_several(tmp_path: Path) -> None
     fixed = plan_ahead(str(path), budget=0.05, samples=2, results=results)
     assert fixed.budget is not None
     assert {d.samples for d in fixed.budget.designs} == {2}
+    more = plan_ahead(str(path), samples=4, results=results).next[-1]
+    assert more == f"sciexam compare --samples 4 --suite {path}", "the command asks for as many as were planned"
     assert [rate.basis for rate in outlook.rates] == ["measured in 24 replies"] * 2 + ["measured in 48 replies"]
 
 

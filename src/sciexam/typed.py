@@ -44,9 +44,9 @@ class Command:
     typed: Mapping[str, str] = field(default_factory=dict)
 
     def line(self, *words: str) -> str:
-        """A command on the same exam, with those of its options that this command takes."""
-        takes = TAKES.get(words[0], TAKES.get(" ".join(words[:2]), OPTIONS))
-        options = [word for name in OPTIONS if name in takes and name in self.exam for word in (name, self.exam[name])]
+        """A command on the same exam, with those of its options that this command takes and `words` do not have."""
+        takes = {*TAKES.get(words[0], TAKES.get(" ".join(words[:2]), OPTIONS))} & {*self.exam} - {*words}
+        options = [word for name in OPTIONS if name in takes for word in (name, self.exam[name])]
         return shlex.join(["sciexam", *self._as_typed(words), *options])
 
     def repeated(self, *more: str, name: str = "compare") -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -89,17 +88,6 @@ def plan(
         labels=labels,
         store=store,
         results=results,
-        typed=_typed(
-            contestants or [],
-            judge or [],
-            {
-                "--suite": suite,
-                "--rubric": rubric,
-                "--prompts": prompts,
-                "--store": store,
-                "--results": None if results == Path("results") else results,
-            },
-        ),
     )
     draw_figures(outlook, figures, figure_format)
     if as_json:
@@ -108,10 +96,3 @@ def plan(
     from sciexam.report.planning.outlook_text import print_outlook
 
     print_outlook(outlook, terminal())
-
-
-def _typed(contestants: list[str], judges: list[str], options: Mapping[str, object]) -> list[str]:
-    """What was typed here and `sciexam compare` takes too."""
-    words = list(contestants)
-    words += [word for judge in judges for word in ("--judge", judge)]
-    return words + [word for name, value in options.items() if value for word in (name, str(value))]

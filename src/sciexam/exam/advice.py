@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from sciexam.exam.designs import Exam
+from sciexam.exam.plan import samples_of
 from sciexam.report.next_steps import reader
 from sciexam.report.planning.outlook import Design
 
 PILOT_PROMPTS = 50
 
 
-def advise(exam: Exam, chosen: Design, typed: Sequence[str], effect: float | None) -> Iterator[str]:
+def advise(exam: Exam, chosen: Design, named: Sequence[str], effect: float | None) -> Iterator[str]:
     """The command for the chosen design, with what has to be there first; each line is said or typed as it is.
 
-    `effect`: the win rate that was to be found, if one was.
+    `named`: the contestants and judges that were named, as words of a command. `effect`: the win rate that was to be
+    found, if one was.
     """
-    first = list(_first(exam, chosen, typed))
+    first = list(_first(exam, chosen, named))
     yield from first
     if exam.recorded and chosen.prompts > exam.there:
         names = " and ".join(exam.recorded)
         more = "let people judge more, or a judge that can be asked; what one costs:"
         yield f"the verdicts of {names} are recorded and end with the prompts that are there: {more}"
-        yield _without_recorded(exam, chosen, typed, effect)
+        yield _without_recorded(exam, chosen, named, effect)
         return
     if first:
         yield "then:"
-    yield _command(exam, chosen, _limit(exam, chosen.prompts), typed)
+    yield _command(exam, chosen, _limit(exam, chosen.prompts), named)
 
 
-def _first(exam: Exam, chosen: Design, typed: Sequence[str]) -> Iterator[str]:
+def _first(exam: Exam, chosen: Design, named: Sequence[str]) -> Iterator[str]:
     yield from exam.unready
     if exam.absent:
         yield exam.absent
@@ -39,12 +39,8 @@ def _first(exam: Exam, chosen: Design, typed: Sequence[str]) -> Iterator[str]:
         pilot = min(PILOT_PROMPTS, exam.there)
         if chosen.prompts > pilot:
             yield "first a pilot, in place of the assumptions:"
-            yield _command(exam, None, _limit(exam, pilot), typed)
+            yield _command(exam, None, _limit(exam, pilot), named)
     yield from _prompts(exam, chosen.prompts)
-    if chosen.samples != min(exam.suite.generation_of(name).samples for name in exam.contestants):
-        own = [name for name in exam.contestants if getattr(exam.suite.models[name], "generation", None)]
-        where = f" and of {', '.join(own)}, if it stands there" if own else ""
-        yield f"set `samples: {chosen.samples}` under `generation:` in the suite{where}"
 
 
 def _prompts(exam: Exam, wanted: int) -> Iterator[str]:
@@ -69,21 +65,23 @@ def _limit(exam: Exam, prompts: int) -> int | None:
     return exam.answered[prompts - 1] + 1 if exam.answered else prompts
 
 
-def _without_recorded(exam: Exam, chosen: Design, typed: Sequence[str], effect: float | None) -> str:
+def _without_recorded(exam: Exam, chosen: Design, named: Sequence[str], effect: float | None) -> str:
     """The same plan by the judges that can be asked; by one that reads, where none of them can."""
     gone = [marker.named for marker in exam.markers if marker.recorded]
-    words = list(typed)
-    for place in reversed([place for place, word in enumerate(typed) if word == "--judge"]):
-        if typed[place + 1] in gone or Path(typed[place + 1]).stem in exam.recorded:
+    words = list(named)
+    for place in reversed([place for place, word in enumerate(named) if word == "--judge"]):
+        if named[place + 1] in gone:
             del words[place : place + 2]
     asked = () if "--judge" in words else ("--judge", reader())
     sought = ("--effect", f"{effect:g}") if effect is not None else ("--size", str(chosen.prompts))
-    return shlex.join(["sciexam", "plan", *words, *asked, *sought])
+    return exam.suite.command("plan", *words, *asked, *sought)
 
 
-def _command(exam: Exam, chosen: Design | None, limit: int | None, typed: Sequence[str]) -> str:
-    words = ["sciexam", "compare", *typed]
+def _command(exam: Exam, chosen: Design | None, limit: int | None, named: Sequence[str]) -> str:
+    words = ["compare", *named]
     asked = {marker.orders for marker in exam.markers if marker.orders != "own"}
     if chosen is not None and chosen.orders != "own" and asked != {chosen.orders}:
         words += ["--orders", chosen.orders]
-    return shlex.join([*words, "--limit", str(limit)] if limit else words)
+    if chosen is not None and chosen.samples != samples_of(exam.suite, exam.contestants):
+        words += ["--samples", str(chosen.samples)]
+    return exam.suite.command(*words, *(("--limit", str(limit)) if limit else ()))

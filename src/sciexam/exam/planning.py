@@ -39,17 +39,18 @@ def plan_ahead(
     labels: int | None = None,
     store: str | Path | None = None,
     results: str | Path = "results",
-    typed: Sequence[str] = (),
 ) -> Outlook:
     """What comparing `contestants` by `judges` could find and would cost, by prompts, orders and samples.
 
     From the verdicts that the ledger holds on them, or else from stated assumptions. No model is called and nothing is
     written. `effect`: the win rate to find, which gives the prompts needed; `budget`: USD, which gives what it buys;
-    `size`: another number of prompts to look at; `labels`: prompts that people label as well. `typed`: what the
-    recommended command repeats. Raises UsageError for names that are not in the suite and numbers out of range.
+    `size`: another number of prompts to look at; `labels`: prompts that people label as well. Raises UsageError
+    for names that are not in the suite and numbers out of range.
     """
     suite = load_suite(suite, results) if isinstance(suite, str) else suite
-    judges = [judges] if isinstance(judges, str) else list(judges) or [suite.judge]
+    judges = [judges] if isinstance(judges, str) else list(judges)
+    named = (*contestants, *(word for one in judges if isinstance(one, str) for word in ("--judge", one)))
+    judges = judges or [suite.judge]
     _check(size, samples, effect, budget, power, labels)
     location = str(store or Path(results) / "ledger.sqlite")
     exam = _look(suite, contestants, judges, orders, samples, power, location, labels is not None)
@@ -75,7 +76,7 @@ def plan_ahead(
         budget=bought,
         labels=label(exam, labels, size or exam.there) if labels is not None else None,
         conclusion=conclusion,
-        next=tuple(advise(exam, chosen, typed, effect)),
+        next=tuple(advise(exam, chosen, named, effect)),
     )
 
 
