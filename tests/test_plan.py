@@ -435,6 +435,33 @@ def test_answers_that_are_in_the_ledger_are_paid_for_already_though_nobody_judge
     assert rows(outlook, "both")[PROMPTS]["cost"]["stored"] == PROMPTS
 
 
+def test_two_equal_answers_are_one_call_and_one_verdict_in_every_count(tmp_path: Path, sciexam: Cli) -> None:
+    for name in ("old", "new"):
+        lines = [{"prompt": f"Why is {i}?", "text": f"Because {'' if i < 3 else name}"} for i in range(12)]
+        write_jsonl(tmp_path / f"{name}.jsonl", lines)
+    with Endpoint("judge-first") as endpoint:
+        env = {"OPENAI_BASE_URL": endpoint.url, "OPENAI_API_KEY": "none"}
+        typed = ("old.jsonl", "new.jsonl", "--judge", "openai:m")
+        before = sciexam("plan", *typed, "--json", env=env).stdout
+        found = json.loads(sciexam("compare", *typed, "--json", env=env).stdout)
+        asked = endpoint.requests
+    after = sciexam("plan", *typed, env=env).stdout
+    assert asked == 2 * 12 - 3
+    (cost,) = [d["cost"] for d in json.loads(before)["designs"] if (d["prompts"], d["orders"]) == (12, "both")]
+    assert cost["verdicts"] == asked == found["calls"]["made"]
+    (pair,) = found["pairs"]
+    assert pair["verdicts"] == {"ok": asked, "invalid": 0, "failed": 0}
+    said = " ".join(after.split())
+    assert f"{asked} of its calls are in the ledger" in said
+    assert (
+        "3 of 12 pairs of answers at hand are two equal texts, of which a judge is asked once for both orders" in said
+    )
+    (page,) = (tmp_path / "results").glob("*/*/report.html")
+    assert page.read_text().count("two equal texts: asked once for both orders") == 3
+    (told,) = [one for one in found["caveats"] if "two equal texts" in one]
+    assert told.startswith("3 of 12 comparisons are of two equal texts: a judge is asked once for both orders")
+
+
 def test_the_correlation_with_people_is_within_pairs(tmp_path: Path) -> None:
     """Judge and people agree on which contestant is best, and in no pair on which prompts favour it."""
     texts = {name: answers(tmp_path, name, [f"{name} {i}" for i in range(20)]) for name in ("a", "b", "c")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sciexam.battles import Slot, present, submit
@@ -45,7 +45,8 @@ class Party:
     """Someone who is called: a contestant (`samples` times a prompt) or a judge (for each pair, sample and order).
 
     `stored`: results in the ledger by orders; those of a contestant are the same for all. `limit`: the most tokens
-    that a call can say, where no reply in the ledger shows how many it does.
+    that a call can say, where no reply in the ledger shows how many it does. `equal`: the share of pairs of answers
+    that are two equal texts, of which both orders are one call.
     """
 
     rate: Rate
@@ -54,10 +55,11 @@ class Party:
     sees_order: bool = False
     stored: Mapping[Orders, int] | None = None
     limit: int | None = None
+    equal: float = 0.0
 
     def calls(self, prompts: int, orders: Orders, samples: int) -> int:
-        seen = 2 if self.sees_order and orders == "both" else 1
-        return prompts * samples * self.pairs * seen * self.repeats
+        seen = 2 - self.equal if self.sees_order and orders == "both" else 1
+        return round(prompts * samples * self.pairs * seen * self.repeats)
 
     def kept(self, prompts: int, orders: Orders, samples: int) -> int:
         return min((self.stored or {}).get(orders, 0), self.calls(prompts, orders, samples))
@@ -82,15 +84,22 @@ def cost_of(parties: Iterable[Party], prompts: int, orders: Orders, samples: int
 
 
 def parties_of(
-    suite: Suite, contestants: Sequence[str], markers: Sequence[Marker], at_hand: AtHand | None
+    suite: Suite, contestants: Sequence[str], markers: Sequence[Marker], at_hand: AtHand | None, equal: float = 0.0
 ) -> list[Party]:
-    """Everyone who is called, with what a call takes. What is recorded or measured offline takes none."""
+    """Everyone who is called, with what a call takes. What is recorded or measured offline takes none.
+
+    `equal`: the share of pairs of answers that are two equal texts.
+    """
     lengths = {name: _answer_tokens(suite, name, at_hand) for name in contestants}
     known = [tokens for tokens in lengths.values() if tokens is not None]
     pairs = len(contestants) * (len(contestants) - 1) // 2
     return [
         *(_contestant(suite, name, at_hand, known) for name in contestants if not is_recorded(suite, name)),
-        *(_judge(suite, marker, at_hand, pairs, known) for marker in markers if marker.model is not None),
+        *(
+            replace(_judge(suite, marker, at_hand, pairs, known), equal=equal)
+            for marker in markers
+            if marker.model is not None
+        ),
     ]
 
 

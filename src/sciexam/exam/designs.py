@@ -28,6 +28,7 @@ class Exam:
     """Everything that a design is judged by.
 
     `absent`: why the exam cannot be held yet, or an empty text. `unready`: why judges cannot be asked here and now.
+    `equal`: how many pairs of answers at hand are two equal texts, and how many there are.
     `answered`: the places in the suite of the prompts that everyone whose answers are recorded has answered; None where
     no answers are recorded.
     """
@@ -39,6 +40,7 @@ class Exam:
     markers: tuple[Marker, ...]
     grounds: tuple[Ground, ...]
     parties: tuple[Party, ...]
+    equal: tuple[int, int]
     orders: tuple[Orders, ...]  # to choose from
     samples: int
     power: float

@@ -16,7 +16,7 @@ from sciexam.exam.labels import label
 from sciexam.exam.markers import markers_of
 from sciexam.exam.pilot import read_pilot
 from sciexam.exam.plan import Plan, baseline_first, make_plan, samples_of
-from sciexam.exam.recordings import recording_of
+from sciexam.exam.recordings import equal_texts, recording_of
 from sciexam.judges.settings import HUMANS
 from sciexam.models import check_ready
 from sciexam.models.settings import Rule, Scripted
@@ -74,6 +74,7 @@ def plan_ahead(
         designs=tuple(table(exam, size)),
         effect=sought,
         budget=bought,
+        equal=exam.equal,
         labels=label(exam, labels, size or exam.there) if labels is not None else None,
         conclusion=conclusion,
         next=tuple(advise(exam, chosen, named, effect)),
@@ -124,6 +125,7 @@ def _look(
     benches = {**plan.benches, HUMANS: "people"} if people else plan.benches
     pilot = read_pilot(replace(plan, benches=benches), location)
     markers = tuple(markers_of(plan, judges))
+    equal, there = equal_texts(suite, names, pilot.responses if pilot else {})
     return Exam(
         suite=suite,
         contestants=names,
@@ -131,7 +133,8 @@ def _look(
         unready=tuple(_unready(plan)),
         markers=markers,
         grounds=tuple(ground_of(marker, pilot, absent, location) for marker in markers),
-        parties=tuple(parties_of(suite, names, markers, pilot)),
+        parties=tuple(parties_of(suite, names, markers, pilot, equal / max(1, there))),
+        equal=(equal, there),
         orders=choices_of(markers, orders),
         samples=samples or samples_of(suite, names),
         power=power,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sciexam.battles import Slot
 from sciexam.models.recorded import RecordedModel
 from sciexam.suite import Suite
+from sciexam.types import Response
 
 
 def is_recorded(suite: Suite, name: str) -> bool:
@@ -17,3 +20,20 @@ def recording_of(suite: Suite, name: str) -> RecordedModel | None:
     """The file of answers of contestant `name`; None for one that is asked. Raises as reading the file does."""
     path = getattr(suite.models[name], "responses", None)
     return RecordedModel(Path(path)) if path else None
+
+
+def equal_texts(suite: Suite, names: Sequence[str], known: Mapping[Slot, Response]) -> tuple[int, int]:
+    """How many pairs of answers at hand are of one text, and how many there are: those `known`, and those of files."""
+    texts: dict[Slot, str] = {slot: one.text for slot, one in known.items() if one.reply.status == "ok"}
+    for name in names:
+        if recording := recording_of(suite, name):
+            samples = range(suite.generation_of(name).samples)
+            said = {(name, p.id, sample): recording.answer(p, sample) for p in suite.prompts for sample in samples}
+            texts |= {slot: text for slot, text in said.items() if text is not None}
+    pairs = [
+        (text, texts[other, prompt, sample])
+        for (name, prompt, sample), text in texts.items()
+        for other in names[: names.index(name)]
+        if (other, prompt, sample) in texts
+    ]
+    return sum(one == other for one, other in pairs), len(pairs)

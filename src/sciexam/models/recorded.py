@@ -60,7 +60,12 @@ class RecordedModel:
 
     def answers(self, prompt: Prompt, sample: int = 0) -> bool:
         """Whether the file holds an answer to this prompt."""
-        return self._line(prompt.id, prompt.messages[-1].content, sample) is not None
+        return self.answer(prompt, sample) is not None
+
+    def answer(self, prompt: Prompt, sample: int = 0) -> str | None:
+        """The answer to this prompt; None where the file holds none."""
+        line = self._line(prompt.id, prompt.messages[-1].content, sample)
+        return None if line is None else line.text
 
     def unmatched(self, prompts: Iterable[Prompt]) -> list[str]:
         """The prompts that the file has an answer for and the suite does not know, sorted."""

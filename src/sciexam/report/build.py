@@ -117,7 +117,13 @@ class _Tally:
 
 def _tally(bench: Bench) -> _Tally:
     counts: dict[frozenset[str], Counter[str]] = defaultdict(Counter)
-    for _, verdict in bench.verdicts:
+    asked: set[tuple[str, str, int, str]] = set()
+    for shown, verdict in bench.verdicts:
+        if shown.first == shown.second and shown.key:  # of two equal texts both orders are one verdict
+            fact = (verdict.rater, shown.prompt.id, shown.sample, shown.key)
+            if fact in asked:
+                continue
+            asked.add(fact)
         counts[frozenset((verdict.first, verdict.second))][verdict.status] += 1
     return _Tally(said_of(bench), counts)
 
@@ -343,7 +349,8 @@ def _outcome(bench: str, a: str, b: str, score: Score) -> Outcome:
     for battle in score.battles:
         by_rater[battle.rater].append(battle.score or 0.0)
     sides = {side_of(_mean_of(values)) for values in by_rater.values()}
-    twice = [len(set(map(side_of, x.by_order.values()))) == 1 for x in score.battles if len(x.by_order) == 2]
+    both = [x for x in score.battles if len(x.by_order) == 2 and not x.of_one_text]
+    twice = [len(set(map(side_of, x.by_order.values()))) == 1 for x in both]
     return Outcome(
         judge=bench,
         a=a,

@@ -14,6 +14,6 @@ def equal_texts(evidence: Evidence) -> Iterator[str]:
     if any(found):
         are = "is" if sum(found) == 1 else "are"
         yield (
-            f"{sum(found):,} of {len(found):,} comparisons {are} of two equal texts: not shown to people, and left out "
-            "of agreement, order consistency and position bias."
+            f"{sum(found):,} of {len(found):,} comparisons {are} of two equal texts: a judge is asked once for both "
+            "orders, people are not shown them, and agreement, order consistency and position bias leave them out."
         )

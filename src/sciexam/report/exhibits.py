@@ -109,7 +109,7 @@ def _benches(report: Report, item: Item, outcomes: Sequence[Outcome | None]) -> 
         said.setdefault((opinion.judge, frozenset((opinion.first, opinion.second))), []).append(opinion)
     for number, (pair, outcome) in enumerate(zip(report.pairs, outcomes, strict=True)):
         if of_pair := said.get((pair.judge, frozenset((pair.a, pair.b)))):
-            notes = tuple(_notes(pair.b, outcome))
+            notes = (*_notes(pair.b, outcome), *_asked_once(item, of_pair))
             yield Bench(number, pair.judge, pair.a, pair.b, _in_short(of_pair), notes, tuple(of_pair))
 
 
@@ -123,6 +123,18 @@ def _notes(b: str, outcome: Outcome | None) -> Iterator[str]:
         yield "orders disagree"
     if outcome.raters_agree is False:
         yield "raters disagree"
+
+
+def _asked_once(item: Item, said: Sequence[Opinion]) -> Iterator[str]:
+    """Of two equal texts both orders are one question; a judge's answer to it is shown in both."""
+    texts = {(answer.contestant, answer.sample): answer.text for answer in item.answers}
+
+    def of_one_text(one: Opinion) -> bool:
+        first = texts.get((one.first, one.sample))
+        return first is not None and first == texts.get((one.second, one.sample))
+
+    if len({(one.first, one.sample) for one in said if of_one_text(one)}) > 1 and len({one.rater for one in said}) == 1:
+        yield "two equal texts: asked once for both orders"
 
 
 def _in_short(opinions: Iterable[Opinion]) -> str:

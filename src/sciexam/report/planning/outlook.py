@@ -101,6 +101,7 @@ class Outlook:
     unpriced: tuple[str, ...]  # models without a price
     uncounted: tuple[str, ...]  # judges of the user's own, of which it is not known what they call
     recorded: tuple[str, ...]  # judges whose verdicts are in a file, and who judge nothing else
+    equal: tuple[int, int]  # pairs of answers at hand that are two equal texts, and all that are at hand
     designs: tuple[Design, ...]
     effect: Effect | None
     budget: Budget | None

@@ -196,6 +196,12 @@ def _costs(outlook: Outlook) -> Iterator[str]:
             f"Not priced: {', '.join(outlook.unpriced)}. Give USD per million tokens in the suite: "
             f"`prices: {{{outlook.unpriced[0]}: {{input: ..., output: ...}}}}`."
         )
+    same, of = outlook.equal
+    if same and any(design.orders == "both" for design in outlook.designs):
+        yield (
+            f"{same:,} of {of:,} pairs of answers at hand {'is' if same == 1 else 'are'} two equal texts, of which a "
+            "judge is asked once for both orders: the calls are counted as if as many were among other prompts."
+        )
     if stored := max(design.cost.stored for design in outlook.designs):
         yield f"In the table is the whole exam; {stored:,} of its calls are in the ledger and cost nothing again."
 
