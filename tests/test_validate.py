@@ -433,7 +433,13 @@ def test_unusable_replies_are_missing_and_may_be_asked_for_again_and_the_same_co
         assert done.returncode == 3
         assert "sciexam: not everything has a result; --retry-invalid asks again for it" in done.stderr
         why = "the judge has no usable verdict on a comparison that a human judged"
-        assert f"Nothing can be said of llm against humans: {why}." in " ".join(done.stdout.split())
+        said = " ".join(done.stdout.split())
+        assert f"Nothing can be said of llm against humans: {why}." in said
+        assert "no usable verdict on 4 of the 4 comparisons that humans judged (4 invalid)" in said
+        missing = "8 verdicts are missing, as replies could not be used"
+        assert missing in said
+        compared = sciexam("compare", "-s", exam, "--judge", "llm", "--json", cwd=tmp_path).stdout
+        assert missing in json.loads(compared)["next_steps"][0]["why"], "the same verdicts, in the same unit"
         endpoint.reply = Accurate(truth, 1.0)
         again = sciexam("validate", "llm", "-s", exam, "--retry-invalid", "--json", cwd=tmp_path)
         assert again.returncode == 0, again.stderr
@@ -441,6 +447,22 @@ def test_unusable_replies_are_missing_and_may_be_asked_for_again_and_the_same_co
 
 
 # ---------------------------------------------------------------- what cannot be said
+
+
+def test_every_figure_has_its_number_and_each_method_the_rows_that_it_is_of(sciexam: Cli, tmp_path: Path) -> None:
+    truth = drawn(8, range(20), tie=0.0)
+    votes(tmp_path, {"ann": truth, "bob": truth})
+    votes(tmp_path, {"judge": noisy({k: truth[k] for k in range(15)}, 0.8, 2)}, "judge", "judge.jsonl")
+    found = validated(sciexam, tmp_path, "judge.jsonl", suite(tmp_path, 20))
+    assert {one["who"]: (one["decided"], one["both"]) for one in found["against"]} == {
+        "judge": (15, None),
+        **dict.fromkeys(("ann", "bob", "a coin", "the longer answer", "measures"), (20, 15)),
+        "each annotator in turn": (40, 30),
+    }
+    (page,) = (tmp_path / "results" / "exam").glob("*/validation.md")
+    told = page.read_text()
+    assert "The row 'a coin': what a fair coin is expected to give" in told
+    assert "The row 'each annotator in turn': " in told
 
 
 def test_with_one_annotator_there_is_no_ceiling_and_that_is_said(sciexam: Cli, tmp_path: Path) -> None:

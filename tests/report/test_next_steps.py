@@ -130,15 +130,30 @@ def test_a_judge_that_was_held_against_people_is_audited_and_not_validated_again
     assert step.command == "sciexam audit judge base sft"
 
 
-def test_the_plan_of_one_pair_of_files_names_the_files() -> None:
+def test_the_plan_of_files_names_the_files() -> None:
     report = quiet(conclusion="undecided", power=Power("", (), takes=((0.6, 80),)))
     report = replace(report, contestants=("base", "other", "sft"))
     (step,) = next_steps(report, ["sciexam", "compare", "d/base.jsonl", "other.jsonl", "d/sft.jsonl"])
-    assert step.command == "sciexam plan d/base.jsonl d/sft.jsonl --effect 0.6"
+    assert step.command == "sciexam plan d/base.jsonl other.jsonl d/sft.jsonl --effect 0.6", "the same comparisons"
     assert "takes about 80 prompts, 56 more than were judged" in step.why
     report = replace(report, pairs=tuple(replace(pair, judge="openai:m") for pair in report.pairs))
     typed = ["sciexam", "compare", "base.jsonl", "other.jsonl", "sft.jsonl", "-j", "openai:m"]
-    assert next_steps(report, typed)[0].command == "sciexam plan base.jsonl sft.jsonl --judge openai:m --effect 0.6"
+    assert next_steps(report, typed)[0].command == (
+        "sciexam plan base.jsonl other.jsonl sft.jsonl --judge openai:m --effect 0.6"
+    )
+
+
+def test_a_plan_is_of_all_judges_and_takes_what_the_least_sensitive_of_them_takes() -> None:
+    report = quiet(conclusion="undecided", power=Power("", (), takes=((0.6, 80),)))
+    first = replace(report.pairs[0], judge="openai:m")
+    other = replace(first, judge="openai:n", power=Power("", (), takes=((0.6, 90),)))
+    typed = ["sciexam", "compare", "base", "sft", "-j", "openai:m", "-j", "openai:n"]
+    step = next_steps(replace(report, pairs=Pairs((first, other))), typed)[0]
+    assert step.why == (
+        "To find a win rate of 0.6 by every judge takes about 90 prompts, 66 more than were judged (corrected for 2 "
+        "comparisons), if they are like these; what that costs"
+    )
+    assert step.command == "sciexam plan base sft --judge openai:m --judge openai:n --effect 0.6"
 
 
 def test_a_report_that_was_made_in_python_names_its_suite() -> None:

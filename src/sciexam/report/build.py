@@ -117,13 +117,7 @@ class _Tally:
 
 def _tally(bench: Bench) -> _Tally:
     counts: dict[frozenset[str], Counter[str]] = defaultdict(Counter)
-    asked: set[tuple[str, str, int, str]] = set()
-    for shown, verdict in bench.verdicts:
-        if shown.first == shown.second and shown.key:  # of two equal texts both orders are one verdict
-            fact = (verdict.rater, shown.prompt.id, shown.sample, shown.key)
-            if fact in asked:
-                continue
-            asked.add(fact)
+    for _, verdict in bench.asked:
         counts[frozenset((verdict.first, verdict.second))][verdict.status] += 1
     return _Tally(said_of(bench), counts)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -55,6 +55,17 @@ class Bench:
         over = {(battle.a, battle.b, battle.prompt, battle.sample) for battle in self.adjudicated}
         kept = [battle for battle in self.battles if (battle.a, battle.b, battle.prompt, battle.sample) not in over]
         return [*kept, *self.adjudicated]
+
+    @property
+    def asked(self) -> Iterator[tuple[Presentation, Verdict]]:
+        """Its verdicts as often as they were asked for: both orders of two equal texts are one question."""
+        seen: set[tuple[str, str, int, str]] = set()
+        for shown, verdict in self.verdicts:
+            fact = verdict.rater, shown.prompt.id, shown.sample, shown.key
+            if shown.first != shown.second or not shown.key or fact not in seen:
+                yield shown, verdict
+            if shown.first == shown.second:
+                seen.add(fact)
 
     @property
     def by_form(self) -> bool:

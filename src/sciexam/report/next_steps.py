@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sciexam.prompts import are_ids
+from sciexam.report.escalation import Escalation
 from sciexam.report.evidence import TEXT_MEASURE
 from sciexam.report.record import Pair, Report, Step
 from sciexam.stats import Estimate
@@ -130,27 +131,58 @@ def _reader(report: Report, command: Command) -> Iterator[Step]:
 
 
 def _undecided(report: Report, command: Command) -> Iterator[Step]:
-    """How many more prompts it takes, for the first pair that is not decided."""
+    """How many more prompts it takes, for the first pair that is not decided, and the plan of the same comparisons."""
     pair = next((one for one in report.pairs if one.conclusion == "undecided" and one.used), None)
     if pair is None or pair.stop is not None:
         return
     effect, many = 0.6, "more prompts"
     if pair.power is not None:
-        beyond = [(rate, takes) for rate, takes in pair.power.takes if takes > pair.used]
+        beyond = [rate for rate, takes in pair.power.takes if takes > pair.used]
         if not beyond:
             return
-        effect, takes = beyond[0]
-        many = f"about {takes:,} prompts, {takes - pair.used:,} more than were judged"
-    why = f"To find a win rate of {effect:g} takes {many}, if they are like these; what that costs"
-    judge = command.judges.get(pair.judge) if "--judge" in command.again else None
-    if pair.recorded and "--limit" not in command.again:
-        judge = reader()
-        why = (
-            f"To find a win rate of {effect:g} takes {many}, if they are like these. The verdicts of {pair.judge} are "
-            "recorded and end with these prompts: let people judge more, or a judge that can be asked; what one costs"
+        effect, (takes, used) = beyond[0], _most(report, pair, beyond[0])
+        many = f"about {takes:,} prompts, {takes - used:,} more than were judged"
+    contests, benches = {(one.a, one.b) for one in report.pairs}, {one.judge for one in report.pairs}
+    sought = f"{effect:g}" + (f" for {pair.b} against {pair.a}" if len(contests) > 1 else "")
+    sought += " by every judge" if len(benches) > 1 else ""
+    many += f" (corrected for {len(report.pairs)} comparisons)" if len(report.pairs) > 1 else ""
+    why = f"To find a win rate of {sought} takes {many}, if they are like these"
+    recorded = [one for one in report.pairs if one.recorded] if "--limit" not in command.again else []
+    if recorded:
+        names = " and ".join(dict.fromkeys(one.judge for one in recorded))
+        why += (
+            f". The verdicts of {names} are recorded and end with these prompts: let people judge more, or a judge "
+            "that can be asked; what one costs"
         )
-    by = ("--judge", judge) if judge else ()
-    yield Step(why, command.line("plan", pair.a, pair.b, *by, "--effect", f"{effect:g}"))
+    else:
+        why += "; a plan goes by the average pair, and says what it costs" if len(contests) > 1 else "; what that costs"
+    by = [word for name in _planned(report, command, recorded) for word in ("--judge", name)]
+    yield Step(why, command.line("plan", *command.contestants, *by, "--effect", f"{effect:g}"))
+
+
+def _most(report: Report, pair: Pair, effect: float) -> tuple[int, int]:
+    """The prompts that it takes by every judge to find `effect` in the contest of `pair`, and how many were judged."""
+    alike = [one for one in report.pairs if (one.a, one.b) == (pair.a, pair.b) and one.power is not None]
+    return max((dict(one.power.takes).get(effect, 0), one.used) for one in alike if one.power is not None)
+
+
+def _planned(report: Report, command: Command, recorded: Sequence[Pair]) -> Iterator[str]:
+    """The judges of a plan where any are to be named, each once."""
+    gone = {pair.judge for pair in recorded}
+    members = {pair.judge: _members(pair) for pair in report.pairs}
+    if gone or any(members.values()) or "--judge" in command.again:
+        named = (
+            inside or (reader() if name in gone else command.judges.get(name),) for name, inside in members.items()
+        )
+        yield from dict.fromkeys(name for names in named for name in names if name)
+
+
+def _members(pair: Pair) -> tuple[str, ...]:
+    """Who judge as one, of whom a plan is made one by one; nobody for a judge by itself."""
+    inside = pair.by_members
+    if isinstance(inside, Escalation):
+        return inside.cheap, inside.dear
+    return tuple(one.name for one in inside.members) if inside else ()
 
 
 def _judges(report: Report, command: Command, judged: str, audited: Collection[str]) -> Iterator[Step]:

@@ -363,18 +363,26 @@ def calls(made: Calls) -> str:
 
 
 def methods(report: Report) -> tuple[tuple[float, str], ...]:
-    """The level of the report's intervals and how they were made, each method once."""
-    made: dict[tuple[float, str], None] = {}
+    """The level of the report's intervals and how they were made, each method once after the figures that it is of."""
+    made: dict[tuple[float, str], dict[str, None]] = {}
+    for name, figure in _figures(report):
+        if isinstance(figure, Estimate):
+            made.setdefault((figure.level, figure.method), {})[name] = None
+    return tuple((level, f"{', '.join(names)}: {method}") for (level, method), names in made.items())
+
+
+def _figures(report: Report) -> Iterator[tuple[str, Figure]]:
     for pair in report.pairs:
-        figures = [pair.win_rate, pair.preference, pair.order_consistency, pair.position_bias]
-        figures += [pair.length.longer_wins, pair.length.controlled] if pair.length else []
-        figures += [category.win_rate for category in (*pair.categories, *pair.criteria)]
-        made |= {(figure.level, figure.method): None for figure in figures if isinstance(figure, Estimate)}
+        yield from (("win rate", pair.win_rate), ("mean preference", pair.preference))
+        yield from (("order consistency", pair.order_consistency), ("position bias", pair.position_bias))
+        if pair.length:
+            yield "longer answer wins", pair.length.longer_wins
+            yield "length-controlled win rate", pair.length.controlled
+        yield from ((f"win rate by {report.by}", one.win_rate) for one in pair.categories)
+        yield from (("win rate by criterion", one.win_rate) for one in pair.criteria)
     if report.benchmarks:
-        figures = [one.value for one in report.benchmarks.results]
-        figures += [one.difference for one in report.benchmarks.pairs]
-        made |= {(figure.level, figure.method): None for figure in figures if isinstance(figure, Estimate)}
-    return tuple(made)
+        yield from (("benchmark", one.value) for one in report.benchmarks.results)
+        yield from (("difference on a benchmark", one.difference) for one in report.benchmarks.pairs)
 
 
 def _small(usd: float) -> str:

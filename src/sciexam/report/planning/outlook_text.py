@@ -91,8 +91,10 @@ def _findings(outlook: Outlook) -> Iterator[str]:
     """The answers to --effect, --budget and --labels."""
     if outlook.effect is not None:
         sought = outlook.effect
+        by = " by every judge" if len(outlook.judges) > 1 else ""
+        by += f" (corrected for {outlook.comparisons} comparisons)" if outlook.comparisons > 1 else ""
         for design in sought.designs:
-            yield f"To find a win rate of {sought.win_rate:g} takes {_design(design)}{_price(outlook, design)}."
+            yield f"To find a win rate of {sought.win_rate:g}{by} takes {_design(design)}{_price(outlook, design)}."
         if sought.why:
             yield f"To find a win rate of {sought.win_rate:g}: {sought.why}."
     if outlook.budget is not None:

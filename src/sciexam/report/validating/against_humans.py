@@ -30,8 +30,8 @@ class Against:
     `items`: comparisons that count; `decided`: those on which the majority names a winner. `accuracy`: the share with
     the same side (a, tie, b), which is also the percent agreement; `accuracy_decided`: on the decided ones, a tie of
     `who` being half right. For all but the judge itself, on the comparisons that it has a verdict on, too, and by the
-    same majority: `judge`, its accuracy; `judge_decided`, that on the decided ones; and `lead`, how much the latter is
-    above that of `who`, pair by pair.
+    same majority: `judge`, its accuracy; `judge_decided`, that on the decided ones, of which there are `both`; and
+    `lead`, how much the latter is above that of `who`, pair by pair.
     """
 
     who: str
@@ -46,6 +46,7 @@ class Against:
     judge: Figure | None = None
     judge_decided: Figure | None = None
     lead: Figure | None = None
+    both: int | None = None
 
 
 def against_humans(
@@ -109,6 +110,7 @@ def _against(
         judge=there[0],
         judge_decided=there[1],
         lead=there[2],
+        both=None if beside is None else sum(theirs != 0 for _, _, theirs, _ in beside),
     )
 
 
@@ -154,7 +156,9 @@ def _coin(humans: HumanVerdicts, sides: Sides, level: float) -> Against:
     held = [(item, side, theirs) for item, theirs in humans.majority.items() for side in (-1.0, 1.0)]
     drawn = _against(humans, COIN, "baseline", held, "no comparison was judged by a human", level)
     split: Held = [(item, 0.0, theirs) for item, theirs in humans.majority.items()]  # what a coin is: half right
-    *_, lead = _beside(humans, _instead(sides, split), NOT_JUDGED, level)
+    beside = _instead(sides, split)
+    *_, lead = _beside(humans, beside, NOT_JUDGED, level)
+    both = sum(theirs != 0 for _, _, theirs, _ in beside)
 
     def exact(figure: Figure) -> Figure:
         if isinstance(figure, Undefined):
@@ -163,5 +167,15 @@ def _coin(humans: HumanVerdicts, sides: Sides, level: float) -> Against:
         value = round(figure.value, 12) + 0.0  # kappa is 0 but for rounding, and -0.00 would be odd
         return Estimate(value, value, value, level, figure.n, how)
 
-    figures = [exact(one) for one in (drawn.accuracy, drawn.accuracy_decided, drawn.kappa, drawn.alpha, drawn.ac1)]
-    return replace(Against(COIN, "baseline", drawn.items // 2, drawn.decided // 2, *figures), lead=lead)
+    return replace(
+        drawn,
+        items=drawn.items // 2,
+        decided=drawn.decided // 2,
+        accuracy=exact(drawn.accuracy),
+        accuracy_decided=exact(drawn.accuracy_decided),
+        kappa=exact(drawn.kappa),
+        alpha=exact(drawn.alpha),
+        ac1=exact(drawn.ac1),
+        lead=lead,
+        both=both,
+    )

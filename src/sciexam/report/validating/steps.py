@@ -45,7 +45,7 @@ def _missing(found: Validation, command: Command) -> Iterator[Step]:
         ("failed", "as calls failed; they are asked again by", ()),
         ("invalid", "as replies could not be used; to draw once more", ("--retry-invalid",)),
     ):
-        if count := found.missing.get(status, 0):
+        if count := found.verdicts[status]:
             verdicts = f"{count:,} verdict{' is' if count == 1 else 's are'} missing, {how}"
             yield Step(verdicts, command.repeated(*more, name="validate"))
 

@@ -35,8 +35,8 @@ class Validation:
 
     `labelled`: comparisons that a human judged, `split` of them without a majority, and `adjudicated` of them by
     somebody who had read what the annotators said; `missing`: those of them that the judge has no usable verdict on, by
-    status. `confusion`: judge's side -> majority's side -> comparisons; a is the contestant of a pair that is named
-    first.
+    status, and `verdicts`: how many verdicts on them failed or are invalid, an order each. `confusion`: judge's side ->
+    majority's side -> comparisons; a is the contestant of a pair that is named first.
     """
 
     suite: str
@@ -53,6 +53,7 @@ class Validation:
     split: int
     adjudicated: int
     missing: Mapping[str, int]
+    verdicts: Mapping[str, int]
     against: tuple[Against, ...]
     replacing: Replacing
     calibration: Calibrated
@@ -138,6 +139,7 @@ def build_validation(
         split=_split(humans),
         adjudicated=len(humans.settled),
         missing=missing,
+        verdicts=_verdicts(benches[judge], humans),
         against=tuple(against_humans(humans, judge, sides, baselines, LEVEL)),
         replacing=replacing(humans, sides, evidence.margin or 0.0, LEVEL),
         calibration=calibrated(humans, benches[judge], found.scores, LEVEL),
@@ -194,6 +196,17 @@ def _missing(bench: Bench, humans: HumanVerdicts) -> dict[str, int]:
     """The labelled comparisons that the judge has no usable verdict on, by status."""
     void = (x for x in bench.battles if x.score is None and (x.a, x.b, x.prompt, x.sample) in humans.majority)
     return dict(sorted(Counter(battle.status for battle in void).items()))
+
+
+def _verdicts(bench: Bench, humans: HumanVerdicts) -> dict[str, int]:
+    """The verdicts of the judge on these that failed or are invalid, by status."""
+    labelled = {(frozenset((a, b)), prompt, sample) for a, b, prompt, sample in humans.majority}
+    counts = Counter(
+        verdict.status
+        for shown, verdict in bench.asked
+        if (frozenset((verdict.first, verdict.second)), verdict.prompt, shown.sample) in labelled
+    )
+    return {status: counts[status] for status in ("failed", "invalid")}
 
 
 def _split(humans: HumanVerdicts) -> int:

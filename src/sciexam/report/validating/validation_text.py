@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sciexam.report.record import Figure
 from sciexam.report.tables import Table, methods_table, reasons
-from sciexam.report.validating.against_humans import Against
+from sciexam.report.validating.against_humans import COIN, EVERY, Against
 from sciexam.report.validating.corrected_rates import Rates
 from sciexam.report.validating.replacing import Replaced
 from sciexam.report.validating.validation import SIDES, Validation
@@ -59,6 +59,7 @@ def _against(found: Validation) -> Table:
             _short(row.accuracy),
             str(row.decided),
             _short(row.accuracy_decided),
+            "" if row.both is None else str(row.both),
             "" if row.judge_decided is None else _short(row.judge_decided),
             "" if row.lead is None else _short(row.lead),
         )
@@ -66,14 +67,14 @@ def _against(found: Validation) -> Table:
     ]
     return Table(
         "Against the human majority",
-        ("who", "items", "accuracy", "decided", "on decided", "the judge there", "its lead"),
+        ("who", "items", "accuracy", "decided", "on decided", "both", "the judge there", "its lead"),
         rows,
         (
             "Accuracy: the share with the same side (a, tie or b), which is the percent agreement. On decided: where "
             "the majority names a winner; a tie there is half right.",
-            "An annotator is held against the majority of the others. 'The judge there': what the judge has on decided "
-            "in that row's place, by the same majority, on the comparisons that both judged; 'its lead': how much more "
-            "that is, comparison by comparison.",
+            "An annotator is held against the majority of the others. 'Both': the decided comparisons of a row that "
+            "the judge has judged, too. 'The judge there': what the judge has on these, by the same majority; 'its "
+            "lead': how much more that is than what the row has there, comparison by comparison.",
             *_adjudicated(found),
             *_not_shown(found),
             *reasons(named),
@@ -237,15 +238,19 @@ def _calibration(found: Validation) -> Table:
 
 def _figures(found: Validation) -> Mapping[str, Iterable[Figure]]:
     """Every figure that has an interval, by where it stands."""
-    rows, rates, biases = found.against, found.rates, found.biases
+    apart = {row.who: row for row in found.against if row.who in (COIN, EVERY)}
+    rows = [row for row in found.against if row.who not in apart]
+    leads = [row for row in found.against if row.who != EVERY]
+    rates, biases = found.rates, found.biases
     return {
         "accuracy": [row.accuracy for row in rows],
         "on decided": [row.accuracy_decided for row in rows],
         "the judge there": [row.judge_decided for row in rows if row.judge_decided is not None],
-        "its lead": [row.lead for row in rows if row.lead is not None],
+        "its lead": [row.lead for row in leads if row.lead is not None],
         "kappa": [row.kappa for row in rows],
         "alpha": [row.alpha for row in rows],
         "AC1": [row.ac1 for row in rows],
+        **{f"the row '{who}'": list(_of_row(row)) for who, row in apart.items()},
         "rho": [found.replacing.rho, found.replacing.rho_split],
         "win rate by humans": [rate.humans for rate in rates],
         "by the judge": [rate.judge for rate in rates],
@@ -258,6 +263,13 @@ def _figures(found: Validation) -> Mapping[str, Iterable[Figure]]:
         "self-preference": [biases.self_preference],
         "calibration": [found.calibration.error, found.calibration.brier],
     }
+
+
+def _of_row(row: Against) -> Iterator[Figure]:
+    """The figures of a row whose intervals are made in a way of their own; the lead of a coin is as any other."""
+    yield from (row.accuracy, row.accuracy_decided, row.kappa, row.alpha, row.ac1)
+    if row.who == EVERY:
+        yield from (figure for figure in (row.judge_decided, row.lead) if figure is not None)
 
 
 def _short(figure: Figure) -> str:
