@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from sciexam.files import json_text
+from sciexam.files import json_pieces, json_text
 
 VALUE = {
     "a": [1, 2.5, None, True],
@@ -39,3 +39,8 @@ def test_the_upper_levels_have_a_line_for_each_entry_and_what_is_deeper_stands_o
 def test_a_number_that_strict_json_has_no_word_for_is_refused(number: float) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         json_text({"a": {"b": {"c": {"d": {"e": number}}}}})
+
+
+def test_a_list_may_come_one_by_one() -> None:
+    listed = {"a": [{"b": 1}, {"b": [2, 3]}], "c": 4}
+    assert "".join(json_pieces(listed | {"a": iter(listed["a"])})) == json_text(listed)

@@ -85,11 +85,19 @@ def json_text(value: typing.Any) -> str:
 
     Python's own indentation takes ten times as long. Raises ValueError for NaN and infinities.
     """
-    return "".join(_laid_out(value, 1)) + "\n"
+    return "".join(json_pieces(value))
+
+
+def json_pieces(value: typing.Any) -> Iterator[str]:
+    """The same in pieces, of which one is held at a time: an iterator in the value stands for a list of what it gives,
+    which is not empty.
+    """
+    yield from _laid_out(value, 1)
+    yield "\n"
 
 
 def _laid_out(value: typing.Any, level: int) -> Iterator[str]:
-    if level > LAID_OUT or not value or not isinstance(value, (dict, list, tuple)):
+    if level > LAID_OUT or not value or not isinstance(value, (dict, list, tuple, Iterator)):
         yield _encoded(value)
         return
     begin, end = "{}" if isinstance(value, dict) else "[]"

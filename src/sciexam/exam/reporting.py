@@ -21,11 +21,11 @@ from sciexam.exam.runs import existing_ledger, report_folder, write_run
 from sciexam.exam.sat import Sat
 from sciexam.exam.stored import behind, stored_of
 from sciexam.exam.until import replayed
-from sciexam.files import json_text
+from sciexam.files import json_pieces
 from sciexam.report.build import build
 from sciexam.report.calls import Calls
 from sciexam.report.next_steps import next_steps
-from sciexam.report.record import Report
+from sciexam.report.record import Report, plain
 from sciexam.report.stopping import build_stopped
 from sciexam.store import Store
 
@@ -72,13 +72,16 @@ def write(report: Report, manifest: Mapping[str, Any], results: Path, refresh: i
     write_run(report_folder(report, results), manifest, _files(report, manifest, refresh))
 
 
-def _files(report: Report, manifest: Mapping[str, Any], refresh: int | None) -> Iterator[tuple[str, str]]:
-    from sciexam.report.html import to_html
+def _files(
+    report: Report, manifest: Mapping[str, Any], refresh: int | None
+) -> Iterator[tuple[str, str | Iterator[str]]]:
+    from sciexam.report.html import html_pieces
     from sciexam.report.markdown import to_markdown
 
-    yield "report.json", json_text(report.to_json(items=True))
+    items: Any = map(plain, report.items) if report.items else []
+    yield "report.json", json_pieces(report.to_json() | {"items": items})
     yield "report.md", to_markdown(report)
-    yield "report.html", to_html(report, manifest, refresh)
+    yield "report.html", html_pieces(report, manifest, refresh)
 
 
 def report(run: str | None = None, store: str | Path | None = None, results: str | Path = "results") -> Report:

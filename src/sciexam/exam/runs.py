@@ -13,7 +13,7 @@ from sciexam.exam.benched import identities_of
 from sciexam.exam.plan import Plan, to_manifest
 from sciexam.exam.preflight import owed_by
 from sciexam.exam.sitting import Sitting
-from sciexam.files import json_text, write_atomically
+from sciexam.files import json_pieces, write_atomically
 from sciexam.manifest import environment
 from sciexam.models import check_ready
 from sciexam.models.settings import weights_of
@@ -101,11 +101,11 @@ def report_folder(found: Any, results: str | Path = "results") -> Path:
     return folder
 
 
-def write_run(folder: Path, manifest: Mapping[str, Any], files: Iterable[tuple[str, str]]) -> None:
-    """Put the manifest (run.json) and `files`, each a name and a text, into the folder of a run.
+def write_run(folder: Path, manifest: Mapping[str, Any], files: Iterable[tuple[str, str | Iterable[str]]]) -> None:
+    """Put the manifest (run.json) and `files`, each a name and a text or its pieces, into the folder of a run.
 
     Each is replaced whole, and written before the next one is made: where a page cannot be drawn, the record is there.
     """
-    write_atomically(folder / "run.json", json_text(manifest))
+    write_atomically(folder / "run.json", json_pieces(manifest))
     for name, text in files:
         write_atomically(folder / name, text)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sciexam.report import wording
@@ -34,6 +35,11 @@ def to_html(report: Report, manifest: Mapping[str, Any] | None = None, refresh: 
     `manifest`: under what the run was made. `refresh`: the seconds after which the page loads itself again, while the
     comparison is watched.
     """
+    return "".join(html_pieces(report, manifest, refresh))
+
+
+def html_pieces(report: Report, manifest: Mapping[str, Any] | None = None, refresh: int | None = None) -> Iterator[str]:
+    """The page in pieces: no more of its articles are held than stand in it as they are."""
     shown = list(exhibits_of(report))
     said: dict[str, Any] = {
         "report": report,
@@ -51,7 +57,7 @@ def to_html(report: Report, manifest: Mapping[str, Any] | None = None, refresh: 
     return (
         _environment()
         .get_template("report.html.j2")
-        .render(
+        .generate(
             **said,
             **_tools(report),
             **_articles(shown, said),
@@ -118,14 +124,16 @@ def _colours(report: Report) -> Callable[[str], str]:
 
 
 def _articles(shown: Sequence[Exhibit], said: Mapping[str, Any]) -> dict[str, Any]:
-    """The article of each prompt: whole for the first ones, in brief for those that are packed, and these packed."""
+    """The article of each prompt, to be read once: whole for the first ones, in brief for those that are packed, and
+    these packed.
+    """
     article: Any = getattr(_environment().get_template("article.html.j2").make_module(dict(said)), "article")  # noqa: B009
     whole = standing(article(exhibit, brief=False) for exhibit in shown)
     rest = shown[len(whole) :]
     return {
-        "articles": [*whole, *(article(exhibit, brief=True) for exhibit in rest)],
+        "articles": chain(whole, (article(exhibit, brief=True) for exhibit in rest)),
         "unpacked": len(whole),
-        "chunks": list(packed((exhibit.number, article(exhibit, brief=False)) for exhibit in rest)),
+        "chunks": packed((exhibit.number, article(exhibit, brief=False)) for exhibit in rest),
     }
 
 
