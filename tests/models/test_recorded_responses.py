@@ -10,7 +10,7 @@ import pytest
 
 import sciexam as sx
 from sciexam.errors import DocumentError, UsageError
-from sciexam.models.recorded import RecordedModel, read_responses
+from sciexam.models.recorded import RecordedModel, read_responses, recorded
 from sciexam.models.settings import Recorded
 from sciexam.suite import suite_of_files
 from sciexam.types import Conversation, Message, Prompt, Reply
@@ -163,3 +163,21 @@ def test_the_real_alpacaeval_answers_are_all_found_by_their_instructions(tmp_pat
     assert len(rows) == 58  # the science prompts of the set
     assert model.unmatched(prompts) == []
     assert [ask(model, p.id, p.text).text for p in prompts] == [row["output"] for row in rows]
+
+
+def test_a_file_that_was_changed_since_it_was_read_is_told(tmp_path: Path) -> None:
+    """What it holds by now is no answer under the digest of what it held."""
+    path = lines(tmp_path, {"prompt": "1", "text": "a"}, {"prompt": "2", "text": "b"})
+    model = RecordedModel(path)
+    assert ask(model, "2", "").text == "b"
+    lines(tmp_path, {"prompt": "2", "text": "longer"}, {"prompt": "1", "text": "a"})
+    with pytest.raises(UsageError, match="changed while it was read; run the same command again"):
+        ask(model, "2", "")
+
+
+def test_a_file_is_read_once_for_as_long_as_it_is_the_same(tmp_path: Path) -> None:
+    path = lines(tmp_path, {"prompt": "1", "text": "a"})
+    first = recorded(path)
+    assert recorded(path) is first
+    lines(tmp_path, {"prompt": "1", "text": "another"})
+    assert ask(recorded(path), "1", "").text == "another"

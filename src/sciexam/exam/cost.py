@@ -14,6 +14,7 @@ from sciexam.judges import JUDGE_GENERATION, judge_generation
 from sciexam.judges.grading import GradingTemplate
 from sciexam.judges.rendering import template_of
 from sciexam.judges.settings import JudgeSpec, LLMJudge, RewardJudge, RewardWeightsJudge, VllmJudge, WeightsJudge
+from sciexam.models.recorded import read_responses
 from sciexam.models.spending import Price
 from sciexam.report.planning.costs import Cost, Orders, Rate
 from sciexam.suite import Suite
@@ -169,7 +170,7 @@ def _answer_tokens(suite: Suite, name: str, at_hand: AtHand | None) -> float | N
     """The length of a contestant's answers, as far as there are any, in estimated tokens."""
     texts = [r.text for r in _responses(at_hand, name) if r.reply.status == "ok"]
     if not texts and (recording := recording_of(suite, name)):
-        texts = [line.text for line in recording.lines.values()]
+        texts = [line.text for line in read_responses(recording.path).values()]
     return sum(map(len, texts)) / len(texts) / CHARACTERS if texts else None
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 from sciexam.battles import Slot
-from sciexam.models.recorded import RecordedModel
+from sciexam.models.recorded import RecordedModel, read_responses, recorded
 from sciexam.suite import Suite
 from sciexam.types import Response
 
@@ -19,7 +20,7 @@ def is_recorded(suite: Suite, name: str) -> bool:
 def recording_of(suite: Suite, name: str) -> RecordedModel | None:
     """The file of answers of contestant `name`; None for one that is asked. Raises as reading the file does."""
     path = getattr(suite.models[name], "responses", None)
-    return RecordedModel(Path(path)) if path else None
+    return recorded(Path(path)) if path else None
 
 
 def equal_texts(suite: Suite, names: Sequence[str], known: Mapping[Slot, Response]) -> tuple[int, int]:
@@ -27,13 +28,15 @@ def equal_texts(suite: Suite, names: Sequence[str], known: Mapping[Slot, Respons
     texts: dict[Slot, str] = {slot: one.text for slot, one in known.items() if one.reply.status == "ok"}
     for name in names:
         if recording := recording_of(suite, name):
-            samples = range(suite.generation_of(name).samples)
-            said = {(name, p.id, sample): recording.answer(p, sample) for p in suite.prompts for sample in samples}
-            texts |= {slot: text for slot, text in said.items() if text is not None}
+            lines = read_responses(recording.path)
+            for prompt, sample in product(suite.prompts, range(suite.generation_of(name).samples)):
+                line = lines.get((prompt.id, sample)) or lines.get((prompt.messages[-1].content, sample))
+                if line is not None:
+                    texts[name, prompt.id, sample] = line.text
     pairs = [
-        (text, texts[other, prompt, sample])
-        for (name, prompt, sample), text in texts.items()
+        (text, texts[other, asked, sample])
+        for (name, asked, sample), text in texts.items()
         for other in names[: names.index(name)]
-        if (other, prompt, sample) in texts
+        if (other, asked, sample) in texts
     ]
     return sum(one == other for one, other in pairs), len(pairs)

@@ -25,9 +25,9 @@ def open_model(name: str, settings: Record, generation: Generation, terms: Terms
 
             return ScriptedModel(settings)
         case Recorded():
-            from sciexam.models.recorded import RecordedModel
+            from sciexam.models.recorded import recorded
 
-            return RecordedModel(Path(settings.responses))
+            return recorded(Path(settings.responses))
         case Custom():
             model: Model = load_class(name, settings.backend, "generate")(**settings.settings)
             if not isinstance(getattr(model, "digest", None), str):

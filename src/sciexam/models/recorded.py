@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from array import array
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic import BaseModel, ConfigDict
 
 from sciexam.digests import digest, file_digest
 from sciexam.documents import parse_lines, read_answers_jsonl
 from sciexam.errors import DocumentError, UsageError
-from sciexam.lines import TwiceError, distinct_keys
+from sciexam.lines import BOM, TwiceError, distinct_keys, open_file
 from sciexam.types import ABSENT, NO_ANSWER, Conversation, Prompt, Reply
 
 # What others call a prompt and a text, for whoever has to rename a key.
@@ -39,38 +42,81 @@ class ResponseLine(BaseModel):
 
 
 class RecordedModel:
-    """Looks each answer up by the prompt's id, or by its text; an answer that is not there is skipped."""
+    """Looks each answer up by the prompt's id, or by its text; an answer that is not there is skipped.
+
+    `lines`: the number of the line of each answer, or of the item of a list. Of JSON Lines no text is held: a line is
+    read again when it is asked for.
+    """
 
     def __init__(self, path: Path):
         self.path = path
-        self.lines = read_responses(path)
+        with open_file(path) as file:
+            self._state = _state_of(file)
+        self.lines: dict[tuple[str, int], int] = {}
+        self._kept: dict[int, ResponseLine] | None = {} if path.suffix == ".gz" or _is_list(path) else None
+        for number, line in _numbered(path):
+            self.lines[line.prompt, line.sample] = number
+            if self._kept is not None:
+                self._kept[number] = line
+        self._starts = _starts_of(path) if self._kept is None else array("q")
         self.digest = digest({"backend": "recorded", "file": file_digest(path)})
 
     def generate(self, conversations: Iterable[Conversation]) -> Iterator[Reply]:
-        for conversation in conversations:
-            line = self._line(conversation.prompt, conversation.messages[-1].content, conversation.sample)
-            if line is None:
-                yield Reply(conversation.key, status="skipped", failure=NO_ANSWER)
-            else:
+        with open_file(self.path) as file:
+            for conversation in conversations:
+                number = self._number(conversation.prompt, conversation.messages[-1].content, conversation.sample)
+                if number is None:
+                    yield Reply(conversation.key, status="skipped", failure=NO_ANSWER)
+                    continue
+                line = self._kept[number] if self._kept is not None else self._line(file, number)
                 reason = ABSENT if line.absent else line.finish_reason
                 yield Reply(conversation.key, line.text, finish_reason=reason, model=self.path.stem)
 
-    def _line(self, prompt: str, text: str, sample: int) -> ResponseLine | None:
+    def _number(self, prompt: str, text: str, sample: int) -> int | None:
         return self.lines.get((prompt, sample)) or self.lines.get((text, sample))
+
+    def _line(self, file: BinaryIO, number: int) -> ResponseLine:
+        """A line of the file as it was when it was first read."""
+        if _state_of(file) != self._state:
+            raise UsageError(f"{self.path}: was changed while it was read; run the same command again")
+        file.seek(self._starts[number - 1])
+        row = json.loads(file.readline().removeprefix(BOM))
+        return ResponseLine.model_validate(next(row for _, row in _ours([(number, row)], [])))
 
     def answers(self, prompt: Prompt, sample: int = 0) -> bool:
         """Whether the file holds an answer to this prompt."""
-        return self.answer(prompt, sample) is not None
-
-    def answer(self, prompt: Prompt, sample: int = 0) -> str | None:
-        """The answer to this prompt; None where the file holds none."""
-        line = self._line(prompt.id, prompt.messages[-1].content, sample)
-        return None if line is None else line.text
+        return self._number(prompt.id, prompt.messages[-1].content, sample) is not None
 
     def unmatched(self, prompts: Iterable[Prompt]) -> list[str]:
         """The prompts that the file has an answer for and the suite does not know, sorted."""
         known = {name for prompt in prompts for name in (prompt.id, prompt.messages[-1].content)}
         return sorted({prompt for prompt, _ in self.lines} - known)
+
+
+def recorded(path: Path) -> RecordedModel:
+    """The answers in a file, which is read once for as long as it is the same."""
+    with open_file(path) as file:
+        return _read(path, _state_of(file))
+
+
+@lru_cache(maxsize=32)
+def _read(path: Path, state: tuple[int, ...]) -> RecordedModel:
+    return RecordedModel(path)
+
+
+def _state_of(file: BinaryIO) -> tuple[int, ...]:
+    """What changes where another file takes its place, or something is written to it."""
+    found = os.fstat(file.fileno())
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _starts_of(path: Path) -> array[int]:
+    """The byte at which each line begins."""
+    starts = array("q", [0])
+    with open_file(path) as file:
+        for raw in file:
+            starts.append(starts[-1] + len(raw))
+    return starts
 
 
 def read_all(paths: Iterable[Path]) -> list[dict[tuple[str, int], ResponseLine]]:
@@ -92,7 +138,11 @@ def read_responses(path: Path) -> dict[tuple[str, int], ResponseLine]:
 
     Of an `instruction` and its `output`, as AlpacaEval writes them, the instruction stands for the prompt's id.
     """
-    lines: dict[tuple[str, int], ResponseLine] = {}
+    return {(line.prompt, line.sample): line for _, line in _numbered(path)}
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, ResponseLine]]:
+    """The recorded responses of a file with their lines, or items; the faults are raised at its end."""
     seen: dict[tuple[str, int], int] = {}
     faults: list[str] = []
     keys: list[str] = []
@@ -104,21 +154,23 @@ def read_responses(path: Path) -> dict[tuple[str, int], ResponseLine]:
                 f'remove one of the two, or give it "sample": {line.sample + 1}'
             )
         seen[slot] = number
-        lines[slot] = line
+        yield number, line
     if faults:
         raise DocumentError([*faults, _remedy(path, keys)] if keys and not {"prompt", "text"} <= set(keys) else faults)
-    if not lines:
+    if not seen:
         raise DocumentError([f"{path}: holds no responses"])
-    return lines
+
+
+def _is_list(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+    except OSError as error:
+        raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None
 
 
 def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        with path.open("rb") as file:
-            start = file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
-    except OSError as error:
-        raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    if not start.startswith(b"["):
+    if not _is_list(path):
         yield from read_answers_jsonl(path)
         return
     try:
