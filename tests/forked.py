@@ -27,8 +27,7 @@ from pathlib import Path
 
 # What starts a thread (pandas) is left out: a fork has none of the other threads, and might wait for one.
 IMPORTED = (
-    "sciexam.exam",
-    "sciexam.report.build",
+    "sciexam.exam.reporting",
     "sciexam.annotate.app",
     "matplotlib.backends.backend_svg",
     "matplotlib.figure",
@@ -192,11 +191,13 @@ def _end(code: int) -> None:
 def main() -> None:
     import gc
 
+    from sciexam.cli import command_line
     from sciexam.cli import main as command
 
     sys.path[0] = str(Path(sys.argv[1]).parent)  # where the interpreter of an executed command looks first
     for name in IMPORTED:
         importlib.import_module(name)
+    command_line()  # which imports all commands
     gc.freeze()  # what is shared is not searched, and so not copied
     _wait_to_be_forked(socket.socket(fileno=int(sys.argv[2])))
     try:

@@ -108,7 +108,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("command", ["compare", "leaderboard"])
+@pytest.mark.parametrize("command", ["compare", "leaderboard", "grade"])
 def test_the_first_verdict_is_asked_for_before_what_counts_verdicts_is_imported(tmp_path: Path, command: str) -> None:
     models = {name: {"responses": answers(tmp_path, name, [f"{name} {i}" for i in range(6)])} for name in ("a", "b")}
     judge = {"backend": "openai", "model": "judge-1", "base_url": "http://127.0.0.1:1/v1", "api_key_env": None}

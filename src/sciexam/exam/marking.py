@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sciexam.errors import UsageError
-from sciexam.exam.marked import marking_of, people_of
 from sciexam.exam.plan import Plan, make_plan
 from sciexam.exam.preflight import Owed, bill_of, tell
 from sciexam.exam.runs import check_all_ready, hold, opened, terms_of, write_run
@@ -21,14 +20,13 @@ from sciexam.judges.rewards import RecordedRewards
 from sciexam.judges.settings import HUMANS, RewardsJudge
 from sciexam.models.spending import Budget
 from sciexam.models.terms import Engine, Terms
-from sciexam.report.marking.marks import Marking
-from sciexam.report.wording import noted
 from sciexam.store import Store
 from sciexam.suite import Suite, load_suite
 from sciexam.types import Grader, Model
 
 if TYPE_CHECKING:
     from sciexam.report.marking.grades import Grades
+    from sciexam.report.marking.marks import Marking
     from sciexam.report.marking.rewards import Rewards
 
 
@@ -54,14 +52,14 @@ def grade(
     `grade(submissions)`; the suite's own judge by default. `preflight` is told what is about to be asked. The rest as
     in `compare`.
     """
-    from sciexam.report.marking.grades import build_grades
-
     suite = load_suite(suite, results) if isinstance(suite, str) else suite
     judges = [judges] if isinstance(judges, str) else judges
     terms = terms_of(suite, max_wait, budget, batch, engine)
     plan, models = plan_marks(suite, contestants, judges, limit, terms, "grade")
     with opened(store, results, terms) as ledger:
         marking, manifest = mark(plan, models, ledger, stop, preflight, progress, retry_invalid, terms)
+        from sciexam.report.marking.grades import build_grades
+
         found = build_grades(marking)
         write_run(marks_folder(found, results), manifest, _grade_files(found, manifest))
     return found
@@ -71,6 +69,7 @@ def _grade_files(found: Grades, manifest: Mapping[str, Any]) -> Iterator[tuple[s
     from sciexam.report.marking.grades_text import sentence_of, tables_of
     from sciexam.report.page import to_page
     from sciexam.report.tables import Table, to_markdown
+    from sciexam.report.wording import noted
 
     title, tables = f"Grades of {', '.join(found.contestants)}", list(tables_of(found))
     sentence = sentence_of(found)
@@ -103,14 +102,15 @@ def reward(
     a name and `grade(submissions)`. Human verdicts are those in the ledger on the same pairs of answers. The rest as in
     `grade`.
     """
-    from sciexam.report.marking.rewards import build_rewards
-
     suite = load_suite(suite, results) if isinstance(suite, str) else suite
     suite, judge = _with_rewards(suite, model)
     terms = terms_of(suite, max_wait, budget, batch, engine)
     plan, models = plan_marks(suite, contestants, [judge], limit, terms, "reward")
     with opened(store, results, terms) as ledger:
         marking, manifest = mark(plan, models, ledger, stop, preflight, progress, retry_invalid, terms)
+        from sciexam.exam.marked import people_of
+        from sciexam.report.marking.rewards import build_rewards
+
         found = build_rewards(replace(marking, people=people_of(plan, ledger)))
         write_run(marks_folder(found, results), manifest, _reward_files(found, manifest))
     return found
@@ -120,6 +120,7 @@ def _reward_files(found: Rewards, manifest: Mapping[str, Any]) -> Iterator[tuple
     from sciexam.report.marking.rewards_text import sentence_of, tables_of
     from sciexam.report.page import to_page
     from sciexam.report.tables import Table, to_markdown
+    from sciexam.report.wording import noted
 
     title, tables = f"Rewards of {', '.join(found.contestants)}", list(tables_of(found))
     sentence = sentence_of(found)
@@ -198,4 +199,6 @@ def mark(
     stop = stop or threading.Event()
     sitting = Sitting(plan, ledger, stop, progress, retry_invalid, terms=terms, announced=announced)
     manifest = hold(sitting, plan, models, ledger)
+    from sciexam.exam.marked import marking_of  # with the statistics, as in `compare`
+
     return marking_of(plan, ledger, sitting.calls, sitting.skipped, sitting.notes), manifest
