@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
@@ -172,10 +171,11 @@ class Sitting:
 
     def _join(self, threads: Sequence[threading.Thread]) -> None:
         """Wait for threads in short steps, so that a signal is handled in between; pass a wish to stop on, once."""
-        while any(thread.is_alive() for thread in threads):
-            time.sleep(JOIN_SECONDS)
-            if self._is_ending():
-                self._tell_to_stop()
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(JOIN_SECONDS)
+                if self._is_ending():
+                    self._tell_to_stop()
 
     def _tell_to_stop(self) -> None:
         for asked in self._asked:
