@@ -25,7 +25,6 @@ from sciexam.exam.runs import (
 from sciexam.exam.sat import sit
 from sciexam.exam.standings import make_board_plan
 from sciexam.exam.tally import Progress
-from sciexam.files import json_text
 from sciexam.folders import check_folder, resolved
 from sciexam.models.spending import Budget
 from sciexam.models.terms import USUAL, Engine
@@ -247,17 +246,12 @@ def _write_agreement(found: Agreement, manifest: Mapping[str, Any], results: Pat
 
 def _agreement_files(found: Agreement, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     from sciexam.report.agreeing.agreement_text import sentence_of, tables_of
-    from sciexam.report.page import to_page
-    from sciexam.report.tables import Table, to_markdown
+    from sciexam.report.result_files import result_files
     from sciexam.report.wording import noted
 
-    title, tables = f"Agreement on {', '.join(found.contestants)}", list(tables_of(found))
-    sentence = sentence_of(found)
-    said = [Table(title, (), (), (sentence,)), *tables]
-    yield "agreement.json", json_text(found.to_json())
-    yield "agreement.md", to_markdown(title, said, caveats=found.caveats, notes=noted(found.notes))
-    told: dict[str, Any] = {"sentence": sentence, "caveats": found.caveats, "remarks": noted(found.notes)}
-    yield "agreement.html", to_page("Agreement", title, found, tables, manifest, **told)
+    title = f"Agreement on {', '.join(found.contestants)}"
+    told: dict[str, Any] = {"sentence": sentence_of(found), "caveats": found.caveats, "remarks": noted(found.notes)}
+    return result_files("agreement", "Agreement", title, found, tables_of(found), manifest, **told)
 
 
 def _write_leaderboard(found: Leaderboard, manifest: Mapping[str, Any], results: Path, site: Path) -> None:

@@ -15,7 +15,6 @@ from sciexam.exam.preflight import Owed, bill_of, tell
 from sciexam.exam.runs import check_all_ready, hold, opened, terms_of, write_run
 from sciexam.exam.sitting import Sitting
 from sciexam.exam.tally import Progress
-from sciexam.files import json_text
 from sciexam.judges.rewards import RecordedRewards
 from sciexam.judges.settings import HUMANS, RewardsJudge
 from sciexam.models.spending import Budget
@@ -67,17 +66,12 @@ def grade(
 
 def _grade_files(found: Grades, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     from sciexam.report.marking.grades_text import sentence_of, tables_of
-    from sciexam.report.page import to_page
-    from sciexam.report.tables import Table, to_markdown
+    from sciexam.report.result_files import result_files
     from sciexam.report.wording import noted
 
-    title, tables = f"Grades of {', '.join(found.contestants)}", list(tables_of(found))
-    sentence = sentence_of(found)
-    said = [Table(title, (), (), (sentence,)), *tables]
-    yield "grade.json", json_text(found.to_json())
-    yield "grade.md", to_markdown(title, said, caveats=found.caveats, notes=noted(found.notes))
-    told: dict[str, Any] = {"sentence": sentence, "caveats": found.caveats, "remarks": noted(found.notes)}
-    yield "grade.html", to_page("Grades by the rubric", title, found, tables, manifest, **told)
+    title = f"Grades of {', '.join(found.contestants)}"
+    told: dict[str, Any] = {"sentence": sentence_of(found), "caveats": found.caveats, "remarks": noted(found.notes)}
+    return result_files("grade", "Grades by the rubric", title, found, tables_of(found), manifest, **told)
 
 
 def reward(
@@ -118,18 +112,13 @@ def reward(
 
 def _reward_files(found: Rewards, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     from sciexam.report.marking.rewards_text import sentence_of, tables_of
-    from sciexam.report.page import to_page
-    from sciexam.report.tables import Table, to_markdown
+    from sciexam.report.result_files import result_files
     from sciexam.report.wording import noted
 
-    title, tables = f"Rewards of {', '.join(found.contestants)}", list(tables_of(found))
-    sentence = sentence_of(found)
-    said = [Table(title, (), (), (sentence,)), *tables]
-    yield "rewards.json", json_text(found.to_json())
+    title = f"Rewards of {', '.join(found.contestants)}"
     yield "rewards.csv", found.to_csv()
-    yield "rewards.md", to_markdown(title, said, caveats=found.caveats, notes=noted(found.notes))
-    told: dict[str, Any] = {"sentence": sentence, "caveats": found.caveats, "remarks": noted(found.notes)}
-    yield "rewards.html", to_page("Rewards", title, found, tables, manifest, **told)
+    told: dict[str, Any] = {"sentence": sentence_of(found), "caveats": found.caveats, "remarks": noted(found.notes)}
+    yield from result_files("rewards", "Rewards", title, found, tables_of(found), manifest, **told)
 
 
 def marks_folder(found: Grades | Rewards, results: str | Path = "results") -> Path:

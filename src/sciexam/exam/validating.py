@@ -21,7 +21,6 @@ from sciexam.exam.raters import Rater
 from sciexam.exam.runs import hold, opened, terms_of, write_run
 from sciexam.exam.sitting import Sitting
 from sciexam.exam.tally import Progress
-from sciexam.files import json_text
 from sciexam.judges import open_judge
 from sciexam.judges.measures import Measures
 from sciexam.judges.settings import HUMANS, MeasuresJudge, RecordedJudge
@@ -273,26 +272,19 @@ def _write(found: Validation, manifest: dict[str, Any], results: Path) -> None:
 
 
 def _files(found: Validation, manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    from sciexam.report.page import to_page
-    from sciexam.report.tables import Table, to_markdown
+    from sciexam.report.result_files import result_files
     from sciexam.report.validating.validation_text import tables_of
 
     title = f"{found.judge} against humans on {', '.join(found.contestants)}"
-    tables = list(tables_of(found))
-    yield "validation.json", json_text(found.to_json())
-    said = [Table(title, (), (), (found.sentence,)), *tables]
-    yield "validation.md", to_markdown(title, said, found.next_steps, caveats=found.caveats, notes=found.remarks)
-    yield (
-        "validation.html",
-        to_page(
-            "A judge against people",
-            title,
-            found,
-            tables,
-            manifest,
-            sentence=found.sentence,
-            caveats=found.caveats,
-            remarks=found.remarks,
-            steps=found.next_steps,
-        ),
+    return result_files(
+        "validation",
+        "A judge against people",
+        title,
+        found,
+        tables_of(found),
+        manifest,
+        sentence=found.sentence,
+        caveats=found.caveats,
+        remarks=found.remarks,
+        steps=found.next_steps,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
@@ -103,14 +102,10 @@ def plan_of(suite: Suite, takers: Sequence[Taker], tasks: Sequence[Task], margin
 def files_of(found: Benchmarks, items: Iterator[Item], manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The files of a run, each with its name."""
     from sciexam.report.benchmarks_text import sentence_of, tables_of
-    from sciexam.report.page import to_page
-    from sciexam.report.tables import Table, to_markdown
+    from sciexam.report.result_files import result_files
 
-    sentence, tables = sentence_of(found), list(tables_of(found))
     notes = [f"{name}: {note}" for name, note in found.notes.items()]
-    yield "bench.json", json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n"
     yield "bench.csv", items_csv(list(items))
-    said = [Table(found.title, (), (), (sentence,)), *tables]
-    yield "bench.md", to_markdown(found.title, said, caveats=found.caveats, notes=notes)
-    told: dict[str, Any] = {"sentence": sentence, "caveats": found.caveats, "remarks": notes, "has_figures": False}
-    yield "bench.html", to_page("Benchmarks", found.title, found, tables, manifest, **told)
+    told: dict[str, Any] = {"sentence": sentence_of(found), "caveats": found.caveats, "remarks": notes}
+    tables = tables_of(found)
+    yield from result_files("bench", "Benchmarks", found.title, found, tables, manifest, **told, has_figures=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,14 +31,10 @@ def report_folder(suite: Suite, name: str, results: Path) -> Path:
 
 
 def _files(found: Training, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    from sciexam.report.page import to_page
     from sciexam.report.pages import FEWEST
-    from sciexam.report.tables import Table, to_markdown
+    from sciexam.report.result_files import result_files
     from sciexam.report.training.training_text import caveats_of, sentence_of, tables_of
 
-    title, tables, caveats = f"Training of {found.name}", list(tables_of(found)), list(caveats_of(found))
-    sentence = sentence_of(found)
-    yield "report.json", json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n"
-    yield "report.md", to_markdown(title, [Table(title, (), (), (sentence,)), *tables], caveats=caveats)
-    told: dict[str, Any] = {"sentence": sentence, "caveats": caveats, "prompts": FEWEST}  # curves are over steps
-    yield "report.html", to_page("Training", title, found, tables, manifest, **told)
+    told: dict[str, Any] = {"sentence": sentence_of(found), "caveats": list(caveats_of(found))}
+    told["prompts"] = FEWEST  # curves are over steps
+    return result_files("report", "Training", f"Training of {found.name}", found, tables_of(found), manifest, **told)

@@ -24,7 +24,6 @@ from sciexam.exam.raters import Rater
 from sciexam.exam.references import with_references
 from sciexam.exam.runs import opened, terms_of, write_run
 from sciexam.exam.sitting import Progress, Sitting
-from sciexam.files import json_text
 from sciexam.judges import open_judge
 from sciexam.judges.foreign import digest_of
 from sciexam.judges.rendering import template_of
@@ -232,23 +231,8 @@ def _write(card: Card, manifest: Mapping[str, Any], results: Path) -> None:
 
 
 def _files(card: Card, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    from sciexam.report.page import to_page
-    from sciexam.report.tables import Table, to_markdown
+    from sciexam.report.result_files import result_files
 
-    yield "audit.json", json_text(card.to_json())
-    said = [Table(card.title, (), (), (card.sentence,)), *card.tables()]
-    yield "audit.md", to_markdown(card.title, said, card.next_steps, caveats=card.caveats)
-    yield (
-        "audit.html",
-        to_page(
-            "What moves a judge",
-            card.title,
-            card,
-            card.tables(),
-            manifest,
-            sentence=card.sentence,
-            caveats=card.caveats,
-            steps=card.next_steps,
-            has_figures=False,
-        ),
-    )
+    told: dict[str, Any] = {"sentence": card.sentence, "caveats": card.caveats, "steps": card.next_steps}
+    title, tables = card.title, card.tables()
+    return result_files("audit", "What moves a judge", title, card, tables, manifest, **told, has_figures=False)
