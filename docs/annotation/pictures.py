@@ -25,7 +25,6 @@ from sciexam.store import Store
 HERE = Path(__file__).parent
 COMMAND = Path(sys.executable).parent / "sciexam"
 DESKTOP = {"width": 1280, "height": 800}
-PHONE = {"width": 390, "height": 844}
 RIGHT = {"annotator-1": 0.85, "annotator-2": 0.8}  # how often each names sft; the third presses 1 once a second
 
 
@@ -60,10 +59,8 @@ def judge(folder: Path) -> None:
                 desk.judge(people[name], id, 0, {"choice": choice})
 
 
-def photograph(
-    browser: Any, url: str, name: str, keys: str = "", size: dict[str, int] = DESKTOP, **options: Any
-) -> None:
-    context = browser.new_context(viewport=size, **options)
+def photograph(browser: Any, url: str, name: str, keys: str = "", size: dict[str, int] = DESKTOP) -> None:
+    context = browser.new_context(viewport=size)
     page = context.new_page()
     page.goto(url)
     for key in keys:
@@ -82,10 +79,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         own = links["annotator-4"]
         photograph(browser, own, "pair", keys="14")
-        photograph(browser, own, "rubric-dark", keys="r", color_scheme="dark")
-        photograph(browser, own, "phone", size=PHONE, device_scale_factor=2)
         photograph(browser, links["owner"], "overview", size={"width": 1280, "height": 1400})
-        photograph(browser, f"{links['owner']}/disputed", "disputed", size={"width": 1280, "height": 1000})
         server.terminate()
         server.wait()
         browser.close()

@@ -88,7 +88,7 @@ def main(folder: Path) -> None:
             page = browser.new_context(viewport=view).new_page()
             page.goto(f"http://127.0.0.1:{found[1]}/")
             page.wait_for_selector("#welcome:not([hidden])")
-            page.fill("#question", rows("prompts")[1]["text"])
+            page.fill("#question", rows("prompts")[0]["text"])
             page.keyboard.press("Enter")
             page.wait_for_selector("#votes:not([hidden])", timeout=120_000)
             page.keyboard.press("Escape")

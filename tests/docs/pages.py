@@ -23,6 +23,7 @@ def name_of(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
+@cache
 def tokens(page: Path) -> list[Token]:
     return MarkdownIt("commonmark").enable("table").parse(page.read_text(encoding="utf-8"))
 
@@ -33,6 +34,11 @@ def links(page: Path) -> Iterator[str]:
         for part in token.children or ():
             if part.type in ("link_open", "image"):
                 yield str(part.attrGet("href") or part.attrGet("src"))
+
+
+def spans(page: Path) -> Iterator[str]:
+    """What stands in a page's sentences and tables as code."""
+    yield from (part.content for token in tokens(page) for part in token.children or () if part.type == "code_inline")
 
 
 @cache

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 import typer.main
 from examples import Line, lines
-from pages import ROOT, name_of, pages
+from pages import ROOT, name_of, pages, spans
 
 from conftest import Cli, write_jsonl
 from sciexam.cli import command_line
@@ -129,21 +130,48 @@ def each_command() -> Iterator[tuple[str, tuple[str, ...]]]:
             yield from ((line.where, words) for words in line.commands if words[0] == "sciexam")
 
 
+def named(words: list[str]) -> tuple[Any, list[str]]:
+    """The command that is named by the first of `words`, and those that follow its name."""
+    command: Any = ROOT_COMMAND
+    while hasattr(command, "commands") and words and not words[0].startswith("-"):
+        if words[0] not in command.commands:
+            raise LookupError(f"no such command: {words[0]}")
+        command, words = command.commands[words[0]], words[1:]
+    return command, words
+
+
 def test_every_command_can_be_typed() -> None:
     """Also one that is not run: its name, its flags and its arguments are there."""
     for where, words in each_command():
-        command: Any = ROOT_COMMAND
-        rest = list(split(words)[0][1:])
-        while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
-            assert rest[0] in command.commands, f"{where}: {' '.join(words)}: no such command"
-            command = command.commands[rest.pop(0)]
-        if hasattr(command, "commands"):
-            continue  # `sciexam` alone, or with a flag that does something at once
         try:
-            command.make_context(" ".join(words), rest)
+            command, rest = named(list(split(words)[0][1:]))
+            if not hasattr(command, "commands"):  # else `sciexam` alone, or with a flag that does something at once
+                command.make_context(" ".join(words), rest)
         except Exception as error:
             if not isinstance(error, typer.Exit):
                 pytest.fail(f"{where}: {' '.join(words)}: {error}")
+
+
+def unknown(page: Path) -> Iterator[str]:
+    """The commands within the sentences of a page that have a name or a flag that is not there."""
+    for span in spans(page):
+        if not re.match(r"sciexam [a-z]", span):
+            continue
+        try:
+            command, rest = named(shlex.split(span)[1:])
+        except LookupError as error:
+            yield f"`{span}`: {error}"
+            continue
+        flags = {"--help", *(flag for one in command.params for flag in (*one.opts, *one.secondary_opts))}
+        given = [match[0] for word in rest if (match := re.match("--?[a-z][a-z-]*", word))]
+        yield from (f"`{span}`: no such option: {flag}" for flag in given if flag not in flags)
+
+
+def test_a_command_within_a_sentence_is_there_with_its_flags(tmp_path: Path) -> None:
+    assert [f"{name_of(page)}: {what}" for page in pages() for what in unknown(page)] == []
+    (page := tmp_path / "page.md").write_text("| `sciexam initt a` | `sciexam plan a b --effekt .6`, `--x` |\n")
+    faults = ["`sciexam initt a`: no such command: initt", "`sciexam plan a b --effekt .6`: no such option: --effekt"]
+    assert [*unknown(page)] == faults
 
 
 def test_a_promise_that_is_not_kept_would_be_seen() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from pages import ROOT, anchors_on_github, anchors_on_the_site, links, name_of, pages
+from pages import ROOT, anchors_on_github, anchors_on_the_site, links, name_of, pages, spans, tokens
 
 
 def broken(page: Path) -> list[str]:
@@ -43,12 +44,36 @@ def test_a_link_that_leads_nowhere_would_be_seen(tmp_path: Path) -> None:
     assert [one.split(": ")[0] for one in broken(page)] == nowhere
 
 
-def test_a_file_that_contributors_are_sent_to_is_there() -> None:
-    said = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`((?:src|tests|docs|benchmarks|suites|rubrics)/[\w./-]*)`", said))
-    made = {"src/sciexam/models/echo.py", "src/sciexam/judges/longer.py", "src/sciexam/stats/superiority.py"}
-    made |= {"src/sciexam/train/cpt.py", "src/sciexam/judges/templates/NAME.j2"}
-    assert made <= named, "the recipes"
-    assert not [path for path in named - made if not (ROOT / path).exists()]
-    for target in re.findall(r"`?make ([a-z-]+)", said):
-        assert f"\n{target}: " in f"\n{(ROOT / 'Makefile').read_text(encoding='utf-8')}", f"make {target}"
+def test_every_picture_is_shown() -> None:
+    shown = {(page.parent / link).resolve() for page in pages() for link in links(page) if link.endswith(".png")}
+    assert {*(ROOT / "docs").rglob("*.png")} <= shown
+
+
+# What a page tells its reader to write, and a file of another project.
+ELSEWHERE = {
+    *("src/sciexam/models/echo.py", "src/sciexam/judges/longer.py", "src/sciexam/stats/superiority.py"),
+    *("src/sciexam/train/cpt.py", "suites/clear.yaml", "src/matchers/comparison.ts"),
+}
+OURS = re.compile(r"(?:src|tests|docs|benchmarks|suites|rubrics|sciexam)/[\w./-]*")
+
+
+def test_a_file_that_is_named_in_a_sentence_is_there() -> None:
+    named = {span for page in pages() for span in spans(page) if OURS.fullmatch(span) and "NAME" not in span}
+    assert len(named) > 50
+    assert sorted(one for one in named if not any((top / one).exists() for top in (ROOT, ROOT / "src"))) == sorted(
+        ELSEWHERE
+    )
+
+
+def test_a_target_of_make_that_is_named_is_there() -> None:
+    made = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for page in pages():
+        for target in re.findall(r"^make ([a-z-]+)$", "\n".join([*spans(page), *typed(page)]), re.MULTILINE):
+            assert f"\n{target}: " in f"\n{made}", f"{name_of(page)}: make {target}"
+
+
+def typed(page: Path) -> Iterator[str]:
+    """The lines of a page's blocks, without what explains them."""
+    for token in tokens(page):
+        if token.type in ("fence", "code_block"):
+            yield from (line.partition("#")[0].strip() for line in token.content.splitlines())
