@@ -77,10 +77,22 @@ def test_the_folder_of_the_suites_or_of_the_results_sends_to_the_one_above(sciex
         assert told(sciexam, tmp_path / inside)[0] == "This folder has no suite and no results yet."
         (tmp_path / inside / file).touch()
         lines = told(sciexam, tmp_path / inside)
-        assert lines[:2] == [
-            f"This folder is part of {tmp_path.name}, where commands are run; to go there:",
-            "    cd ..",
-        ]
+        above = f"This folder is part of {tmp_path.name}, where commands are run; to go there:"
+        assert lines[:2] == [above, "    cd .."]
+        (deep := tmp_path / inside / "exam" / "0f3a").mkdir(parents=True)
+        (deep / "report.json").touch()
+        assert told(sciexam, deep)[:2] == [above, "    cd ../../.."]
+
+
+def test_links_of_people_send_to_how_their_study_stands(sciexam: Cli, tmp_path: Path) -> None:
+    (study := tmp_path / "results" / "exam" / "0f3a").mkdir(parents=True)
+    (study / "links.csv").touch()
+    lines = told(sciexam, tmp_path)
+    assert lines[0] == "People were given the links in results/exam/0f3a/links.csv; to see who has judged what:"
+    assert commands(lines) == [["annotate", "status"]]
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "exam.yaml").touch()
+    assert [words[0] for words in commands(told(sciexam, tmp_path))] == ["check", "compare", "annotate"]
 
 
 def test_what_cannot_be_read_is_no_result(sciexam: Cli, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +27,25 @@ def next_here() -> Iterator[str]:
 
 
 def _lines(suites: list[str], result: Mapping[str, Any] | None) -> Iterator[str]:
+    links = _newest("*/*/links.csv")
     if result is not None:
         yield f"The latest comparison here is {_compared(result['contestants'])}: {result['page']}"
         yield from _to("To open its report", "sciexam report --open")
         for step in result["next_steps"][:MOST]:
             yield from _to(step["why"], step["command"])
+        yield from _of_people(links)
     elif suites:
         yield f"This folder has the suite{'s' * (len(suites) > 1)} {', '.join(suites[:MOST])}, and no results yet."
         name = shlex.quote(suites[0])
         yield from _to("To see what is wrong with it, before anything is asked", f"sciexam check {name}")
         yield from _to("To compare its contestants in all pairs", f"sciexam compare --suite {name}")
+        yield from _of_people(links)
+    elif links:
+        yield from _of_people(links)
     elif (above := _of_the_folder_above()) is not None:
-        yield f"This folder is part of {above}, where commands are run; to go there:"
-        yield "    cd .."
+        yield from _to(
+            f"This folder is part of {above.name or above}, where commands are run; to go there", _way(above)
+        )
     else:
         yield from _of_files()
         yield "This folder has no suite and no results yet."
@@ -61,12 +67,25 @@ def _compared(contestants: list[str]) -> str:
     return " against ".join(reversed(contestants)) if len(contestants) == 2 else f"of {', '.join(contestants)}"
 
 
-def _of_the_folder_above() -> str | None:
-    """The folder above where this one holds its suites or its results; None where it does not."""
+def _of_the_folder_above() -> Path | None:
+    """The folder whose suites or results this one is among; None where it is among none."""
     here = Path.cwd()
     holds = {"suites": "*.yaml", "rubrics": "*.yaml", "results": "ledger.sqlite"}
-    found = here.name in holds and any(here.glob(holds[here.name]))
-    return (here.parent.name or str(here.parent)) if found else None
+    among = (one for one in (here, *here.parents) if one.name in holds and any(one.glob(holds[one.name])))
+    return next((one.parent for one in among), None)
+
+
+def _way(above: Path) -> str:
+    """The command that goes up to a folder from this one."""
+    return f"cd {'/'.join(['..'] * len(Path.cwd().relative_to(above).parts))}"
+
+
+def _of_people(links: Sequence[Path]) -> Iterator[str]:
+    """Where people were given links to judge with."""
+    if links:
+        yield from _to(
+            f"People were given the links in {links[-1]}; to see who has judged what", "sciexam annotate status"
+        )
 
 
 def _of_files() -> Iterator[str]:
@@ -88,10 +107,14 @@ def _to(why: str, command: str) -> Iterator[str]:
     yield f"    {command}"
 
 
+def _newest(files: str) -> list[Path]:
+    """The files of this pattern in ./results, the newest last."""
+    return sorted(Path("results").glob(files), key=lambda path: path.stat().st_mtime_ns)
+
+
 def _latest() -> Mapping[str, Any] | None:
     """The newest comparison in ./results; None where there is none that can be read."""
-    found = sorted(Path("results").glob("*/*/report.json"), key=lambda path: path.stat().st_mtime_ns)
-    for path in reversed(found):
+    for path in reversed(_newest("*/*/report.json")):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             steps = [{key: str(step[key]) for key in ("why", "command")} for step in record["next_steps"]]
