@@ -95,6 +95,12 @@ def test_links_of_people_send_to_how_their_study_stands(sciexam: Cli, tmp_path: 
     assert [words[0] for words in commands(told(sciexam, tmp_path))] == ["check", "compare", "annotate"]
 
 
+def test_a_ledger_without_a_comparison_is_a_result(sciexam: Cli, tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "ledger.sqlite").touch()
+    assert told(sciexam, tmp_path)[0] == "This folder has no suite and no comparison yet."
+
+
 def test_what_cannot_be_read_is_no_result(sciexam: Cli, tmp_path: Path) -> None:
     for name, text in (("a", "{"), ("b", "[]"), ("c", '{"contestants": ["x"]}')):
         (tmp_path / "results" / "mine" / name).mkdir(parents=True)

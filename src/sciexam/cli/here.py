@@ -28,6 +28,7 @@ def next_here() -> Iterator[str]:
 
 def _lines(suites: list[str], result: Mapping[str, Any] | None) -> Iterator[str]:
     links = _newest("*/*/links.csv")
+    lacks = "comparison" if Path("results", "ledger.sqlite").is_file() else "results"
     if result is not None:
         yield f"The latest comparison here is {_compared(result['contestants'])}: {result['page']}"
         yield from _to("To open its report", "sciexam report --open")
@@ -35,7 +36,7 @@ def _lines(suites: list[str], result: Mapping[str, Any] | None) -> Iterator[str]
             yield from _to(step["why"], step["command"])
         yield from _of_people(links)
     elif suites:
-        yield f"This folder has the suite{'s' * (len(suites) > 1)} {', '.join(suites[:MOST])}, and no results yet."
+        yield f"This folder has the suite{'s' * (len(suites) > 1)} {', '.join(suites[:MOST])}, and no {lacks} yet."
         name = shlex.quote(suites[0])
         yield from _to("To see what is wrong with it, before anything is asked", f"sciexam check {name}")
         yield from _to("To compare its contestants in all pairs", f"sciexam compare --suite {name}")
@@ -48,7 +49,7 @@ def _lines(suites: list[str], result: Mapping[str, Any] | None) -> Iterator[str]
         )
     else:
         yield from _of_files()
-        yield "This folder has no suite and no results yet."
+        yield f"This folder has no suite and no {lacks} yet."
         for name, folder in list(folders_with("suites").items())[:MOST]:
             yield from _to(f"There is the suite {name} in {folder}/; to go there", f"cd {shlex.quote(folder)}")
         yield from _to(
