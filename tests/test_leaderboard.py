@@ -253,6 +253,7 @@ def test_what_equal_length_and_a_null_row_are_is_said_wherever_they_stand(sciexa
             "by one fit over all pairs of this board. sciexam compare of two contestants fits these two alone" in told
         )
         assert "it answers no prompt, and is not judged" in told
+    assert "Win rate: beta interval at the effective number of prompts." in " ".join(done.stdout.split())
 
 
 def test_the_notes_of_the_contestants_stand_on_the_page(sciexam: Cli, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def _another(card: Card, judge: str, command: Command, prompts: int) -> Iterator
 def _people(card: Card, judge: str, command: Command, validated: bool) -> Iterator[Step]:
     """What no card can tell: whether the judge is right."""
     if not validated:
-        why = "No card tells whether a judge is right; people do: to let them compare answers, blind"
+        why = "No card tells whether a judge is right. To let people compare the answers, blind"
         some = ("--draw", f"{DRAWN}") if card.prompts > DRAWN else ()
         yield Step(why, command.line("annotate", "serve", *command.contestants, *some))
         why = f"Once people have, to hold {card.judge} against what they say"

@@ -56,11 +56,20 @@ def _made(board: Leaderboard) -> Iterator[Table]:
         }
         columns = (board.by, "contestant", "rank", "rating", "win rate", "n")
         yield Table(f"By {board.by}", columns, rows, (which(board), *(f"n/a: {reason}." for reason in why)))
-    shown = [row for one in board.standings for row in one.rows]
-    figures = [figure for row in shown for figure in _figures(board, row)]
-    figures += [one.win_rate for one in board.lineage]
-    figures += [figure for of in board.benchmarks.values() for figure in of.values()]
-    yield from methods_table(figures, board.level)
+    yield from methods_table(_by_column(board), board.level)
+
+
+def _by_column(board: Leaderboard) -> dict[str, list[Figure]]:
+    """Every figure that has an interval, by the column in which it stands."""
+    rows = [row for one in board.standings for row in one.rows]
+    return {
+        "rating": [row.rating for row in rows if row.contestant != board.baseline],  # which stands at 1000
+        "win rate": [*(row.win_rate for row in rows), *(one.win_rate for one in board.lineage)],
+        "at equal length": [row.length_controlled for row in rows],
+        "orders agree": [row.order_consistency for row in rows],
+        "reward": [row.reward for row in rows] if board.reward_model else [],
+        "benchmarks": [figure for of in board.benchmarks.values() for figure in of.values()],
+    }
 
 
 def which(board: Leaderboard) -> str:
