@@ -13,7 +13,10 @@ from sciexam.report.record import plain
 from sciexam.report.tables import Table, reasons
 from sciexam.stats import Estimate, Undefined
 
-READING = "state: whether the link opens the page. seconds: median from shown to judged. left: share of the decisions."
+READING = (
+    "state: whether the link opens the page. seconds: median from shown to judged. left: how often the answer on the "
+    "left was chosen, of the decisions; sides are drawn, so that it should be near half."
+)
 AGREEMENT = (
     "same side: how often two of them name the same answer, or both a tie. alpha (Krippendorff's): what of that is "
     "more than chance, 0 as by chance, 1 always; ordinal alpha: of how much better, too. kappa, AC1: `sciexam agree`."
@@ -93,7 +96,10 @@ def _notes(overview: Overview) -> Iterator[str]:
     open_ones = sum(one.adjudicated is None for one in overview.disputed)
     if open_ones:
         disputed = f"{open_ones} pair is" if open_ones == 1 else f"{open_ones} pairs are"
-        yield f"{disputed} disputed and not adjudicated; the owner's page shows {'it' if open_ones == 1 else 'them'}."
+        yield (
+            f"{disputed} disputed and not adjudicated; the owner's page shows "
+            f"{'it' if open_ones == 1 else 'them'} (its link: `sciexam annotate link`)."
+        )
     named, answers = naming(overview.queue)
     if named:
         yield f"{named} of {answers} answers ({named / answers:.0%}) name a model."

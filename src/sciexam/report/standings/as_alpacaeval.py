@@ -26,9 +26,9 @@ HEADLINES = ("length_controlled_winrate", "win_rate")
 RULE = (
     "AlpacaEval: win_rate = 100 mean(preference - 1) against the baseline over the prompts with a verdict, "
     "discrete_win_rate counts wins and half of the draws, standard_error takes prompts as independent. "
-    "length_controlled_winrate is its fit with the calibration of its own prompts, here without its penalty; sciexam's "
-    "length controlled is that figure with an interval. At equal length, on a board without --as, is another fit, of "
-    "these answers alone."
+    "length_controlled_winrate is its fit at equal length by the calibration of its own prompts, here without its "
+    "penalty; sciexam's length controlled is that figure with an interval. The column 'at equal length' of a board "
+    "without --as is another fit, of these answers alone."
 )
 
 

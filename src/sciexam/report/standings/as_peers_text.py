@@ -16,7 +16,11 @@ def tables_of(found: AsPeer) -> Iterator[Table]:
     boards = [list(rows) for _, rows in groupby(found.rows, key=lambda row: row.category)]
     for rows in boards:
         yield _table(found, rows, last=rows is boards[-1])
-    yield from methods_table((figure for row in found.rows for figure in row.ours.values()), found.level)
+    ours: dict[str, list[Figure]] = {}
+    for row in found.rows:
+        for name, figure in row.ours.items():
+            ours.setdefault(name, []).append(figure)
+    yield from methods_table(ours, found.level)
 
 
 def _table(found: AsPeer, rows: Sequence[PeerRow], last: bool) -> Table:
