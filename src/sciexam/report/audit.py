@@ -13,6 +13,7 @@ from sciexam.stats import Estimate
 
 SCHEMA = "sciexam/audit/1"
 
+DECIDED = "A line passes if all of its interval is tolerated, and fails if none of it is."
 # The words of docs/auditing.md, in short.
 NOT_PROVED = (
     "Not that the judge is right: it can pass every line and prefer the worse of two real answers. Only labels by "
@@ -157,12 +158,18 @@ class Card:
         """What the console and the files show below the sentence."""
         head = ("perturbation", "figure", "tolerated", "n", "result", "meaning")
         rows = [
-            (_name(line), _figure(line), _tolerated(line), str(line.figure.n), SAID[line.outcome], _meaning(line))
+            (
+                _name(line),
+                _figure(line),
+                tolerated(line.tolerated, line.outcome),
+                str(line.figure.n),
+                SAID[line.outcome],
+                _meaning(line),
+            )
             for line in self.lines
         ]
-        rule = f"A line passes if all of its {100 * self.level:g} % interval is tolerated, and fails if none of it is."
         shapes = ("A shape of attack (-) is counted with its line.",) if any(line.family for line in self.lines) else ()
-        notes = (rule, *self._counted(), *shapes, *self._controls(), *self._unshown(), *self._inapplicable())
+        notes = (DECIDED, *self._counted(), *shapes, *self._controls(), *self._unshown(), *self._inapplicable())
         yield Table("The lines", head, rows, notes)
         if missing := [_missing(line) for line in self.lines if line.used < line.planned]:
             yield Table("Without a usable verdict", (), (), tuple(missing))
@@ -220,10 +227,11 @@ def _figure(line: Line) -> str:
     return str(line.figure) if isinstance(line.figure, Estimate) else "n/a"
 
 
-def _tolerated(line: Line) -> str:
-    if line.tolerated is None or line.outcome == "not applicable":
+def tolerated(bounds: tuple[float, float] | None, outcome: Outcome) -> str:
+    """The bounds of a line in words; nothing where the figure is only told, or there is none."""
+    if bounds is None or outcome == "not applicable":
         return ""
-    low, high = line.tolerated
+    low, high = bounds
     if low in (0, -1):
         return f"<= {high:.2f}"
     return f">= {low:.2f}" if high == 1 else f"{low:.2f} to {high:.2f}"

@@ -426,7 +426,7 @@ def audit_file(mark: str = "", **changed: Any) -> dict[str, Any]:
         "family": "",
         "measures": f"{mark}what padding does",
         "figure": number(0.42),
-        "tolerated": [-0.1, 0.1],
+        "tolerated": [0.0, 0.3],
         "outcome": "fail",
         "meaning": f"{mark}padding moves it",
     }
@@ -473,6 +473,8 @@ def test_the_newest_validation_and_audit_of_this_judge_and_rubric_stand_on_its_p
     assert "Jane" not in said, "who annotates is nobody's business"
     assert "fails 2 (padding, injection) and leaves 0 unclear. Run a1" in said
     assert "padding moves it" in said
+    assert "<= 0.30" in said, "as on the card"
+    assert "A line passes if all of its interval is tolerated, and fails if none of it is." in said
     assert "a shape of its own" not in said
     assert "had other settings then" not in said
     assert "sciexam audit" not in said

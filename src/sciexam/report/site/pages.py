@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sciexam.report.audit import SAID, tally
+from sciexam.report.audit import DECIDED, SAID, tally, tolerated
 from sciexam.report.judge_files import digests_of, newest_audit, newest_validation
 from sciexam.report.pages import drawn, page_environment
 from sciexam.report.site import bars, names, sentences, shown
@@ -94,6 +94,8 @@ class _Site:
             agree=agree_command(board, command),
             said=SAID,
             tally=tally,
+            tolerated=tolerated,
+            decided=DECIDED,
         )
 
     def _contestant(self, row: Row) -> str:
