@@ -20,6 +20,7 @@ from conftest import COMMAND, Cli, answers, clean_environment, write_jsonl, writ
 from endpoint import Body, Endpoint, answers_of, nonce_of, prompt_of
 from sciexam.errors import Interrupted, UsageError
 from sciexam.report.audit import Card, outcomes, tally
+from sciexam.report.next_steps import READER
 
 N = 60
 BEGINNINGS = (("a", ""), ("b", "Well, "))
@@ -268,6 +269,8 @@ def test_the_command_prints_a_card_and_keeps_the_suite_as_it_was(sciexam: Cli, t
         assert words in done.stdout, words
     assert "n/a for copied reference: no prompt has a reference." in " ".join(done.stdout.split())
     assert "What passing does not prove Not that the judge is right" in " ".join(done.stdout.split())
+    for command in (f"audit {READER}", "annotate serve", "validate llm"):
+        assert f"\n    sciexam {command} --suite {exam}\n" in done.stdout.partition("What to do next")[2]
     assert (told.returncode, told.stderr) == (0, "")
     card = json.loads(told.stdout, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
     assert card["schema"] == "sciexam/audit/1"
@@ -282,6 +285,7 @@ def test_the_command_prints_a_card_and_keeps_the_suite_as_it_was(sciexam: Cli, t
     (folder,) = (tmp_path / "results" / "exam").iterdir()
     assert {path.name for path in folder.iterdir()} == {"run.json", "audit.html", "audit.json", "audit.md"}
     assert json.loads((folder / "audit.json").read_text())["lines"] == card["lines"]
+    assert f"sciexam audit {READER} --suite" in (folder / "audit.html").read_text()
     assert "<h2>What passing does not prove" in re.sub(r"<h2[^>]*>", "<h2>", (folder / "audit.html").read_text())
     assert "## What passing does not prove" in (folder / "audit.md").read_text()
     (row,) = [line for line in (folder / "audit.md").read_text().splitlines() if line.startswith("| padding |")]
