@@ -633,10 +633,12 @@ def test_what_comes_next_are_commands_on_the_same_exam_wherever_it_is_read(sciex
     wanted = [
         "sciexam annotate serve base sft --suite exam.yaml",
         "sciexam validate openai:gpt-4.1-mini-2025-04-14 base sft --suite exam.yaml",
+        "sciexam compare base sft --judge humans --suite exam.yaml",
         "sciexam audit llm base sft --suite exam.yaml",
         "sciexam compare base sft --judge llm --suite exam.yaml",
     ]
     assert [line for line in told if line.startswith("sciexam ")] == wanted
+    assert "or always taking the longer answer and favours the answer shown first (position bias " in " ".join(told)
     assert "- To ask llm for the 4 prompts that it has not judged; then validate again:" in told
     (folder,) = (tmp_path / "results" / "exam").iterdir()
     record = json.loads((folder / "validation.json").read_text())

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sciexam.report.audit import Card
-from sciexam.report.next_steps import AUDITED, DRAWN, reader
+from sciexam.report.next_steps import AUDITED, DRAWN, of_judge, reader
 from sciexam.report.record import Step
-from sciexam.typed import Command, command_of, untyped
+from sciexam.typed import Command
 
 
 def steps_of(card: Card, argv: Sequence[str], prompts: int, validated: bool) -> tuple[Step, ...]:
@@ -17,23 +17,13 @@ def steps_of(card: Card, argv: Sequence[str], prompts: int, validated: bool) -> 
     `argv` is the command line that made it. `prompts`: how many the exam has, of which the first may have been taken;
     `validated`: whether the judge was held against people.
     """
-    judge, command = _typed(card, argv)
+    judge, command = of_judge("audit", argv, card.suite, card.judge, card.contestants)
     return (
         *_missing(card, command),
         *_unclear(card, command, prompts),
         *_another(card, judge, command, prompts),
         *_people(card, judge, command, validated),
     )
-
-
-def _typed(card: Card, argv: Sequence[str]) -> tuple[str, Command]:
-    """How the judge is named on a command line, and the exam; from Python, as the suite names them."""
-    typed = command_of(argv, "audit")
-    if typed is None:
-        typed = untyped(card.suite, card.judge, *card.contestants)
-        return card.judge, replace(typed, contestants=card.contestants)
-    judge, *contestants = typed.contestants or (card.judge,)
-    return judge, replace(typed, contestants=tuple(contestants))
 
 
 def _missing(card: Card, command: Command) -> Iterator[Step]:

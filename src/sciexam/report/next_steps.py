@@ -40,6 +40,15 @@ def of_report(report: Report, argv: Sequence[str], judges: Collection[str]) -> C
     return replace(typed, judges=known | files, typed=names)
 
 
+def of_judge(name: str, argv: Sequence[str], suite: str, judge: str, contestants: Sequence[str]) -> tuple[str, Command]:
+    """How a judge is named on the command line that is about it, and the exam; from Python, as the suite names them."""
+    typed = command_of(argv, name)
+    if typed is None or not typed.contestants:
+        return judge, replace(untyped(suite, judge, *contestants), contestants=tuple(contestants))
+    named, *others = typed.contestants
+    return named, replace(typed, contestants=tuple(others))
+
+
 def _is_general(judge: str) -> bool:
     """Whether a judge has this name in every suite."""
     return judge == "measures" or judge.startswith("openai:")

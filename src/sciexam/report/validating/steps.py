@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
-from sciexam.report.next_steps import reader
+from sciexam.judges.settings import HUMANS
+from sciexam.report.next_steps import of_judge, reader
 from sciexam.report.record import Step
-from sciexam.report.validating.against_humans import LONGER
+from sciexam.report.validating.against_humans import COIN, LONGER
 from sciexam.report.validating.validation import Validation
 from sciexam.stats import Estimate
-from sciexam.typed import Command, command_of, untyped
+from sciexam.typed import Command
 
+NOTHING_READ = {COIN: COIN, LONGER: f"always taking {LONGER}"}  # what a judge has to be better than, as it is told
+STRONG = 0.2  # position bias
 ENOUGH_DECIDED = 100  # comparisons, which tell an accuracy to some eight points either way
 
 
@@ -21,23 +23,13 @@ def steps_of(found: Validation, argv: Sequence[str], recorded: bool, audited: bo
     `argv` is the command line that made it. `recorded`: whether the judge is a file, which cannot be asked; `audited`:
     whether an audit of it lies among the results.
     """
-    judge, command = _typed(found, argv)
+    judge, command = of_judge("validate", argv, found.suite, found.judge, found.contestants)
     return (
         *_missing(found, command),
         *_labels(found, command),
         *_another(found, judge, command),
         *_rests(found, judge, command, recorded, audited),
     )
-
-
-def _typed(found: Validation, argv: Sequence[str]) -> tuple[str, Command]:
-    """How the judge is named on a command line, and the exam; from Python, as the suite names them."""
-    typed = command_of(argv, "validate")
-    if typed is None or not typed.contestants:
-        typed = untyped(found.suite, found.judge, *found.contestants)
-        return found.judge, replace(typed, contestants=found.contestants)
-    judge, *contestants = typed.contestants
-    return judge, replace(typed, contestants=tuple(contestants))
 
 
 def _missing(found: Validation, command: Command) -> Iterator[Step]:
@@ -70,11 +62,26 @@ def _wider(found: Validation) -> Iterator[str]:
 
 
 def _another(found: Validation, judge: str, command: Command) -> Iterator[Step]:
-    """Another judge, where this one was not shown to do more than measure length."""
-    lead = next((row.lead for row in found.against if row.who == LONGER), None)
-    if isinstance(lead, Estimate) and lead.low <= 0 and judge != reader():
-        why = f"{found.judge} was not shown to be better than always taking the longer answer; to ask another"
-        yield Step(why, command.line("validate", reader(), *command.contestants))
+    """Another judge, and people, where this one was not shown to beat a coin or the longer answer, or goes by place."""
+    if not (faults := list(_faults(found))):
+        return
+    why = f"{found.judge} {' and '.join(faults)}"
+    if judge != reader():
+        yield Step(f"{why}; to ask another", command.line("validate", reader(), *command.contestants))
+        why = "Or"
+    by_people = command.line("compare", *command.contestants, "--judge", HUMANS)
+    yield Step(f"{why}{',' if why == 'Or' else ';'} to go by the people who judged, and by no model", by_people)
+
+
+def _faults(found: Validation) -> Iterator[str]:
+    """Why a judge is not to be relied on, by these people."""
+    leads = {row.who: row.lead for row in found.against if row.who in NOTHING_READ}
+    beside = [NOTHING_READ[who] for who, lead in leads.items() if isinstance(lead, Estimate) and lead.low <= 0]
+    if beside:
+        yield f"was not shown to be better than {' or '.join(beside)}"
+    bias = found.biases.position_bias
+    if isinstance(bias, Estimate) and bias.low * bias.high > 0 and abs(bias.value) > STRONG:
+        yield f"favours the answer shown {'first' if bias.value > 0 else 'second'} (position bias {bias})"
 
 
 def _rests(found: Validation, judge: str, command: Command, recorded: bool, audited: bool) -> Iterator[Step]:
