@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 
 from rich.console import Console
+from rich.text import Text
 
-from sciexam.report.tables import Table, print_tables
+from sciexam.report.tables import Table, break_words, print_tables
 from sciexam.stats import Estimate
 
 HEAD = ("contestant", "rating", "win rate", "at equal length", "orders agree", "reward", "sd", "words", "n")
@@ -39,3 +40,12 @@ def test_a_table_without_room_loses_empty_columns_and_then_its_last_intervals_be
 def test_a_value_that_rounds_to_zero_has_no_sign() -> None:
     assert str(Estimate(-0.001, -0.004, 0.004, 0.95, 9, "m")) == "0.00 [0.00, 0.00]"
     assert str(Estimate(-0.051, -0.4, -0.004, 0.95, 9, "m")) == "-0.05 [-0.40, 0.00]"
+
+
+def test_a_long_word_is_broken_after_a_mark_in_it_and_never_into_scraps() -> None:
+    def broken(text: str, width: int) -> list[str]:
+        return break_words(Text(text), width).plain.split("\n")
+
+    assert broken("openai:gpt-4.1-mini and me", 12) == ["openai:gpt-", "4.1-mini and me"]
+    assert broken("a:" + "b" * 20, 10) == ["a:" + "b" * 8, "b" * 10, "bb"]
+    assert broken("openai:my-judge", 15) == ["openai:my-judge"]

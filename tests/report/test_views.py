@@ -478,6 +478,10 @@ def test_the_name_of_a_judge_is_not_broken_in_eighty_columns() -> None:
     assert " openai:my-judge " in shown.partition("by openai")[0]
     assert "conclusion" in shown
     assert max(map(len, shown.splitlines())) <= 80
+    longer = made(pairs=tuple(replace(pair, judge="openai:gpt-4.1-mini-2025-04-14") for pair in made().pairs))
+    lines = printed(longer).partition("by openai")[0].splitlines()
+    assert any(" openai:gpt-4.1- " in line for line in lines), "one that has no room is broken after a mark in it"
+    assert any(" mini-2025-04-14 " in line for line in lines)
 
 
 def test_the_console_keeps_to_eighty_columns_but_for_the_path() -> None:

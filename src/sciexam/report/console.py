@@ -14,7 +14,7 @@ from rich.text import Text
 from sciexam.report import wording
 from sciexam.report.benchmarks_text import beside_tables
 from sciexam.report.record import Category, Report
-from sciexam.report.tables import print_steps, print_tables, text_for
+from sciexam.report.tables import break_words, print_steps, print_tables, text_for
 from sciexam.stats import Estimate
 
 NARROW = 72  # columns below which the table is left out: the sentences say the same
@@ -101,6 +101,8 @@ def _results(report: Report, console: Console) -> Table:
     )
     named = min(NAME, max((len(pair.judge) for pair in report.pairs), default=0))
     beside = None if console.width >= WIDE else max(11, console.width - FIGURES - named)
+    widest = max((len(wording.contest(pair)) for pair in report.pairs), default=0)
+    room = console.width if beside is None else max(NAME, console.width - FIGURES - min(beside, widest))
     table.add_column("contestants", overflow="fold", min_width=11, max_width=beside)
     table.add_column("judge", overflow="fold", min_width=named)
     table.add_column("win rate", no_wrap=True)
@@ -111,8 +113,8 @@ def _results(report: Report, console: Console) -> Table:
     table.add_column("conclusion", no_wrap=True)
     for pair in report.pairs:
         table.add_row(
-            text_for(console, wording.contest(pair)),
-            text_for(console, pair.judge),
+            break_words(text_for(console, wording.contest(pair)), beside or console.width),
+            break_words(text_for(console, pair.judge), room),
             Text(wording.value(pair.win_rate).replace(" [", f"{between}[")),
             Text(f"{pair.wins}/{pair.ties}/{pair.losses}"),
             Text(f"{pair.used}/{between.strip(' ') if pair.planned > 999 else ''}{pair.planned}"),

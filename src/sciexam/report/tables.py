@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 NEXT = "What to do next"
 WIDE = 110  # columns from which an interval stands beside its value, and not below it
 _ESTIMATE = re.compile(r"[-\d.]+ \[[-\d.]+, [-\d.]+\]")
+MARKS = ":/-_.@"  # after which a long word is broken
 LONGEST = 20  # columns that a word may claim before it is broken
 INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a spreadsheet recognises what it would run
@@ -143,15 +144,36 @@ def _grid(table: Table, console: Console, beside: bool = True) -> tuple[Grid, in
     wanted = [max(len(line) for cell in column for line in cell.plain.split("\n")) for column in columns]
     between = len(columns) - 1  # the columns' dividers, which are blank
     roomy = sum(wanted) + 2 * between < console.width
+    taken = sum(least) + between
     spare = console.width - sum(least) - between * (2 if roomy else 1)
     grid = Grid(box=box.SIMPLE_HEAD, padding=(0, int(roomy), 0, 0), pad_edge=False, show_edge=False)
-    for column, width, whole in zip(columns, least, wanted, strict=True):
+    for place, (column, width, whole) in enumerate(zip(columns, least, wanted, strict=True)):
         more = min(max(0, spare), max(0, whole - width))
         spare -= more
+        least[place] += more
         grid.add_column(column[0], overflow="fold", width=width + more)
     for row in shown:
-        grid.add_row(*row)
-    return grid, sum(least) + between
+        grid.add_row(*(break_words(cell, width) for cell, width in zip(row, least, strict=True)))
+    return grid, taken
+
+
+def break_words(text: Text, width: int) -> Text:
+    """`text` with each word that is longer than `width` broken after a mark in it, as the colon of openai:MODEL."""
+    from rich.text import Text
+
+    if text.no_wrap or all(len(word) <= width for word in text.plain.split()):
+        return text
+    return Text(re.sub(r"\S+", lambda word: "\n".join(_pieces(word[0], width)), text.plain), text.style)
+
+
+def _pieces(word: str, width: int) -> Iterator[str]:
+    """A long word in pieces of at most `width`, none shorter than a third of it but the last."""
+    while len(word) > width:
+        cut = max((place for place, mark in enumerate(word[:width], 1) if mark in MARKS), default=width)
+        cut = cut if 3 * cut >= width else width
+        yield word[:cut]
+        word = word[cut:]
+    yield word
 
 
 def print_list(heading: str, lines: Sequence[str], console: Console) -> None:
