@@ -165,8 +165,9 @@ def test_a_model_that_tells_none_ends_the_judging_and_says_what_to_type() -> Non
     with pytest.raises(EndpointRefused) as caught:
         judged(Telling("A"))
     assert str(caught.value) == (
-        "judge 'llm': its model gives no token probabilities; write `probabilities: false`, or ask a model behind an "
-        "endpoint that gives them"
+        "judges.llm.probabilities: a reply came without token probabilities, and no more was asked; write "
+        "`probabilities: false` there in the suite, or name an endpoint that gives them. The answers are kept: the "
+        "same command goes on from them"
     )
 
 
@@ -262,9 +263,8 @@ def test_on_the_command_line_a_judge_without_probabilities_ends_with_2_and_nothi
     with Endpoint(lambda body: "A") as server:
         done = sciexam("compare", "base", "sft", "--judge", "llm", "--suite", suite(tmp_path, server))
     assert done.returncode == 2
-    assert "judge 'llm': its model gives no token probabilities; write `probabilities: false`" in (
-        " ".join(done.stderr.split())
-    )
+    said = " ".join(done.stderr.split())
+    assert "judges.llm.probabilities: a reply came without token probabilities, and no more was asked" in said
     with sqlite3.connect(tmp_path / "results" / "ledger.sqlite") as raw:  # what was paid for is kept, as no verdict
         kept = raw.execute("SELECT preferred, probability_second FROM verdicts").fetchall()
     assert len(kept) == server.requests
@@ -274,6 +274,5 @@ def test_on_the_command_line_a_judge_without_probabilities_ends_with_2_and_nothi
 def test_on_the_command_line_a_scripted_judge_cannot_be_weighed(tmp_path: Path, sciexam: Cli) -> None:
     done = sciexam("compare", "base", "sft", "--judge", "llm", "--suite", suite(tmp_path, None))
     assert done.returncode == 2
-    assert "judge 'llm': its model gives no token probabilities; write `probabilities: false`" in (
-        " ".join(done.stderr.split())
-    )
+    said = " ".join(done.stderr.split())
+    assert "judges.llm.probabilities: a reply came without token probabilities, and no more was asked" in said

@@ -42,8 +42,9 @@ class PairwiseJudge(ByModel):
             yield self._verdict(presentation, reply)
         if blind:
             raise EndpointRefused(
-                f"judge {self.name!r}: its model gives no token probabilities; write `probabilities: false`, or ask a "
-                "model behind an endpoint that gives them"
+                f"judges.{self.name}.probabilities: a reply came without token probabilities, and no more was asked; "
+                "write `probabilities: false` there in the suite, or name an endpoint that gives them. The answers are "
+                "kept: the same command goes on from them"
             )
 
     @property
