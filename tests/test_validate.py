@@ -461,8 +461,11 @@ def test_every_figure_has_its_number_and_each_method_the_rows_that_it_is_of(scie
     }
     (page,) = (tmp_path / "results" / "exam").glob("*/validation.md")
     told = page.read_text()
-    assert "The row 'a coin': what a fair coin is expected to give" in told
-    assert "The row 'each annotator in turn': " in told
+    coin = (
+        "The shares in the row 'a coin', kappa, alpha and AC1 in the row 'a coin': what a fair coin is expected to give"
+    )
+    assert coin in told
+    assert "Kappa, alpha and AC1 in the row 'each annotator in turn': approximate" in told
 
 
 def test_with_one_annotator_there_is_no_ceiling_and_that_is_said(sciexam: Cli, tmp_path: Path) -> None:

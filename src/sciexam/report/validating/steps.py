@@ -89,7 +89,7 @@ def _rests(found: Validation, judge: str, command: Command, recorded: bool, audi
         why = f"To see what {found.judge} can be moved by"
         yield Step(why, command.line("audit", judge, *command.contestants))
     unasked = 0 if recorded else sum(rate.unasked for rate in found.rates)
-    why = f"To compare by {found.judge}, with what this found beside it"
+    why = f"To compare by {found.judge}{' all the same' * any(_faults(found))}, with what this found beside it"
     if unasked:
         prompts = f"{unasked:,} prompts" if unasked > 1 else "prompt"
         why = f"To ask {found.judge} for the {prompts} that it has not judged; then validate again"

@@ -250,7 +250,8 @@ def _figures(found: Validation) -> Mapping[str, Iterable[Figure]]:
         "kappa": [row.kappa for row in rows],
         "alpha": [row.alpha for row in rows],
         "AC1": [row.ac1 for row in rows],
-        **{f"the row '{who}'": list(_of_row(row)) for who, row in apart.items()},
+        **{f"the shares in the row '{who}'": list(_shares(row)) for who, row in apart.items()},
+        **{f"kappa, alpha and AC1 in the row '{who}'": [row.kappa, row.alpha, row.ac1] for who, row in apart.items()},
         "rho": [found.replacing.rho, found.replacing.rho_split],
         "win rate by humans": [rate.humans for rate in rates],
         "by the judge": [rate.judge for rate in rates],
@@ -265,9 +266,9 @@ def _figures(found: Validation) -> Mapping[str, Iterable[Figure]]:
     }
 
 
-def _of_row(row: Against) -> Iterator[Figure]:
-    """The figures of a row whose intervals are made in a way of their own; the lead of a coin is as any other."""
-    yield from (row.accuracy, row.accuracy_decided, row.kappa, row.alpha, row.ac1)
+def _shares(row: Against) -> Iterator[Figure]:
+    """The shares of a row whose intervals are made in a way of their own; the lead of a coin is as any other."""
+    yield from (row.accuracy, row.accuracy_decided)
     if row.who == EVERY:
         yield from (figure for figure in (row.judge_decided, row.lead) if figure is not None)
 
