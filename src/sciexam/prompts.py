@@ -13,6 +13,7 @@ from sciexam.documents import parse_lines, read_jsonl
 from sciexam.errors import DocumentError
 from sciexam.types import Message, Prompt
 
+MESSAGE_FIELDS, PROMPT_FIELDS = set(Message.model_fields), set(Prompt.model_fields)
 ID = re.compile(r"[\w.:/#-]+", re.ASCII)  # one word, and no sentence in any language
 
 
@@ -43,9 +44,12 @@ class PromptLine(BaseModel):
         return self
 
     def prompt(self) -> Prompt:
-        return Prompt(
+        """Of what is valid already: pydantic's note of the fields that were given is one for all prompts."""
+        asked = Message.model_construct(MESSAGE_FIELDS, role="user", content=self.text or "")
+        return Prompt.model_construct(
+            PROMPT_FIELDS,
             id=self.id,
-            messages=self.messages or (Message(role="user", content=self.text or ""),),
+            messages=self.messages or (asked,),
             category=self.category,
             group=self.group,
             reference=self.reference,

@@ -94,6 +94,8 @@ def compare(
         from sciexam.exam.reporting import count, write
 
         found = count(sat, ledger, results=results)
+        if not strict_model:
+            sat = replace(sat, stored=None)  # what the report has not taken of it is not held while it is written
         write(found, sat.manifest, Path(results))
         if strict_model:
             check_echoes(plan, ledger, report_folder(found, results), sat.stored)

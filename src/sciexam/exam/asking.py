@@ -45,7 +45,8 @@ class Asking(Generic[Asked]):
 
     What others are at is waited for, or taken over from the dead. Every fact goes to `writer`, and with whether it is
     new to `take`; a skipped one is not stored but kept in `skipped`. `stored` is what was found before, `read` looks
-    again. Raises UsageError for a party that answers something else, or stops early.
+    again, `show` makes what the party gets where what is owed only stands for it. Raises UsageError for a party that
+    answers something else, or stops early.
     """
 
     def __init__(
@@ -57,9 +58,11 @@ class Asking(Generic[Asked]):
         read: Callable[[Iterable[str]], Mapping[str, Any]],
         take: Callable[[Any, bool], None],
         ending: Callable[[], bool],
+        show: Callable[[Any], Any] = lambda one: one,
     ):
         self._name, self._store, self._writer = name, store, writer
         self._stored, self._read, self._take, self._ending = stored, read, take, ending
+        self._show = show
         self._settled: set[str] = set()
         self._pulled: set[str] = set()
         self._unused: set[str] = set()  # claimed, and not pulled before it was time to end
@@ -118,14 +121,14 @@ class Asking(Generic[Asked]):
                         return
                     self._unused.discard(key)
                     self._pulled.add(key)
-                    yield one
+                    yield self._show(one)
 
     def _note_silence(self, owed: Sequence[Asked]) -> None:
         """What was passed over in silence is a failed fact, so that it is counted, and asked again another time."""
         silent = self._pulled - self._settled
         for one in owed if silent else ():
             if one.key in silent:
-                fact = _silence(one, self._name)
+                fact = _silence(self._show(one), self._name)
                 self._writer.put(fact)
                 self._settle(fact, True)
 

@@ -18,6 +18,8 @@ from sciexam.report.evidence import NOT_ASKED, Bench
 from sciexam.store import Fact, Store
 from sciexam.types import ADJUDICATION, Comparison, Order, Presentation, Verdict
 
+TOGETHER = 500  # comparisons whose verdicts are read at once
+Said = dict[Name, tuple[tuple[Presentation, Verdict], ...]]  # what a rater said of each comparison
 Shown = Mapping[Name, Sequence[tuple[Order, int, str]]]  # a rater's looks at each comparison: `Heard.shown`
 
 
@@ -105,10 +107,24 @@ def _said(
     comparisons: Sequence[Comparison],
     skipped: Mapping[str, Fact],
     shown: Shown | None,
-) -> dict[Name, tuple[tuple[Presentation, Verdict], ...]]:
+) -> Said:
     if rater.grades:
         by_marks = verdicts_by_grades(plan, rater, store, comparisons, skipped)
         return {name_of(comparison): (marked,) for comparison, marked in by_marks}
+    said: Said = {}
+    for start in range(0, len(comparisons), TOGETHER):
+        said |= _compared(plan, rater, store, comparisons[start : start + TOGETHER], skipped, shown)
+    return said
+
+
+def _compared(
+    plan: Plan,
+    rater: Rater,
+    store: Store,
+    comparisons: Sequence[Comparison],
+    skipped: Mapping[str, Fact],
+    shown: Shown | None,
+) -> Said:
     if shown is None:
         seen = {name_of(c): list(presentations_of(plan, rater, c, store)) for c in comparisons}
     else:
@@ -191,6 +207,8 @@ def _verdict(rater: Rater, presentation: Presentation, stored: Any) -> Verdict:
         return presentation.verdict(rater.name, kind=rater.kind, status="skipped", failure=why)
     verdict: Verdict = replace(
         stored,
+        key=presentation.key,  # the same text, held once
+        subject=presentation.subject,
         rater=rater.name,
         prompt=presentation.prompt.id,
         first=presentation.first_by,

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sciexam.battles import cluster
@@ -46,11 +47,12 @@ class Candidates:
         self._asked: set[str] = set()
 
     def note(self, rater: Rater, shown: Iterable[Shown], asked: bool) -> None:
-        """Keep some to spare, for what has no usable verdict."""
+        """Keep some of `shown`, each of them once, to spare for what has no usable verdict."""
         if not rater.anchors:
             return
         with self._lock:
-            among = {one.key: one for one in (*self._shown.get(rater.name, ()), *shown)}.values()
+            known = {one.key: one for one in self._shown.get(rater.name, ())}
+            among = chain(known.values(), (one for one in shown if one.key not in known))
             self._shown[rater.name] = drawn(among, 2 * rater.anchors, self._seed)
             self._asked |= {rater.name} if asked else set()
 

@@ -3,11 +3,40 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from sciexam.types import Comparison, Response
+from sciexam.types import Comparison, Presentation, Response, Submission
 
 GATHER_SECONDS = 0.5
+
+Item = Comparison | Response
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One thing that a rater is to be shown, which is not made yet: its key, and what it is a look at."""
+
+    key: str
+    item: Item
+    attempt: int = 0
+
+
+def showing(shown_of: Callable[[Item], Iterable[Presentation | Submission]]) -> Callable[[Look], Any]:
+    """What makes the thing behind a look, by what makes all that is shown of its item: looks at one item follow each
+    other.
+    """
+    item: Item | None = None
+    made: dict[str, Any] = {}
+
+    def show(look: Look) -> Any:
+        nonlocal item, made
+        if look.item is not item:
+            item, made = look.item, {one.key: one for one in shown_of(look.item)}
+        return replace(made[look.key], attempt=look.attempt)
+
+    return show
 
 
 class Feed:

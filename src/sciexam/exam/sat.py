@@ -50,11 +50,14 @@ def sit(
 ) -> Sat:
     """Ask for what is owed: only for that, where arrays tell what it is."""
     known = _known(plan, models, store, retry_invalid)
-    part = known.part
+    part, before, spared = known.part, known.left_out, known.reused
     asked = {name: model for name, model in models.items() if name in part.contestants}
     check_all_ready(part, asked, store, retry_invalid)
     experience = _experience(known.stored) if known.stored and preflight else None
+    stored = None if part.contestants else known.stored  # or it is read again when all is said, and not held until then
+    del known
     announced = tell(preflight, partial(bill_of, part, store, retry_invalid, experience=experience))
+    del experience
     sitting = Sitting(
         part,
         store,
@@ -64,14 +67,15 @@ def sit(
         strict_model=strict_model,
         terms=terms,
         announced=announced,
-        before=known.left_out,
+        before=before,
     )
     manifest = hold(sitting, plan, asked, store)
+    calls, skipped, notes = sitting.calls, sitting.skipped, sitting.notes
+    del sitting  # with all answers
     from sciexam.exam.stored import stored_of
 
-    calls = sitting.calls if known.reused is None else replace(sitting.calls, reused=known.reused)
-    stored = stored_of(plan, store) if part.contestants else known.stored
-    return Sat(plan, stored, calls, sitting.skipped, sitting.notes, manifest)
+    calls = calls if spared is None else replace(calls, reused=spared)
+    return Sat(plan, stored or stored_of(plan, store), calls, skipped, notes, manifest)
 
 
 @dataclass(frozen=True, slots=True)

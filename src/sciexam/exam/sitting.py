@@ -13,8 +13,8 @@ from sciexam.errors import GateNotMet, Incomplete, Interrupted, StoreError
 from sciexam.exam.asking import Asking, attempts, owes
 from sciexam.exam.drift import Candidates
 from sciexam.exam.echoes import is_another
-from sciexam.exam.feed import GATHER_SECONDS, Feed
-from sciexam.exam.plan import Plan, conversations_of, shown_of, submissions_of
+from sciexam.exam.feed import GATHER_SECONDS, Feed, Look, showing
+from sciexam.exam.plan import Plan, conversations_of, keys_of, shown_of, submissions_of
 from sciexam.exam.raters import UNCALLED, Rater, called_model
 from sciexam.exam.references import Written, judgeable, referring, with_references, write_references
 from sciexam.exam.tally import Progress, Tally
@@ -376,28 +376,36 @@ class Sitting:
     def _mark_batch(self, rater: Rater, batch: Sequence[Comparison | Response], writer: Writer) -> None:
         assert rater.judge is not None
         batch = sorted(batch, key=lambda item: self._place[_prompt_of(item)])
-        shown = {seen.key: seen for item in batch if self._is_open(rater, item) for seen in self._shown(rater, item)}
+        looks = {key: item for item in batch if self._is_open(rater, item) for key in self._keys(rater, item)}
         read = self._store.grades if rater.grades else self._store.verdicts
-        stored: Mapping[str, Any] = read(shown)
+        stored: Mapping[str, Any] = read(looks)
         owed = [
-            replace(presentation, attempt=attempts(stored.get(presentation.key)))
-            for presentation in shown.values()
-            if owes(stored.get(presentation.key), self._retry_invalid) and (rater.by_name or not self._recorded_only)
+            Look(key, item, attempts(stored.get(key)))
+            for key, item in looks.items()
+            if owes(stored.get(key), self._retry_invalid) and (rater.by_name or not self._recorded_only)
         ]
         paid = len(owed) if rater.model not in UNCALLED else 0
-        self._tally.expect(verdicts=len(shown), of_them_stored=len(shown) - len(owed), of_them_announced=paid)
-        for key in (shown.keys() & stored.keys()) - {p.key for p in owed}:
+        self._tally.expect(verdicts=len(looks), of_them_stored=len(looks) - len(owed), of_them_announced=paid)
+        for key in (looks.keys() & stored.keys()) - {look.key for look in owed}:
             self._take(rater, stored[key], new=False)
-        self._candidates.note(rater, shown.values(), bool(owed))
+        show = partial(showing, partial(self._shown, rater))
+        self._candidates.note(rater, map(show(), (Look(key, item) for key, item in looks.items())), bool(owed))
+        del looks  # while the rater is asked, what is owed is enough
         ending = partial(self._is_done, lambda until: until.needs_bench(rater.bench))
-        self._ask(rater, owed, stored, writer, ending)
+        self._ask(rater, owed, stored, writer, ending, show())
 
     def _ask(
-        self, rater: Rater, owed: Sequence[Any], stored: Mapping[str, Any], writer: Writer, ending: Callable[[], bool]
+        self,
+        rater: Rater,
+        owed: Sequence[Any],
+        stored: Mapping[str, Any],
+        writer: Writer,
+        ending: Callable[[], bool],
+        show: Callable[[Any], Any] = lambda one: one,
     ) -> None:
         read = self._store.grades if rater.grades else self._store.verdicts
         take = partial(self._take, rater)
-        errand: Asking[Any] = Asking(rater.name, self._store, writer, stored, read, take, ending)
+        errand: Asking[Any] = Asking(rater.name, self._store, writer, stored, read, take, ending, show)
         errand.run(owed, rater.judge.grade if rater.grades else rater.judge.judge)
         self.skipped.update(errand.skipped)
 
@@ -427,6 +435,12 @@ class Sitting:
         if isinstance(item, Comparison):
             return shown_of(self._plan, rater, item, self._store)
         return submissions_of(self._plan, rater, self._prompts[item.prompt], item, self._store)
+
+    def _keys(self, rater: Rater, item: Comparison | Response) -> Iterator[str]:
+        """The keys of what `_shown` shows."""
+        if isinstance(item, Comparison):
+            return keys_of(self._plan, rater, item, self._store)
+        return (shown.key for shown in self._shown(rater, item))
 
     # -------------------------------------------------------- both
 
