@@ -43,9 +43,9 @@ def of_report(report: Report, argv: Sequence[str], judges: Collection[str]) -> C
 def of_judge(name: str, argv: Sequence[str], suite: str, judge: str, contestants: Sequence[str]) -> tuple[str, Command]:
     """How a judge is named on the command line that is about it, and the exam; from Python, as the suite names them."""
     typed = command_of(argv, name)
-    if typed is None or not typed.contestants:
+    if typed is None:
         return judge, replace(untyped(suite, judge, *contestants), contestants=tuple(contestants))
-    named, *others = typed.contestants
+    named, *others = typed.contestants or (judge,)
     return named, replace(typed, contestants=tuple(others))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sciexam.judges.settings import HUMANS
 from sciexam.report.next_steps import of_judge, reader
 from sciexam.report.record import Step
 from sciexam.report.validating.against_humans import COIN, LONGER
@@ -12,6 +11,7 @@ from sciexam.report.validating.validation import Validation
 from sciexam.stats import Estimate
 from sciexam.typed import Command
 
+HUMANS = "humans"  # as whom `compare` hears people
 NOTHING_READ = {COIN: COIN, LONGER: f"always taking {LONGER}"}  # what a judge has to be better than, as it is told
 STRONG = 0.2  # position bias
 ENOUGH_DECIDED = 100  # comparisons, which tell an accuracy to some eight points either way
