@@ -97,19 +97,18 @@ def test_two_runs_at_once_both_wait_for_the_second_attempt(tmp_path: Path) -> No
 
 
 def test_an_interrupt_in_python_stops_the_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sciexam.exam import sitting
-
     with Endpoint("judge-longer", latency=0.05) as endpoint:
         exam = suite(tmp_path, llm(endpoint, concurrency=1))
 
-        sleep = time.sleep
+        join, told = threading.Thread.join, []
 
-        def interrupted(seconds: float) -> None:
-            if endpoint.requests >= 3 and threading.current_thread() is threading.main_thread():
+        def interrupted(thread: threading.Thread, timeout: float | None = None) -> None:
+            if endpoint.requests >= 3 and not told and threading.current_thread() is threading.main_thread():
+                told.append(thread)
                 raise KeyboardInterrupt
-            sleep(seconds)
+            join(thread, timeout)
 
-        monkeypatch.setattr(sitting.time, "sleep", interrupted)
+        monkeypatch.setattr(threading.Thread, "join", interrupted)
         with pytest.raises(KeyboardInterrupt):
             compare(tmp_path, exam, "old", "new")
         monkeypatch.undo()
