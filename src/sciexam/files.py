@@ -97,7 +97,7 @@ def json_pieces(value: typing.Any) -> Iterator[str]:
 
 
 def _laid_out(value: typing.Any, level: int) -> Iterator[str]:
-    if level > LAID_OUT or not value or not isinstance(value, (dict, list, tuple, Iterator)):
+    if type(value) is str or level > LAID_OUT or not value or not isinstance(value, (dict, list, tuple, Iterator)):
         yield _encoded(value)
         return
     begin, end = "{}" if isinstance(value, dict) else "[]"
@@ -107,7 +107,10 @@ def _laid_out(value: typing.Any, level: int) -> Iterator[str]:
         if isinstance(value, dict):
             yield f"{_encoded(str(one))}: "
             one = value[one]
-        yield from _laid_out(one, level + 1)
+        if isinstance(value, Iterator):
+            yield "".join(_laid_out(one, level + 1))
+        else:
+            yield from _laid_out(one, level + 1)
         before = f",\n{' ' * level}"
     yield f"\n{' ' * (level - 1)}{end}"
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 COLOURS = 6  # of the palette in look.css.j2; a seventh contestant begins again at the first
 FEW_OPINIONS = 4  # verdicts on one prompt that are shown at once; more of them are folded
+TOGETHER = 64  # pieces of a page that are written together
 FEW_PAIRS = 4  # comparisons that have a sentence and a figure each at the top; more of them are a table
 
 
@@ -54,10 +55,10 @@ def html_pieces(report: Report, manifest: Mapping[str, Any] | None = None, refre
     many = len(report.pairs) > FEW_PAIRS
     lead = [drawing for drawing in drawings if many and drawing.name.startswith("pairwise")]
     script = _script()
-    return (
+    page = (
         _environment()
         .get_template("report.html.j2")
-        .generate(
+        .stream(
             **said,
             **_tools(report),
             **_articles(shown, said),
@@ -74,6 +75,8 @@ def html_pieces(report: Report, manifest: Mapping[str, Any] | None = None, refre
             script_digest=digest_of(script) if shown else "",
         )
     )
+    page.enable_buffering(TOGETHER)
+    return page
 
 
 def digest_of(script: str) -> str:

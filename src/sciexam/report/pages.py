@@ -103,4 +103,6 @@ def coded(text: str) -> Markup:
 
 def _shown(value: Any) -> Any:
     """Every text that enters a page, before it is escaped; markup of the template itself passes as it is."""
+    if type(value) is str:  # most are
+        return plain_text(value)
     return plain_text(value) if isinstance(value, str) and not hasattr(value, "__html__") else value

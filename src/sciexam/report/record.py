@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from sciexam.digests import SCALARS
@@ -349,14 +350,20 @@ class Report:
         return pd.DataFrame([dict(flat(row)) for row in self.to_json()["pairs"]])
 
 
+@cache
+def _fields_of(kind: Any) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind))
+
+
 def plain(value: Any) -> Any:
     """Records as mappings and lists, field by field."""
-    if type(value) in SCALARS:  # most are
+    kind: Any = type(value)
+    if kind in SCALARS:  # most are
         return value
     if isinstance(value, (Estimate, Undefined)):
         return value.to_json()
     if hasattr(value, "__dataclass_fields__"):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        return {name: plain(getattr(value, name)) for name in _fields_of(kind)}
     if isinstance(value, Mapping):
         return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
