@@ -59,7 +59,7 @@ def cut_off_at_first(endpoint: Endpoint) -> Any:
 
 
 def test_a_verdict_that_was_cut_off_gets_its_second_attempt_after_a_stop(tmp_path: Path) -> None:
-    with Endpoint() as endpoint:
+    with Endpoint(latency=0.05) as endpoint:  # slower than a stop is heard
         endpoint.reply = cut_off_at_first(endpoint)
         exam = suite(tmp_path, llm(endpoint, concurrency=2))
         stop = threading.Event()
