@@ -29,8 +29,8 @@ from sequential import DATA, LEVEL, read_verdicts, stops
 from conftest import answers, write_suite
 from sciexam.battles import Battle
 from sciexam.exam.cascade import Judged, cascades_of, rule, settle
-from sciexam.exam.grounds import CONSISTENCY, TIES
 from sciexam.exam.plan import make_plan
+from sciexam.exam.planning.grounds import CONSISTENCY, TIES
 from sciexam.models.terms import USUAL
 from sciexam.stats import Undefined, conclude, decide, sign_flip, win_rate
 from sciexam.stats.mean import bounded_interval

@@ -74,8 +74,8 @@ def fill(folder: Path, path: Path) -> int:
     """Write every answer and every verdict of the board into a ledger; how many verdicts there are."""
     from sciexam.battles import pair
     from sciexam.exam.answers import responses_of
+    from sciexam.exam.board.plan import make_board_plan
     from sciexam.exam.plan import conversations_of, presentations_of
-    from sciexam.exam.standings import make_board_plan
     from sciexam.models.terms import USUAL
     from sciexam.store import Store
     from sciexam.suite import load_suite

@@ -16,8 +16,8 @@ import sciexam as sx
 from conftest import Cli, answers, write_jsonl, write_suite
 from published.alpacaeval import board as published_board
 from sciexam.errors import DocumentError, UsageError
-from sciexam.exam.as_peers import as_peer
-from sciexam.exam.calibration_file import read_calibration
+from sciexam.exam.board.as_peers import as_peer
+from sciexam.exam.board.calibration_file import read_calibration
 from sciexam.stats import Undefined
 from sciexam.stats.alpacaeval import AlpacaEvalRow, alpacaeval_row
 from sciexam.stats.arena_hard import ArenaHardScore, arena_hard_score

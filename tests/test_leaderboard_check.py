@@ -20,8 +20,8 @@ from sciexam.battles import pair
 from sciexam.errors import GateNotMet
 from sciexam.exam import check_leaderboard
 from sciexam.exam.answers import responses_of
+from sciexam.exam.board.plan import make_board_plan
 from sciexam.exam.plan import conversations_of, presentations_of
-from sciexam.exam.standings import make_board_plan
 from sciexam.models.terms import USUAL
 from sciexam.store import Store
 from sciexam.store.annotations import Annotations

@@ -48,7 +48,7 @@ SAY_IT = {
     "exam/people.py": ("_held", "_audited"),
     "exam/ends.py": ("ends_of", "_as_shown"),
     "exam/echoes.py": ("strange",),
-    "exam/as_peers.py": ("_against_others",),
+    "exam/board/as_peers.py": ("_against_others",),
     "exam/marking.py": ("_caveats",),
     "exchange/bench_result.py": ("_limited", "_mixed"),
     "models/terms.py": ("unasked",),

@@ -19,8 +19,8 @@ class Peer(StrEnum):
 
 
 def print_as_peer(suite: Suite, names: list[str], as_json: bool, as_markdown: bool, **asked: Any) -> None:
-    """Print the board of `suite` as a peer counts it. `asked`: the arguments of `exam.as_peers.as_peer`."""
-    from sciexam.exam.as_peers import as_peer
+    """Print the board of `suite` as a peer counts it. `asked`: the arguments of `exam.board.as_peers.as_peer`."""
+    from sciexam.exam.board.as_peers import as_peer
     from sciexam.report.tables import print_list, print_tables, to_markdown
 
     found = as_peer(suite, *names, **asked)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sciexam.battles import Policy
 from sciexam.errors import UsageError
+from sciexam.exam.board.plan import make_board_plan
 from sciexam.exam.echoes import check_echoes
 from sciexam.exam.empty_words import NULL, TEXTS
 from sciexam.exam.plan import Plan, make_plan
@@ -23,7 +24,6 @@ from sciexam.exam.runs import (
     write_run,
 )
 from sciexam.exam.sat import sit
-from sciexam.exam.standings import make_board_plan
 from sciexam.exam.tally import Progress
 from sciexam.folders import check_folder, resolved
 from sciexam.models.spending import Budget
@@ -173,15 +173,15 @@ def leaderboard(
     place = site_folder(suite.name, site, results)
     _check_site(plan, place, store, results)
     if reward is not None:
-        from sciexam.exam.besides import reward_model
+        from sciexam.exam.board.besides import reward_model
 
         reward_model(plan, reward)  # a wrong name ends here, before anything is paid
     with opened(store, results, terms) as ledger:
         sat = sit(
             plan, models, ledger, terms, stop or threading.Event(), preflight, progress, retry_invalid, strict_model
         )
-        from sciexam.exam.besides import besides_of
-        from sciexam.exam.board import read_board
+        from sciexam.exam.board.besides import besides_of
+        from sciexam.exam.board.facts import read_board
         from sciexam.exam.people import held_against_people
         from sciexam.report.standings.board import build_leaderboard
 
@@ -213,7 +213,7 @@ def check_leaderboard(
 
     Nobody is asked, and nothing is written. Arguments as in `leaderboard`.
     """
-    from sciexam.exam.board_check import check_board
+    from sciexam.exam.board.check import check_board
 
     suite = load_suite(suite, results) if isinstance(suite, str) else suite
     plan, _ = make_board_plan(suite, contestants, judge, pairs, orders, policy, by, limit, USUAL)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sciexam.errors import GateNotMet, Incomplete, UsageError
-from sciexam.exam.board import read_board
-from sciexam.exam.board_gaps import AGAIN, Fault, asked_of, gaps
+from sciexam.exam.board.facts import read_board
+from sciexam.exam.board.gaps import AGAIN, Fault, asked_of, gaps
 from sciexam.exam.drift import drift_of
 from sciexam.exam.echoes import is_another, strange
 from sciexam.exam.plan import Plan, conversations_of, keys_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sciexam.exam.designs import Exam
 from sciexam.exam.plan import samples_of
+from sciexam.exam.planning.designs import Exam
 from sciexam.report.next_steps import reader
 from sciexam.report.planning.outlook import Design
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sciexam.exam.cost import Party, cost_of
-from sciexam.exam.grounds import variance_of
 from sciexam.exam.markers import Marker
-from sciexam.exam.pilot import Pilot
+from sciexam.exam.planning.grounds import variance_of
+from sciexam.exam.planning.pilot import Pilot
 from sciexam.exam.recordings import is_recorded
 from sciexam.report.planning.costs import Orders
 from sciexam.report.planning.outlook import Budget, Design, Effect, Ground

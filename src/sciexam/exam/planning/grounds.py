@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from sciexam.exam.markers import Marker
-from sciexam.exam.pilot import Pilot
+from sciexam.exam.planning.pilot import Pilot
 from sciexam.report.planning.costs import Orders
 from sciexam.report.planning.outlook import Ground
 from sciexam.stats.estimate import Undefined

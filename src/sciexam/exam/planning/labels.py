@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sciexam.errors import UsageError
-from sciexam.exam.designs import LEVEL, Exam
-from sciexam.exam.grounds import TIES
 from sciexam.exam.markers import Marker
+from sciexam.exam.planning.designs import LEVEL, Exam
+from sciexam.exam.planning.grounds import TIES
 from sciexam.judges.settings import HUMANS
 from sciexam.report.planning.outlook import Joint, Labels
 from sciexam.stats.estimate import Undefined

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from sciexam.errors import DocumentError, UsageError
-from sciexam.exam.advice import advise
 from sciexam.exam.cost import parties_of
-from sciexam.exam.designs import LEVEL, Exam, choose, find, spend, table
-from sciexam.exam.grounds import choices_of, ground_of
-from sciexam.exam.labels import label
 from sciexam.exam.markers import markers_of
-from sciexam.exam.pilot import read_pilot
 from sciexam.exam.plan import Plan, baseline_first, make_plan, samples_of
+from sciexam.exam.planning.advice import advise
+from sciexam.exam.planning.designs import LEVEL, Exam, choose, find, spend, table
+from sciexam.exam.planning.grounds import choices_of, ground_of
+from sciexam.exam.planning.labels import label
+from sciexam.exam.planning.pilot import read_pilot
 from sciexam.exam.recordings import equal_texts, recording_of
 from sciexam.judges.settings import HUMANS
 from sciexam.models import check_ready

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Literal
 
 from sciexam.errors import UsageError
-from sciexam.exam.answer_styles import styles_of
-from sciexam.exam.besides import besides_of
-from sciexam.exam.calibration_file import read_calibration
+from sciexam.exam.board.answer_styles import styles_of
+from sciexam.exam.board.besides import besides_of
+from sciexam.exam.board.calibration_file import read_calibration
+from sciexam.exam.board.plan import make_board_plan
 from sciexam.exam.empty_words import NULL
 from sciexam.exam.facts import read_facts
 from sciexam.exam.plan import Plan
 from sciexam.exam.reading import read_in
-from sciexam.exam.standings import make_board_plan
 from sciexam.judges.recorded import RecordedJudge
 from sciexam.models.terms import USUAL
 from sciexam.report.evidence import Evidence
