@@ -181,3 +181,12 @@ def test_a_file_is_read_once_for_as_long_as_it_is_the_same(tmp_path: Path) -> No
     assert recorded(path) is first
     lines(tmp_path, {"prompt": "1", "text": "another"})
     assert ask(recorded(path), "1", "").text == "another"
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\f", "\u2028", "\ufeff"])
+def test_blanks_around_a_line_are_no_part_of_it_whenever_it_is_read(tmp_path: Path, blank: str) -> None:
+    path = tmp_path / "a.jsonl"
+    before = "" if blank == "\ufeff" else blank
+    path.write_text(f'{blank}{{"prompt": "q", "text": "t"}}{before}\n', encoding="utf-8")
+    [reply] = RecordedModel(path).generate([Conversation("k", (Message(role="user", content="q"),))])
+    assert (reply.text, reply.status) == ("t", "ok")

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from sciexam.digests import digest, file_digest
 from sciexam.documents import parse_lines, read_answers_jsonl
 from sciexam.errors import DocumentError, UsageError
-from sciexam.lines import BOM, TwiceError, distinct_keys, open_file
+from sciexam.lines import TwiceError, distinct_keys, open_file
 from sciexam.types import ABSENT, NO_ANSWER, Conversation, Prompt, Reply
 
 # What others call a prompt and a text, for whoever has to rename a key.
@@ -80,7 +80,7 @@ class RecordedModel:
         if _state_of(file) != self._state:
             raise UsageError(f"{self.path}: was changed while it was read; run the same command again")
         file.seek(self._starts[number - 1])
-        row = json.loads(file.readline().removeprefix(BOM))
+        row = json.loads(file.readline().decode("utf-8-sig").strip())
         return ResponseLine.model_validate(next(row for _, row in _ours([(number, row)], [])))
 
     def answers(self, prompt: Prompt, sample: int = 0) -> bool:
