@@ -462,6 +462,25 @@ def test_two_equal_answers_are_one_call_and_one_verdict_in_every_count(tmp_path:
     assert told.startswith("3 of 12 comparisons are of two equal texts: a judge is asked once for both orders")
 
 
+def test_a_text_that_three_gave_is_counted_in_every_pair_and_is_not_owed_again(tmp_path: Path, sciexam: Cli) -> None:
+    names = ("a", "b", "c")
+    for name in names:
+        lines = [{"prompt": f"Why is {i}?", "text": f"Because {'' if i < 4 else name}"} for i in range(12)]
+        write_jsonl(tmp_path / f"{name}.jsonl", lines)
+    with Endpoint("judge-first") as endpoint:
+        env = {"OPENAI_BASE_URL": endpoint.url, "OPENAI_API_KEY": "none"}
+        typed = (*(f"{name}.jsonl" for name in names), "--judge", "openai:m")
+        found = json.loads(sciexam("compare", *typed, "--json", env=env).stdout)
+        early = ("--until-decided", "--margin", "0.01")
+        decided = json.loads(sciexam("compare", *typed, *early, "--json", env=env).stdout)
+    planned = json.loads(sciexam("plan", *typed, "--json", env=env).stdout)
+    looks = 2 * 12 - 4
+    assert [pair["verdicts"]["ok"] for pair in found["pairs"]] == [looks, looks, looks]
+    assert [pair["verdicts"]["ok"] for pair in decided["pairs"]] == [looks, looks, looks]
+    (cost,) = [d["cost"] for d in planned["designs"] if (d["prompts"], d["orders"]) == (12, "both")]
+    assert (cost["verdicts"], cost["stored"]) == (3 * looks, 3 * looks)
+
+
 def test_the_correlation_with_people_is_within_pairs(tmp_path: Path) -> None:
     """Judge and people agree on which contestant is best, and in no pair on which prompts favour it."""
     texts = {name: answers(tmp_path, name, [f"{name} {i}" for i in range(20)]) for name in ("a", "b", "c")}

@@ -723,7 +723,7 @@ def test_people_say_the_same_of_equal_texts_by_whatever_way_they_are_heard(sciex
     assert by_file["labelled"] == 7
     assert not [one for one in by_file["caveats"] if "more than one thing" in one]
     last = (
-        "5 of 12 comparisons are of two equal texts: a judge is asked once for both orders, people are not shown them, "
+        "5 of 12 comparisons are of two equal texts: people are not shown them, "
         "and agreement, order consistency and position bias leave them out."
     )
     assert by_file["caveats"][-1] == last

@@ -9,12 +9,11 @@ from typing import Literal
 from sciexam.battles import Slot, present, submit
 from sciexam.exam.markers import Marker
 from sciexam.exam.raters import SCRIPTED, called_model
-from sciexam.exam.recordings import is_recorded, recording_of
+from sciexam.exam.recordings import is_recorded, recorded_answers
 from sciexam.judges import JUDGE_GENERATION, judge_generation
 from sciexam.judges.grading import GradingTemplate
 from sciexam.judges.rendering import template_of
 from sciexam.judges.settings import JudgeSpec, LLMJudge, RewardJudge, RewardWeightsJudge, VllmJudge, WeightsJudge
-from sciexam.models.recorded import read_responses
 from sciexam.models.spending import Price
 from sciexam.report.planning.costs import Cost, Orders, Rate
 from sciexam.suite import Suite
@@ -169,8 +168,7 @@ def _measured(replies: Sequence[Reply]) -> tuple[float, float, str] | None:
 def _answer_tokens(suite: Suite, name: str, at_hand: AtHand | None) -> float | None:
     """The length of a contestant's answers, as far as there are any, in estimated tokens."""
     texts = [r.text for r in _responses(at_hand, name) if r.reply.status == "ok"]
-    if not texts and (recording := recording_of(suite, name)):
-        texts = [line.text for line in read_responses(recording.path).values()]
+    texts = texts or [one.text for one in recorded_answers(suite, name)]
     return sum(map(len, texts)) / len(texts) / CHARACTERS if texts else None
 
 

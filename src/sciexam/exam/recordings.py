@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
 from sciexam.battles import Slot
-from sciexam.models.recorded import RecordedModel, read_responses, recorded
+from sciexam.models.recorded import RecordedModel, recorded
 from sciexam.suite import Suite
-from sciexam.types import Response
+from sciexam.types import Conversation, Response
 
 
 def is_recorded(suite: Suite, name: str) -> bool:
@@ -23,20 +23,25 @@ def recording_of(suite: Suite, name: str) -> RecordedModel | None:
     return recorded(Path(path)) if path else None
 
 
+def recorded_answers(suite: Suite, name: str) -> Iterator[Response]:
+    """What the file of contestant `name` says to the suite's prompts; nothing for one that is asked."""
+    if (recording := recording_of(suite, name)) is None:
+        return
+    asked = list(product(suite.prompts, range(suite.generation_of(name).samples)))
+    calls = (Conversation("", prompt.messages, sample, prompt=prompt.id) for prompt, sample in asked)
+    for (prompt, sample), reply in zip(asked, recording.generate(calls), strict=True):
+        if reply.status == "ok":
+            yield Response(name, prompt.id, sample, reply)
+
+
 def equal_texts(suite: Suite, names: Sequence[str], known: Mapping[Slot, Response]) -> tuple[int, int]:
     """How many pairs of answers at hand are of one text, and how many there are: those `known`, and those of files."""
-    texts: dict[Slot, str] = {slot: one.text for slot, one in known.items() if one.reply.status == "ok"}
-    for name in names:
-        if recording := recording_of(suite, name):
-            lines = read_responses(recording.path)
-            for prompt, sample in product(suite.prompts, range(suite.generation_of(name).samples)):
-                line = lines.get((prompt.id, sample)) or lines.get((prompt.messages[-1].content, sample))
-                if line is not None:
-                    texts[name, prompt.id, sample] = line.text
+    said = {slot: one for slot, one in known.items() if one.reply.status == "ok"}
+    said |= {(one.contestant, one.prompt, one.sample): one for name in names for one in recorded_answers(suite, name)}
     pairs = [
-        (text, texts[other, asked, sample])
-        for (name, asked, sample), text in texts.items()
+        (one, said[other, prompt, sample])
+        for (name, prompt, sample), one in said.items()
         for other in names[: names.index(name)]
-        if (other, asked, sample) in texts
+        if (other, prompt, sample) in said
     ]
-    return sum(one == other for one, other in pairs), len(pairs)
+    return sum(one.says_the_same(other) for one, other in pairs), len(pairs)

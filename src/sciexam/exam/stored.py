@@ -44,12 +44,14 @@ class Heard:
     def said(self) -> Said:
         """What the judge said, as it is counted."""
         one = self.looks
+        one_question = self.rater.orders == "both" and not self.rater.by_name
         return Said(
             pair=one.pair,
             prompt=one.prompt,
             told=one.told,
             comparison=one.comparison,
             order=one.order,
+            asked=~(one.of_one_text[one.comparison] & (one.order == 1) & one_question),
             status=self.verdicts.status,
             second=self.verdicts.second,
             of_one_text=one.of_one_text,

@@ -58,14 +58,16 @@ class Bench:
 
     @property
     def asked(self) -> Iterator[tuple[Presentation, Verdict]]:
-        """Its verdicts as often as they were asked for: both orders of two equal texts are one question."""
-        seen: set[tuple[str, str, int, str]] = set()
+        """Its verdicts, each question once: both orders of two equal texts are one, unless a file has each of them."""
+        seen: set[tuple[str, frozenset[str], str, int, int, str]] = set()
         for shown, verdict in self.verdicts:
-            fact = verdict.rater, shown.prompt.id, shown.sample, shown.key
-            if shown.first != shown.second or not shown.key or fact not in seen:
-                yield shown, verdict
-            if shown.first == shown.second:
-                seen.add(fact)
+            if shown.first == shown.second and shown.key:
+                contest = frozenset((shown.first_by, shown.second_by))
+                question = verdict.rater, contest, shown.prompt.id, shown.sample, shown.repeat, shown.key
+                if question in seen:
+                    continue
+                seen.add(question)
+            yield shown, verdict
 
     @property
     def by_form(self) -> bool:

@@ -109,7 +109,8 @@ def _benches(report: Report, item: Item, outcomes: Sequence[Outcome | None]) -> 
         said.setdefault((opinion.judge, frozenset((opinion.first, opinion.second))), []).append(opinion)
     for number, (pair, outcome) in enumerate(zip(report.pairs, outcomes, strict=True)):
         if of_pair := said.get((pair.judge, frozenset((pair.a, pair.b)))):
-            notes = (*_notes(pair.b, outcome), *_asked_once(item, of_pair))
+            once = () if pair.recorded else _asked_once(item, of_pair)
+            notes = (*_notes(pair.b, outcome), *once)
             yield Bench(number, pair.judge, pair.a, pair.b, _in_short(of_pair), notes, tuple(of_pair))
 
 

@@ -170,7 +170,7 @@ def _verdict_counts(evidence: Evidence, bench: Bench, contest: tuple[str, str], 
     inside = {prompt.id for prompt in read}
     counts: Counter[str] = Counter(
         verdict.status
-        for _, verdict in bench.verdicts
+        for _, verdict in bench.asked
         if verdict.prompt in inside and {verdict.first, verdict.second} == set(contest)
     )
     for prompt in read:

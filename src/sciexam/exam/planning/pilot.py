@@ -65,10 +65,9 @@ class Pilot(AtHand):
         An unusable one is paid for too, and is asked for again only by `--retry-invalid`.
         """
         bench = self.benches.get(name)
-        paid = [] if bench is None else [shown for shown, verdict in bench.verdicts if verdict.status in PAID]
+        paid = [] if bench is None else [shown for shown, verdict in bench.asked if verdict.status in PAID]
         each = {(p.prompt.id, p.sample, p.repeat, frozenset((p.first_by, p.second_by))) for p in paid}
-        asked = len({p.key for p in paid})  # of two equal texts both orders are one
-        return {"both": asked, "one": len(each), "own": asked}
+        return {"both": len(paid), "one": len(each), "own": len(paid)}
 
     def correlation(self, judge: str, people: str) -> float | Undefined:
         """Pearson's correlation of the judge's prompt scores with the people's, over prompts, within pairs.

@@ -73,7 +73,7 @@ def outcomes_of(evidence: Evidence, bench: Bench) -> Outcomes:
         status=np.array([_code(s) for listed in pairs for s in listed], dtype=np.int8).reshape(shape),
         swapped=swapped[:, 2:],
         swapped_at=swapped[:, :2].astype(np.intp),
-        verdicts=Counter(verdict.status for _, verdict in bench.verdicts),
+        verdicts=Counter(verdict.status for _, verdict in bench.asked),
         weighed=any(v.probability_second not in (None, 0.0, 0.5, 1.0) for _, v in bench.verdicts),
     )
 
@@ -91,8 +91,9 @@ class Said:
 
     Shape (comparisons,): `pair`, `prompt` are places as in Outcomes, `told` is False where nobody could be asked for
     want of a reference, `of_one_text` is True where both texts are equal. Shape (looks,): the place of the
-    `comparison`, `order` 0 for "ab" and 1 for "ba", `status` a place in STATUSES or -1 for no verdict, and `second`,
-    how far a usable verdict leans to the text shown second. `by_people`: it is a file of human verdicts.
+    `comparison`, `order` 0 for "ab" and 1 for "ba", `asked` False for the second order of two equal texts, which is the
+    same question, `status` a place in STATUSES or -1 for no verdict, and `second`, how far a usable verdict leans to
+    the text shown second. `by_people`: it is a file of human verdicts.
     """
 
     pair: Codes
@@ -100,6 +101,7 @@ class Said:
     told: NDArray[np.bool_]
     comparison: Codes
     order: Codes
+    asked: NDArray[np.bool_]
     status: NDArray[np.int8]
     second: Floats
     of_one_text: NDArray[np.bool_]
@@ -152,7 +154,8 @@ def outcomes_of_judge(evidence: Evidence, name: str, description: str, sees_orde
     grave = np.maximum(_of_answers(evidence), GRAVITY[SKIPPED])
     np.maximum.at(grave.reshape(-1), cell, GRAVITY[status])
     both = ~np.isnan(by_order).any(1) & ~said.of_one_text
-    counts = np.bincount(np.where(said.status < 0, SKIPPED, said.status), minlength=len(STATUSES)).tolist()
+    heard = said.status[said.asked]
+    counts = np.bincount(np.where(heard < 0, SKIPPED, heard), minlength=len(STATUSES)).tolist()
     counts[FAILED] += int((~said.told).sum())
     return Outcomes(
         name=name,
