@@ -16,12 +16,12 @@ from sciexam.exam.runs import check_all_ready, hold, opened, terms_of, write_run
 from sciexam.exam.sitting import Sitting
 from sciexam.exam.tally import Progress
 from sciexam.judges.rewards import RecordedRewards
-from sciexam.judges.settings import HUMANS, RewardsJudge
+from sciexam.judges.settings import RewardsJudge
 from sciexam.models.spending import Budget
 from sciexam.models.terms import Engine, Terms
 from sciexam.store import Store
 from sciexam.suite import Suite, load_suite
-from sciexam.types import Grader, Model
+from sciexam.types import HUMANS, Grader, Model
 
 if TYPE_CHECKING:
     from sciexam.report.marking.grades import Grades
@@ -116,9 +116,11 @@ def _reward_files(found: Rewards, manifest: Mapping[str, Any]) -> Iterator[tuple
     from sciexam.report.wording import noted
 
     title = f"Rewards of {', '.join(found.contestants)}"
-    yield "rewards.csv", found.to_csv()
     told: dict[str, Any] = {"sentence": sentence_of(found), "caveats": found.caveats, "remarks": noted(found.notes)}
-    yield from result_files("rewards", "Rewards", title, found, tables_of(found), manifest, **told)
+    files = result_files("rewards", "Rewards", title, found, tables_of(found), manifest, **told)
+    yield next(files)  # the record is written first
+    yield "rewards.csv", found.to_csv()
+    yield from files
 
 
 def marks_folder(found: Grades | Rewards, results: str | Path = "results") -> Path:

@@ -105,7 +105,9 @@ def files_of(found: Benchmarks, items: Iterator[Item], manifest: Mapping[str, An
     from sciexam.report.result_files import result_files
 
     notes = [f"{name}: {note}" for name, note in found.notes.items()]
-    yield "bench.csv", items_csv(list(items))
     told: dict[str, Any] = {"sentence": sentence_of(found), "caveats": found.caveats, "remarks": notes}
     tables = tables_of(found)
-    yield from result_files("bench", "Benchmarks", found.title, found, tables, manifest, **told, has_figures=False)
+    files = result_files("bench", "Benchmarks", found.title, found, tables, manifest, **told, has_figures=False)
+    yield next(files)  # the record is written first
+    yield "bench.csv", items_csv(list(items))
+    yield from files

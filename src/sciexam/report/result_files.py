@@ -26,8 +26,8 @@ def result_files(
     **drawn: Any,
 ) -> Iterator[tuple[str, str]]:
     """NAME.json, NAME.md and NAME.html, each made after the one before it was taken. `drawn`: as `to_page` takes it."""
-    shown = list(tables)
     yield f"{name}.json", json_text(found.to_json())
+    shown = list(tables)
     said = [Table(title, (), (), (sentence,)), *shown]
     yield f"{name}.md", to_markdown(title, said, steps, caveats=caveats, notes=remarks)
     told: dict[str, Any] = {"sentence": sentence, "caveats": caveats, "remarks": remarks, "steps": steps}
