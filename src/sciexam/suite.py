@@ -14,7 +14,6 @@ from sciexam.digests import digest, file_digest
 from sciexam.documents import read_jsonl
 from sciexam.errors import UsageError, did_you_mean
 from sciexam.judges.settings import (
-    HUMANS,
     EndpointJudge,
     JudgeSpec,
     MeasuresJudge,
@@ -35,7 +34,7 @@ from sciexam.prompts import read_prompts
 from sciexam.rubric import Rubric, load_rubric
 from sciexam.suite_file import DEFAULT_RUBRIC, read_suite_file
 from sciexam.typed import Command
-from sciexam.types import Generation, Message, Model, Prompt, Record
+from sciexam.types import HUMANS, Generation, Message, Model, Prompt, Record
 
 # Of how a model is asked, what a stage of training says itself.
 OF_A_STAGE = {"samples", "temperature", "top_p"}

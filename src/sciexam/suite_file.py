@@ -13,13 +13,13 @@ from pydantic import Field
 from sciexam import lineage
 from sciexam.documents import Document, locate, read_yaml
 from sciexam.errors import DocumentError, UsageError, did_you_mean
-from sciexam.judges.settings import HUMANS, CascadeJudge, JudgeSpec, MeasuresJudge, PanelJudge
+from sciexam.judges.settings import CascadeJudge, JudgeSpec, MeasuresJudge, PanelJudge
 from sciexam.lineage.sources import Judged
 from sciexam.lineage.specs import ModelSpec
 from sciexam.lineage.stages import Reward, Stage, Trained
 from sciexam.models.checkpoint_files import is_folder
 from sciexam.models.spending import Price
-from sciexam.types import Generation, Record
+from sciexam.types import HUMANS, Generation, Record
 
 DEFAULT_SUITE = "science"
 DEFAULT_RUBRIC = "helpfulness"

@@ -18,6 +18,7 @@ Strength = Literal["slight", "clear", "strong"]
 Kind = Literal["judge", "human"]
 Status = Literal["ok", "invalid", "failed", "skipped"]
 
+HUMANS = "humans"  # who is meant by this name: the annotators whose verdicts the ledger holds
 ADJUDICATION = "adjudication"  # the rater whose verdict on a comparison stands for those of all annotators
 CANNOT_JUDGE = "cannot judge"  # the failure of a verdict of an annotator who says so
 TRUNCATED = "truncated"  # the failure of a reply that was cut off by the token limit before it was of use

@@ -14,12 +14,11 @@ from sciexam.exam.preflight import Owed, bill_of
 from sciexam.exam.runs import check_all_ready, hold
 from sciexam.exam.sitting import Sitting
 from sciexam.exam.tally import Progress
-from sciexam.judges.settings import HUMANS
 from sciexam.models.recorded import RecordedModel
 from sciexam.models.terms import Terms
 from sciexam.store import Store
 from sciexam.suite import Suite
-from sciexam.types import Model, Prompt, Response
+from sciexam.types import HUMANS, Model, Prompt, Response
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from sciexam.exam.cascade import Cascade, Judged, calibration_asks, cascades_of,
 from sciexam.exam.plan import Plan, keys_of, presentations_of
 from sciexam.exam.raters import Rater, recordings_of, trust_of
 from sciexam.exam.stored import Heard, Name
-from sciexam.judges.settings import HUMANS, PanelJudge, RecordedJudge
+from sciexam.judges.settings import PanelJudge, RecordedJudge
 from sciexam.report.evidence import NOT_ASKED, Bench
 from sciexam.store import Fact, Store
-from sciexam.types import ADJUDICATION, Comparison, Order, Presentation, Verdict
+from sciexam.types import ADJUDICATION, HUMANS, Comparison, Order, Presentation, Verdict
 
 TOGETHER = 500  # comparisons whose verdicts are read at once
 Said = dict[Name, tuple[tuple[Presentation, Verdict], ...]]  # what a rater said of each comparison

@@ -23,7 +23,6 @@ from sciexam.exam.runs import check_all_ready, hold, location_of, opened, terms_
 from sciexam.exam.sitting import Sitting
 from sciexam.exam.tally import Progress
 from sciexam.files import write_atomically
-from sciexam.judges.settings import HUMANS
 from sciexam.lineage.specs import ModelSpec
 from sciexam.models.checkpoint_files import read_json
 from sciexam.models.settings import Endpoint, Scripted, Weights
@@ -32,7 +31,7 @@ from sciexam.prompts import read_prompts
 from sciexam.report.calls import Calls
 from sciexam.store import Store
 from sciexam.suite import Suite, load_suite, suite_of_prompts
-from sciexam.types import Model, Prompt, Response
+from sciexam.types import HUMANS, Model, Prompt, Response
 
 CHUNK = 500  # prompts whose answers are in memory at once
 TELLING = 200  # answers in the ledger that tell how long those to come will be

@@ -17,14 +17,13 @@ from sciexam.exam.other_rubrics import verdicts_under_other_rubrics
 from sciexam.exam.plan import Plan, Purpose
 from sciexam.exam.references import with_references
 from sciexam.exam.stored import Stored
-from sciexam.judges.settings import HUMANS
 from sciexam.lineage import descents
 from sciexam.report.calls import Calls
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.reliability import reliability_of
 from sciexam.stats import Undefined
 from sciexam.store import Fact, Store
-from sciexam.types import Response
+from sciexam.types import HUMANS, Response
 
 # By the purpose of a command that asks nobody, who asks for what it lacks.
 ASKED_BY: Mapping[Purpose, str] = {

@@ -17,11 +17,10 @@ from sciexam.exam.references import with_references
 from sciexam.judges.grading import LLMGrader
 from sciexam.judges.measured import MeasuredMarks
 from sciexam.judges.rewards import LARGEST, TOO_LARGE
-from sciexam.judges.settings import HUMANS
 from sciexam.report.calls import Calls
 from sciexam.report.marking.marks import Marking, Marks, Scale
 from sciexam.store import Fact, Store
-from sciexam.types import NO_ANSWER, Grade, Reply, Response, Status, Submission
+from sciexam.types import HUMANS, NO_ANSWER, Grade, Reply, Response, Status, Submission
 
 
 def marking_of(plan: Plan, store: Store, calls: Calls, skipped: Mapping[str, Fact], notes: Sequence[str]) -> Marking:

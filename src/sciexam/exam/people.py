@@ -11,7 +11,7 @@ from sciexam.battles import pair, present
 from sciexam.errors import SciexamError
 from sciexam.exam.plan import Plan
 from sciexam.judges import open_judge
-from sciexam.judges.settings import HUMANS, RecordedJudge
+from sciexam.judges.settings import RecordedJudge
 from sciexam.report.audit import tally
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.judge_files import Audited, newest_audit, newest_validation
@@ -19,6 +19,7 @@ from sciexam.report.record import Figure
 from sciexam.report.validating.against_humans import LONGER
 from sciexam.stats import Estimate, Undefined
 from sciexam.store import Store
+from sciexam.types import HUMANS
 
 MOST_LINES = 3  # of an audit that failed, by name
 NOT_VALIDATED = "not validated"  # how a plan ends the description of a judge that was not held against people

@@ -12,13 +12,13 @@ from sciexam.digests import digest
 from sciexam.errors import DocumentError, UsageError, did_you_mean
 from sciexam.exam.cautions import caveats_of, contaminations_of, strangers_of
 from sciexam.exam.raters import Rater, raters_of
-from sciexam.judges.settings import HUMANS
 from sciexam.models.recorded import RecordedModel
 from sciexam.models.terms import Terms
 from sciexam.prompts import field_of
 from sciexam.store import Store
 from sciexam.suite import Suite, suite_digest
 from sciexam.types import (
+    HUMANS,
     Comparison,
     Conversation,
     Judge,

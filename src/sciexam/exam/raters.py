@@ -12,7 +12,6 @@ from sciexam.errors import UsageError, did_you_mean
 from sciexam.judges import compares_by_grades, open_grader, open_judge, settings_of
 from sciexam.judges.foreign import digest_of
 from sciexam.judges.settings import (
-    HUMANS,
     CascadeJudge,
     EndpointJudge,
     JudgeSpec,
@@ -31,7 +30,7 @@ from sciexam.models.settings import Scripted, weights_of
 from sciexam.models.terms import Terms
 from sciexam.report.evidence import TEXT_MEASURE
 from sciexam.suite import Suite
-from sciexam.types import Grader, Judge, Kind
+from sciexam.types import HUMANS, Grader, Judge, Kind
 
 if TYPE_CHECKING:
     from sciexam.report.record import Trust

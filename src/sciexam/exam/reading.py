@@ -22,13 +22,13 @@ from sciexam.exam.runs import check_there, hold, location_of
 from sciexam.exam.sitting import Sitting
 from sciexam.judges import compares_by_grades, open_grader, open_judge
 from sciexam.judges.recorded import RecordedJudge
-from sciexam.judges.settings import HUMANS, CascadeJudge, PanelJudge
+from sciexam.judges.settings import CascadeJudge, PanelJudge
 from sciexam.models.terms import USUAL
 from sciexam.report.calls import Calls
 from sciexam.report.evidence import Bench
 from sciexam.store import Fact, Store
 from sciexam.suite import Suite
-from sciexam.types import Comparison, Judge, Model, Response
+from sciexam.types import HUMANS, Comparison, Judge, Model, Response
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,14 +23,14 @@ from sciexam.exam.sitting import Sitting
 from sciexam.exam.tally import Progress
 from sciexam.judges import open_judge
 from sciexam.judges.measures import Measures
-from sciexam.judges.settings import HUMANS, MeasuresJudge, RecordedJudge
+from sciexam.judges.settings import MeasuresJudge, RecordedJudge
 from sciexam.models import check_ready
 from sciexam.models.terms import Engine, Terms
 from sciexam.report.agreeing.votes import ItemKey, votes_of
 from sciexam.report.calls import Calls
 from sciexam.store import Store
 from sciexam.suite import Suite, load_suite
-from sciexam.types import Comparison, Judge, Model, Response
+from sciexam.types import HUMANS, Comparison, Judge, Model, Response
 
 if TYPE_CHECKING:
     from sciexam.report.validating.validation import Validation

@@ -16,13 +16,12 @@ from sciexam.exam.preflight import Owed
 from sciexam.exam.recordings import is_recorded
 from sciexam.exam.tally import Progress
 from sciexam.exchange.marked_reply import Request
-from sciexam.judges.settings import HUMANS
 from sciexam.models.spending import Budget
 from sciexam.models.terms import Terms
 from sciexam.report.calls import Calls
 from sciexam.store import Store
 from sciexam.suite import Suite, load_suite
-from sciexam.types import Generation, Response
+from sciexam.types import HUMANS, Generation, Response
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ from sciexam.exam.plan import Purpose
 from sciexam.exam.reading import Reading, reading
 from sciexam.exchange.judged import BATTLES, NOT_THERE, VERDICTS, Line, Omissions, battle_lines, verdict_lines
 from sciexam.exchange.preferences import PREFERENCES, preference_lines
-from sciexam.judges.settings import HUMANS, MeasuresJudge
+from sciexam.judges.settings import MeasuresJudge
 from sciexam.report.data_file import Columns, check_parquet, format_of, write_lines
 from sciexam.suite import Suite
+from sciexam.types import HUMANS
 
 SCHEMA = "sciexam/export/1"
 What = Literal["verdicts", "responses", "battles", "preferences"]

@@ -10,8 +10,6 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from sciexam.models.settings import Custom, Endpoint, RewardCheckpoint, Scripted, Vllm, Weights, variable_name
 from sciexam.types import Record
 
-HUMANS = "humans"  # who is meant by this name: the annotators whose verdicts the ledger holds
-
 VerdictForm = Literal["nonce", "brackets", "letter", "json", "last-brackets", "output-ab"]
 MarkForm = Literal["nonce", "score"]
 

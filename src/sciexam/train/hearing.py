@@ -12,13 +12,13 @@ from dataclasses import replace
 
 from sciexam import lineage
 from sciexam.digests import digest
-from sciexam.judges.settings import HUMANS
 from sciexam.lineage.artifacts import keep_heard, place_of
 from sciexam.lineage.sources import made_on_the_way
 from sciexam.lineage.stages import Dpo, Reward
 from sciexam.suite import Suite
 from sciexam.train.data.preferences import judged
 from sciexam.train.workshop import Workshop
+from sciexam.types import HUMANS
 
 
 def hear(workshop: Workshop, name: str) -> Workshop:

@@ -27,7 +27,7 @@ from sciexam.exam.sitting import Progress, Sitting
 from sciexam.judges import open_judge
 from sciexam.judges.foreign import digest_of
 from sciexam.judges.rendering import template_of
-from sciexam.judges.settings import HUMANS, CascadeJudge, LLMJudge, PanelJudge, RecordedJudge, RewardsJudge
+from sciexam.judges.settings import CascadeJudge, LLMJudge, PanelJudge, RecordedJudge, RewardsJudge
 from sciexam.manifest import environment
 from sciexam.models import check_ready
 from sciexam.models.terms import Engine, Terms
@@ -35,7 +35,7 @@ from sciexam.report.audit import Card
 from sciexam.report.audit_steps import steps_of
 from sciexam.store import Store
 from sciexam.suite import Suite, load_suite
-from sciexam.types import Judge, Message, Model, Presentation, Prompt, Reply, Response
+from sciexam.types import HUMANS, Judge, Message, Model, Presentation, Prompt, Reply, Response
 
 VERSION = 2  # of the cases and rules: part of a run's id
 

@@ -18,10 +18,10 @@ from sciexam.exam.raters import Rater
 from sciexam.exam.references import with_references
 from sciexam.exam.sat import Sat
 from sciexam.exam.stored import Heard, Stored, stored_of
-from sciexam.judges.settings import HUMANS
 from sciexam.models.settings import Endpoint
 from sciexam.report.evidence import Evidence
 from sciexam.store import Store
+from sciexam.types import HUMANS
 
 PIN = "write a dated name as its `model:` in the suite; what is asked under that name is a fact of its own"
 THEIRS = "serve a queue under the suite's rubric, or make the board with theirs: --rubric"

@@ -17,11 +17,10 @@ from sciexam.exam.plan import Plan, keys_of
 from sciexam.exam.raters import Rater
 from sciexam.exam.recordings import recording_of
 from sciexam.exam.stored import Heard, Stored
-from sciexam.judges.settings import HUMANS
 from sciexam.report.evidence import Evidence
 from sciexam.report.standings.outcomes import FAILED, STATUSES, Outcomes
 from sciexam.store import Store
-from sciexam.types import Comparison
+from sciexam.types import HUMANS, Comparison
 
 Contest = tuple[str, str]
 AGAIN = "run the command without --check, which asks for what is missing"

@@ -17,13 +17,12 @@ from sciexam.exam.planning.grounds import choices_of, ground_of
 from sciexam.exam.planning.labels import label
 from sciexam.exam.planning.pilot import read_pilot
 from sciexam.exam.recordings import equal_texts, recording_of
-from sciexam.judges.settings import HUMANS
 from sciexam.models import check_ready
 from sciexam.models.settings import Rule, Scripted
 from sciexam.models.terms import USUAL
 from sciexam.report.planning.outlook import Outlook
 from sciexam.suite import Suite, load_suite
-from sciexam.types import Judge
+from sciexam.types import HUMANS, Judge
 
 
 def plan_ahead(

@@ -6,10 +6,10 @@ from sciexam.errors import UsageError
 from sciexam.exam.markers import Marker
 from sciexam.exam.planning.designs import LEVEL, Exam
 from sciexam.exam.planning.grounds import TIES
-from sciexam.judges.settings import HUMANS
 from sciexam.report.planning.outlook import Joint, Labels
 from sciexam.stats.estimate import Undefined
 from sciexam.stats.power import detectable_win_rate, with_labels
+from sciexam.types import HUMANS
 
 CORRELATIONS = (0.3, 0.5, 0.7)  # of a judge with people, where none was measured
 

@@ -10,8 +10,8 @@ from sciexam.report.validating.against_humans import COIN, LONGER
 from sciexam.report.validating.validation import Validation
 from sciexam.stats import Estimate
 from sciexam.typed import Command
+from sciexam.types import HUMANS
 
-HUMANS = "humans"  # as whom `compare` hears people
 NOTHING_READ = {COIN: COIN, LONGER: f"always taking {LONGER}"}  # what a judge has to be better than, as it is told
 STRONG = 0.2  # position bias
 ENOUGH_DECIDED = 100  # comparisons, which tell an accuracy to some eight points either way

@@ -22,7 +22,7 @@ from sciexam.exam.marking import mark, plan_marks
 from sciexam.exam.plan import make_plan
 from sciexam.exam.runs import opened, terms_of
 from sciexam.files import write_atomically
-from sciexam.judges.settings import HUMANS, JudgeSpec
+from sciexam.judges.settings import JudgeSpec
 from sciexam.lineage.specs import ModelSpec
 from sciexam.lineage.stages import Reward, Trained
 from sciexam.models.settings import Recorded
@@ -32,7 +32,7 @@ from sciexam.report.marking.marks import of_score, sample_value
 from sciexam.store import Store
 from sciexam.suite import Suite
 from sciexam.train.workshop import Workshop
-from sciexam.types import Generation, Prompt, Response
+from sciexam.types import HUMANS, Generation, Prompt, Response
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from sciexam.documents import parse_lines, read_jsonl
 from sciexam.errors import DocumentError, UsageError
 from sciexam.judges import compares_by_grades
-from sciexam.judges.settings import HUMANS
 from sciexam.lineage.sources import Judged, Preferences, sources_of
 from sciexam.train.data.candidates import Asked, answers, ended, marker_of, marks
 from sciexam.train.data.opinions import Ahead, by_people, by_verdicts
 from sciexam.train.workshop import Workshop
-from sciexam.types import Message
+from sciexam.types import HUMANS, Message
 
 Turns = tuple[Message, ...]
 ROUNDING = 1e-9  # means of equal marks may differ by this

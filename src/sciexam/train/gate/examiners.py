@@ -12,7 +12,6 @@ from sciexam.documents import read_jsonl
 from sciexam.errors import DocumentError, UsageError
 from sciexam.exam.raters import raters_of
 from sciexam.judges.recorded import RecordedJudge
-from sciexam.judges.settings import HUMANS
 from sciexam.lineage.stages import Gate, Reward, Stage, Trained
 from sciexam.models import check_ready
 from sciexam.prompts import read_prompts
@@ -20,7 +19,7 @@ from sciexam.suite import Suite
 from sciexam.train.data.candidates import terms_for
 from sciexam.train.gate.independence import check_independent
 from sciexam.train.workshop import Workshop
-from sciexam.types import Prompt
+from sciexam.types import HUMANS, Prompt
 
 
 def judge_of(suite: Suite, name: str) -> str:

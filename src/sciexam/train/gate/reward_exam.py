@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from sciexam.judges.settings import HUMANS
 from sciexam.lineage.sources import made_on_the_way
 from sciexam.lineage.stages import Reward
 from sciexam.models.reward_weights import RewardWeights
@@ -22,7 +21,7 @@ from sciexam.train.gate import Found
 from sciexam.train.job import Job
 from sciexam.train.reward import held_out_file, unit_of
 from sciexam.train.workshop import Workshop
-from sciexam.types import Conversation, Message
+from sciexam.types import HUMANS, Conversation, Message
 
 COIN = 0.5
 Text = tuple[tuple[Message, ...], str]
