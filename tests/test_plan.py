@@ -268,6 +268,27 @@ def test_a_pilot_replaces_the_assumptions_and_nothing_is_called_or_written(judge
     assert spread["sample"] == {"value": None, "why": "no prompt has more than one sample"}
 
 
+def test_a_pilot_stands_when_its_files_of_answers_have_grown(judged: Path) -> None:
+    before = look(judged, "old", "new")["grounds"]
+    people = [
+        {"prompt": f"q{i}", "first": "old", "second": "new", "preferred": "tie" if i % 3 else "first"}
+        for i in range(20)
+    ]
+    write_jsonl(judged / "people.jsonl", [one | {"rater": "ann", "kind": "human"} for one in people])
+    sx.compare(
+        str(judged / "exam.yaml"), "old", "new", judges=[str(judged / "people.jsonl")], results=judged / "results"
+    )
+    for name in ("old", "new"):
+        with (judged / f"{name}.jsonl").open("a") as file:
+            file.write(json.dumps({"prompt": "q900", "text": "Because."}) + "\n")
+    with (judged / "prompts.jsonl").open("a") as file:
+        file.write(json.dumps({"id": "q900", "text": "Why?"}) + "\n")
+    grown = look(judged, "old", "new", labels=20)
+    assert grown["prompts"] == PROMPTS + 1
+    assert grown["grounds"] == before
+    assert grown["labels"]["source"] == "labels vary as those on 20 prompts in the ledger do"
+
+
 def test_the_pilots_table_follows_from_its_scores_and_its_cost_from_its_tokens(judged: Path) -> None:
     outlook = look(judged, "old", "new")
     stored = sx.load_suite(str(judged / "exam.yaml"))

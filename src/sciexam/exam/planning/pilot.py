@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sciexam.battles import Slot, cluster, name_of, pair, resolve
-from sciexam.errors import UsageError
+from sciexam.exam.answers import responses_of
+from sciexam.exam.benches import bench_of
 from sciexam.exam.cost import PAID, AtHand
-from sciexam.exam.facts import read_facts
 from sciexam.exam.plan import Plan, conversations_of
-from sciexam.report.calls import Calls
+from sciexam.exam.recordings import recording_of
+from sciexam.exam.references import with_references
 from sciexam.report.evidence import Bench
 from sciexam.report.planning.costs import Orders
 from sciexam.stats.estimate import Undefined
@@ -102,18 +103,17 @@ def read_pilot(plan: Plan, location: str) -> Pilot | None:
     if not is_there(location):
         return None
     with Store(location) as store:
-        try:
-            evidence = read_facts(plan, store, Calls(), {})
-            responses, benches = evidence.responses, evidence.benches
-        except UsageError:  # nobody has judged, or there is nothing to judge; the answers that are there still count
-            responses, benches = _stored_responses(plan, store), ()
+        plan = with_references(plan, store)
+        responses = _responses(plan, store)
+        compared = list(pair(plan.prompts, plan.pairs, plan.samples, responses))
+        benches = [bench_of(plan, name, store, compared, {}) for name in plan.benches]
         called = {rater.bench for rater in plan.raters if rater.model is not None}
         said = {
             bench.name: list(store.replies({shown.key: None for shown, _ in bench.verdicts}).values())
             for bench in benches
             if bench.name in called
         }
-    comparisons = {name_of(one): one for one in pair(plan.prompts, plan.pairs, plan.samples, responses)}
+    comparisons = {name_of(one): one for one in compared}
     clusters = {prompt.id: cluster(prompt) for prompt in plan.prompts}
     by_name = {bench.name: bench for bench in benches}
     return Pilot(responses, said, comparisons, plan.pairs, by_name, clusters)
@@ -125,10 +125,12 @@ def _components(rows: Sequence[Row]) -> VarianceComponents | Undefined:
     return variance_components(scores, prompts, orders, samples, raters, grouped)
 
 
-def _stored_responses(plan: Plan, store: Store) -> dict[Slot, Response]:
-    found: dict[Slot, Response] = {}
-    for contestant in plan.contestants:
-        conversations = dict(conversations_of(plan, contestant))
-        replies = store.replies({c.key for c in conversations.values()})
-        found |= {slot: Response(*slot, replies[c.key]) for slot, c in conversations.items() if c.key in replies}
-    return found
+def _responses(plan: Plan, store: Store) -> dict[Slot, Response]:
+    """What every contestant answered: as the files of answers have it, which may have grown, and else the ledger."""
+    responses = responses_of(plan, store)
+    for name in plan.contestants:
+        if recording := recording_of(plan.suite, name):
+            asked = dict(conversations_of(plan, name))
+            replies = recording.generate(asked.values())
+            responses |= {slot: Response(*slot, reply) for slot, reply in zip(asked, replies, strict=True)}
+    return responses
