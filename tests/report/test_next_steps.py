@@ -156,6 +156,12 @@ def test_a_plan_is_of_all_judges_and_takes_what_the_least_sensitive_of_them_take
     assert step.command == "sciexam plan base sft --judge openai:m --judge openai:n --effect 0.6"
 
 
+def test_a_plan_of_what_people_judged_is_by_people() -> None:
+    report = quiet(conclusion="undecided", power=Power("", (), takes=((0.6, 80),)), judge="humans")
+    (step,) = next_steps(report, [*TYPED, "--judge", "humans"])
+    assert step.command == "sciexam plan base sft --judge humans --effect 0.6"
+
+
 def test_a_report_that_was_made_in_python_names_its_suite() -> None:
     report = replace(quiet(verdicts={"ok": 1, "invalid": 0, "failed": 1}), suite="my exam")
     (step,) = next_steps(report, ["/usr/lib/jupyter", "compare"])

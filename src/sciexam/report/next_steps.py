@@ -51,7 +51,7 @@ def of_judge(name: str, argv: Sequence[str], suite: str, judge: str, contestants
 
 def _is_general(judge: str) -> bool:
     """Whether a judge has this name in every suite."""
-    return judge == "measures" or judge.startswith("openai:")
+    return judge in ("measures", "humans") or judge.startswith("openai:")
 
 
 def next_steps(
