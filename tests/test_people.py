@@ -11,6 +11,7 @@ import pytest
 
 import sciexam as sx
 from conftest import Cli, answers, write_jsonl, write_suite
+from sciexam.report.next_steps import READER
 from sciexam.report.record import Report
 
 PROMPTS = 12
@@ -61,7 +62,8 @@ def test_a_judge_that_was_validated_is_described_by_what_that_found(tmp_path: Pa
     assert found.caveats[0].startswith("jury agreed with 1 annotator on 0.75 [")
     assert found.caveats[0].endswith("of 12 decided comparisons, which is not told from a coin (`sciexam validate`).")
     assert found.pairs[0].judge_is == "recorded verdicts, held against 1 annotator: 0.75 of 12, not told from a coin"
-    assert not any("validate" in one for one in steps(found))
+    assert steps(found)[0] == f"sciexam validate {READER} old new --suite exam"
+    assert not any("validate jury" in one for one in steps(found))
     board = sx.leaderboard(exam, results=results)
     assert board.judge_is == "recorded verdicts, held against 1 annotator: 0.75 of 12, not told from a coin"
     verdicts(tmp_path, "jury", "judge", 5)

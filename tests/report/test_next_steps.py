@@ -18,6 +18,7 @@ from sciexam.report.panel import Panel
 from sciexam.report.record import Answer, Pairs, Power, Report
 from sciexam.stats import Estimate, Undefined
 
+LEANING = Estimate(0.77, 0.51, 0.92, 0.95, 30, "m")  # position bias
 TYPED = ["/usr/bin/sciexam", "compare", "base", "sft"]
 
 
@@ -128,6 +129,39 @@ def test_a_judge_that_was_held_against_people_is_audited_and_not_validated_again
     held = quiet(trust="held")
     (step,) = next_steps(held, TYPED, ("judge",))
     assert step.command == "sciexam audit judge base sft"
+
+
+def test_no_more_prompts_are_proposed_by_a_judge_that_is_a_coin_or_goes_by_place() -> None:
+    few = {"conclusion": "undecided", "power": Power("", (), takes=((0.6, 80),)), "position_bias": LEANING}
+    (first, second, audit) = next_steps(
+        quiet(trust="held", **few), TYPED, ("judge",), "humans", by_chance={"judge": "not told from a coin"}
+    )
+    assert first.why == (
+        "judge was not told from a coin by the people who judged and favours the answer shown first (position bias "
+        "0.77 [0.51, 0.92]), which more prompts do not mend; to ask another"
+    )
+    assert first.command == f"sciexam validate {READER} base sft"
+    assert second.command == "sciexam compare base sft --judge humans"
+    assert "audit" in audit.command
+    unknown = commands(quiet(trust="doubtful", **few))
+    assert unknown[0] == f"sciexam compare base sft --judge {READER}", "nobody has labelled"
+    assert not any("plan" in command for command in unknown)
+    weak = few | {"position_bias": Estimate(0.1, 0.05, 0.15, 0.95, 24, "m")}
+    assert commands(quiet(trust="held", **weak))[0] == "sciexam plan base sft --effect 0.6"
+    decided = next_steps(quiet(trust="held"), TYPED, ("judge",), "humans", (), {"judge": "worse than a coin"})
+    assert decided[0].why.startswith("judge was worse than a coin by the people who judged, which")
+
+
+def test_beside_a_judge_that_goes_by_place_the_others_are_heard_alone() -> None:
+    few = {"conclusion": "undecided", "power": Power("", (), takes=((0.6, 80),))}
+    report = quiet(trust="doubtful", judge="openai:m", **few)
+    bad = replace(report.pairs[0], judge="openai:n", position_bias=LEANING)
+    typed = [*TYPED, "-j", "openai:m", "-j", "openai:n"]
+    (step, *_) = next_steps(replace(report, pairs=Pairs((report.pairs[0], bad))), typed)
+    assert (
+        step.why == "openai:n favours the answer shown first (position bias 0.77 [0.51, 0.92]); to compare without it"
+    )
+    assert step.command == "sciexam compare base sft --judge openai:m"
 
 
 def test_the_plan_of_files_names_the_files() -> None:

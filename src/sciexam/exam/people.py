@@ -115,6 +115,7 @@ def _held(plan: Plan, bench: Bench, runs: Path) -> Bench:
         bench,
         trust="held",
         description=found.describe(bench.description),
+        by_chance=found.by_chance,
         held=f"{bench.name} agreed with {found.people} on {found.agreed} of {found.decided:,} decided "
         f"comparisons{coin}{beaten} (`sciexam validate`).",
     )

@@ -48,9 +48,10 @@ def count(sat: Sat, ledger: Store, missing: int = 0, results: str | Path = "resu
         found = build(evidence)
     found = replace(found, missing=missing, benchmarks=beside(_identities(plan, manifest), ledger))
     trust = {bench.trust for bench in evidence.benches}
-    judged = people_who_judged(plan, evidence, ledger) if "doubtful" in trust and "people" not in trust else ""
+    judged = people_who_judged(plan, evidence, ledger) if trust - {"fake"} and "people" not in trust else ""
     audited = {bench.name for bench in evidence.benches if bench.audited}
-    steps = next_steps(found, manifest.get("argv", ()), plan.suite.judges, judged, audited)
+    by_chance = {bench.name: bench.by_chance for bench in evidence.benches if bench.by_chance}
+    steps = next_steps(found, manifest.get("argv", ()), plan.suite.judges, judged, audited, by_chance)
     return replace(found, next_steps=steps)
 
 

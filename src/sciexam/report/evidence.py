@@ -43,6 +43,7 @@ class Bench:
     recorded: tuple[str, ...] = ()  # the names of the files that its verdicts or marks come from, where nobody is asked
     trust: Trust = "doubtful"
     held: str = ""  # in a sentence, how it agreed with people by a validation; its description then says so, too
+    by_chance: str = ""  # "not told from a coin", or worse, by that validation
     audited: str = ""  # in a sentence, what an audit of it found, and where that lies
     order_known: bool = True  # whether what its verdicts name first was shown first
     spoke: bool | None = None  # whether it has a verdict; None: its `verdicts` tell

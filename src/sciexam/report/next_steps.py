@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from sciexam.prompts import are_ids
 from sciexam.report.escalation import Escalation
 from sciexam.report.evidence import TEXT_MEASURE
-from sciexam.report.record import Pair, Report, Step
+from sciexam.report.record import Figure, Pair, Report, Step
 from sciexam.stats import Estimate
 from sciexam.typed import Command, command_of, untyped
 from sciexam.types import CANNOT_JUDGE
@@ -21,6 +21,7 @@ ANY_READER = "openai:MODEL"  # where OPENAI_BASE_URL names another server, whose
 MOST = 7  # steps that are named
 DRAWN = 50  # prompts for people to begin with
 AUDITED = 60  # prompts of an audit that is proposed: each is shown some twenty times
+STRONG = 0.2  # position bias
 MANY_TRUNCATED = 0.02  # of a contestant's answers
 
 
@@ -60,18 +61,21 @@ def next_steps(
     judges: Collection[str] = (),
     judged: str = "",
     audited: Collection[str] = (),
+    by_chance: Mapping[str, str] | None = None,
 ) -> tuple[Step, ...]:
     """At most MOST steps, what is amiss with this result first.
 
     `argv` is the command line that made it, `judges` are the names of the suite's judges. `judged`: as which judge
     people can be heard who judged these answers, if any did. `audited`: judges whose audit lies among the results.
+    `by_chance`: how a validation put it of judges that agreed with people no better than a coin.
     """
     command = of_report(report, argv, judges)
     amiss = (*_missing(report, command), *_truncated(report))
+    faults = _faults(report, by_chance or {})
     return (
         *amiss,
         *_reader(report, command),
-        *_undecided(report, command),
+        *(_another(report, command, faults, judged, by_chance or {}) if faults else _undecided(report, command)),
         *_judges(report, command, judged, audited),
     )[:MOST]
 
@@ -137,6 +141,45 @@ def _reader(report: Report, command: Command) -> Iterator[Step]:
             yield Step(why, command.repeated("--judge", reader(), "--prompts", "FILE"))
         else:
             yield Step(why, command.repeated("--judge", reader()))
+
+
+def leaning(bias: Figure) -> Iterator[str]:
+    """That a judge goes by the place of an answer more than one can overlook."""
+    if isinstance(bias, Estimate) and bias.low * bias.high > 0 and abs(bias.value) > STRONG:
+        yield f"favours the answer shown {'first' if bias.value > 0 else 'second'} (position bias {bias})"
+
+
+def _faults(report: Report, by_chance: Mapping[str, str]) -> dict[str, str]:
+    """Why more prompts by a judge would be wasted: by people it is a coin, or the place of an answer decides for it."""
+    found: dict[str, str] = {}
+    for pair in report.pairs:
+        if pair.trust in ("held", "doubtful") and pair.used and pair.judge not in found:
+            coin = [f"was {by_chance[pair.judge]} by the people who judged"] if pair.judge in by_chance else []
+            place = leaning(pair.position_bias) if pair.conclusion == "undecided" else ()
+            if fault := " and ".join([*coin, *place]):
+                found[pair.judge] = fault
+    return found
+
+
+def _another(
+    report: Report, command: Command, faults: Mapping[str, str], judged: str, by_chance: Mapping[str, str]
+) -> Iterator[Step]:
+    """In the place of more prompts by judges with `faults`, other judges, and people."""
+    why = "; ".join(f"{judge} {fault}" for judge, fault in faults.items())
+    sound = {one.judge for one in report.pairs if one.judge not in faults and not one.judge_is.startswith(TEXT_MEASURE)}
+    others = [command.judges[name] for name in sorted(sound) if name in command.judges]
+    if others:
+        by = [word for name in others for word in ("--judge", name)]
+        yield Step(f"{why}; to compare without it", command.line("compare", *command.contestants, *by))
+        return
+    held = any(judge in by_chance for judge in faults)
+    words = ("validate", reader(), *command.contestants)
+    if reader() not in faults:
+        words = words if held else ("compare", *command.contestants, "--judge", reader())
+        yield Step(f"{why}, which more prompts do not mend; to ask another", command.line(*words))
+    if held and judged:
+        by_people = command.line("compare", *command.contestants, "--judge", judged)
+        yield Step("Or, to go by the people who judged, and by no model", by_people)
 
 
 def _undecided(report: Report, command: Command) -> Iterator[Step]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sciexam.report.next_steps import of_judge, reader
+from sciexam.report.next_steps import leaning, of_judge, reader
 from sciexam.report.record import Step
 from sciexam.report.validating.against_humans import COIN, LONGER
 from sciexam.report.validating.validation import Validation
@@ -13,7 +13,6 @@ from sciexam.typed import Command
 from sciexam.types import HUMANS
 
 NOTHING_READ = {COIN: COIN, LONGER: f"always taking {LONGER}"}  # what a judge has to be better than, as it is told
-STRONG = 0.2  # position bias
 ENOUGH_DECIDED = 100  # comparisons, which tell an accuracy to some eight points either way
 
 
@@ -79,9 +78,7 @@ def _faults(found: Validation) -> Iterator[str]:
     beside = [NOTHING_READ[who] for who, lead in leads.items() if isinstance(lead, Estimate) and lead.low <= 0]
     if beside:
         yield f"was not shown to be better than {' or '.join(beside)}"
-    bias = found.biases.position_bias
-    if isinstance(bias, Estimate) and bias.low * bias.high > 0 and abs(bias.value) > STRONG:
-        yield f"favours the answer shown {'first' if bias.value > 0 else 'second'} (position bias {bias})"
+    yield from leaning(found.biases.position_bias)
 
 
 def _rests(found: Validation, judge: str, command: Command, recorded: bool, audited: bool) -> Iterator[Step]:
