@@ -289,6 +289,44 @@ def test_a_pilot_stands_when_its_files_of_answers_have_grown(judged: Path) -> No
     assert grown["labels"]["source"] == "labels vary as those on 20 prompts in the ledger do"
 
 
+def test_a_judge_that_is_a_coin_and_goes_by_place_is_told_so(tmp_path: Path) -> None:
+    models = {
+        name: {"responses": answers(tmp_path, name, [f"{name} {i}" for i in range(12)])} for name in ("old", "new")
+    }
+
+    def verdicts(name: str, kind: str, firsts: int) -> dict[str, str]:
+        shown = [("old", "new"), ("new", "old")]
+        rows = [
+            {"prompt": f"q{i}", "first": a, "second": b, "rater": name, "kind": kind}
+            | {"preferred": "first" if i < firsts or a == "new" else "second"}
+            for i in range(12)
+            for a, b in shown
+        ]
+        return {"backend": "recorded", "verdicts": write_jsonl(tmp_path / f"{name}.jsonl", rows).name}
+
+    judges = {
+        "jury": verdicts("jury", "judge", 11),
+        "fine": verdicts("fine", "judge", 0),
+        "ann": verdicts("ann", "human", 0),
+    }
+    path = str(write_suite(tmp_path, 12, models, judges=judges, judge="jury"))
+    for judge in ("jury", "fine"):
+        sx.validate(path, judge, humans=["ann"], results=tmp_path / "results")
+    outlook = plan_ahead(path, judges=["jury", "fine"], results=tmp_path / "results")
+    jury, fine = outlook.grounds
+    assert jury.held == (
+        "held against 1 annotator: 0.54 of 12, not told from a coin: more prompts tell what it prefers, and not what "
+        "people do"
+    )
+    assert jury.leaning.startswith("favours the answer shown first (position bias 0.9")
+    assert (fine.held, fine.leaning) == ("held against 1 annotator: 1.00 of 12", "")
+    said = [line for _, lines in sections(outlook) for line in lines]
+    assert f"jury: {jury.held}." in said
+    assert any(line.startswith(f"jury {jury.leaning}: what the order decides") for line in said)
+    (alone,) = plan_ahead(path, judges=["fine"], results=tmp_path / "results").grounds
+    assert alone == fine
+
+
 def test_the_pilots_table_follows_from_its_scores_and_its_cost_from_its_tokens(judged: Path) -> None:
     outlook = look(judged, "old", "new")
     stored = sx.load_suite(str(judged / "exam.yaml"))

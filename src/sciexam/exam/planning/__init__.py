@@ -9,18 +9,20 @@ from typing import Literal
 
 from sciexam.errors import DocumentError, UsageError
 from sciexam.exam.cost import parties_of
-from sciexam.exam.markers import markers_of
+from sciexam.exam.markers import Marker, markers_of
+from sciexam.exam.people import held_by
 from sciexam.exam.plan import Plan, baseline_first, make_plan, samples_of
 from sciexam.exam.planning.advice import advise
 from sciexam.exam.planning.designs import LEVEL, Exam, choose, find, spend, table
 from sciexam.exam.planning.grounds import choices_of, ground_of
 from sciexam.exam.planning.labels import label
-from sciexam.exam.planning.pilot import read_pilot
+from sciexam.exam.planning.pilot import Pilot, read_pilot
 from sciexam.exam.recordings import equal_texts, recording_of
 from sciexam.models import check_ready
 from sciexam.models.settings import Rule, Scripted
 from sciexam.models.terms import USUAL
-from sciexam.report.planning.outlook import Outlook
+from sciexam.report.next_steps import leaning
+from sciexam.report.planning.outlook import Ground, Outlook
 from sciexam.suite import Suite, load_suite
 from sciexam.types import HUMANS, Judge
 
@@ -52,7 +54,7 @@ def plan_ahead(
     judges = judges or [suite.judge]
     _check(size, samples, effect, budget, power, labels)
     location = str(store or Path(results) / "ledger.sqlite")
-    exam = _look(suite, contestants, judges, orders, samples, power, location, labels is not None)
+    exam = _look(suite, contestants, judges, orders, samples, power, location, Path(results), labels is not None)
     sought = find(exam, effect) if effect is not None else None
     bought = spend(exam, budget, samples) if budget is not None else None
     chosen, conclusion = choose(exam, size, sought, bought)
@@ -116,6 +118,7 @@ def _look(
     samples: int | None,
     power: float,
     location: str,
+    results: Path,
     people: bool,
 ) -> Exam:
     """The exam as it could be held, with what the ledger at `location` knows of it, and of `people`'s verdicts."""
@@ -131,7 +134,7 @@ def _look(
         absent=absent,
         unready=tuple(_unready(plan)),
         markers=markers,
-        grounds=tuple(ground_of(marker, pilot, absent, location) for marker in markers),
+        grounds=tuple(_ground(plan, marker, pilot, absent, location, results) for marker in markers),
         parties=tuple(parties_of(suite, names, markers, pilot, equal / max(1, there))),
         equal=(equal, there),
         orders=choices_of(markers, orders),
@@ -140,6 +143,18 @@ def _look(
         pilot=pilot,
         answered=_answered(suite, names),
     )
+
+
+def _ground(plan: Plan, marker: Marker, pilot: Pilot | None, absent: str, location: str, results: Path) -> Ground:
+    """What is known of a judge: how its scores spread, and beside that how it agreed with people, and its bias."""
+    ground = ground_of(marker, pilot, absent, location)
+    if marker.human:
+        return ground
+    place = leaning(pilot.position_bias(marker.name)) if pilot else ()
+    against = held_by(plan, marker.name, results)
+    held = against.describe("") if against else ""
+    held += ": more prompts tell what it prefers, and not what people do" if against and against.by_chance else ""
+    return replace(ground, held=held, leaning="".join(place))
 
 
 def _plan(suite: Suite, contestants: Sequence[str], judges: Sequence[str | Judge]) -> tuple[Plan, str]:

@@ -14,6 +14,8 @@ from sciexam.exam.recordings import recording_of
 from sciexam.exam.references import with_references
 from sciexam.report.evidence import Bench
 from sciexam.report.planning.costs import Orders
+from sciexam.report.record import Figure
+from sciexam.report.scores import distinct
 from sciexam.stats.estimate import Undefined
 from sciexam.stats.variance import VarianceComponents, pooled, variance_components
 from sciexam.store import Store, is_there
@@ -88,6 +90,20 @@ class Pilot(AtHand):
         if np.ptp(x) < 1e-12 or np.ptp(y) < 1e-12:
             return Undefined("one of the two gave every prompt the same score")
         return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1, 1))
+
+    def position_bias(self, name: str) -> Figure:
+        """How far a judge favours the answer shown first, over what it has judged in both orders."""
+        from sciexam.stats.bias import position_bias
+
+        bench = self.benches.get(name)
+        firsts: dict[str, list[float]] = {}
+        for one in bench.battles if bench else ():
+            if one.first is not None and len(one.by_order) == 2 and not one.of_one_text:
+                firsts.setdefault(one.prompt, []).append(one.first)
+        if not firsts:
+            return Undefined("no prompt was judged in both orders")
+        means = [sum(found) / len(found) for found in firsts.values()]
+        return position_bias(means, distinct(self.clusters[prompt] for prompt in firsts))
 
     def _prompt_scores(self, name: str) -> dict[tuple[str, str, str], float]:
         bench = self.benches.get(name)

@@ -29,7 +29,8 @@ class Design:
 class Ground:
     """What is known of one judge: variance components between equal contestants, from a pilot or assumed.
 
-    `why`: which pilot, or why none. `worth`: how many forced choices a prompt is worth, by orders.
+    `why`: which pilot, or why none. `worth`: how many forced choices a prompt is worth, by orders. `held`: what a
+    validation found of it, and `leaning`: that it goes by the place of an answer, in words.
     """
 
     judge: str
@@ -39,6 +40,8 @@ class Ground:
     worth: Mapping[Orders, float]
     assumption: str = ""
     caution: str = ""
+    held: str = ""
+    leaning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,9 +75,9 @@ def sections(outlook: Outlook) -> Iterator[tuple[str, Sequence[str]]]:
 def _meaning(outlook: Outlook) -> Iterator[str]:
     many = outlook.comparisons > 1
     test = f"the p-value, Holm-corrected over {outlook.comparisons} comparisons," if many else "the p-value"
-    by = " by every judge" if len(outlook.judges) > 1 else ""
+    by = "every judge" if len(outlook.judges) > 1 else outlook.judges[0]
     yield (
-        f"finds: the smallest true win rate that is shown to differ from one half{by} with a probability of "
+        f"finds: the smallest true win rate by {by} that is shown to differ from one half with a probability of "
         f"{outlook.power:.0%}. Shown means: the {outlook.level:.0%} interval excludes one half and {test} is below "
         f"{1 - outlook.level:.2g}."
     )
@@ -130,6 +130,7 @@ def _labels(found: Labels) -> Iterator[str]:
 def _grounds(outlook: Outlook) -> Iterator[str]:
     """What the plan rests on, judge by judge."""
     for ground in outlook.grounds:
+        yield from _trusted(ground)
         spread = ground.components
         if ground.source == "assumed":
             yield f"{ground.judge}: no pilot, for {ground.why}."
@@ -143,6 +144,17 @@ def _grounds(outlook: Outlook) -> Iterator[str]:
         yield from _negative(ground.judge, spread)
         if ground.caution:
             yield f"{ground.judge}: {ground.caution}."
+
+
+def _trusted(ground: Ground) -> Iterator[str]:
+    """What a validation found, and what a strong position bias makes of the spread."""
+    if ground.held:
+        yield f"{ground.judge}: {ground.held}."
+    if ground.leaning:
+        yield (
+            f"{ground.judge} {ground.leaning}: what the order decides is a tie of both orders, so that its scores "
+            "spread little, which is no precision."
+        )
 
 
 def _negative(judge: str, spread: VarianceComponents) -> Iterator[str]:
