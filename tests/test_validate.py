@@ -633,10 +633,10 @@ def test_what_comes_next_are_commands_on_the_same_exam_wherever_it_is_read(sciex
         arguments = ["validate", "llm", "base", "sft", "--suite", "exam.yaml", "--humans", "votes.jsonl"]
         done = sciexam(*arguments, cwd=tmp_path)
     told = [line.strip() for line in done.stdout.partition("What to do next")[2].splitlines()]
-    wanted = [
-        "sciexam annotate serve base sft --suite exam.yaml",
+    wanted = [  # more labels do not mend a judge that goes by the place of an answer
         "sciexam validate openai:gpt-4.1-mini-2025-04-14 base sft --suite exam.yaml",
         "sciexam compare base sft --judge humans --suite exam.yaml",
+        "sciexam annotate serve base sft --suite exam.yaml",
         "sciexam audit llm base sft --suite exam.yaml",
         "sciexam compare base sft --judge llm --suite exam.yaml",
     ]
@@ -646,6 +646,9 @@ def test_what_comes_next_are_commands_on_the_same_exam_wherever_it_is_read(sciex
     (folder,) = (tmp_path / "results" / "exam").iterdir()
     record = json.loads((folder / "validation.json").read_text())
     assert [step["command"] for step in record["next_steps"]] == wanted
+    assert "decided comparisons, which is not told from a coin; " in record["sentence"]
+    assert "llm was not shown to be better than a coin or always taking the longer answer." in record["caveats"]
+    assert any(one.startswith("llm favours the answer shown first (position bias ") for one in record["caveats"])
     for page in ("validation.md", "validation.html"):
         assert all(command in (folder / page).read_text() for command in wanted), page
 

@@ -17,6 +17,7 @@ from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.judge_files import Audited, newest_audit, newest_validation
 from sciexam.report.record import Figure
 from sciexam.report.validating.against_humans import LONGER
+from sciexam.report.validating.faults import by_chance
 from sciexam.stats import Estimate, Undefined
 from sciexam.store import Store
 from sciexam.types import HUMANS
@@ -78,9 +79,7 @@ class Against:
     @property
     def by_chance(self) -> str:
         """That a coin would have agreed as often, for all that these comparisons show; or an empty text."""
-        if self.agreed.low > 0.5:
-            return ""
-        return "worse than a coin" if self.agreed.high < 0.5 else "not told from a coin"
+        return by_chance(self.agreed)
 
     def describe(self, description: str) -> str:
         """The description of a judge that was held against these people."""

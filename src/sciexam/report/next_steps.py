@@ -11,7 +11,8 @@ from pathlib import Path
 from sciexam.prompts import are_ids
 from sciexam.report.escalation import Escalation
 from sciexam.report.evidence import TEXT_MEASURE
-from sciexam.report.record import Figure, Pair, Report, Step
+from sciexam.report.record import Pair, Report, Step
+from sciexam.report.validating.faults import leaning
 from sciexam.stats import Estimate
 from sciexam.typed import Command, command_of, untyped
 from sciexam.types import CANNOT_JUDGE
@@ -21,7 +22,6 @@ ANY_READER = "openai:MODEL"  # where OPENAI_BASE_URL names another server, whose
 MOST = 7  # steps that are named
 DRAWN = 50  # prompts for people to begin with
 AUDITED = 60  # prompts of an audit that is proposed: each is shown some twenty times
-STRONG = 0.2  # position bias
 MANY_TRUNCATED = 0.02  # of a contestant's answers
 
 
@@ -141,12 +141,6 @@ def _reader(report: Report, command: Command) -> Iterator[Step]:
             yield Step(why, command.repeated("--judge", reader(), "--prompts", "FILE"))
         else:
             yield Step(why, command.repeated("--judge", reader()))
-
-
-def leaning(bias: Figure) -> Iterator[str]:
-    """That a judge goes by the place of an answer more than one can overlook."""
-    if isinstance(bias, Estimate) and bias.low * bias.high > 0 and abs(bias.value) > STRONG:
-        yield f"favours the answer shown {'first' if bias.value > 0 else 'second'} (position bias {bias})"
 
 
 def _faults(report: Report, by_chance: Mapping[str, str]) -> dict[str, str]:

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sciexam.report.next_steps import leaning, of_judge, reader
+from sciexam.report.next_steps import of_judge, reader
 from sciexam.report.record import Step
-from sciexam.report.validating.against_humans import COIN, LONGER
+from sciexam.report.validating.against_humans import COIN
+from sciexam.report.validating.faults import faults, goes_by_place
 from sciexam.report.validating.validation import Validation
 from sciexam.stats import Estimate
 from sciexam.typed import Command
 from sciexam.types import HUMANS
 
-NOTHING_READ = {COIN: COIN, LONGER: f"always taking {LONGER}"}  # what a judge has to be better than, as it is told
 ENOUGH_DECIDED = 100  # comparisons, which tell an accuracy to some eight points either way
 
 
 def steps_of(found: Validation, argv: Sequence[str], recorded: bool, audited: bool) -> tuple[Step, ...]:
     """What is missing first, then what would make the result firmer, then what rests on it.
 
+    More labels come after another judge where they cannot mend this one.
     `argv` is the command line that made it. `recorded`: whether the judge is a file, which cannot be asked; `audited`:
     whether an audit of it lies among the results.
     """
     judge, command = of_judge("validate", argv, found.suite, found.judge, found.contestants)
+    firmer = [_labels(found, command), _another(found, judge, command)]
+    if _beyond_labels(found):
+        firmer.reverse()
     return (
         *_missing(found, command),
-        *_labels(found, command),
-        *_another(found, judge, command),
+        *(step for steps in firmer for step in steps),
         *_rests(found, judge, command, recorded, audited),
     )
 
@@ -39,6 +42,13 @@ def _missing(found: Validation, command: Command) -> Iterator[Step]:
         if count := found.verdicts[status]:
             verdicts = f"{count:,} verdict{' is' if count == 1 else 's are'} missing, {how}"
             yield Step(verdicts, command.repeated(*more, name="validate"))
+
+
+def _beyond_labels(found: Validation) -> bool:
+    """Whether more labels would not help: the judge goes by the place of an answer, or does no better than a coin."""
+    leads = [row.lead for row in found.against if row.who == COIN]
+    no_better = any(isinstance(lead, Estimate) and lead.value <= 0 for lead in leads)
+    return no_better or goes_by_place(found.biases.position_bias)
 
 
 def _labels(found: Validation, command: Command) -> Iterator[Step]:
@@ -62,9 +72,9 @@ def _wider(found: Validation) -> Iterator[str]:
 
 def _another(found: Validation, judge: str, command: Command) -> Iterator[Step]:
     """Another judge, and people, where this one was not shown to beat a coin or the longer answer, or goes by place."""
-    if not (faults := list(_faults(found))):
+    if not (wrong := list(faults(found.against, found.biases))):
         return
-    why = f"{found.judge} {' and '.join(faults)}"
+    why = f"{found.judge} {' and '.join(wrong)}"
     if judge != reader():
         yield Step(f"{why}; to ask another", command.line("validate", reader(), *command.contestants))
         why = "Or"
@@ -72,21 +82,13 @@ def _another(found: Validation, judge: str, command: Command) -> Iterator[Step]:
     yield Step(f"{why}{',' if why == 'Or' else ';'} to go by the people who judged, and by no model", by_people)
 
 
-def _faults(found: Validation) -> Iterator[str]:
-    """Why a judge is not to be relied on, by these people."""
-    leads = {row.who: row.lead for row in found.against if row.who in NOTHING_READ}
-    beside = [NOTHING_READ[who] for who, lead in leads.items() if isinstance(lead, Estimate) and lead.low <= 0]
-    if beside:
-        yield f"was not shown to be better than {' or '.join(beside)}"
-    yield from leaning(found.biases.position_bias)
-
-
 def _rests(found: Validation, judge: str, command: Command, recorded: bool, audited: bool) -> Iterator[Step]:
     if not recorded and not audited:
         why = f"To see what {found.judge} can be moved by"
         yield Step(why, command.line("audit", judge, *command.contestants))
     unasked = 0 if recorded else sum(rate.unasked for rate in found.rates)
-    why = f"To compare by {found.judge}{' all the same' * any(_faults(found))}, with what this found beside it"
+    all_the_same = " all the same" * any(faults(found.against, found.biases))
+    why = f"To compare by {found.judge}{all_the_same}, with what this found beside it"
     if unasked:
         prompts = f"{unasked:,} prompts" if unasked > 1 else "prompt"
         why = f"To ask {found.judge} for the {prompts} that it has not judged; then validate again"

@@ -17,6 +17,7 @@ from sciexam.report.record import Step, plain
 from sciexam.report.validating.against_humans import LONGER, Against, against_humans
 from sciexam.report.validating.calibrated import Calibrated, calibrated
 from sciexam.report.validating.corrected_rates import Rates, rates_of
+from sciexam.report.validating.faults import by_chance, told
 from sciexam.report.validating.human_verdicts import HumanVerdicts
 from sciexam.report.validating.judge_biases import Biases, biases_of
 from sciexam.report.validating.replacing import Replacing, replacing
@@ -74,6 +75,8 @@ class Validation:
             return f"Nothing can be said of {self.judge} against humans: {judge.accuracy_decided.why}."
         people = "the human majority" if len(self.annotators) > 1 else f"the one annotator, {self.annotators[0]},"
         said = f"{self.judge} agrees with {people} on {judge.accuracy_decided} of {judge.decided} decided comparisons"
+        if chance := by_chance(judge.accuracy_decided):
+            said += f", which is {chance}"
         for row in self.against:
             if row.kind == "adjudicated":
                 said += f" (with {self.adjudicated} of {self.labelled} adjudicated: {_of_decided(row)})"
@@ -124,6 +127,9 @@ def build_validation(
     sides = found.sides
     baselines = {measures: by_judge.get(measures, nobody).sides} if measures else {}
     missing = _missing(benches[judge], humans)
+    against = tuple(against_humans(humans, judge, sides, baselines, LEVEL))
+    tested = replacing(humans, sides, evidence.margin or 0.0, LEVEL)
+    biases = biases_of(evidence, benches[judge], humans, found, own, why_no_own, LEVEL)
     return Validation(
         suite=evidence.suite,
         run=evidence.run,
@@ -140,16 +146,17 @@ def build_validation(
         adjudicated=len(humans.settled),
         missing=missing,
         verdicts=_verdicts(benches[judge], humans),
-        against=tuple(against_humans(humans, judge, sides, baselines, LEVEL)),
-        replacing=replacing(humans, sides, evidence.margin or 0.0, LEVEL),
+        against=against,
+        replacing=tested,
         calibration=calibrated(humans, benches[judge], found.scores, LEVEL),
         confusion=_confusion(sides, humans),
         rates=tuple(rates_of(evidence, benches[judge], humans, LEVEL)),
-        biases=biases_of(evidence, benches[judge], humans, found, own, why_no_own, LEVEL),
+        biases=biases,
         calls=evidence.calls,
         drawn=_drawn(evidence, humans),
         caveats=(
             *evidence.caveats,
+            *told(judge, against, biases, tested),
             *agreed_by_chance(evidence),
             *_caveats(judge, missing, humans, list(benches.values())),
             *equal_texts(evidence),
