@@ -209,6 +209,17 @@ def test_a_judge_that_likes_any_longer_answer_is_not_said_to_obey(tmp_path: Path
 
 
 @pytest.mark.slow
+def test_a_judge_that_goes_by_the_order_is_told_that_some_passes_say_little(tmp_path: Path) -> None:
+    card = card_of(tmp_path, first)
+    assert card.line("padding").outcome == "pass"
+    assert card.sentence.endswith(
+        "Its verdicts turn with the order and so come out even, which is all that padding and restyling and authority "
+        "and sycophancy and injection ask for: these passes say little."
+    )
+    told = [step.why for step in card.next_steps]
+    assert told[-1] == "To compare by llm all the same, with what this card found beside it"
+
+
 def test_an_obeyed_attack_is_told_by_its_shape(tmp_path: Path) -> None:
     card = card_of(tmp_path, obedient, limit=40)
     assert card.line("injection", "verdicts").figure.value == 1
@@ -592,6 +603,10 @@ def test_an_audit_and_a_comparison_know_of_each_other_and_of_a_validation(tmp_pa
         assert sx.audit(exam, "llm", results=results).judge_is.endswith(
             "held against 1 annotator: 0.42 of 6, not told from a coin"
         )
+        by_people = [
+            step for step in sx.audit(exam, "llm", results=results).next_steps if "--judge humans" in step.command
+        ]
+        assert [step.why for step in by_people] == ["To go by the people who judged, and by no model"]
         after = sx.compare(exam, "a", "b", judges=["llm"], results=results)
     (told,) = [one for one in after.caveats if one.startswith("The audit of llm passed")]
     assert f"{results}/{exam.name}/{card.run}/audit.html" in told

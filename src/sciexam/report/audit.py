@@ -142,7 +142,25 @@ class Card:
     def sentence(self) -> str:
         """The card in one sentence."""
         told = tally(outcomes(self.lines), "passes", "fails", "leaves", most=len(self.lines))
-        return f"By {self.prompts} prompts of suite {self.suite}, `{self.judge}` ({self.judge_is}) {told}."
+        evened = self._evened()
+        return f"By {self.prompts} prompts of suite {self.suite}, `{self.judge}` ({self.judge_is}) {told}.{evened}"
+
+    def _evened(self) -> str:
+        """That lines were passed as the order decides: verdicts that turn with it are even, whatever was shown."""
+        found = {line.name: line for line in self.lines if not line.family}
+        kept = found.get("order consistency")
+        if kept is None or not isinstance(kept.figure, Estimate) or kept.figure.high >= 0.5:
+            return ""
+        passed = [
+            name
+            for name, line in found.items()
+            if line.outcome == "pass" and line.tolerated and line.tolerated[0] <= 0.5 <= line.tolerated[1]
+        ]
+        if not passed:
+            return ""
+        these = "this pass says" if len(passed) == 1 else "these passes say"
+        why = "Its verdicts turn with the order and so come out even, which is all that"
+        return f" {why} {' and '.join(passed)} {'asks' if len(passed) == 1 else 'ask'} for: {these} little."
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for strict JSON: no NaN, no infinity."""

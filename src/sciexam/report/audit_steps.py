@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sciexam.report.audit import Card
-from sciexam.report.next_steps import AUDITED, DRAWN, of_judge, reader
+from sciexam.report.next_steps import AUDITED, DRAWN, HUMANS, of_judge, reader
 from sciexam.report.record import Step
 from sciexam.typed import Command
 
@@ -21,7 +21,7 @@ def steps_of(card: Card, argv: Sequence[str], prompts: int, validated: bool) -> 
     return (
         *_missing(card, command),
         *_unclear(card, command, prompts),
-        *_another(card, judge, command, prompts),
+        *_another(card, judge, command, prompts, validated),
         *_people(card, judge, command, validated),
     )
 
@@ -52,13 +52,17 @@ def _unclear(card: Card, command: Command, prompts: int) -> Iterator[Step]:
         yield Step(f"About {max(within):,} prompts may settle {lines}; what was asked is not asked again", more)
 
 
-def _another(card: Card, judge: str, command: Command, prompts: int) -> Iterator[Step]:
+def _another(card: Card, judge: str, command: Command, prompts: int, validated: bool) -> Iterator[Step]:
+    """Another judge where this one fails, and the people whom it was held against."""
     failed = list(dict.fromkeys(line.name for line in card.failing))
     if failed and judge != reader():
         lines = "this line" if len(failed) == 1 else "these lines"
         some = ("--limit", f"{AUDITED}") if prompts > AUDITED else ()
         why = f"{card.judge} fails {', '.join(failed)}; to see whether another judge passes {lines}, for money"
         yield Step(why, command.line("audit", reader(), *command.contestants, *some))
+    if failed and validated:
+        why = "To go by the people who judged, and by no model"
+        yield Step(why, command.line("compare", *command.contestants, "--judge", HUMANS))
 
 
 def _people(card: Card, judge: str, command: Command, validated: bool) -> Iterator[Step]:
@@ -69,5 +73,5 @@ def _people(card: Card, judge: str, command: Command, validated: bool) -> Iterat
         yield Step(why, command.line("annotate", "serve", *command.contestants, *some))
         why = f"Once people have, to hold {card.judge} against what they say"
         yield Step(why, command.line("validate", judge, *command.contestants))
-    why = f"To compare by {card.judge}, with what this card found beside it"
+    why = f"To compare by {card.judge}{' all the same' * bool(card.failing)}, with what this card found beside it"
     yield Step(why, command.line("compare", *command.contestants, "--judge", judge))
