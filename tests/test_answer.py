@@ -243,6 +243,8 @@ def test_a_model_is_named_by_its_suite_its_endpoint_or_its_folder(tmp_path: Path
     assert str(caught.value) == (
         "'fakr' is no model of suite 'exam', and neither openai:MODEL nor a folder of weights; did you mean 'fake'?"
     )
+    with pytest.raises(UsageError, match="openai:MODEL: put a model's name in the place of MODEL"):
+        write(tmp_path, suite, "openai:MODEL")
     with Endpoint() as endpoint:
         monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
         monkeypatch.setenv("OPENAI_API_KEY", "sk-test-12345678")

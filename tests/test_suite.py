@@ -170,6 +170,8 @@ def test_an_unknown_model_or_judge_is_refused_with_the_nearest(tmp_path: Path) -
         suite.judge_spec("v.jsonl")
     with pytest.raises(UsageError, match="'openai:' is not a judge"):
         suite.judge_spec("openai:")
+    with pytest.raises(UsageError, match="openai:MODEL: put a model's name in the place of MODEL"):
+        suite.judge_spec("openai:MODEL")
     assert suite.judge_spec("openai:gpt-9").model == "gpt-9"  # type: ignore[union-attr]
 
 

@@ -27,7 +27,7 @@ from sciexam.lineage.stages import Reward, Stage
 from sciexam.models import open_model
 from sciexam.models.public_name import public_name
 from sciexam.models.recorded import read_all
-from sciexam.models.settings import Recorded, artifact_of, weights_of
+from sciexam.models.settings import Recorded, artifact_of, model_of_endpoint, weights_of
 from sciexam.models.spending import Price
 from sciexam.models.terms import USUAL, Terms
 from sciexam.prompts import read_prompts
@@ -106,8 +106,8 @@ class Suite(Record):
             return self.reward_model(name)
         if name == "measures":
             return MeasuresJudge(backend="measures")
-        if name.startswith("openai:") and name != "openai:":
-            return EndpointJudge(backend="openai", model=name.removeprefix("openai:"))
+        if model := model_of_endpoint(name):
+            return EndpointJudge(backend="openai", model=model)
         if name.endswith(".jsonl"):
             if not Path(name).is_file():
                 raise UsageError(f"{name}: no such file of verdicts")

@@ -25,7 +25,7 @@ from sciexam.exam.tally import Progress
 from sciexam.files import write_atomically
 from sciexam.lineage.specs import ModelSpec
 from sciexam.models.checkpoint_files import read_json
-from sciexam.models.settings import Endpoint, Scripted, Weights
+from sciexam.models.settings import Endpoint, Scripted, Weights, model_of_endpoint
 from sciexam.models.terms import Engine, Terms
 from sciexam.prompts import read_prompts
 from sciexam.report.calls import Calls
@@ -136,8 +136,8 @@ def chosen_model(
 
 def _by_what_it_is(model: str) -> ModelSpec | None:
     """A model that is named by its endpoint's name or its folder; None for one that a suite has to know."""
-    if model.startswith("openai:") and model != "openai:":
-        return Endpoint(backend="openai", model=model.removeprefix("openai:"))
+    if named := model_of_endpoint(model):
+        return Endpoint(backend="openai", model=named)
     folder = Path(model).resolve()
     if (folder / "adapter_config.json").is_file():
         base = read_json(model, folder / "adapter_config.json").get("base_model_name_or_path")

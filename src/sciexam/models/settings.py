@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
+from sciexam.errors import UsageError
 from sciexam.types import Generation, Record
 
 # Where and how fast a model or a judge is asked, and what is printed beside it: nothing that it says depends on these.
@@ -30,6 +31,16 @@ def variable_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):  # it may be a pasted key: it must not be repeated
         raise ValueError("this is no name of an environment variable; a key itself never goes into a file")
     return name
+
+
+def model_of_endpoint(name: str) -> str | None:
+    """The model that `openai:MODEL` names; None where `name` is no such name. The form itself is nobody's name."""
+    form, _, model = name.partition(":")
+    if form != "openai" or not model:
+        return None
+    if model == "MODEL":
+        raise UsageError(f"{name}: put a model's name in the place of MODEL")
+    return model
 
 
 class Endpoint(ModelSettings):
