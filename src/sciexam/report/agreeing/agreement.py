@@ -11,11 +11,12 @@ from typing import Any
 from sciexam.battles import cluster
 from sciexam.prompts import field_of
 from sciexam.report.agreeing.votes import ItemKey, Votes, matrix, shared, votes_of
+from sciexam.report.build import rate_of
 from sciexam.report.calls import Calls
 from sciexam.report.equal_texts import equal_texts
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.record import Figure, plain
-from sciexam.report.scores import distinct
+from sciexam.report.scores import distinct, scores_of, used_of
 from sciexam.stats import (
     Undefined,
     alpha_if_removed,
@@ -65,6 +66,7 @@ class Majority:
 
     A group of one has that rater's own scores, as in a comparison. `preference` is the mean over the `scaled` raters
     who gave strengths, on -3 (a strongly) .. 3 (b strongly). `rate` is the share of agreeing pairs of raters.
+    `averaged`: of several annotators, the win rate that a comparison gives, by the mean of their votes.
     """
 
     a: str
@@ -77,6 +79,7 @@ class Majority:
     scaled: int
     preference: Figure
     rate: Figure
+    averaged: Figure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,8 @@ class _Study:
         self._pairs = evidence.pairs
         self._cluster = {prompt.id: cluster(prompt) for prompt in evidence.prompts}
         self._category = {prompt.id: field_of(prompt, evidence.by) for prompt in evidence.prompts}
+        people = [bench for bench in evidence.benches if bench.trust == "people" and not bench.silent]
+        self._of_people = scores_of(evidence, people[0]) if len(people) == 1 else {}
 
     def agreed(self, raters: Sequence[Votes], group: str) -> Iterator[Agreed]:
         """The agreement of some raters on all that two of them judged, and in each category that has such an item."""
@@ -240,7 +245,13 @@ class _Study:
             scaled=sum(bool(member.preferences) for member in judging),
             preference=self._preference(judging, items),
             rate=percent_agreement(sides, clusters, LEVEL),
+            averaged=self._averaged(a, b) if group == HUMANS and len(judging) > 1 else None,
         )
+
+    def _averaged(self, a: str, b: str) -> Figure | None:
+        """The win rate as a comparison counts it, where the annotators sit on one bench."""
+        used = used_of(self._of_people.get((a, b), ()))
+        return rate_of(used, "nobody judged this pair") if used else None
 
     def _preference(self, members: Sequence[Votes], items: Sequence[ItemKey]) -> Figure:
         given = {item: [m.preferences[item] for m in members if item in m.preferences] for item in items}
