@@ -125,7 +125,9 @@ def test_every_category_has_its_own_rows_and_the_pages_are_written(sciexam: Cli,
     assert [row["items"] for row in written["groups"]] == [8, 4, 4]
     page = (folder / "agreement.md").read_text()
     assert "## Majority vote" in page
-    compared = sx.compare(sx.load_suite(suite(tmp_path)), judges=[str(tmp_path / "votes.jsonl")], results=tmp_path / "r")
+    compared = sx.compare(
+        sx.load_suite(suite(tmp_path)), judges=[str(tmp_path / "votes.jsonl")], results=tmp_path / "r"
+    )
     rate = compared.pairs[0].win_rate
     assert str(written["majority"][0]["win_rate"]["value"]) != str(rate.value), "two against one is not a whole win"
     assert f"instead of taking the majority: sft against base {rate}." in page.replace("\n", " ")

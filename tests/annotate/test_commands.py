@@ -342,6 +342,16 @@ def test_what_cannot_be_exported_is_told(judged: Path, sciexam: Cli, arguments: 
     assert what in done.stderr
 
 
+def test_a_line_may_name_a_prompt_by_its_whole_text(judged: Path, sciexam: Cli) -> None:
+    (asked, *_) = lines_of(judged / "prompts.jsonl")
+    line = {"prompt": asked["text"], "first": "base", "second": "sft", "preferred": "first", "rater": "Eve"}
+    write_jsonl(judged / "v.jsonl", [line])
+    command = ("annotate", "import", "v.jsonl", "base", "sft", "--suite", "exam.yaml")
+    assert sciexam(*command).stdout.startswith("1 verdicts of 1 annotators read, 0 known already, 0 unmatched\n")
+    write_jsonl(judged / "v.jsonl", [line | {"prompt": asked["id"]}])
+    assert sciexam(*command).stdout.startswith("0 verdicts of 1 annotators read, 1 known already, 0 unmatched\n")
+
+
 def test_lines_that_match_nothing_are_counted_and_named(judged: Path, sciexam: Cli) -> None:
     good = {"prompt": "q0", "first": "base", "second": "sft", "preferred": "first", "rater": "Eve"}
     write_jsonl(judged / "v.jsonl", [good, good | {"prompt": "q99"}, good | {"prompt": "q1", "second": "rlhf"}])

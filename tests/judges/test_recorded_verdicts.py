@@ -50,6 +50,12 @@ def test_several_raters_are_several_judges_in_order_of_appearance(tmp_path: Path
     assert len({judge.digest for judge in judges}) == 2
 
 
+def test_a_line_may_name_a_prompt_by_its_whole_text(tmp_path: Path) -> None:
+    assert only(lines(tmp_path, line(prompt="?", preferred="second")), shown()).preferred == "second"
+    both = lines(tmp_path, line(prompt="?", preferred="second"), line(prompt="p1"))
+    assert only(both, shown()).preferred == "first", "an id before a text"
+
+
 def test_a_verdict_is_given_back_as_it_was_recorded(tmp_path: Path) -> None:
     verdict = only(lines(tmp_path, line(preferred="second", strength="strong", reason="clearer")), shown())
     assert (verdict.preferred, verdict.strength, verdict.reason, verdict.status) == (

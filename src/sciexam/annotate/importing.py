@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,7 +61,7 @@ def import_verdicts(store: Store, answers: Answers, path: Path, rubric: str) -> 
     with all faults, and UsageError where no line matches.
     """
     lines = read_lines(path)
-    prompts = {prompt.id: prompt for prompt in answers.prompts}
+    prompts = _by_name(answers.prompts)
     pseudonyms = _pseudonyms(store, [line for _, line in lines], path.stem)
     found: dict[str, Verdict] = {}
     unmatched = []
@@ -77,6 +78,13 @@ def import_verdicts(store: Store, answers: Answers, path: Path, rubric: str) -> 
     new = [verdict for verdict in found.values() if not _is_known(known.get((verdict.rater, verdict.subject)), verdict)]
     store.append(new)
     return Imported(len(new), len(found) - len(new), tuple(unmatched), tuple(pseudonyms.values()))
+
+
+def _by_name(prompts: Sequence[Prompt]) -> dict[str, Prompt]:
+    """Prompts by their ids, and by their whole texts where one alone has it."""
+    texts = Counter(prompt.text for prompt in prompts)
+    alone = {prompt.text: prompt for prompt in prompts if texts[prompt.text] == 1}
+    return alone | {prompt.id: prompt for prompt in prompts}
 
 
 def read_lines(path: Path) -> list[tuple[int, ImportLine]]:
@@ -140,20 +148,20 @@ def _matched(answers: Answers, prompts: Mapping[str, Prompt], line: VerdictLine)
     prompt = prompts.get(line.prompt)
     if prompt is None:
         return f"no prompt {line.prompt!r} has these answers", None
-    first, second = (_response(answers, name, line) for name in (line.first, line.second))
+    first, second = (_response(answers, name, prompt.id, line.sample) for name in (line.first, line.second))
     if first is None or second is None:
         more = "; further samples are read with --samples" if line.sample or "#" in line.first + line.second else ""
         return f"no answer of {line.second if first else line.first!r} to {line.prompt!r}{more}", None
     return "", Comparison(prompt, first, second)
 
 
-def _response(answers: Answers, name: str, line: VerdictLine) -> Response | None:
+def _response(answers: Answers, name: str, prompt: str, sample: int) -> Response | None:
     """An answer by the name that a queue gives it: further samples of one contestant are numbered from 2."""
     contestant, _, number = name.rpartition(" #")
     if contestant and number.isdecimal():
-        found = answers.usable(contestant, line.prompt, int(number) - 1)
+        found = answers.usable(contestant, prompt, int(number) - 1)
         return None if found is None else replace(found, contestant=name)
-    return answers.usable(name, line.prompt, line.sample)
+    return answers.usable(name, prompt, sample)
 
 
 def _verdict(comparison: Comparison, line: ImportLine, rater: str, rubric: str) -> Verdict:

@@ -123,7 +123,8 @@ def _contaminated(file: TrainingFile, contestants: Sequence[str], found: Sequenc
 
 def strangers_of(suite: Suite, raters: Sequence[Rater], orders: Literal["both", "one"] | None) -> Iterator[str]:
     """What files of verdicts hold that nobody asked for, and what they cannot be asked for."""
-    prompts, names = {prompt.id for prompt in suite.prompts}, set(suite.models)
+    prompts = {word for prompt in suite.prompts for word in (prompt.id, prompt.text)}
+    names = set(suite.models)
     unknown: dict[str, list[str]] = {}
     for rater in raters:
         if isinstance(rater.judge, RecordedVerdicts) and (words := rater.judge.strangers(prompts, names)):

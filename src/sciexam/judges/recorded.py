@@ -55,7 +55,9 @@ class VerdictLine(BaseModel):
 
 
 class RecordedJudge:
-    """One rater of a file. What the file does not hold is skipped, not failed."""
+    """One rater of a file, whose lines name a prompt by its id or its whole text. What the file does not hold is
+    skipped, not failed.
+    """
 
     sees_order = True
     by_name = True  # its verdicts are looked up by contestant, so two contestants of one text are still two facts
@@ -90,7 +92,8 @@ class RecordedJudge:
 
     def judge(self, presentations: Iterable[Presentation]) -> Iterator[Verdict]:
         for p in presentations:
-            line = self._lines.get((p.prompt.id, p.first_by, p.second_by, p.sample, p.repeat))
+            slots = ((name, p.first_by, p.second_by, p.sample, p.repeat) for name in (p.prompt.id, p.prompt.text))
+            line = next((self._lines[slot] for slot in slots if slot in self._lines), None)
             if line is None:
                 yield p.verdict(self.name, kind=self.kind, status="skipped", failure="no recorded verdict")
             else:
