@@ -21,8 +21,8 @@ from sciexam.exam.recordings import equal_texts, recording_of
 from sciexam.models import check_ready
 from sciexam.models.settings import Rule, Scripted
 from sciexam.models.terms import USUAL
-from sciexam.report.next_steps import leaning
 from sciexam.report.planning.outlook import Ground, Outlook
+from sciexam.report.validating.faults import leaning
 from sciexam.suite import Suite, load_suite
 from sciexam.types import HUMANS, Judge
 
