@@ -362,6 +362,24 @@ def test_lines_that_match_nothing_are_counted_and_named(judged: Path, sciexam: C
     assert "v.jsonl:3: no answer of 'rlhf' to 'q1'" in done.stderr
 
 
+def test_an_export_that_is_read_back_brings_nothing_back_of_who_was_forgotten(judged: Path, sciexam: Cli) -> None:
+    assert sciexam("annotate", "export", "verdicts", "-o", "v.csv", "--with-names").returncode == 0
+    assert sciexam("annotate", "forget", "Bob", "--yes").returncode == 0
+    assert sciexam("annotate", "forget", "Ann", "--keep-judgements", "--yes").returncode == 0
+    done = sciexam("annotate", "import", "v.csv", "base", "sft", "--suite", "exam.yaml")
+    told = "4 lines of annotator-{}, who was forgotten here, left out\n"
+    assert done.returncode == 2
+    gone = f"sciexam: {told.format(1)}sciexam: {told.format(2)}"
+    assert done.stderr == f"sciexam: v.csv: every line is of somebody who was forgotten here\n{gone}"
+    with (judged / "v.csv").open("a") as file:
+        file.write("q0,base,sft,first,,Zoe,,human,\n")
+    done = sciexam("annotate", "import", "v.csv", "base", "sft", "--suite", "exam.yaml")
+    assert done.stderr == gone
+    assert done.stdout.startswith("1 verdicts of 1 annotators read")
+    with Store(judged / "results" / "ledger.sqlite") as store:
+        assert [one.name for one in store.annotators.all()] == [None, None, "Zoe"]
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [

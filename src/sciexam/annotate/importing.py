@@ -24,6 +24,7 @@ from sciexam.judges.recorded import VerdictLine
 from sciexam.report.tables import from_cell
 from sciexam.store import Store
 from sciexam.store.annotators import IMPORTED
+from sciexam.store.forgetting import FORGOTTEN
 from sciexam.types import ADJUDICATION, Comparison, Prompt, Response, Side, Verdict
 
 SHOWN = 5  # unmatched lines that a message names
@@ -31,12 +32,16 @@ SHOWN = 5  # unmatched lines that a message names
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of the lines of a file: new verdicts, those that were there, and those that match nothing here."""
+    """What became of the lines of a file: new verdicts, those that were there, and those that match nothing here.
+
+    `forgotten`: the lines that were left out of each who was forgotten here, by pseudonym.
+    """
 
     new: int
     known: int
     unmatched: tuple[str, ...]
     annotators: tuple[str, ...]
+    forgotten: Mapping[str, int]
 
 
 class ImportLine(VerdictLine):
@@ -57,10 +62,10 @@ class ImportLine(VerdictLine):
 def import_verdicts(store: Store, answers: Answers, path: Path, rubric: str) -> Imported:
     """Read a file of verdicts (.jsonl or .csv, with the keys of recorded verdicts) on these answers.
 
-    `rubric` is the digest of the one that they were given under. The same file again adds nothing. Raises DocumentError
-    with all faults, and UsageError where no line matches.
+    `rubric` is the digest of the one that they were given under. The same file again adds nothing, and nothing comes
+    back of whoever was forgotten here. Raises DocumentError with all faults, and UsageError where no line matches.
     """
-    lines = read_lines(path)
+    lines, forgotten = _without_forgotten(store, read_lines(path))
     prompts = _by_name(answers.prompts)
     pseudonyms = _pseudonyms(store, [line for _, line in lines], path.stem)
     found: dict[str, Verdict] = {}
@@ -73,11 +78,28 @@ def import_verdicts(store: Store, answers: Answers, path: Path, rubric: str) -> 
         verdict = _verdict(comparison, line, pseudonyms[line.rater, line.rater_id], rubric)
         found[verdict.key] = verdict
     if not found:
-        raise UsageError("\n".join([f"{path}: no line matches an answer here", *unmatched[:SHOWN]]))
+        why = "no line matches an answer here" if lines else "every line is of somebody who was forgotten here"
+        raise UsageError("\n".join([f"{path}: {why}", *left_out_of(forgotten), *unmatched[:SHOWN]]))
     known = {(one.rater, one.subject): one for one in store.human_verdicts({v.subject for v in found.values()})}
     new = [verdict for verdict in found.values() if not _is_known(known.get((verdict.rater, verdict.subject)), verdict)]
     store.append(new)
-    return Imported(len(new), len(found) - len(new), tuple(unmatched), tuple(pseudonyms.values()))
+    return Imported(len(new), len(found) - len(new), tuple(unmatched), tuple(pseudonyms.values()), forgotten)
+
+
+def _without_forgotten(
+    store: Store, lines: Sequence[tuple[int, ImportLine]]
+) -> tuple[list[tuple[int, ImportLine]], Mapping[str, int]]:
+    """The lines of all but those who were forgotten here, and how many were left out of each of these."""
+    gone = {rater_id(store, one.id): one.pseudonym for one in store.annotators.all() if one.state == FORGOTTEN}
+    counts = Counter(gone[line.rater_id] for _, line in lines if line.rater_id in gone)
+    return [(number, line) for number, line in lines if line.rater_id not in gone], counts
+
+
+def left_out_of(forgotten: Mapping[str, int]) -> Iterator[str]:
+    """What was left out of whom, a line each."""
+    for pseudonym, count in forgotten.items():
+        lines = "1 line" if count == 1 else f"{count} lines"
+        yield f"{lines} of {pseudonym}, who was forgotten here, left out"
 
 
 def _by_name(prompts: Sequence[Prompt]) -> dict[str, Prompt]:

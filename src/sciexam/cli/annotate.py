@@ -254,7 +254,7 @@ def import_(
     results: Results = Path("results"),
 ) -> None:
     """Read verdicts that people gave elsewhere into the ledger, under pseudonyms. They get no link by that."""
-    from sciexam.annotate.importing import SHOWN, import_verdicts
+    from sciexam.annotate.importing import SHOWN, import_verdicts, left_out_of
     from sciexam.exam.answering import answers_of
     from sciexam.exam.runs import location_of
     from sciexam.models.terms import USUAL
@@ -267,7 +267,7 @@ def import_(
         done = import_verdicts(ledger, answers, file, chosen.rubric.digest)
     counts = f"{done.known} known already, {len(done.unmatched)} unmatched"
     print(f"{done.new} verdicts of {len(done.annotators)} annotators read, {counts}")
-    for line in done.unmatched[:SHOWN]:
+    for line in (*left_out_of(done.forgotten), *done.unmatched[:SHOWN]):
         print(f"sciexam: {one_line(line)}", file=sys.stderr)
     if len(done.unmatched) > SHOWN:
         print(f"sciexam: and {len(done.unmatched) - SHOWN} more that match no answer here", file=sys.stderr)

@@ -19,7 +19,6 @@ from sciexam.types import CANNOT_JUDGE
 
 READER = "openai:gpt-4.1-mini-2025-04-14"  # a judge that reads, for whoever has none in the suite
 ANY_READER = "openai:MODEL"  # where OPENAI_BASE_URL names another server, whose models are not known
-HUMANS = "humans"  # as whom `compare` hears people
 MOST = 7  # steps that are named
 DRAWN = 50  # prompts for people to begin with
 AUDITED = 60  # prompts of an audit that is proposed: each is shown some twenty times

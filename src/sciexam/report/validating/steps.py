@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sciexam.report.next_steps import HUMANS, of_judge, reader
+from sciexam.report.next_steps import of_judge, reader
 from sciexam.report.record import Step
 from sciexam.report.validating.against_humans import COIN
 from sciexam.report.validating.faults import faults, goes_by_place
