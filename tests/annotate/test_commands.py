@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import socket
 import stat
 from collections.abc import Callable
@@ -158,19 +159,56 @@ def test_answers_that_name_a_model_are_counted(study: Serve) -> None:
     assert "2 of 4 answers (50%) name a model, and may tell who wrote them." in served.output
 
 
-def test_another_plan_for_the_same_queue_is_told(study: Serve) -> None:
+def test_another_plan_for_the_same_queue_is_told_and_what_makes_it_as_it_was(study: Serve) -> None:
     study("--annotators", "2", prompts=6).stop()
     served = study("--annotators", "2", "--draw", "4", "--overlap", "1", prompts=6)
-    told = "This queue had 6 pairs, 6 prompts, 2 annotators for each; now 4, 4, 1. What was judged stays.\n"
-    assert told in served.output
+    assert (
+        "This queue had 6 pairs of 6 prompts, 2 annotators for each; now 4 pairs of 4 prompts, 1 annotator for each. "
+        "What was judged stays.\n"
+        "To keep it as it was, Ctrl-C, and the same command with --overlap 2 and without --draw.\n"
+    ) in served.output
     assert "; 1 annotator for each, so about 2 an annotator." in served.output
     served.stop()
     again = study("--annotators", "2", "--draw", "4", "--overlap", "1", prompts=6)
     assert "This queue had" not in again.output
     again.stop()
-    wider = study("--annotators", "2", "--overlap", "1", prompts=6)
-    assert "This queue had 4 pairs, 4 prompts; now 6, 6. What was judged stays.\n" in wider.output
-    assert "To keep it as it was, Ctrl-C, and the same command with --draw 4.\n" in wider.output
+    wider = study("--annotators", "2", "--overlap", "2", prompts=6)
+    had = "This queue had 4 pairs of 4 prompts, 1 annotator for each; now 6 pairs of 6 prompts, 2 annotators for each."
+    assert had in wider.output
+    assert "To keep it as it was, Ctrl-C, and the same command with --draw 4 --overlap 1.\n" in wider.output
+
+
+def test_a_queue_keeps_its_overlap_its_repeats_and_its_guide_until_others_are_given(
+    study: Serve, tmp_path: Path
+) -> None:
+    (tmp_path / "guide.txt").write_text("Read both.")
+    (tmp_path / "empty.txt").write_text("")
+    study("--annotators", "2", "--overlap", "1", "--repeats", "3", "--guide", "guide.txt").stop()
+    kept = study("--annotators", "3")
+    queue = kept.kept()[0]
+    assert (queue.overlap, queue.repeats, queue.guide) == (1, 3, "Read both.")
+    assert "This queue had" not in kept.output
+    kept.stop()
+    other = study("--annotators", "3", "--overlap", "2", "--repeats", "0", "--guide", "empty.txt").kept()[0]
+    assert (other.overlap, other.repeats, other.guide) == (2, 0, "")
+
+
+def test_what_was_judged_outside_a_narrower_draw_is_told_wherever_it_is_not_counted(judged: Path, sciexam: Cli) -> None:
+    with Store(judged / "results" / "ledger.sqlite") as store:
+        queue_of(judged, store, prompts=4, scale="five-point", draw=3)
+    outside = "2 judgements outside the 3 prompts drawn"
+    done = sciexam("annotate", "export", "verdicts", "-o", "v.jsonl")
+    assert done.stderr.endswith(f": {outside} left out\n")
+    assert json.loads(sciexam("annotate", "status", "--json").stdout)["outside"] == 2
+    shown = " ".join(sciexam("annotate", "status").stdout.split())
+    assert f"3/3 items complete, 6 judgements, and {outside}" in shown
+    assert "`sciexam annotate serve` without --draw shows them again." in shown
+    assert re.search(r"instead of taking the majority: 0\.\d\d \[[\d., ]+\], on these 3 prompts\.", shown), shown
+
+
+def test_a_queue_that_is_served_again_says_how_far_it_is(judged: Path, study: Serve) -> None:
+    served = study("--scale", "five-point", "--rubric", "helpfulness", "--draw", "3", prompts=4)
+    assert "\nSo far 6 judgements, and 2 judgements outside the 3 prompts drawn; 3/3 items complete.\n" in served.output
 
 
 def test_links_to_another_port_are_replaced_and_that_is_told(study: Serve) -> None:

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from sciexam.annotate.assignment import repeats_of
 from sciexam.annotate.blinding import naming
+from sciexam.annotate.overview import Overview
+from sciexam.annotate.overview_text import stored
 from sciexam.annotate.queue import Queue
 from sciexam.annotate.serving import Invitation
 from sciexam.report.plain_text import one_line
@@ -17,12 +19,13 @@ WHAT = {"pairs": "pairs", "ranking": "prompts to rank", "demonstrations": "promp
 
 
 def announcement(
-    queue: Queue, invitations: Sequence[Invitation], file: Path, address: tuple[str, int], rubric_is: str = ""
+    overview: Overview, invitations: Sequence[Invitation], file: Path, address: tuple[str, int], rubric_is: str = ""
 ) -> Iterator[str]:
     """The queue, what should be known of it, the links (which are in `file`, too), and where the page listens.
 
-    `rubric_is`: where it comes from, such as "the default"; empty where it was named.
+    `overview`: how far it is. `rubric_is`: where it comes from, such as "the default"; empty where it was named.
     """
+    queue = overview.queue
     drawn = "" if queue.draw.taken == queue.draw.drawn_from else f", drawn at random from {queue.draw.drawn_from}"
     what = f"{len(queue.ordinary)} {WHAT[queue.task]} of {queue.draw.taken} prompts{drawn}"
     each = (
@@ -30,6 +33,8 @@ def announcement(
     )
     yield f"Queue {queue.id}: {what}; {each}{_checks(queue)}."
     why = f" ({rubric_is}; --rubric NAME or FILE for another)" if rubric_is else ""
+    if overview.judgements or overview.outside:
+        yield f"So far {stored(overview)}; {overview.complete}/{len(queue.ordinary)} items complete."
     yield f"Rubric: {queue.rubric.rubric}{why}"
     yield from _notes(queue, sum(not one.annotator.is_owner for one in invitations))
     yield from links_of(invitations)
@@ -40,28 +45,45 @@ def announcement(
 
 
 def changes(before: Queue, queue: Queue) -> Iterator[str]:
-    """What is otherwise than when the queue was served last."""
-    told = {
-        WHAT[queue.task]: (len(before.ordinary), len(queue.ordinary)),
-        "prompts": (before.draw.taken, queue.draw.taken),
-        "annotators for each": (before.overlap, queue.overlap),
-        "gold items": (len(before.gold), len(queue.gold)),
-        "pairs shown twice": (before.repeats, queue.repeats),
-    }
-    other = {what: counts for what, counts in told.items() if counts[0] != counts[1]}
+    """What is otherwise than when the queue was served last, and the options that make it as it was."""
+    held, holds = _held(before), _held(queue)
+    other = [place for place, (had, has) in enumerate(zip(held, holds, strict=True)) if had != has]
     if other:
-        had = ", ".join(f"{count} {what}" for what, (count, _) in other.items())
-        yield f"This queue had {had}; now {', '.join(str(now) for _, now in other.values())}. What was judged stays."
-    if len(queue.ordinary) > len(before.ordinary) and (flags := _as_before(before, queue)):
-        yield f"To keep it as it was, Ctrl-C, and the same command with {flags}."
+        had, has = (", ".join(phrases[place] for place in other) for phrases in (held, holds))
+        yield f"This queue had {had}; now {has}. What was judged stays."
+    if flags := _as_before(before, queue):
+        yield f"To keep it as it was, Ctrl-C, and the same command {flags}."
+
+
+def _held(queue: Queue) -> tuple[str, ...]:
+    """What a queue holds, and how much of it, in words."""
+    return (
+        f"{len(queue.ordinary)} {WHAT[queue.task]} of {queue.draw.taken} prompts",
+        f"{queue.overlap} annotator{'' if queue.overlap == 1 else 's'} for each",
+        f"{len(queue.gold)} gold item{'' if len(queue.gold) == 1 else 's'}",
+        f"{queue.repeats} pair{'' if queue.repeats == 1 else 's'} shown twice",
+    )
 
 
 def _as_before(before: Queue, queue: Queue) -> str:
-    """The options that make the smaller queue again."""
-    drawn, samples = before.draw.taken, 1 + max(item.sample for item in before.ordinary)
-    fewer = samples < 1 + max(item.sample for item in queue.ordinary)
-    flags = (f"--draw {drawn}" if drawn < queue.draw.taken else "", f"--samples {samples}" if fewer else "")
-    return " ".join(filter(None, flags))
+    """The options that make the queue again as it was."""
+    drawn, samples = before.draw.taken, [1 + max(item.sample for item in one.ordinary) for one in (before, queue)]
+    given = {
+        f"--draw {drawn}": drawn != queue.draw.taken and drawn < queue.draw.drawn_from,
+        f"--samples {samples[0]}": samples[0] != samples[1],
+        f"--overlap {before.overlap}": before.overlap != queue.overlap,
+        f"--repeats {before.repeats}": before.repeats != queue.repeats,
+        "--gold FILE": len(before.gold) > len(queue.gold),
+    }
+    left_out = {
+        "--draw": drawn > queue.draw.taken and drawn == queue.draw.drawn_from,
+        "--gold": bool(queue.gold) and not before.gold,
+    }
+    parts = [
+        (word, [option for option, is_so in options.items() if is_so])
+        for word, options in (("with", given), ("without", left_out))
+    ]
+    return " and ".join(f"{word} {' '.join(options)}" for word, options in parts if options)
 
 
 def replaced(file: Path, before: str, origin: str) -> Iterator[str]:

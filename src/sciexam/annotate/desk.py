@@ -180,3 +180,9 @@ def kept_queue(store: Store, body: str) -> Queue:
     given = json.loads(body)
     shown = store.annotations.items(given["items"])
     return Queue.model_validate(given | {"items": [json.loads(shown[id]) for id in given["items"]]})
+
+
+def served_before(store: Store, id: str) -> Queue | None:
+    """The queue of an id as it was served last; None where it never was."""
+    body = store.annotations.queues().get(id)
+    return kept_queue(store, body) if body else None

@@ -99,11 +99,14 @@ class Overview:
         self.owner = next((one.id for one in self._owners), None)
         self.people = [one for one in everyone.values() if not one.is_owner]
         # Who adjudicates and cannot judge either has settled nothing.
-        self._done = [
+        every = [
             one
             for one in standing(store.annotations.judgements(queue.id))
-            if one.item in queue.by_id and not (one.annotator == self.owner and one.choice == CANNOT.value)
+            if not (one.annotator == self.owner and one.choice == CANNOT.value)
         ]
+        self._done = [one for one in every if one.item in queue.by_id]
+        # What annotators judged when the queue held more: it stays in the ledger, and is in no figure of this queue.
+        self.outside = sum(one.item not in queue.by_id and one.annotator != self.owner for one in every)
         self._name = {id: one.label for id, one in everyone.items()}
         self.adjudicated = sum(one.annotator == self.owner for one in self._done)
         self.judgements = len(self._done) - self.adjudicated

@@ -64,10 +64,20 @@ def tables_of(overview: Overview) -> Iterator[Table]:
 
 
 def stored(overview: Overview) -> str:
-    """How much the ledger holds of a queue, in words."""
+    """How much the ledger holds of a queue, in words; and how much that lies outside what the queue shows."""
     judged = f"{overview.judgements} judgement{'' if overview.judgements == 1 else 's'}"
     settled = f"{overview.adjudicated} adjudication{'' if overview.adjudicated == 1 else 's'}"
-    return f"{judged} and {settled}" if overview.adjudicated else judged
+    held = f"{judged} and {settled}" if overview.adjudicated else judged
+    return ", and ".join(filter(None, (held, left_outside(overview))))
+
+
+def left_outside(overview: Overview) -> str:
+    """How much was judged that the queue does not show any more, in words; empty where there is nothing."""
+    if not overview.outside:
+        return ""
+    draw = overview.queue.draw
+    shown = f"the {draw.taken} prompts drawn" if draw.taken < draw.drawn_from else "what the queue shows"
+    return f"{overview.outside} judgement{'' if overview.outside == 1 else 's'} outside {shown}"
 
 
 def _majority(one: Majority, overview: Overview) -> Table:
@@ -80,9 +90,16 @@ def _majority(one: Majority, overview: Overview) -> Table:
     ]
     if found := overview.compared.get((one.a, one.b)):
         notes.append(
-            f"`sciexam compare` averages the votes of each pair instead of taking the majority: {rates_of(found)}."
+            "`sciexam compare` averages the votes of each pair instead of taking the majority: "
+            f"{rates_of(found)}{where(overview)}."
         )
     return Table(f"{one.b} against {one.a} by the majority", head, [row], tuple(notes))
+
+
+def where(overview: Overview) -> str:
+    """On which prompts the figures of a queue are, in words, where the ledger holds judgements of more."""
+    taken = overview.queue.draw.taken
+    return f", on these {taken} prompt{'' if taken == 1 else 's'}" if overview.outside else ""
 
 
 def rates_of(found: Compared) -> str:
@@ -100,6 +117,10 @@ def _notes(overview: Overview) -> Iterator[str]:
             f"{disputed} disputed and not adjudicated; the owner's page shows "
             f"{'it' if open_ones == 1 else 'them'} (its link: `sciexam annotate link`)."
         )
+    if outside := left_outside(overview):
+        drawn = overview.queue.draw.taken < overview.queue.draw.drawn_from
+        back = "; `sciexam annotate serve` without --draw shows them again" if drawn else ""
+        yield f"{outside}: kept in the ledger, and in no figure and no export of this queue{back}."
     named, answers = naming(overview.queue)
     if named:
         yield f"{named} of {answers} answers ({named / answers:.0%}) name a model."
@@ -172,6 +193,7 @@ def to_json(overview: Overview) -> dict[str, Any]:
         "complete": overview.complete,
         "judgements": overview.judgements,
         "adjudicated": overview.adjudicated,
+        "outside": overview.outside,
         "annotators": people,
         "preferences": list(_preferences(overview)),
         "agreement": None if overview.agreement is None else overview.agreement.to_json(),

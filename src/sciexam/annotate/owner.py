@@ -19,7 +19,7 @@ from sciexam.annotate.export import DOWNLOADS, EXPORTS, exported
 from sciexam.annotate.links import LinkRefused, Links
 from sciexam.annotate.markup import to_html
 from sciexam.annotate.overview import Disputed, Overview
-from sciexam.annotate.overview_text import ago, rates_of, state_of
+from sciexam.annotate.overview_text import ago, left_outside, rates_of, state_of, where
 from sciexam.annotate.queue import Queue
 from sciexam.annotate.said import DECISIONS, RANKING, read_turn
 from sciexam.annotate.scale import CANNOT, option_of, options_of, with_tie
@@ -93,6 +93,8 @@ class OwnerPages:
             names={one.pseudonym: one.label for one in found.people},
             state_of=state_of,
             rates_of=rates_of,
+            where=where(found),
+            outside=left_outside(found),
             ago=ago,
             options=options_of(self._queue.scale),
             decided={**DECISIONS, RANKING: "Ranked", CANNOT.value: CANNOT.label},

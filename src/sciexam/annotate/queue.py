@@ -24,6 +24,7 @@ Task = Literal["pairs", "ranking", "demonstrations"]
 ItemKind = Literal["pair", "ranking", "demonstration", "gold"]
 
 FEWEST_RANKED, MOST_RANKED = 3, 9
+USUAL_ANNOTATORS = 4
 BLOCK = 8  # consecutive pairs of two contestants, of which half are laid out either way
 
 
@@ -142,17 +143,19 @@ def make_queue(
     scale: ScaleName,
     *,
     seal: Callable[[str], str],
-    overlap: int,
     annotators: int,
-    repeats: int = 0,
+    overlap: int | None = None,
+    repeats: int | None = None,
     gold: Path | None = None,
-    guide: str = "",
+    guide: str | None = None,
+    before: Callable[[str], Queue | None] = lambda id: None,
 ) -> Queue:
     """The queue of a task over these answers. Raises UsageError where there is nothing to judge.
 
-    `seal` makes of a digest what nobody can guess: the ids of items tell nothing of what they hold.
+    `seal` makes of a digest what nobody can guess: the ids of items tell nothing of what they hold. Where no overlap,
+    repeats or guide are given, they are those of the queue of an id as it was served `before`.
     """
-    if not overlap >= 1:
+    if overlap is not None and overlap < 1:
         raise UsageError(f"--overlap: 1 or more annotators for each item, not {overlap}")
     if task != "pairs" and (repeats or gold):
         raise UsageError("--repeats and --gold go with pairs; leave them out with --task")
@@ -167,6 +170,9 @@ def make_queue(
         raise UsageError("there is nothing to judge: " + ("all answers are the same" if identical else "no answers"))
     names = tuple(dict.fromkeys(name for item in made for name in item.by))
     id = digest([suite.name, suite.rubric, task, scale, suite.seed, sorted(names)])[:16]
+    earlier = before(id)
+    if overlap is None:
+        overlap = earlier.overlap if earlier else min(USUAL_ANNOTATORS, annotators)
     items = _in_turn([item.model_copy(update={"id": seal(_content(id, item))[:16]}) for item in made])
     items += [item.model_copy(update={"id": seal(_content(id, item))[:16]}) for item in checks]
     return Queue(
@@ -181,8 +187,8 @@ def make_queue(
         draw=Draw(taken=len(answers.prompts), drawn_from=answers.drawn_from, seed=suite.seed),
         overlap=overlap,
         expected=max(1, min(len(made), -(-len(made) * overlap // max(1, annotators)))),
-        repeats=repeats,
-        guide=guide,
+        repeats=(earlier.repeats if earlier else 0) if repeats is None else repeats,
+        guide=(earlier.guide if earlier else "") if guide is None else guide,
         identical=identical,
         unanswered=sum(not _is_answered(answers, prompt) for prompt in answers.prompts),
         items=tuple(items),

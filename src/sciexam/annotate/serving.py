@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from sciexam.annotate.app import Pages
 from sciexam.annotate.desk import Desk, keep_queue
 from sciexam.annotate.links import Links, until
-from sciexam.annotate.queue import Queue
+from sciexam.annotate.queue import USUAL_ANNOTATORS, Queue
 from sciexam.errors import UsageError
 from sciexam.files import write_atomically
 from sciexam.report.tables import to_csv
@@ -24,7 +24,6 @@ from sciexam.store.annotators import IMPORTED, OPEN, Annotator
 from sciexam.typed import Command
 from sciexam.web.serving import origins_of, run
 
-USUAL_ANNOTATORS = 4
 LONGEST_NAME = 100
 
 

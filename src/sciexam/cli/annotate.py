@@ -76,15 +76,21 @@ def serve(
     ] = None,
     names: Annotated[Path | None, typer.Option(help="A file of annotators' names, one a line.")] = None,
     overlap: Annotated[
-        int | None, typer.Option(help="Annotators for each item.  [default: 4, or all where there are fewer]")
+        int | None,
+        typer.Option(help="Annotators for each item.  [default: as before, or 4, or all where there are fewer]"),
     ] = None,
     samples: Samples = None,
     draw: Annotated[int | None, typer.Option(help="Take so many prompts, drawn at random.  [default: all]")] = None,
     gold: Annotated[
         Path | None, typer.Option(help='A .jsonl of checks: {"question": ..., "better": ..., "worse": ...}.')
     ] = None,
-    repeats: Annotated[int, typer.Option(min=0, help="Pairs that each annotator is shown twice, as a check.")] = 0,
-    guide: Annotated[Path | None, typer.Option(help="A text file of instructions for annotators.")] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option(min=0, help="Pairs that each annotator is shown twice, as a check.  [default: as before, or 0]"),
+    ] = None,
+    guide: Annotated[
+        Path | None, typer.Option(help="A text file of instructions for annotators.  [default: as before, or none]")
+    ] = None,
     rubric: RubricName = None,
     prompts: PromptsFile = None,
     host: Annotated[str, typer.Option(help="The address to listen at; others need --public-url.")] = "127.0.0.1",
@@ -100,9 +106,11 @@ def serve(
 
     One contestant with --samples 2 has its own answers compared.
     """
+    from functools import partial
+
     from sciexam.annotate import serving
     from sciexam.annotate.announcement import announcement, changes, replaced
-    from sciexam.annotate.desk import kept_queue
+    from sciexam.annotate.desk import served_before
     from sciexam.annotate.links import Links
     from sciexam.annotate.overview import Overview
     from sciexam.annotate.overview_text import stored
@@ -149,20 +157,21 @@ def serve(
             task.value,
             scale.value,
             seal=ledger.seal,
-            overlap=min(serving.USUAL_ANNOTATORS, len(people)) if overlap is None else overlap,
             annotators=len(people),
+            overlap=overlap,
             repeats=repeats,
             gold=gold,
             guide=instructions,
+            before=partial(served_before, ledger),
         )
         everyone = [*people, serving.owner_of(ledger, days)]
         invitations = serving.invitations(Links(ledger), everyone, origin)
         file = results / queue.suite / queue.id / "links.csv"
-        before, linked = ledger.annotations.queues().get(queue.id), serving.linked_to(file)
+        before, linked = served_before(ledger, queue.id), serving.linked_to(file)
         serving.write_links(file, invitations)
-        print_lines(changes(kept_queue(ledger, before), queue) if before else ())
+        print_lines(changes(before, queue) if before else ())
         print_lines(replaced(file, linked, origin))
-        print_lines(announcement(queue, invitations, file, bound.getsockname()[:2], rubric_is))
+        print_lines(announcement(Overview(ledger, queue), invitations, file, bound.getsockname()[:2], rubric_is))
         serving.serve(ledger, queue, bound, origin, Command(tuple(contestants or ()), typed))
         held = stored(Overview(ledger, queue))
         are = "is" if held == "1 judgement" else "are"
@@ -170,11 +179,11 @@ def serve(
         print(f"sciexam: {end}", file=sys.stderr)
 
 
-def _read_guide(path: Path | None) -> str:
+def _read_guide(path: Path | None) -> str | None:
     from sciexam.errors import UsageError
 
     if path is None:
-        return ""
+        return None
     try:
         return path.read_text(encoding="utf-8-sig")[:20_000]
     except (OSError, UnicodeDecodeError) as error:
@@ -221,6 +230,7 @@ def export(
     """Write verdicts, preference pairs (chosen, rejected, margin), rankings or demonstrations to a file."""
     from sciexam.annotate.export import DOWNLOADS, doubts, lines_of, written
     from sciexam.annotate.overview import Overview
+    from sciexam.annotate.overview_text import left_outside
     from sciexam.errors import UsageError
     from sciexam.exam.runs import existing_ledger
     from sciexam.files import write_atomically
@@ -233,7 +243,10 @@ def export(
         if not lines:
             has = " or ".join(DOWNLOADS[found.task])
             raise UsageError(f"queue {found.id} has no {what.value} yet, and nothing was written; it can have {has}")
-        known = doubts(Overview(ledger, found)) if what is What.preferences else ""
+        overview = Overview(ledger, found)
+        told = doubts(overview) if what is What.preferences else ""
+        outside = f"{left_outside(overview)} left out" if overview.outside else ""
+        known = ", ".join(filter(None, (told, outside)))
     write_atomically(out, written(lines, out.suffix[1:]))
     noun = "pairs" if what is What.preferences else what.value
     count = f"{len(lines)} {noun if len(lines) != 1 else noun.removesuffix('s')} of queue {found.id}"
