@@ -239,6 +239,33 @@ def test_a_link_is_added_renewed_and_ended_while_the_page_is_served(study: Serve
     assert "was ended" in httpx2.get(renewed).text
 
 
+def test_the_file_of_links_has_the_links_that_open_something(study: Serve, tmp_path: Path) -> None:
+    served = study("--annotators", "2", prompts=2)
+    [file] = tmp_path.glob("results/*/*/links.csv")
+
+    def links() -> dict[str, str]:
+        return {row["annotator"]: row["link"] for row in csv.DictReader(file.read_text().splitlines())}
+
+    before = links()
+    renewed = served.run("annotate", "link", "annotator-1", "--renew", "--port", str(served.port)).stdout.split()[-1]
+    added = served.run("annotate", "link", "=Eve").stdout.split()[-1].replace(":8400/", f":{served.port}/")
+    owned = served.run("annotate", "link", "The owner", "--renew", "--port", str(served.port)).stdout.split()[-1]
+    now = links()
+    assert list(now) == ["annotator-1", "annotator-2", "the owner", "'=Eve"]
+    assert (now["annotator-1"], now["'=Eve"], now["the owner"]) == (renewed, added, owned)
+    assert now["annotator-2"] == before["annotator-2"]
+    assert before["the owner"] != owned
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [httpx2.get(link, follow_redirects=True).status_code for link in now.values()] == [200] * 4
+
+
+def test_the_length_of_a_link_that_is_there_already_is_not_changed_without_a_word(judged: Path, sciexam: Cli) -> None:
+    told = "sciexam: --days holds for new links, and this one is as it was; add --renew\n"
+    assert sciexam("annotate", "link", "Ann", "--days", "5").stderr == told
+    assert sciexam("annotate", "link", "Ann", "--days", "5", "--renew").stderr == ""
+    assert sciexam("annotate", "link", "Ann").stderr == ""
+
+
 @pytest.mark.parametrize("name", ["Ann", "ann lee", "Anne Lee"])
 def test_a_new_annotator_with_nearly_the_name_of_another_is_told(tmp_path: Path, sciexam: Cli, name: str) -> None:
     with Store(tmp_path / "results" / "ledger.sqlite") as store:
@@ -317,8 +344,13 @@ def test_forgetting_asks_first(judged: Path, sciexam: Cli) -> None:
         "sciexam: annotator-1 is forgotten; 4 judgements were deleted\n"
         "sciexam: what stays: the pseudonym with that number; reports, exports and backups that were made before, "
         "which are yours to delete\n"
+        "sciexam: 4 items that were complete are short of an annotator; sciexam annotate status has what is left\n"
     )
     assert json.loads(sciexam("annotate", "status", "--json").stdout)["judgements"] == 4
+    assert sciexam("annotate", "forget", "Bob", "--yes", "--keep-judgements").stderr.count("short of") == 0
+    shown = sciexam("annotate", "status").stdout
+    assert re.search(r"annotator-1\s+forgotten, 4 deleted\s+0 ", shown)
+    assert re.search(r"annotator-2\s+forgotten\s+4 ", shown)
 
 
 # ---------------------------------------------------------------- files

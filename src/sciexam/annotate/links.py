@@ -14,6 +14,8 @@ from sciexam.store.annotators import OPEN, Annotator
 if TYPE_CHECKING:
     from sciexam.store import Store
 
+USUAL_DAYS = 30.0
+
 
 class LinkRefused(UsageError):
     """A link that opens nothing: forged, ended or too old. The message is what its holder reads."""
@@ -48,8 +50,9 @@ class Links:
         return person
 
 
-def until(days: float) -> int:
+def until(days: float | None = None) -> int:
     """When a link made now ends, in UTC milliseconds. Raises UsageError for a length that is none."""
+    days = USUAL_DAYS if days is None else days
     if not 0 < days <= 3650:
         raise UsageError(f"--days: how long a link is valid, up to 3650 days, not {days:g}")
     return round((time.time() + days * 86_400) * 1000)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from sciexam.annotate.desk import kept_queue
 from sciexam.annotate.flags import Conduct, Look, conduct_of
 from sciexam.annotate.queue import Item, Queue
 from sciexam.annotate.said import read_body, verdicts_of
@@ -314,3 +315,8 @@ class Overview:
         kinds = {item.id: item.kind for item in self.queue.ordinary}
         others = [one for one in self._done if kinds.get(one.item) in ("ranking", "demonstration")]
         return Counter(one.choice for one in others)
+
+
+def complete_items(store: Store) -> int:
+    """Items of all queues of a ledger that as many annotators have judged as their queue asks for."""
+    return sum(Overview(store, kept_queue(store, body)).complete for body in store.annotations.queues().values())

@@ -158,7 +158,7 @@ def _share(count: tuple[int, int]) -> str:
 def state_of(row: Row) -> str:
     """Whether an annotator's link still opens something."""
     if row.annotator.forgotten is not None:
-        return f"forgotten ({row.annotator.forgotten})"
+        return f"forgotten, {row.annotator.forgotten} deleted" if row.annotator.forgotten else "forgotten"
     if row.annotator.state == "open" and row.annotator.until < time.time() * 1000:
         return "expired"
     return row.annotator.state

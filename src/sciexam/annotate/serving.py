@@ -22,9 +22,11 @@ from sciexam.report.tables import to_csv
 from sciexam.store import Store
 from sciexam.store.annotators import IMPORTED, OPEN, Annotator
 from sciexam.typed import Command
+from sciexam.types import ADJUDICATION
 from sciexam.web.serving import origins_of, run
 
 LONGEST_NAME = 100
+OWNER_NAMES = ("the owner", ADJUDICATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def is_pseudonym(name: str) -> bool:
     return re.fullmatch(r"annotator-\d+|adjudication|the owner", name.strip(), re.IGNORECASE) is not None
 
 
-def invited(store: Store, names: Sequence[str], count: int | None, days: float) -> list[Annotator]:
+def invited(store: Store, names: Sequence[str], count: int | None, days: float | None) -> list[Annotator]:
     """Those of these names, or `count` without names, who are added where they are missing.
 
     With neither: everyone who has a link, or four. A link that was ended stays ended.
@@ -94,7 +96,7 @@ def invited(store: Store, names: Sequence[str], count: int | None, days: float) 
     return [*unnamed, *(kept.add(None, ends) for _ in range((count or USUAL_ANNOTATORS) - len(unnamed)))]
 
 
-def owner_of(store: Store, days: float) -> Annotator:
+def owner_of(store: Store, days: float | None) -> Annotator:
     """Whoever runs the study, and adjudicates."""
     return store.annotators.owner(until(days))
 
@@ -106,8 +108,26 @@ def invitations(links: Links, people: Sequence[Annotator], origin: str) -> list[
 
 def write_links(path: Path, listed: Sequence[Invitation]) -> None:
     """The links as CSV that only its owner can read: who has a link can judge in somebody's name."""
+    write_atomically(path, _as_csv(listed), mode=0o600)
+
+
+def write_link(store: Store, results: Path, person: Annotator, origin: str) -> None:
+    """Put somebody's link into the file of each queue that has one, under the address to which its links lead."""
+    for path in (path for id in store.annotations.queues() for path in results.glob(f"*/{id}/links.csv")):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        listed = invitations(Links(store), [person], linked_to(path) or origin)
+        mine = _as_csv(listed).splitlines(keepends=True)[1]
+        place = next((at for at, line in enumerate(lines) if _is_of(line, person.pseudonym)), len(lines))
+        write_atomically(path, "".join([*lines[:place], mine, *lines[place + 1 :]]), mode=0o600)
+
+
+def _as_csv(listed: Sequence[Invitation]) -> str:
     rows = [(one.annotator.label, one.annotator.pseudonym, one.link, one.valid_until) for one in listed]
-    write_atomically(path, to_csv(("annotator", "pseudonym", "link", "valid until"), rows), mode=0o600)
+    return to_csv(("annotator", "pseudonym", "link", "valid until"), rows)
+
+
+def _is_of(line: str, pseudonym: str) -> bool:
+    return next(csv.reader([line]))[1:2] == [pseudonym]
 
 
 def linked_to(path: Path) -> str:
@@ -123,7 +143,7 @@ def strike_links(results: Path, pseudonym: str) -> None:
     """Take an annotator out of every file of links."""
     for path in results.glob("*/*/links.csv"):
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if next(csv.reader([line]))[1:2] != [pseudonym]]
+        kept = [line for line in lines if not _is_of(line, pseudonym)]
         if kept != lines:
             write_atomically(path, "".join(kept), mode=0o600)
 

@@ -96,7 +96,7 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen at; others need --public-url.")] = "127.0.0.1",
     port: Port = 8400,
     public_url: PublicUrl = None,
-    days: Days = 30.0,
+    days: Days = None,
     budget: BudgetOption = None,
     max_wait: MaxWait = 120.0,
     store: StorePath = None,

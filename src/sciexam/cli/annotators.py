@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sciexam.store import Store
     from sciexam.store.annotators import Annotator
 
-Days = Annotated[float, typer.Option(help="How long links are valid.")]
+Days = Annotated[float | None, typer.Option(help="How many days new links are valid.  [default: 30]")]
 Port = Annotated[int, typer.Option(help="The port of the page; 0 takes a free one.")]
 PublicUrl = Annotated[
     str | None, typer.Option(help="The address under which annotators on other machines reach the page.")
@@ -31,7 +31,7 @@ def link(
     host: Annotated[str, typer.Option(help="As in `serve`.")] = "127.0.0.1",
     port: Port = 8400,
     public_url: PublicUrl = None,
-    days: Days = 30.0,
+    days: Days = None,
     store: StorePath = None,
     results: Results = Path("results"),
 ) -> None:
@@ -49,6 +49,8 @@ def link(
     from sciexam.web.serving import origin_of
 
     origin = origin_of(host, port, public_url)
+    owner = owner or (name or "").strip().casefold() in serving.OWNER_NAMES
+    ends = until(days)
     with existing_ledger(store, results) as ledger:
         kept = ledger.annotators
         if revoke and renew:
@@ -60,12 +62,12 @@ def link(
             print_lines(links_of(serving.invitations(Links(ledger), people, origin)))
             return
         if owner:
-            person = serving.owner_of(ledger, days)
+            person = kept.owner(ends)
         elif revoke:
             person = _person(ledger, str(name))
         else:
             found = _find(ledger, str(name))
-            person = found or kept.add(serving.check_name(str(name)), until(days))
+            person = found or kept.add(serving.check_name(str(name)), ends)
             if found is None:
                 _say_added(person, _like(ledger, person))
         if person.state == FORGOTTEN:
@@ -75,10 +77,14 @@ def link(
             serving.strike_links(results, person.pseudonym)
             print(f"sciexam: the link of {person.label} is ended; what was judged with it stays", file=sys.stderr)
             return
+        is_new = not owner and found is None
         if renew or person.state == IMPORTED:
-            person = kept.renew(person.id, until(days))
-            serving.strike_links(results, person.pseudonym)
+            person, is_new = kept.renew(person.id, ends), True
         print_lines(links_of(serving.invitations(Links(ledger), [person], origin)))
+        if is_new:
+            serving.write_link(ledger, results, person, origin)
+        elif days is not None:
+            print("sciexam: --days holds for new links, and this one is as it was; add --renew", file=sys.stderr)
 
 
 def forget(
@@ -94,6 +100,7 @@ def forget(
 
     The pseudonym stays, with how many judgements were deleted; reports that were written before keep what they hold.
     """
+    from sciexam.annotate.overview import complete_items
     from sciexam.annotate.serving import strike_links
     from sciexam.exam.runs import existing_ledger
 
@@ -103,7 +110,9 @@ def forget(
         if not yes and not _confirmed(f"Delete {what} of {person.label}, for good?"):
             print("sciexam: nothing was deleted", file=sys.stderr)
             return
+        complete = complete_items(ledger)
         count = ledger.annotators.forget(person.id, keep_judgements)
+        short = complete - complete_items(ledger)
         strike_links(results, person.pseudonym)
     print(f"sciexam: {person.pseudonym} is forgotten; {count} judgements were deleted", file=sys.stderr)
     stays = "what they chose, under the pseudonym; " if keep_judgements else ""
@@ -112,6 +121,9 @@ def forget(
         "before, which are yours to delete",
         file=sys.stderr,
     )
+    if short:
+        items = "1 item that was complete is" if short == 1 else f"{short} items that were complete are"
+        print(f"sciexam: {items} short of an annotator; sciexam annotate status has what is left", file=sys.stderr)
 
 
 def _confirmed(question: str) -> bool:
