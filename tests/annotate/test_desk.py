@@ -321,7 +321,7 @@ def test_a_draw_is_a_sample_that_a_larger_one_goes_on_with(tmp_path: Path, store
 
 
 def test_the_same_text_twice_is_not_shown(tmp_path: Path, store: Store) -> None:
-    texts = ["same"] * 2 + ["other"] * 2
+    texts = ["same", "same \n"] + ["other"] * 2
     models = {
         "a": {"responses": answers(tmp_path, "a", ["same"] * 4)},
         "b": {"responses": answers(tmp_path, "b", texts)},

@@ -113,7 +113,7 @@ def _notes(queue: Queue, annotators: int) -> Iterator[str]:
         yield f"{annotators} annotators cannot complete an item that asks for {queue.overlap}: add some, or --overlap."
     if queue.identical:
         are = "pair is" if queue.identical == 1 else "pairs are"
-        yield f"{queue.identical} {are} not shown: both answers are one text, or the two were shown already."
+        yield f"{queue.identical} {are} not shown: both answers read the same, or the two were shown already."
     if queue.unanswered:
         lack = "prompt lacks" if queue.unanswered == 1 else "prompts lack"
         yield f"{queue.unanswered} {lack} an answer of somebody; `sciexam check` and the same command try again."

@@ -81,7 +81,7 @@ class Queue(Record):
     pause_after: int = 50  # judgements after which a break is proposed
     lease_minutes: float = 30
     guide: str = ""
-    identical: int = 0  # pairs that are not shown: both answers are one text, or the same two texts were shown already
+    identical: int = 0  # pairs that are not shown: both answers read the same, or the same two were shown already
     unanswered: int = 0  # of the prompts that were drawn, those without an answer from everyone
     items: tuple[Item, ...] = Field(exclude=True)
 
@@ -196,18 +196,21 @@ def make_queue(
 
 
 def _items(answers: Answers, task: Task) -> tuple[list[Item], int]:
-    """The items of all prompts in their order, and how many pairs of the same text were left out."""
+    """The items of all prompts in their order, and how many pairs that read the same were left out."""
     if task == "demonstrations":
         return list(_demonstrations(answers)), 0
     if task == "ranking":
         return list(_rankings(answers)), 0
     pairs = list(_pairs(answers))
     # A verdict is about texts, and counts wherever they are compared: the same two are shown once.
-    first = {(item.prompt.text, frozenset(item.texts)): item for item in reversed(pairs)}
-    kept = [
-        item for item in pairs if len(set(item.texts)) == 2 and first[item.prompt.text, frozenset(item.texts)] is item
-    ]
+    first = {(item.prompt.text, _as_read(item)): item for item in reversed(pairs)}
+    kept = [item for item in pairs if len(_as_read(item)) == 2 and first[item.prompt.text, _as_read(item)] is item]
     return kept, len(pairs) - len(kept)
+
+
+def _as_read(item: Item) -> frozenset[str]:
+    """The texts as they look on a page: nobody sees the white space around them."""
+    return frozenset(text.strip() for text in item.texts)
 
 
 def _is_answered(answers: Answers, prompt: Prompt) -> bool:
@@ -252,7 +255,7 @@ def _rankings(answers: Answers) -> Iterator[Item]:
             f"({len(answers.contestants)} contestants x {answers.samples} samples)"
         )
     for prompt in answers.prompts:
-        given = list({text: (name, text) for name, text in _given(answers, prompt)}.values())
+        given = list({text.strip(): (name, text) for name, text in _given(answers, prompt)}.values())
         if len(given) >= FEWEST_RANKED:
             yield _item("ranking", prompt, given)
 

@@ -153,6 +153,7 @@ def _why_none(evidence: Evidence, prompt: Prompt, a: str, b: str, battles: Seque
 
 
 def _of_one_text(evidence: Evidence, prompt: Prompt, a: str, b: str) -> bool:
-    """Whether both gave one text in every sample, where both have an answer in each."""
+    """Whether both gave one text in every sample, white space around it aside, where both have an answer in each."""
     given = evidence.responses
-    return all(given[a, prompt.id, n].text == given[b, prompt.id, n].text for n in range(evidence.samples))
+    one, other = ([given[name, prompt.id, n].text.strip() for n in range(evidence.samples)] for name in (a, b))
+    return one == other
