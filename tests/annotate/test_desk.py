@@ -572,7 +572,8 @@ def test_of_those_who_cannot_judge_the_verdicts_of_annotators_are_counted_alone(
     pages._adjudicate(request_of(queue.items[0].id), "", owner, {"choice": "tie", "turn": "0"})
     overview = Overview(store, queue)
     assert overview.adjudicated == 1
-    said = '2 "cannot judge" by 1 annotator, of 4 verdicts: they count for neither contestant.'
+    of = "5 verdicts (4 by annotators, 1 adjudication)"
+    said = f'2 "cannot judge" by 1 annotator, of {of}: they count for neither contestant.'
     assert said in list(caveats_of(overview._evidence, ()))
 
 

@@ -91,15 +91,21 @@ def _of_one_person(benches: Sequence[Bench]) -> Iterable[str]:
 def _of_those_who_cannot(benches: Sequence[Bench]) -> Iterable[str]:
     """How often annotators said that they cannot judge: no reply of a machine, so nobody is asked again."""
     for bench in benches:
-        heard = (verdict for _, verdict in bench.verdicts if verdict.rater != ADJUDICATION)
-        given = [verdict for verdict in heard if verdict.status != "skipped"]
-        raters = [verdict.rater for verdict in given if verdict.failure == CANNOT_JUDGE]
+        given = [verdict for _, verdict in bench.verdicts if verdict.status != "skipped"]
+        heard = [verdict for verdict in given if verdict.rater != ADJUDICATION]
+        raters = [verdict.rater for verdict in heard if verdict.failure == CANNOT_JUDGE]
         if bench.trust == "people" and raters:
             people, they = len(set(raters)), "it counts" if len(raters) == 1 else "they count"
             yield (
                 f'{len(raters)} "cannot judge" by {people} annotator{"s" if people > 1 else ""}, of '
-                f"{len(given)} verdicts: {they} for neither contestant."
+                f"{len(given)} verdicts{_of_both(len(heard), len(given) - len(heard))}: {they} for neither contestant."
             )
+
+
+def _of_both(annotators: int, adjudications: int) -> str:
+    """Whose the verdicts are, where some settle what annotators disagreed on."""
+    several = "adjudication" if adjudications == 1 else "adjudications"
+    return f" ({annotators} by annotators, {adjudications} {several})" if adjudications else ""
 
 
 def _of_opposites(pairs: Sequence[Pair]) -> Iterable[str]:
