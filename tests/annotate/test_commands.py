@@ -326,8 +326,11 @@ def test_status_has_names_everywhere_and_what_was_adjudicated_beside(tmp_path: P
 
 
 def test_commands_without_a_ledger_or_a_queue_say_where_to_begin(sciexam: Cli, tmp_path: Path) -> None:
-    done = sciexam("annotate", "status")
-    assert (done.returncode, "no ledger there" in done.stderr) == (2, True)
+    export = ("annotate", "export", "verdicts", "-o", "v.csv")
+    asked = ("annotate", "status"), ("annotate", "link", "Ann"), ("annotate", "forget", "Ann"), export
+    for command in (*asked, ("agree", "--judge", "humans")):
+        done = sciexam(*command)
+        assert (done.returncode, "no ledger there; run `sciexam annotate serve` first" in done.stderr) == (2, True)
     Store(tmp_path / "results" / "ledger.sqlite").close()
     done = sciexam("annotate", "status")
     assert done.returncode == 2

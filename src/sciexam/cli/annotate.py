@@ -208,7 +208,7 @@ def status(
     from sciexam.exam.runs import existing_ledger
     from sciexam.report.tables import print_tables
 
-    with existing_ledger(store, results) as ledger:
+    with existing_ledger(store, results, "annotate serve") as ledger:
         overview = Overview(ledger, _queue(ledger, queue))
         if as_json:
             print(json.dumps(to_json(overview), indent=1, allow_nan=False))
@@ -237,7 +237,7 @@ def export(
 
     if out.suffix not in (".jsonl", ".csv"):
         raise UsageError(f"--out {out}: write to a .jsonl (every text exactly) or a .csv (for spreadsheets)")
-    with existing_ledger(store, results) as ledger:
+    with existing_ledger(store, results, "annotate serve") as ledger:
         found = _queue(ledger, queue)
         lines = list(lines_of(ledger, found, what.value, with_names))
         if not lines:

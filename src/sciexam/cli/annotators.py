@@ -51,7 +51,7 @@ def link(
     origin = origin_of(host, port, public_url)
     owner = owner or (name or "").strip().casefold() in serving.OWNER_NAMES
     ends = until(days)
-    with existing_ledger(store, results) as ledger:
+    with existing_ledger(store, results, "annotate serve") as ledger:
         kept = ledger.annotators
         if revoke and renew:
             raise UsageError("--revoke ends a link, --renew gives another; choose one")
@@ -104,7 +104,7 @@ def forget(
     from sciexam.annotate.serving import strike_links
     from sciexam.exam.runs import existing_ledger
 
-    with existing_ledger(store, results) as ledger:
+    with existing_ledger(store, results, "annotate serve") as ledger:
         person = _person(ledger, name)
         what = "the name, the link and every word" if keep_judgements else "everything"
         if not yes and not _confirmed(f"Delete {what} of {person.label}, for good?"):

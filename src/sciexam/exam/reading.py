@@ -91,7 +91,7 @@ def read_in(
     location = location_of(store, results)
     files = [rater for rater in plan.raters if rater.by_name]
     if not files and not (plan.alone and any(is_recorded(plan.suite, name) for name in plan.contestants)):
-        check_there(location)
+        check_there(location, "annotate serve" if set(plan.benches) == {HUMANS} else "compare")
     with Store(location) as ledger:
         if everyone:
             plan = _with_earlier_judges(plan, ledger)

@@ -54,18 +54,18 @@ def opened(store: str | Path | None, results: str | Path, terms: Terms) -> Itera
         yield ledger
 
 
-def existing_ledger(store: str | Path | None, results: str | Path) -> Store:
-    """The ledger of a command that reads, open. Raises UsageError where there is none."""
+def existing_ledger(store: str | Path | None, results: str | Path, maker: str = "compare") -> Store:
+    """The ledger of a command that reads, open. Raises UsageError where there is none. `maker`: see `check_there`."""
     location = location_of(store, results)
-    check_there(location)
+    check_there(location, maker)
     return Store(location)
 
 
-def check_there(location: str) -> None:
-    """Raises UsageError where there is no ledger to read."""
+def check_there(location: str, maker: str = "compare") -> None:
+    """Raises UsageError where there is no ledger to read. `maker`: the command that makes what would be read."""
     if not is_there(location):
         raise UsageError(
-            f"{location}: no ledger there; run `sciexam compare` first, go to the folder in which it was run, or name "
+            f"{location}: no ledger there; run `sciexam {maker}` first, go to the folder in which it was run, or name "
             "the ledger with --store or --results"
         )
 
