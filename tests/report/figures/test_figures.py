@@ -125,6 +125,19 @@ def test_bars_are_the_shares_of_strengths_and_their_labels_the_counts(kind: str)
         assert {str(one.verdicts) for one in pair.strengths} <= set(drawn(kind, "preference-strength")[1])
 
 
+def test_a_strength_that_nobody_of_the_people_gave_has_no_bar() -> None:
+    (pair,) = made("report of two").pairs
+    without_clear = tuple(replace(one, verdicts=0 if abs(one.preference) == 2 else 1) for one in pair.strengths)
+    for trust, bars in (("people", 5), ("doubtful", 7)):
+        shown = replace(made("report of two"), pairs=Pairs([replace(pair, strengths=without_clear, trust=trust)]))
+        (one,) = (one for one in figures_of(shown) if one.name == "preference-strength")
+        assert ("clear" in one.alt) == (trust == "doubtful")
+        with figure_of(one, LIGHT) as figure:
+            (axes,) = figure.axes
+            assert len([bar for bar in axes.patches if hasattr(bar, "get_height")]) == bars
+            assert len(axes.get_xticklabels()) == bars
+
+
 def test_each_category_has_its_row_and_the_whole_one_too() -> None:
     (pair,) = made("report of two").pairs
     both("report of two", "by-category", [pair.win_rate, *(one.win_rate for one in pair.categories)])

@@ -11,7 +11,7 @@ from sciexam.report.figures.frame import SMALL, name_of, scale
 from sciexam.report.figures.palette import Palette
 from sciexam.report.figures.panels import Panel, draw_panels, height_of
 from sciexam.report.figures.words import said, sentences
-from sciexam.report.record import Pair, Report
+from sciexam.report.record import Pair, Report, StrengthCount
 from sciexam.stats import Estimate
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 HEIGHT = 96.0
 END = 120.0  # points of the name at either end of the scale
-DEGREES = ("strong", "clear", "slight", "tie", "slight", "clear", "strong")
+DEGREES = ("tie", "slight", "clear", "strong")
 
 
 def strengths(report: Report) -> Iterator[Drawing]:
@@ -43,34 +43,43 @@ def strengths(report: Report) -> Iterator[Drawing]:
 
 
 def _in_words(pair: Pair) -> str:
-    named = zip(pair.strengths, DEGREES, strict=True)
     towards = {-1: f" for {pair.a}", 0: "", 1: f" for {pair.b}"}
     return "; ".join(
-        f"{degree}{towards[(one.preference > 0) - (one.preference < 0)]} {one.verdicts} verdicts, {said(one.share)}"
-        for one, degree in named
+        f"{_name(one)}{towards[(one.preference > 0) - (one.preference < 0)]} {one.verdicts} verdicts, {said(one.share)}"
+        for one in _bars(pair)
     )
 
 
+def _bars(pair: Pair) -> list[StrengthCount]:
+    """From -3 to 3 what has a bar. No page offers people every strength: one that none of them chose has none."""
+    chosen = {abs(one.preference) for one in pair.strengths if one.verdicts or pair.trust != "people"}
+    return [one for one in pair.strengths if abs(one.preference) in chosen]
+
+
+def _name(one: StrengthCount) -> str:
+    return DEGREES[abs(one.preference)]
+
+
 def _panel(report: Report, pair: Pair) -> Panel:
-    place = places(report.contestants)
+    placed = places(report.contestants)
 
     def draw(axes: Axes, palette: Palette) -> None:
-        of_a, of_b = (palette.of(place.get(name, 0)) for name in (pair.a, pair.b))
-        shares = [one.share for one in pair.strengths]
-        known = [one for one in shares if isinstance(one, Estimate)]
+        of_a, of_b = (palette.of(placed.get(name, 0)) for name in (pair.a, pair.b))
+        bars = _bars(pair)
+        known = [one.share for one in bars if isinstance(one.share, Estimate)]
         most = max((one.high for one in known), default=1.0)
-        axes.set_xlim(-3.6, 3.6)
+        axes.set_xlim(-0.6, len(bars) - 0.4)
         axes.set_ylim(0, most * 1.16)
-        for one, share in zip(pair.strengths, shares, strict=True):
+        for place, one in enumerate(bars):
+            share = one.share
             if not isinstance(share, Estimate):
                 continue
             colour = palette.tie if one.preference == 0 else of_b if one.preference > 0 else of_a
-            axes.bar([one.preference], [share.value], width=0.78, color=colour, lw=0, zorder=2)
-            axes.plot([one.preference] * 2, [share.low, share.high], color=palette.ink, lw=1.1, zorder=3)
+            axes.bar([place], [share.value], width=0.78, color=colour, lw=0, zorder=2)
+            axes.plot([place] * 2, [share.low, share.high], color=palette.ink, lw=1.1, zorder=3)
             how: dict[str, Any] = {"ha": "center", "color": palette.ink, "size": SMALL}
-            at = (one.preference, share.high)
-            axes.annotate(str(one.verdicts), at, (0, 2), textcoords="offset points", **how)
-        scale(axes, palette, range(-3, 4), DEGREES)
+            axes.annotate(str(one.verdicts), (place, share.high), (0, 2), textcoords="offset points", **how)
+        scale(axes, palette, range(len(bars)), [_name(one) for one in bars])
         ticks = [tick for tick in (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0) if tick <= most]
         ticks = ticks if len(ticks) < 6 else ticks[::2]
         scale(axes, palette, ticks, [f"{tick:g}" for tick in ticks], "left")
