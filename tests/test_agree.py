@@ -120,6 +120,9 @@ def test_every_category_has_its_own_rows_and_the_pages_are_written(sciexam: Cli,
         assert heading in done.stdout
     (folder,) = (tmp_path / "results" / "exam").iterdir()
     assert {path.name for path in folder.iterdir()} == {"run.json", "agreement.html", "agreement.json", "agreement.md"}
+    short = sciexam("agree", "-s", "exam.yaml", "-j", "votes.jsonl", "--quiet", cwd=tmp_path)
+    assert (short.returncode, short.stderr, short.stdout.count("\n")) == (0, "", 1)
+    assert short.stdout.startswith("Any two of the ")
     written = json.loads((folder / "agreement.json").read_text())
     assert {row["category"] for row in written["groups"]} == {None, "c0", "c1"}
     assert [row["items"] for row in written["groups"]] == [8, 4, 4]

@@ -315,6 +315,8 @@ def test_a_text_measure_is_audited_without_a_call(sciexam: Cli, tmp_path: Path) 
     assert lines["rubric paraphrase", ""]["meaning"] == "this judge does not read the words of the rubric"
     assert lines["identical: no tie", ""]["figure"]["value"] == 0
     assert lines["empty", ""]["figure"]["value"] == 0
+    short = sciexam("audit", "measures", "-s", "exam.yaml", "--quiet")
+    assert (short.stderr, short.stdout) == ("", json.loads(done.stdout)["sentence"] + "\n")
 
 
 def test_without_a_name_the_judge_of_the_suite_is_audited_and_told(sciexam: Cli, tmp_path: Path) -> None:

@@ -435,6 +435,8 @@ def test_unusable_replies_are_missing_and_may_be_asked_for_again_and_the_same_co
         why = "the judge has no usable verdict on a comparison that a human judged"
         said = " ".join(done.stdout.split())
         assert f"Nothing can be said of llm against humans: {why}." in said
+        short = sciexam("validate", "llm", "-s", exam, "--humans", "votes.jsonl", "--quiet", cwd=tmp_path)
+        assert (short.returncode, short.stdout) == (3, f"Nothing can be said of llm against humans: {why}.\n")
         assert "no usable verdict on 4 of the 4 comparisons that humans judged (4 invalid)" in said
         missing = "8 verdicts are missing, as replies could not be used"
         assert missing in said

@@ -14,6 +14,7 @@ from sciexam.cli.options import (
     AsJson,
     FigureFormatOption,
     Figures,
+    InShort,
     Limit,
     Policy,
     PolicyOption,
@@ -58,6 +59,7 @@ def agree(
     figures: Figures = None,
     figure_format: FigureFormatOption = None,
     as_json: AsJson = False,
+    quiet: InShort = False,
 ) -> None:
     """How far annotators and judges agree: every two of them, all together, and by category.
 
@@ -75,6 +77,11 @@ def agree(
         print(json.dumps(found.to_json(), indent=1, allow_nan=False))
         return
     from sciexam.report.agreeing.agreement_text import sentence_of, tables_of
+    from sciexam.report.plain_text import plain_text
+
+    if quiet:
+        print(plain_text(sentence_of(found)))
+        return
     from sciexam.report.tables import print_list, print_tables, text_for
     from sciexam.report.wording import noted
 

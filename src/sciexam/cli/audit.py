@@ -16,6 +16,7 @@ from sciexam.cli.options import (
     BudgetOption,
     EngineName,
     EngineOption,
+    InShort,
     Limit,
     MaxWait,
     PromptsFile,
@@ -64,6 +65,7 @@ def audit(
     store: StorePath = None,
     results: Results = Path("results"),
     as_json: AsJson = False,
+    quiet: InShort = False,
 ) -> None:
     """Show a judge answers that were changed by code, and tell what its verdicts follow.
 
@@ -73,12 +75,13 @@ def audit(
     from sciexam.errors import GateNotMet
     from sciexam.exam.audit import audit as run_audit
     from sciexam.report.audit import outcomes
+    from sciexam.report.plain_text import plain_text
 
     refuse_answers_as_judge(judge, contestants or [])
     named = [judge] if judge else []
     chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, named, results=results)
     judge = judge_of(chosen, judge)
-    with interruptible() as stop, progress() as shown:
+    with interruptible() as stop, progress(quiet) as shown:
         card = run_audit(
             chosen,
             judge,
@@ -98,6 +101,8 @@ def audit(
         )
     if as_json:
         print(json.dumps(card.to_json(), indent=1, allow_nan=False))
+    elif quiet:
+        print(plain_text(card.sentence))
     else:
         _print(card, results)
     if strict and card.failing:

@@ -99,6 +99,7 @@ FigureFormatOption = Annotated[
     FigureFormat | None, typer.Option("--format", help="How the figures are written.  [default: svg]")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result in one sentence a pair.")]
+InShort = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result in one sentence.")]
 
 
 def are_files(given: list[str]) -> bool:

@@ -19,6 +19,7 @@ from sciexam.cli.options import (
     EngineOption,
     FigureFormatOption,
     Figures,
+    InShort,
     Limit,
     MaxWait,
     OrdersOption,
@@ -85,19 +86,21 @@ def validate(
     figures: Figures = None,
     figure_format: FigureFormatOption = None,
     as_json: AsJson = False,
+    quiet: InShort = False,
 ) -> None:
     """Hold a judge against humans: accuracy, agreement, alt-test, calibration, corrected win rates, biases.
 
     The judge is asked for what the ledger lacks on comparisons that a human judged. Nobody else is asked.
     """
     from sciexam.exam import validating
+    from sciexam.report.plain_text import plain_text
 
     check_figures(figures, figure_format)
     refuse_answers_as_judge(judge, contestants or [])
     named = [judge] if judge else []
     chosen, names = chosen_suite(suite, contestants or [], prompts, rubric, named, samples, results=results)
     judge = judge_of(chosen, judge)
-    with interruptible() as stop, progress() as shown:
+    with interruptible() as stop, progress(quiet) as shown:
         found = validating.validate(
             chosen,
             judge,
@@ -120,6 +123,8 @@ def validate(
         )
     if as_json:
         print(json.dumps(found.to_json(), indent=1, allow_nan=False))
+    elif quiet:
+        print(plain_text(found.sentence))
     else:
         _show(found, validating.folder_of(found, results) / "validation.html")
     draw_figures(found, figures, figure_format)
