@@ -103,6 +103,9 @@ def test_without_a_judge_named_all_who_judged_are_heard_and_nobody_else(sciexam:
     assert not any("gpt" in caveat for caveat in found["caveats"]), "a judge without a verdict is not spoken of"
     mixed = next(row for row in found["pairs"] if row["raters"] == ["ann", "plain"] and row["category"] is None)
     assert (mixed["group"], mixed["scale"]) == ("everyone", "side"), "plain verdicts have no strength"
+    short = sciexam("agree", "base", "sft", "-s", exam, "--quiet", cwd=tmp_path)
+    people, everyone = len(CHOICES), len(CHOICES) + 2
+    assert f"Any two of the {everyone} raters ({people} annotators, measures and plain) name the same" in short.stdout
 
 
 def test_two_raters_are_told_of_in_one_table(sciexam: Cli, tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sciexam.report.agreeing.agreement import Agreed, Agreement, Majority
+from sciexam.report.agreeing.agreement import EVERYONE, Agreed, Agreement, Majority
 from sciexam.report.record import Figure
 from sciexam.report.tables import Table, methods_table, reasons
 from sciexam.stats import Estimate
 
+FEW_JUDGES = 3  # who are named in a sentence
 SCALES = {"preference": "the preference with its strength", "side": "the sides in their order (a, tie, b)"}
 
 READING = (
@@ -25,11 +26,22 @@ def sentence_of(found: Agreement) -> str:
     whole = whole or [agreed for agreed in found.pairs if agreed.category is None and agreed.items]
     if not whole:
         return "How far raters agree cannot be said: no comparison was judged by two of them."
-    return " ".join(map(_agreement, whole))
+    return " ".join(
+        _agreement(agreed, _of_both_kinds(found) if agreed.group == EVERYONE else agreed.group) for agreed in whole
+    )
 
 
-def _agreement(agreed: Agreed) -> str:
-    who = _who(agreed) if len(agreed.raters) == 2 else f"Any two of the {len(agreed.raters)} raters ({agreed.group})"
+def _of_both_kinds(found: Agreement) -> str:
+    """Who everyone is: how many annotators, and the judges by name as far as they are few."""
+    judges = [row.rater for row in found.raters if row.kind != "human"]
+    people = len(found.raters) - len(judges)
+    named = [f"{len(judges)} judges"] if len(judges) > FEW_JUDGES else judges
+    listed = [f"{people} annotator{'' if people == 1 else 's'}", *named]
+    return f"{', '.join(listed[:-1])} and {listed[-1]}"
+
+
+def _agreement(agreed: Agreed, whom: str) -> str:
+    who = _who(agreed) if len(agreed.raters) == 2 else f"Any two of the {len(agreed.raters)} raters ({whom})"
     if not isinstance(agreed.percent, Estimate):
         return f"How far {_who(agreed)} agree cannot be said: {agreed.percent.why}."
     beyond = f" Beyond chance, alpha is {agreed.alpha}." if isinstance(agreed.alpha, Estimate) else ""
