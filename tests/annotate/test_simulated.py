@@ -203,9 +203,9 @@ def test_preferences_are_pairs_that_a_reward_model_and_dpo_learn_from(folder: Pa
 def test_verdicts_go_out_and_come_in_to_another_ledger(folder: Path, sciexam: Cli, suffix: str) -> None:
     assert sciexam("annotate", "export", "verdicts", "--out", f"v.{suffix}", "--with-names").returncode == 0
     read = sciexam("annotate", "import", f"v.{suffix}", "base", "sft", "--suite", "exam.yaml", "--results", "other")
-    assert read.stdout.startswith("96 verdicts of 4 annotators read, 0 known already, 0 unmatched"), read.stderr
+    assert read.stdout.startswith("96 verdicts of 4 annotators read: 96 new, 0 known already, 0 unmatched"), read.stderr
     again = sciexam("annotate", "import", f"v.{suffix}", "base", "sft", "--suite", "exam.yaml", "--results", "other")
-    assert again.stdout.startswith("0 verdicts of 4 annotators read, 96 known already, 0 unmatched")
+    assert again.stdout.startswith("96 verdicts of 4 annotators read: 0 new, 96 known already, 0 unmatched")
     both = [
         json.loads(sciexam("agree", "base", "sft", "--suite", "exam.yaml", "-j", "humans", "--json", *more).stdout)
         for more in ((), ("--results", "other"))

@@ -268,6 +268,7 @@ def import_(
 ) -> None:
     """Read verdicts that people gave elsewhere into the ledger, under pseudonyms. They get no link by that."""
     from sciexam.annotate.importing import SHOWN, import_verdicts, left_out_of
+    from sciexam.cli.made import counted
     from sciexam.exam.answering import answers_of
     from sciexam.exam.runs import location_of
     from sciexam.models.terms import USUAL
@@ -278,8 +279,9 @@ def import_(
     with Store(location_of(store, results)) as ledger:
         answers = answers_of(chosen, listed, ledger, USUAL, recorded_only=True)
         done = import_verdicts(ledger, answers, file, chosen.rubric.digest)
-    counts = f"{done.known} known already, {len(done.unmatched)} unmatched"
-    print(f"{done.new} verdicts of {len(done.annotators)} annotators read, {counts}")
+    read = counted(done.new + done.known + len(done.unmatched), "verdict")
+    counts = f"{done.new} new, {done.known} known already, {len(done.unmatched)} unmatched"
+    print(f"{read} of {counted(len(done.annotators), 'annotator')} read: {counts}")
     for line in (*left_out_of(done.forgotten), *done.unmatched[:SHOWN]):
         print(f"sciexam: {one_line(line)}", file=sys.stderr)
     if len(done.unmatched) > SHOWN:
