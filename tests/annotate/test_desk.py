@@ -15,15 +15,16 @@ import pytest
 from annotate_queue import judging_by, queue_of
 from conftest import answers, write_jsonl, write_suite
 from postgres import SLOWLY, place
+from sciexam.annotate.announcement import announcement
 from sciexam.annotate.desk import Desk, NotYours, keep_queue, kept_queue
 from sciexam.annotate.export import exported
 from sciexam.annotate.importing import Imported, import_verdicts
 from sciexam.annotate.links import Links, until
 from sciexam.annotate.overview import Overview
-from sciexam.annotate.overview_text import rates_of
+from sciexam.annotate.overview_text import rates_of, tables_of
 from sciexam.annotate.owner import OwnerPages
 from sciexam.annotate.queue import Item, Queue, make_queue
-from sciexam.annotate.serving import invited
+from sciexam.annotate.serving import Invitation, invited
 from sciexam.errors import StoreError, UsageError
 from sciexam.exam.answering import answers_of
 from sciexam.exam.runs import terms_of
@@ -540,6 +541,37 @@ def test_pairs_without_a_majority_come_first_and_the_owner_may_leave_a_tie(tmp_p
         assert "Pairs without a majority come first, then those they are furthest apart on." in html
     assert "nor who said what unless you open it." in html
     assert "What the annotators said" in html
+
+
+def test_every_list_of_questions_shows_them_as_they_were_written(tmp_path: Path, store: Store) -> None:
+    texts = {name: [f"{name} {i}" for i in range(4)] for name in ("base", "sft")}
+    models = {name: {"responses": answers(tmp_path, name, texts[name])} for name in texts}
+    exam = write_suite(tmp_path, 4, models)
+    write_jsonl(tmp_path / "prompts.jsonl", [{"id": f"q{i}", "text": f"What is $E=mc^2$ {i}?"} for i in range(4)])
+    suite = load_suite(str(exam))
+    found = answers_of(suite, ("base", "sft"), store, terms_of(suite, 1))
+    queue = make_queue(suite, found, "pairs", "four-point", seal=store.seal, overlap=2, annotators=2)
+    keep_queue(store, queue)
+    for who, rule in (("Ann", for_a), ("Bob", for_b)):
+        judging_by(Desk(store, queue), person(store, who), rule)
+    owner, pages = store.annotators.owner(until(1)), OwnerPages(store, queue, Links(store), TYPED)
+    for page in (pages._overview, pages._disputed):
+        html = page(request_of(""), "", owner, {}).body.decode()
+        assert html.count("<bdi>What is $E=mc^2$ ") == 4
+    assert html.count(">Next</a>") == 3
+    assert ">Skip</a>" not in html
+
+
+def test_one_of_a_kind_is_no_plural(tmp_path: Path, store: Store) -> None:
+    write_jsonl(tmp_path / "gold.jsonl", [{"question": "What is 2 + 2?", "better": "4", "worse": "5"}])
+    queue = queue_of(tmp_path, store, overlap=1, annotators=1, gold=tmp_path / "gold.jsonl", repeats=1)
+    said = next(announcement(queue, [], tmp_path / "links.csv", ("127.0.0.1", 8400)))
+    assert said.endswith("; 1 annotator for each, so about 12 an annotator; 1 gold item; 1 pair shown twice to each.")
+    assert next(tables_of(Overview(store, queue))).notes[0].endswith("; 1 annotator for each.")
+    more = queue.model_copy(update={"overlap": 2})
+    judged = [Invitation(person(store), "http://127.0.0.1/a/x")]
+    told = list(announcement(more, judged, tmp_path / "links.csv", ("127.0.0.1", 8400)))
+    assert "1 annotator cannot complete an item that asks for 2: add some, or --overlap." in told
 
 
 def test_the_win_rate_of_compare_is_told_where_it_is_not_that_of_the_majority(tmp_path: Path, store: Store) -> None:

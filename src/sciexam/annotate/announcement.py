@@ -104,13 +104,15 @@ def links_of(invitations: Sequence[Invitation]) -> Iterator[str]:
 
 def _checks(queue: Queue) -> str:
     """What is shown beside, as it is and not as it was asked for: second showings need pairs between."""
-    gold = f"; {len(queue.gold)} gold items" if queue.gold else ""
-    return f"{gold}; {repeats_of(queue)} pairs shown twice to each" if queue.repeats else gold
+    gold = f"; {len(queue.gold)} gold item{'' if len(queue.gold) == 1 else 's'}" if queue.gold else ""
+    again = repeats_of(queue)
+    return f"{gold}; {again} pair{'' if again == 1 else 's'} shown twice to each" if queue.repeats else gold
 
 
 def _notes(queue: Queue, annotators: int) -> Iterator[str]:
     if annotators < queue.overlap:
-        yield f"{annotators} annotators cannot complete an item that asks for {queue.overlap}: add some, or --overlap."
+        who = f"{annotators} annotator{'' if annotators == 1 else 's'}"
+        yield f"{who} cannot complete an item that asks for {queue.overlap}: add some, or --overlap."
     if queue.identical:
         are = "pair is" if queue.identical == 1 else "pairs are"
         yield f"{queue.identical} {are} not shown: both answers read the same, or the two were shown already."

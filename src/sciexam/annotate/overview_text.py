@@ -28,13 +28,14 @@ def tables_of(overview: Overview) -> Iterator[Table]:
     """Progress and people, agreement, majority, and what deserves a look."""
     queue = overview.queue
     checks = [name for name, is_there in (("gold", queue.gold), ("again", queue.repeats)) if is_there]
+    each = f"{queue.overlap} annotator{'' if queue.overlap == 1 else 's'} for each"
     drawn = f"{queue.draw.taken} of {queue.draw.drawn_from} prompts, drawn with seed {queue.draw.seed}"
     yield Table(
         f"Queue {queue.id}: {overview.complete}/{len(queue.ordinary)} items complete, {stored(overview)}",
         ("annotator", "state", "judged", "cannot", "ties", "seconds", "left", *checks, "last"),
         [_row(row, checks) for row in overview.rows],
         (
-            f"{', '.join(queue.contestants)}; {drawn}; {queue.overlap} annotators for each.",
+            f"{', '.join(queue.contestants)}; {drawn}; {each}.",
             " ".join((READING, *(CHECKS[name] for name in checks))),
         ),
     )

@@ -127,6 +127,7 @@ class OwnerPages:
         said = option_of(self._queue.scale, place.choice) if place and place.choice else None
         return {
             "id": one.item.id,
+            "text": one.item.prompt.text,
             "question": [(turn.role, to_html(turn.content)) for turn in one.item.prompt.messages],
             "answers": [to_html(one.item.texts[slot]) for slot in order],
             "counts": " : ".join(map(str, one.counts)),
