@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sciexam.report.audit import Card
-from sciexam.report.next_steps import AUDITED, DRAWN, HUMANS, of_judge, reader
+from sciexam.report.next_steps import AUDITED, DRAWN, of_judge, reader
 from sciexam.report.record import Step
 from sciexam.typed import Command
+from sciexam.types import HUMANS
 
 
 def steps_of(card: Card, argv: Sequence[str], prompts: int, validated: bool) -> tuple[Step, ...]:
