@@ -420,7 +420,7 @@ def test_a_line_may_name_a_prompt_by_its_whole_text(judged: Path, sciexam: Cli) 
     line = {"prompt": asked["text"], "first": "base", "second": "sft", "preferred": "first", "rater": "Eve"}
     write_jsonl(judged / "v.jsonl", [line])
     command = ("annotate", "import", "v.jsonl", "base", "sft", "--suite", "exam.yaml")
-    assert sciexam(*command).stdout.startswith("1 verdicts of 1 annotators read, 0 known already, 0 unmatched\n")
+    assert sciexam(*command).stdout.startswith("1 verdict of 1 annotator read: 1 new, 0 known already, 0 unmatched\n")
     write_jsonl(judged / "v.jsonl", [line | {"prompt": asked["id"]}])
     assert sciexam(*command).stdout.startswith("0 verdicts of 1 annotators read, 1 known already, 0 unmatched\n")
 
@@ -448,7 +448,7 @@ def test_an_export_that_is_read_back_brings_nothing_back_of_who_was_forgotten(ju
         file.write("q0,base,sft,first,,Zoe,,human,\n")
     done = sciexam("annotate", "import", "v.csv", "base", "sft", "--suite", "exam.yaml")
     assert done.stderr == gone
-    assert done.stdout.startswith("1 verdicts of 1 annotators read")
+    assert done.stdout.startswith("1 verdict of 1 annotator read")
     with Store(judged / "results" / "ledger.sqlite") as store:
         assert [one.name for one in store.annotators.all()] == [None, None, "Zoe"]
 

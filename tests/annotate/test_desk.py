@@ -565,12 +565,12 @@ def test_every_list_of_questions_shows_them_as_they_were_written(tmp_path: Path,
 def test_one_of_a_kind_is_no_plural(tmp_path: Path, store: Store) -> None:
     write_jsonl(tmp_path / "gold.jsonl", [{"question": "What is 2 + 2?", "better": "4", "worse": "5"}])
     queue = queue_of(tmp_path, store, overlap=1, annotators=1, gold=tmp_path / "gold.jsonl", repeats=1)
-    said = next(announcement(queue, [], tmp_path / "links.csv", ("127.0.0.1", 8400)))
+    said = next(announcement(Overview(store, queue), [], tmp_path / "links.csv", ("127.0.0.1", 8400)))
     assert said.endswith("; 1 annotator for each, so about 12 an annotator; 1 gold item; 1 pair shown twice to each.")
     assert next(tables_of(Overview(store, queue))).notes[0].endswith("; 1 annotator for each.")
     more = queue.model_copy(update={"overlap": 2})
     judged = [Invitation(person(store), "http://127.0.0.1/a/x")]
-    told = list(announcement(more, judged, tmp_path / "links.csv", ("127.0.0.1", 8400)))
+    told = list(announcement(Overview(store, more), judged, tmp_path / "links.csv", ("127.0.0.1", 8400)))
     assert "1 annotator cannot complete an item that asks for 2: add some, or --overlap." in told
 
 
