@@ -454,6 +454,31 @@ def test_labels_by_people_count_for_more_with_the_judge_that_agrees_with_them(ju
     assert {one["worth"] for one in everything["joint"]} == {40.0}
 
 
+def test_people_are_asked_to_judge_before_they_are_compared_by_and_that_is_the_cost(judged: Path, sciexam: Cli) -> None:
+    people = [
+        {"prompt": f"q{i}", "first": "old", "second": "new", "preferred": "tie" if i % 3 else "first"}
+        for i in range(20)
+    ]
+    write_jsonl(judged / "people.jsonl", [one | {"rater": "ann", "kind": "human"} for one in people])
+    exam = ("--suite", "exam.yaml")
+    assert sciexam("compare", "old", "new", *exam, "--judge", "people.jsonl").returncode == 0
+    done = sciexam("plan", "old", "new", *exam, "--judge", "humans", "--size", "60")
+    said = " ".join(done.stdout.split())
+    assert "- 40 judgements by people, if one of them judges each comparison; no model is called." in said
+    assert "Nothing: no model" not in said
+    outlook = plan(sciexam, "old", "new", *exam, "--judge", "humans", "--size", "60")
+    assert outlook["next"][1:] == [
+        "then let people judge the answers, blind:",
+        "sciexam annotate serve old new --suite exam.yaml",
+        "then:",
+        "sciexam compare old new --judge humans --suite exam.yaml",
+    ]
+    labels = look(judged, "old", "new", labels=30)
+    assert labels["judgements"] == 10
+    assert "sciexam annotate serve old new --draw 30 --suite" in labels["next"][-3]
+    assert look(judged, "old", "new", labels=20)["judgements"] == 0
+
+
 def test_samples_are_weighed_where_the_pilot_had_several(tmp_path: Path) -> None:
     with Endpoint(reply=lambda body: fickle(body) if nonce_of(prompt_of(body)) else f"{random.random()}") as endpoint:
         model = {"backend": "openai", "base_url": endpoint.url, "api_key_env": None}

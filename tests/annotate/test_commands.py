@@ -422,7 +422,7 @@ def test_a_line_may_name_a_prompt_by_its_whole_text(judged: Path, sciexam: Cli) 
     command = ("annotate", "import", "v.jsonl", "base", "sft", "--suite", "exam.yaml")
     assert sciexam(*command).stdout.startswith("1 verdict of 1 annotator read: 1 new, 0 known already, 0 unmatched\n")
     write_jsonl(judged / "v.jsonl", [line | {"prompt": asked["id"]}])
-    assert sciexam(*command).stdout.startswith("0 verdicts of 1 annotators read, 1 known already, 0 unmatched\n")
+    assert sciexam(*command).stdout.startswith("1 verdict of 1 annotator read: 0 new, 1 known already, 0 unmatched\n")
 
 
 def test_lines_that_match_nothing_are_counted_and_named(judged: Path, sciexam: Cli) -> None:

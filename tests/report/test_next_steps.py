@@ -190,6 +190,14 @@ def test_a_plan_is_of_all_judges_and_takes_what_the_least_sensitive_of_them_take
     assert step.command == "sciexam plan base sft --judge openai:m --judge openai:n --effect 0.6"
 
 
+def test_people_are_asked_for_the_prompts_that_they_have_not_judged() -> None:
+    few = {"conclusion": "undecided", "reasons": {"skipped: not judged": 6}, "judge": "humans"}
+    (step, *_) = next_steps(quiet(**few), [*TYPED, "--judge", "humans"])
+    assert step.why == "6 prompts are not judged by people yet; to let them, blind"
+    assert step.command == "sciexam annotate serve base sft"
+    assert not any("annotate" in one for one in commands(quiet(**few, recorded=("v.jsonl",))))
+
+
 def test_a_plan_of_what_people_judged_is_by_people() -> None:
     report = quiet(conclusion="undecided", power=Power("", (), takes=((0.6, 80),)), judge="humans")
     (step,) = next_steps(report, [*TYPED, "--judge", "humans"])

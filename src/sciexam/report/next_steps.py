@@ -22,6 +22,7 @@ ANY_READER = "openai:MODEL"  # where OPENAI_BASE_URL names another server, whose
 MOST = 7  # steps that are named
 DRAWN = 50  # prompts for people to begin with
 AUDITED = 60  # prompts of an audit that is proposed: each is shown some twenty times
+NOT_JUDGED = "skipped: not judged"  # as reasons are counted
 MANY_TRUNCATED = 0.02  # of a contestant's answers
 
 
@@ -75,6 +76,7 @@ def next_steps(
     return (
         *amiss,
         *_reader(report, command),
+        *_unjudged(report, command),
         *(_another(report, command, faults, judged, by_chance or {}) if faults else _undecided(report, command)),
         *_judges(report, command, judged, audited),
     )[:MOST]
@@ -141,6 +143,16 @@ def _reader(report: Report, command: Command) -> Iterator[Step]:
             yield Step(why, command.repeated("--judge", reader(), "--prompts", "FILE"))
         else:
             yield Step(why, command.repeated("--judge", reader()))
+
+
+def _unjudged(report: Report, command: Command) -> Iterator[Step]:
+    """Where people, who are not in a file, have not judged all prompts, and did not decide by those."""
+    pair = next((one for one in report.pairs if one.trust == "people" and not one.recorded), None)
+    left = pair.reasons.get(NOT_JUDGED, 0) if pair and pair.conclusion == "undecided" else 0
+    if left:
+        prompts = f"{left:,} prompts are" if left > 1 else "A prompt is"
+        why = f"{prompts} not judged by people yet; to let them, blind"
+        yield Step(why, command.line("annotate", "serve", *command.contestants))
 
 
 def _faults(report: Report, by_chance: Mapping[str, str]) -> dict[str, str]:

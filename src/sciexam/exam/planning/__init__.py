@@ -58,6 +58,7 @@ def plan_ahead(
     sought = find(exam, effect) if effect is not None else None
     bought = spend(exam, budget, samples) if budget is not None else None
     chosen, conclusion = choose(exam, size, sought, bought)
+    wanted, judged = exam.by_people(chosen.prompts, labels)
     return Outlook(
         suite=suite.name,
         contestants=exam.contestants,
@@ -78,7 +79,8 @@ def plan_ahead(
         equal=exam.equal,
         labels=label(exam, labels, size or exam.there) if labels is not None else None,
         conclusion=conclusion,
-        next=tuple(advise(exam, chosen, named, effect)),
+        judgements=max(0, wanted - judged) * exam.pairs,
+        next=tuple(advise(exam, chosen, named, effect, labels)),
     )
 
 

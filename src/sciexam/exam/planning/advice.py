@@ -12,11 +12,13 @@ from sciexam.report.planning.outlook import Design
 PILOT_PROMPTS = 50
 
 
-def advise(exam: Exam, chosen: Design, named: Sequence[str], effect: float | None) -> Iterator[str]:
+def advise(
+    exam: Exam, chosen: Design, named: Sequence[str], effect: float | None, labels: int | None = None
+) -> Iterator[str]:
     """The command for the chosen design, with what has to be there first; each line is said or typed as it is.
 
     `named`: the contestants and judges that were named, as words of a command. `effect`: the win rate that was to be
-    found, if one was.
+    found, if one was. `labels`: the prompts that people are to label, if any are.
     """
     first = list(_first(exam, chosen, named))
     yield from first
@@ -26,7 +28,11 @@ def advise(exam: Exam, chosen: Design, named: Sequence[str], effect: float | Non
         yield f"the verdicts of {names} are recorded and end with the prompts that are there: {more}"
         yield _without_recorded(exam, chosen, named, effect)
         return
-    if first:
+    people = list(_people(exam, chosen, named, labels))
+    if people:
+        yield f"{'then ' if first else ''}let people judge the answers, blind:"
+        yield from people
+    if first or people:
         yield "then:"
     yield _command(exam, chosen, _limit(exam, chosen.prompts), named)
 
@@ -41,6 +47,15 @@ def _first(exam: Exam, chosen: Design, named: Sequence[str]) -> Iterator[str]:
             yield "first a pilot, in place of the assumptions:"
             yield _command(exam, None, _limit(exam, pilot), named)
     yield from _prompts(exam, chosen.prompts)
+
+
+def _people(exam: Exam, chosen: Design, named: Sequence[str], labels: int | None) -> Iterator[str]:
+    """The command that lets people judge, where the exam wants more prompts judged by them than are."""
+    wanted, judged = exam.by_people(chosen.prompts, labels)
+    if wanted > judged:
+        contestants = named[: named.index("--judge")] if "--judge" in named else named
+        draw = ("--draw", str(wanted)) if wanted < max(exam.there, chosen.prompts) else ()
+        yield exam.suite.command("annotate", "serve", *contestants, *draw)
 
 
 def _prompts(exam: Exam, wanted: int) -> Iterator[str]:

@@ -10,6 +10,7 @@ from sciexam.exam.markers import Marker
 from sciexam.exam.planning.grounds import variance_of
 from sciexam.exam.planning.pilot import Pilot
 from sciexam.exam.recordings import is_recorded
+from sciexam.judges.settings import HUMANS
 from sciexam.report.planning.costs import Orders
 from sciexam.report.planning.outlook import Budget, Design, Effect, Ground
 from sciexam.stats.estimate import Undefined
@@ -69,6 +70,11 @@ class Exam:
     def recorded(self) -> tuple[str, ...]:
         """The judges whose verdicts are in a file, and who judge nothing else."""
         return tuple(marker.name for marker in self.markers if marker.recorded)
+
+    def by_people(self, prompts: int, labels: int | None) -> tuple[int, int]:
+        """The prompts that people are to judge where these are compared, or labelled; and those they have judged."""
+        asked = prompts if any(marker.human and not marker.recorded for marker in self.markers) else 0
+        return max(asked, labels or 0), self.pilot.judged(HUMANS) if self.pilot else 0
 
     def variances(self, orders: Orders, samples: int) -> list[float]:
         return [variance_of(m, g.components, orders, samples) for m, g in zip(self.markers, self.grounds, strict=True)]

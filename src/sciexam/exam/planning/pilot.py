@@ -91,6 +91,10 @@ class Pilot(AtHand):
             return Undefined("one of the two gave every prompt the same score")
         return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1, 1))
 
+    def judged(self, name: str) -> int:
+        """The prompts that have a score by a judge, or by people."""
+        return len({prompt for _, _, prompt in self._prompt_scores(name)})
+
     def position_bias(self, name: str) -> Figure:
         """How far a judge favours the answer shown first, over what it has judged in both orders."""
         from sciexam.stats.bias import position_bias

@@ -109,6 +109,7 @@ class Outlook:
     effect: Effect | None
     budget: Budget | None
     labels: Labels | None
+    judgements: int  # of people that are wanting, where one judges each comparison
     conclusion: tuple[str, ...]
     next: tuple[str, ...]  # what to type
     schema: str = field(default=SCHEMA)

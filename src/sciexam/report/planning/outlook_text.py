@@ -192,9 +192,13 @@ def _costs(outlook: Outlook) -> Iterator[str]:
     """What a call takes, what is there already, and what cannot be priced."""
     if outlook.uncounted:
         yield f"Not counted: whatever {', '.join(outlook.uncounted)} may call, for it is of your own making."
-    elif not outlook.rates:
+    elif not outlook.rates and not outlook.judgements:
         there = " for the prompts that are there" if outlook.recorded else ""
         yield f"Nothing{there}: no model is called, for answers and verdicts are recorded or measured offline."
+    if outlook.judgements:
+        free = "" if outlook.rates or outlook.uncounted else "; no model is called"
+        plural = "s" if outlook.judgements > 1 else ""
+        yield f"{outlook.judgements:,} judgement{plural} by people, if one of them judges each comparison{free}."
     if outlook.recorded:
         yield (
             f"Not counted: whoever judges more prompts, for the verdicts of {_and(outlook.recorded)} are recorded and "
