@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 import sciexam as sx
-from conftest import Cli, answers, write_suite
+from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Body, Endpoint, judge_longer, prompt_of
 from sciexam.exam.plan import make_plan
-from sciexam.exam.preflight import Owed, bill_of, owed_by
+from sciexam.exam.preflight import Bill, Owed, bill_of, owed_by
 from sciexam.models.terms import USUAL
 from sciexam.store import Store
+from sciexam.suite import suite_of_files
 
 N = 6
 
@@ -135,6 +136,20 @@ def test_models_without_a_price_are_named(tmp_path: Path) -> None:
         f"; not priced: add prices: {{{gpt}, {judge}}}, in USD per million tokens; rubric helpfulness"
     )
     assert one.endswith(f"; not priced: add prices: {{{judge}}}, in USD per million tokens; rubric helpfulness")
+
+
+def test_files_alone_are_told_where_prices_are_written(tmp_path: Path, sciexam: Cli) -> None:
+    for name in ("old", "new"):
+        write_jsonl(tmp_path / f"{name}.jsonl", [{"prompt": "Why is the sky blue?", "text": f"By {name}."}])
+    files = [tmp_path / "old.jsonl", tmp_path / "new.jsonl"]
+    asked = suite_of_files(files)
+    assert (asked.of_files, sx.load_suite("science").of_files) == (True, False)
+    assert str(Bill(1, 1, None, ("m",), False, True, of_files=True)).endswith(
+        "; not priced: add prices: {m: {input: .., output: ..}} to a suite, which `sciexam init DIR` writes around two "
+        "files, in USD per million tokens"
+    )
+    said = sciexam("plan", "old.jsonl", "new.jsonl", "--judge", "openai:m").stdout
+    assert "in a suite, which `sciexam init DIR` writes around two files: `prices: {m:" in " ".join(said.split())
 
 
 def test_a_judge_that_marks_is_counted_once_an_answer(tmp_path: Path) -> None:

@@ -69,6 +69,11 @@ class Suite(Record):
         named = {*words} & {*files, *self._typed.typed}
         return self._typed.line(*words, *(() if named else files))
 
+    @property
+    def of_files(self) -> bool:
+        """Whether files of answers were named and no suite, so that there is none to write into."""
+        return bool(self._typed.contestants) and "--suite" not in self._typed.exam
+
     def typed(self, typed: Command) -> Suite:
         """The suite, which these words name on a command line."""
         named = self.model_copy()

@@ -33,6 +33,7 @@ class Bill:
 
     `measured`: the mean of each party's replies in the ledger stands for those to come; what has none is estimated by
     the length of texts. `at_most`: what a party that has said nothing yet will say is taken at the limit of its tokens.
+    `of_files`: of files of answers alone, which have no suite to write prices into.
     """
 
     input_tokens: float
@@ -41,6 +42,7 @@ class Bill:
     unpriced: tuple[str, ...]
     measured: bool
     at_most: bool
+    of_files: bool = False
 
     def __add__(self, other: Bill) -> Bill:
         """The bill of both."""
@@ -51,6 +53,7 @@ class Bill:
             tuple(dict.fromkeys((*self.unpriced, *other.unpriced))),
             self.measured and other.measured,
             self.at_most or other.at_most,
+            self.of_files or other.of_files,
         )
 
     def __str__(self) -> str:
@@ -61,7 +64,8 @@ class Bill:
             tokens = f"about {self.input_tokens:,.0f} tokens in and {self.output_tokens:,.0f} out, {how}"
         if self.usd is None:
             missing = ", ".join(f"{model}: {{input: .., output: ..}}" for model in self.unpriced)
-            return f"{tokens}; not priced: add prices: {{{missing}}}, in USD per million tokens"
+            where = " to a suite, which `sciexam init DIR` writes around two files" if self.of_files else ""
+            return f"{tokens}; not priced: add prices: {{{missing}}}{where}, in USD per million tokens"
         if not self.usd:
             return f"{tokens}; 0 USD"
         sum_of = f"{self.usd:.2f} USD" if self.usd >= 0.005 else "less than 0.01 USD"
@@ -205,6 +209,7 @@ def _bill(plan: Plan, store: Store, count: _Count) -> Bill:
         unpriced=tuple(dict.fromkeys(party.rate.model for party, _ in parties if party.rate.usd is None)),
         measured=all(party.rate.basis.startswith("measured") for party, _ in parties),
         at_most=any(party.limit is not None for party, _ in parties),
+        of_files=plan.suite.of_files,
     )
 
 

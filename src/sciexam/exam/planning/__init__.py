@@ -71,6 +71,7 @@ def plan_ahead(
         grounds=exam.grounds,
         rates=tuple(party.rate for party in exam.parties),
         unpriced=tuple(dict.fromkeys(party.rate.model for party in exam.parties if party.rate.usd is None)),
+        of_files=suite.of_files,
         uncounted=exam.foreign,
         recorded=exam.recorded,
         designs=tuple(table(exam, size)),

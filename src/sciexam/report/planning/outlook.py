@@ -102,6 +102,7 @@ class Outlook:
     grounds: tuple[Ground, ...]
     rates: tuple[Rate, ...]
     unpriced: tuple[str, ...]  # models without a price
+    of_files: bool  # files of answers alone, which have no suite to write prices into
     uncounted: tuple[str, ...]  # judges of the user's own, of which it is not known what they call
     recorded: tuple[str, ...]  # judges whose verdicts are in a file, and who judge nothing else
     equal: tuple[int, int]  # pairs of answers at hand that are two equal texts, and all that are at hand
