@@ -15,7 +15,7 @@ import pytest
 from annotate_queue import judging_by, queue_of
 from conftest import answers, write_jsonl, write_suite
 from postgres import SLOWLY, place
-from sciexam.annotate.announcement import announcement
+from sciexam.annotate.announcement import announcement, elsewhere
 from sciexam.annotate.desk import Desk, NotYours, keep_queue, kept_queue
 from sciexam.annotate.export import exported
 from sciexam.annotate.importing import Imported, import_verdicts
@@ -432,6 +432,20 @@ def test_a_pseudonym_of_another_ledger_is_somebody_else(tmp_path: Path, store: S
     people = store.annotators.all()
     assert [one.pseudonym for one in people] == ["annotator-1", "annotator-2", "annotator-3"]
     assert invited(store, [], None, 1) == people[:1], "who was imported is not invited"
+
+
+def test_what_people_said_elsewhere_is_told_before_it_is_asked_again(tmp_path: Path, store: Store) -> None:
+    queue = queue_of(tmp_path, store, prompts=3)
+    judging_by(Desk(store, queue), person(store), for_b)
+    assert not list(elsewhere(store, Overview(store, queue))), "what was judged in this queue"
+    line = {"first": "base", "second": "sft", "preferred": "first"}
+    said = [line | {"prompt": prompt, "rater": name} for prompt in ("q0", "q1") for name in ("Zoe", "Yan")]
+    write_jsonl(tmp_path / "v.jsonl", said)
+    assert read_back(tmp_path, store, "v.jsonl").new == 4
+    assert list(elsewhere(store, Overview(store, queue))) == [
+        "2 of these 3 pairs have verdicts of 2 annotators from elsewhere (`annotate import`, or another queue). They "
+        "count, but not in this queue, which asks for these pairs again."
+    ]
 
 
 def test_the_same_two_texts_are_shown_once_and_count_for_both(tmp_path: Path, store: Store) -> None:

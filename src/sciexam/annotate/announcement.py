@@ -12,9 +12,13 @@ from sciexam.annotate.overview import Overview
 from sciexam.annotate.overview_text import stored
 from sciexam.annotate.queue import Queue
 from sciexam.annotate.serving import Invitation
+from sciexam.battles import present
 from sciexam.report.plain_text import one_line
+from sciexam.store import Store
+from sciexam.types import ADJUDICATION, Order
 from sciexam.web.serving import LOOPBACK, is_answering
 
+ORDERS: tuple[Order, ...] = ("ab", "ba")
 WHAT = {"pairs": "pairs", "ranking": "prompts to rank", "demonstrations": "prompts to write for"}
 
 
@@ -42,6 +46,22 @@ def announcement(
     if all(urlsplit(one.link).hostname in LOOPBACK for one in invitations):
         yield "The links open on this machine alone; for others: --host 0.0.0.0 --public-url http://ADDRESS:PORT"
     yield f"Listening on {address[0]}, port {address[1]}. Ctrl-C stops."
+
+
+def elsewhere(store: Store, overview: Overview) -> Iterator[str]:
+    """That pairs of the queue have verdicts of people from elsewhere, an import or another queue, and come again."""
+    pairs = list(overview.queue.comparisons())
+    place = {present(one, order).subject: number for number, one in enumerate(pairs) for order in ORDERS}
+    here = {(verdict.rater, place[verdict.subject]) for _, verdict in overview.bench.verdicts}
+    said = store.human_verdicts(place)
+    other = {(one.rater, place[one.subject]) for one in said if one.rater != ADJUDICATION} - here
+    if other:
+        judged, people = len({number for _, number in other}), len({rater for rater, _ in other})
+        have = f"{judged} of these {len(pairs)} pairs {'has' if judged == 1 else 'have'}"
+        yield (
+            f"{have} verdicts of {people} annotator{'s' if people > 1 else ''} from elsewhere (`annotate import`, or "
+            "another queue). They count, but not in this queue, which asks for these pairs again."
+        )
 
 
 def changes(before: Queue, queue: Queue) -> Iterator[str]:

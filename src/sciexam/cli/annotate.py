@@ -109,7 +109,7 @@ def serve(
     from functools import partial
 
     from sciexam.annotate import serving
-    from sciexam.annotate.announcement import announcement, changes, replaced
+    from sciexam.annotate.announcement import announcement, changes, elsewhere, replaced
     from sciexam.annotate.desk import served_before
     from sciexam.annotate.links import Links
     from sciexam.annotate.overview import Overview
@@ -171,7 +171,9 @@ def serve(
         serving.write_links(file, invitations)
         print_lines(changes(before, queue) if before else ())
         print_lines(replaced(file, linked, origin))
-        print_lines(announcement(Overview(ledger, queue), invitations, file, bound.getsockname()[:2], rubric_is))
+        overview = Overview(ledger, queue)
+        print_lines(elsewhere(ledger, overview))
+        print_lines(announcement(overview, invitations, file, bound.getsockname()[:2], rubric_is))
         serving.serve(ledger, queue, bound, origin, Command(tuple(contestants or ()), typed))
         held = stored(Overview(ledger, queue))
         are = "is" if held == "1 judgement" else "are"

@@ -10,12 +10,12 @@ from sciexam.exam.markers import Marker
 from sciexam.exam.planning.grounds import variance_of
 from sciexam.exam.planning.pilot import Pilot
 from sciexam.exam.recordings import is_recorded
-from sciexam.judges.settings import HUMANS
 from sciexam.report.planning.costs import Orders
 from sciexam.report.planning.outlook import Budget, Design, Effect, Ground
 from sciexam.stats.estimate import Undefined
 from sciexam.stats.power import detectable_win_rate, prompts_needed
 from sciexam.suite import Suite
+from sciexam.types import HUMANS
 
 LEVEL = 0.95
 SIZES = (25, 50, 100, 200, 500, 1000, 2000)
