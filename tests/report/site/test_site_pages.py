@@ -30,7 +30,7 @@ from sciexam.report.site.downloads import downloads_of
 from sciexam.report.site.lineage_tree import lineage_tree
 from sciexam.report.site.names import site_names
 from sciexam.report.site.pages import site_files
-from sciexam.report.site.provenance import command_of, compare_command
+from sciexam.report.site.provenance import agree_command, command_of, compare_command, judge_command
 from sciexam.report.standings.leaderboard import Leaderboard, Row, Standings
 from sciexam.report.standings.readme_table import readme_table
 from sciexam.report.validating import validation
@@ -355,6 +355,15 @@ def test_the_command_names_the_home_folder_as_a_shell_reads_it_and_no_other(
     read = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()
     assert f"{home}/my led.sqlite" in read
     assert f"{home}/x.jsonl" in read
+
+
+def test_commands_of_a_board_of_files_name_the_files_and_no_suite() -> None:
+    board = boards.made(("base", "sft", "null"))
+    command = made_by("runs/base.jsonl", "my sft.json", "--judge", "v/gpt.jsonl", "--results", "r")
+    files = "runs/base.jsonl 'my sft.json'"
+    assert compare_command(board, command, "base", "sft") == f"sciexam compare {files} --results r --judge v/gpt.jsonl"
+    assert judge_command("audit", board, command) == f"sciexam audit v/gpt.jsonl {files} --results r"
+    assert agree_command(board, command) == f"sciexam agree {files} --results r --judge v/gpt.jsonl"
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,11 @@ from sciexam.digests import digest
 from sciexam.models.public_name import public_name
 from sciexam.report.judge_files import moment
 from sciexam.report.standings.leaderboard import Leaderboard
+from sciexam.typed import command_of as as_typed
 
 VERSIONS = ("sciexam", "python", "numpy", "scipy")  # that stand in the footer
 KEPT = ("--suite", "-s", "--prompts", "--rubric", "--store", "--results")  # options that say of what a board is
+FILES = (".jsonl", ".json")  # how a file of answers or verdicts ends
 SHOWING = ("--json", "--markdown", "--open")  # options that change nothing but what is printed
 # What a judge's settings may show to everybody. An address can hold a password or the name of a machine, and so can a
 # system prompt, a path or the settings of a stranger's class: none of them stands here.
@@ -80,17 +82,21 @@ def command_of(board: Leaderboard, manifest: Mapping[str, Any]) -> str:
 
 def compare_command(board: Leaderboard, command: str, a: str, b: str) -> str:
     """The command that shows the answers of two contestants side by side, from the same ledger."""
-    return _line(["sciexam", "compare", a, b, *_where(board, command), "--judge", board.judge])
+    named = _files(board, command)
+    both = named.get(a, a), named.get(b, b)
+    return _line(["sciexam", "compare", *both, *_where(board, command), "--judge", _judge(board, command)])
 
 
 def judge_command(name: str, board: Leaderboard, command: str) -> str:
     """`sciexam validate` or `audit` of the judge, on the same suite and ledger."""
-    return _line(["sciexam", name, board.judge, *_where(board, command)])
+    files = _files(board, command).values()
+    return _line(["sciexam", name, _judge(board, command), *files, *_where(board, command)])
 
 
 def agree_command(board: Leaderboard, command: str) -> str:
     """The command that says how far people agree, on the same suite and ledger."""
-    return _line(["sciexam", "agree", *_where(board, command), "--judge", board.judge])
+    files = _files(board, command).values()
+    return _line(["sciexam", "agree", *files, *_where(board, command), "--judge", _judge(board, command)])
 
 
 def _at_home(word: str) -> list[str]:
@@ -117,10 +123,26 @@ def _quoted(word: str) -> str:
 
 
 def _where(board: Leaderboard, command: str) -> list[str]:
-    """The suite and the ledger of the board's own command line."""
+    """The suite and the ledger of the board's own command line; of files of answers alone there is no suite."""
     words = shlex.split(command)
     kept = [part for name in KEPT for part in _option(words, name)]
-    return kept if {"--suite", "-s", "--prompts"} & set(kept) else ["--suite", board.suite, *kept]
+    named = {"--suite", "-s", "--prompts"} & set(kept) or _files(board, command)
+    return kept if named else ["--suite", board.suite, *kept]
+
+
+def _files(board: Leaderboard, command: str) -> dict[str, str]:
+    """The contestants as their files were named, where the command line has files alone."""
+    typed = as_typed(shlex.split(command))
+    if typed is None or not all(one.endswith(FILES) for one in typed.contestants):
+        return {}
+    return dict(zip(board.contestants, typed.contestants, strict=False))
+
+
+def _judge(board: Leaderboard, command: str) -> str:
+    """The judge as it was named: a file of verdicts by its path."""
+    typed = as_typed(shlex.split(command))
+    said = typed.judges if typed is not None else ()
+    return next((one for one in said if one.endswith(FILES) and Path(one).stem == board.judge), board.judge)
 
 
 def _option(words: Sequence[str], name: str) -> Iterator[str]:
