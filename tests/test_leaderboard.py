@@ -182,6 +182,21 @@ def test_a_failed_call_makes_the_board_incomplete(sciexam: Cli, tmp_path: Path) 
     assert "the same command asks again" in failed.stderr
 
 
+def test_what_failed_and_what_cannot_be_used_are_asked_again_by_different_commands(
+    sciexam: Cli, tmp_path: Path
+) -> None:
+    rules = [{"when": "thing 3", "say": "I like both."}, {"when": "thing [0-2]", "say": "A"}]  # the other calls fail
+    judge = {"backend": "scripted", "rules": rules, "template": "verdict-only"}
+    exam = suite(tmp_path, judges={"fake": judge})
+    said = "asks again for what failed, and --retry-invalid for replies that could not be used, too\n"
+    compared = sciexam("compare", "base", "sft", "-s", exam, cwd=tmp_path)
+    for done in (compared, sciexam("report", cwd=tmp_path)):
+        assert done.returncode == 3
+        assert done.stderr.endswith(f"sciexam: not everything has a result; the same `sciexam compare` {said}")
+    board = sciexam("leaderboard", "-s", exam, cwd=tmp_path)
+    assert board.stderr.endswith(f"sciexam: not everything has a result; the same command {said}")
+
+
 def test_a_contestant_that_is_named_alone_still_meets_the_baseline(tmp_path: Path) -> None:
     found = sx.leaderboard(sx.load_suite(suite(tmp_path)), "sft", judge=Longer(), results=tmp_path / "r")
     assert found.baseline == "base"

@@ -111,7 +111,8 @@ def audit(
         failed = sum(outcome == "fail" for outcome in counted.values())
         raise GateNotMet(f"{card.judge} fails {failed} of {len(counted)} lines: {failing}")
     if card.incomplete:
-        refuse_incomplete(any(line.failed for line in card.lines), card.calls.unasked)
+        failed, invalid = any(line.failed for line in card.lines), any(line.invalid for line in card.lines)
+        refuse_incomplete(failed, card.calls.unasked, invalid)
 
 
 def _print(card: Card, results: Path) -> None:

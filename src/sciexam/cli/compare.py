@@ -143,7 +143,9 @@ def check_complete(report: Report) -> None:
         why = why or "whoever was asked could not judge; people are not asked again by a command"
     elif files := sorted({file for pair in spoilt for file in pair.recorded}):
         why = why or f"no verdict in {' and '.join(files)} can be used; mend its lines, which are read again"
-    refuse_incomplete(any(pair.verdicts["failed"] for pair in report.pairs), why)
+    failed = any(pair.verdicts["failed"] for pair in report.pairs)
+    invalid = any(pair.verdicts["invalid"] for pair in report.pairs if not pair.recorded)
+    refuse_incomplete(failed, why, invalid, "the same `sciexam compare`")
 
 
 def show(report: Report, results: Path, as_json: bool, quiet: bool, open_page: bool = False) -> None:

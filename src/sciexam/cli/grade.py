@@ -108,6 +108,7 @@ def grade(
         console.print(text_for(console, f"Report: {folder}/grade.html, .md, .json"), soft_wrap=True)
     draw_figures(found, figures, figure_format)
     if found.incomplete:
-        refuse_incomplete(bool(found.failed), found.calls.unasked)
+        invalid = any(row.invalid for row in found.rows)
+        refuse_incomplete(bool(found.failed), found.calls.unasked, invalid)
     if not shown.worked and not as_json:
         print("sciexam: nothing was left to do; every fact was in the ledger", file=sys.stderr)

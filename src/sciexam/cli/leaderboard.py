@@ -194,4 +194,4 @@ def leaderboard(
         open_in_browser(place / "index.html")
     draw_figures(found, figures, figure_format)
     if found.incomplete:
-        refuse_incomplete(bool(found.failed), found.calls.unasked)
+        refuse_incomplete(bool(found.failed), found.calls.unasked, bool(found.invalid))

@@ -42,12 +42,20 @@ def announce_measures(command: str, chosen: Suite, contestants: list[str]) -> No
         print(f"sciexam: {said} {line}", file=sys.stderr)
 
 
-def refuse_incomplete(failed: bool, unasked: str = "") -> None:
-    """Exit 3, and say what to type next, where something that was planned has no result."""
+def refuse_incomplete(
+    failed: bool, unasked: str = "", invalid: bool = False, command: str = "the same command"
+) -> None:
+    """Exit 3, and say what to type next, where something that was planned has no result.
+
+    `failed`: whether calls did, which `command` asks again; `invalid`: whether replies could not be used besides.
+    """
     import typer
 
-    again = "the same command" if failed else "--retry-invalid"
-    print(f"sciexam: {unasked or f'not everything has a result; {again} asks again for it'}", file=sys.stderr)
+    if failed and invalid:
+        again = f"{command} asks again for what failed, and --retry-invalid for replies that could not be used, too"
+    else:
+        again = f"{command if failed else '--retry-invalid'} asks again for it"
+    print(f"sciexam: {unasked or f'not everything has a result; {again}'}", file=sys.stderr)
     raise typer.Exit(3)
 
 

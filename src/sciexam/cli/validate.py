@@ -129,7 +129,7 @@ def validate(
         _show(found, validating.folder_of(found, results) / "validation.html")
     draw_figures(found, figures, figure_format)
     if found.incomplete:
-        refuse_incomplete(bool(found.missing.get("failed")), found.calls.unasked)
+        refuse_incomplete(bool(found.missing.get("failed")), found.calls.unasked, bool(found.missing.get("invalid")))
 
 
 def _show(found: Validation, where: Path) -> None:
