@@ -385,6 +385,20 @@ def test_the_console_reads_no_rich_markup_in_data() -> None:
     assert "[bold]x[/bold] [/nope] :smile: few prompts" in shown
 
 
+@pytest.mark.parametrize("width", [72, 79, 80, 81, 100, 109, 110, 120])
+def test_the_table_is_never_cut_whatever_the_judge_is_called(width: int) -> None:
+    long = replace(made().pairs[0], judge="openai:my-judge", a="old", b="new", wins=217, ties=110, losses=107)
+    shown = printed(replace(made(), pairs=Pairs((replace(long, conclusion="undecided"),))), width).splitlines()
+    rule = next((at for at, line in enumerate(shown) if line.startswith("───")), None)
+    assert (rule is None) == (width == 72), "no room for the names: the sentences say the same"
+    if rule is None:
+        return
+    assert len(shown[rule].rstrip()) <= width
+    assert shown[rule - 1].rstrip().endswith("conclusion")
+    assert shown[rule + 1].rstrip().endswith("undecided")
+    assert "217/110/107" in shown[rule + 1]
+
+
 def test_no_color_leaves_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     shown = printed(made(), force_terminal=True, legacy_windows=False)

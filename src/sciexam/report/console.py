@@ -13,7 +13,7 @@ from rich.text import Text
 
 from sciexam.report import wording
 from sciexam.report.benchmarks_text import beside_tables
-from sciexam.report.record import Category, Report
+from sciexam.report.record import Category, Pair, Report
 from sciexam.report.tables import break_words, print_steps, print_tables, text_for
 from sciexam.stats import Estimate
 
@@ -26,8 +26,9 @@ MOST_CATEGORIES = 3  # pairs whose categories are printed; more of them are left
 
 def print_report(report: Report, console: Console, html: Path | None) -> None:
     """Print the results, what they rest on, and where the HTML report is. Writes to `console` and nowhere else."""
-    if console.width >= NARROW:
-        console.print(_results(report, console))
+    table = _results(report, console) if console.width >= NARROW else None
+    if table is not None:
+        console.print(table)
         judges = ", ".join(dict.fromkeys(pair.judge for pair in report.pairs))
         console.print(text_for(console, f"by {judges}, rubric {report.rubric}", "dim"))
         console.print(Text(wording.WON_TIED_LOST, "dim"))
@@ -90,39 +91,53 @@ def _print_what_differs(report: Report, console: Console) -> None:
     console.print("Each comparison in words, by category and with every figure, is on the page.")
 
 
-NAME = 15  # columns of a judge's name that are not broken
-FIGURES = 54  # columns that the figures of a pair take
+NAME = 15  # columns of a judge's name that are not broken where there is room
+SCRAP = 6  # columns into which no name is broken that is longer
+CONTEST = 11  # columns that the contestants have at least
 
 
-def _results(report: Report, console: Console) -> Table:
-    between = " " if console.width >= WIDE else "\n"
-    table = Table(
-        box=box.SIMPLE_HEAD, padding=(0, 1 if console.width >= WIDE else 0, 0, 0), pad_edge=False, show_edge=False
-    )
-    named = min(NAME, max((len(pair.judge) for pair in report.pairs), default=0))
-    beside = None if console.width >= WIDE else max(11, console.width - FIGURES - named)
+def _results(report: Report, console: Console) -> Table | None:
+    """The pairs as a table; None where the figures leave no room for the names."""
+    wide = console.width >= WIDE
+    between = " " if wide else "\n"
+    heads, rows = _heads(report, between), [_figures(pair, between) for pair in report.pairs]
+    columns = zip(heads, *([cell.plain for cell in row] for row in rows), strict=True)
+    gap = 2 if wide else 1
+    taken = (max(len(line) for cell in column for line in cell.split("\n")) for column in columns)
+    left = console.width - gap - sum(gap + one for one in taken)  # for the two columns of names
+    longest = max(map(len, ("judge", *(pair.judge for pair in report.pairs))))
+    judge = min(NAME, longest, left - CONTEST)
+    if judge < min(SCRAP, longest):
+        return None
+    beside = left - judge
     widest = max((len(wording.contest(pair)) for pair in report.pairs), default=0)
-    room = console.width if beside is None else max(NAME, console.width - FIGURES - min(beside, widest))
-    table.add_column("contestants", overflow="fold", min_width=11, max_width=beside)
-    table.add_column("judge", overflow="fold", min_width=named)
-    table.add_column("win rate", no_wrap=True)
-    table.add_column("W/T/L", no_wrap=True)
-    table.add_column(f"used/{between.strip(' ')}planned", no_wrap=True)
-    table.add_column(wording.p_names(report)[1].replace(" ", between, 1), no_wrap=True)
-    table.add_column(f"orders{between}agree", no_wrap=True)
-    table.add_column("conclusion", no_wrap=True)
-    for pair in report.pairs:
-        table.add_row(
-            break_words(text_for(console, wording.contest(pair)), beside or console.width),
-            break_words(text_for(console, pair.judge), room),
-            Text(wording.value(pair.win_rate).replace(" [", f"{between}[")),
-            Text(f"{pair.wins}/{pair.ties}/{pair.losses}"),
-            Text(f"{pair.used}/{between.strip(' ') if pair.planned > 999 else ''}{pair.planned}"),
-            Text(wording.p_value(pair.p_holm)),
-            Text(f"{pair.order_consistency.value:.2f}" if isinstance(pair.order_consistency, Estimate) else "n/a"),
-            Text(pair.conclusion.replace(" ", between, 1), "bold"),
-        )
+    room = left - max(CONTEST, min(beside, widest))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1 if wide else 0, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("contestants", overflow="fold", min_width=CONTEST, max_width=beside)
+    table.add_column("judge", overflow="fold", min_width=judge)
+    for head in heads:
+        table.add_column(head, no_wrap=True)
+    for pair, figures in zip(report.pairs, rows, strict=True):
+        contest = break_words(text_for(console, wording.contest(pair)), beside)
+        table.add_row(contest, break_words(text_for(console, pair.judge), room), *figures)
     return table
+
+
+def _heads(report: Report, between: str) -> tuple[str, ...]:
+    p = wording.p_names(report)[1].replace(" ", between, 1)
+    return "win rate", "W/T/L", f"used/{between.strip(' ')}planned", p, f"orders{between}agree", "conclusion"
+
+
+def _figures(pair: Pair, between: str) -> tuple[Text, ...]:
+    """The figures of a pair, which no terminal cuts."""
+    return (
+        Text(wording.value(pair.win_rate).replace(" [", f"{between}[")),
+        Text(f"{pair.wins}/{pair.ties}/{pair.losses}"),
+        Text(f"{pair.used}/{between.strip(' ') if pair.planned > 999 else ''}{pair.planned}"),
+        Text(wording.p_value(pair.p_holm)),
+        Text(f"{pair.order_consistency.value:.2f}" if isinstance(pair.order_consistency, Estimate) else "n/a"),
+        Text(pair.conclusion.replace(" ", between, 1), "bold"),
+    )
 
 
 def _undefined(report: Report) -> Iterator[tuple[str, str]]:
