@@ -14,8 +14,8 @@ from sciexam.types import Order
 def shown_of(bench: Bench, used: Sequence[Score], level: float) -> Shown | None:
     """b's win rate by the place of its answer; None where no order was seen or recorded, or nothing can be counted.
 
-    A prompt counts with its battles that have a usable verdict in that order, one score a prompt as everywhere. Where
-    all were judged in both orders the two rates average to b's win rate under the policy `mean`.
+    A prompt counts with its battles of different texts that have a usable verdict in that order, one score a prompt as
+    everywhere. Where all were judged in both orders the two rates average to b's win rate under the policy `mean`.
     """
     if not (bench.sees_order and bench.order_known and used):
         return None
@@ -23,8 +23,9 @@ def shown_of(bench: Bench, used: Sequence[Score], level: float) -> Shown | None:
 
 
 def _rate(used: Sequence[Score], order: Order, level: float) -> Figure:
-    by_prompt = [(s.cluster, [1 - x.by_order[order] for x in s.battles if order in x.by_order]) for s in used]
+    apart = [(s.cluster, [x.by_order for x in s.battles if not x.of_one_text]) for s in used]
+    by_prompt = [(label, [1 - scores[order] for scores in told if order in scores]) for label, told in apart]
     kept = [(label, sum(scores) / len(scores)) for label, scores in by_prompt if scores]
     if not kept:
-        return Undefined("no prompt was judged in this order")
+        return Undefined("no two different texts were judged in this order")
     return win_rate([score for _, score in kept], distinct(label for label, _ in kept), level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -52,6 +53,19 @@ def test_shown_first_and_second_average_to_the_win_rate_and_differ_by_the_bias()
     assert (first.value + second.value) / 2 == pytest.approx(pair.win_rate.value)
     assert first.value - second.value == pytest.approx(pair.position_bias.value)
     assert first.value > second.value
+
+
+def test_two_equal_texts_are_in_neither_rate_by_place_nor_in_the_bias() -> None:
+    evidence = worlds.evidence(worlds.names_of(2), prompts=40, bias=0.3)
+    (bench,) = evidence.benches
+    equal = [replace(one, of_one_text=True) if at % 4 == 0 else one for at, one in enumerate(bench.battles)]
+    (pair,) = build(replace(evidence, benches=[replace(bench, battles=equal)])).pairs
+    assert pair.shown is not None
+    first, second = pair.shown.first, pair.shown.second
+    for one in (first, second, pair.position_bias):
+        assert isinstance(one, Estimate)
+        assert one.n == 30
+    assert first.value - second.value == pytest.approx(pair.position_bias.value)
 
 
 def test_bins_of_length_hold_every_prompt_once_and_never_part_equals() -> None:

@@ -40,8 +40,8 @@ def _forest(report: Report, shown: Sequence[Both], name: str) -> Drawing:
         caption=(
             "The win rate of the contestant named first over the prompts on which its answer was shown first (filled) "
             f"and over those on which it was shown second (hollow), each with its {percent(report.level)} interval. "
-            "Without a bias the two lie together; filled to the right of hollow says that the judge favours what it "
-            f"sees first. {POLICY[pair.policy]}"
+            "Two equal texts are left out. Without a bias the two lie together; filled to the right of hollow says "
+            f"that the judge favours what it sees first. {POLICY[pair.policy]}"
         ),
         words=sentences(
             f"{in_full(pair)}: shown first {said(first)}; shown second {said(second)}; position bias "

@@ -34,7 +34,7 @@ def strengths(report: Report) -> Iterator[Drawing]:
         title="Strength of preference",
         caption=(
             "The share of verdicts by whom they prefer and how strongly, averaged over prompts, with its "
-            f"{percent(report.level)} interval.{first_of(len(pairs), len(strong))}"
+            f"{percent(report.level)} interval. Verdicts on two equal texts count.{first_of(len(pairs), len(strong))}"
         ),
         words=sentences(f"{in_full(pair)}: {_in_words(pair)}" for pair in pairs),
         height=height_of(panels, HEIGHT),
