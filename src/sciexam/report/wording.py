@@ -176,7 +176,9 @@ def conclusion(report: Report, pair: Pair) -> str:
     if pair.stop is not None:
         return _watched(report, pair, pair.stop, rate)
     alpha = f"{1 - rate.level:.2g}"
-    corrected = f"the Holm-corrected p-value ({_comparisons(report)}) is {p_value(pair.p_holm)}"
+    tested = sum(one.p_holm is not None for one in report.pairs)
+    test = "p-value of the sign-flip test" if tested == 1 else f"Holm-corrected p-value ({tested} comparisons)"
+    corrected = f"the {test} is {p_value(pair.p_holm)}"
     if pair.conclusion in DECIDED:
         side = "above" if rate.low > 0.5 else "below"
         return f"The interval lies wholly {side} one half, and {corrected}, below {alpha}. {_decided(pair)}"
@@ -196,9 +198,12 @@ def conclusion(report: Report, pair: Pair) -> str:
             "That is no evidence that they are equal."
         )
     side = "above" if rate.low > 0.5 else "below"
+    edge = rate.low if rate.low > 0.5 else rate.high
+    just = f" ({edge:.3f})" if f"{edge:.2f}" == "0.50" else ""
+    rule = "a conclusion needs both, and" if tested == 1 else "with this many comparisons,"
     return (
-        f"The interval lies {side} one half, but {corrected}, not below {alpha}: "
-        "with this many comparisons, these prompts do not show which of the two is better."
+        f"The interval lies {side} one half{just}, but {corrected}, not below {alpha}: {rule} these prompts do not "
+        "show which of the two is better."
     )
 
 
@@ -387,8 +392,3 @@ def _figures(report: Report) -> Iterator[tuple[str, Figure]]:
 
 def _small(usd: float) -> str:
     return "less than 0.01 USD" if usd else "0 USD"
-
-
-def _comparisons(report: Report) -> str:
-    tested = sum(pair.p_holm is not None for pair in report.pairs)
-    return "one comparison" if tested == 1 else f"{tested} comparisons"
