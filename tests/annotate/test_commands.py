@@ -430,7 +430,12 @@ def test_lines_that_match_nothing_are_counted_and_named(judged: Path, sciexam: C
     write_jsonl(judged / "v.jsonl", [good, good | {"prompt": "q99"}, good | {"prompt": "q1", "second": "rlhf"}])
     done = sciexam("annotate", "import", "v.jsonl", "base", "sft", "--suite", "exam.yaml")
     assert done.returncode == 0
-    assert done.stdout == "3 verdicts of 1 annotator read: 1 new, 0 known already, 2 unmatched\n"
+    counted, *steps = done.stdout.splitlines()
+    assert counted == "3 verdicts of 1 annotator read: 1 new, 0 known already, 2 unmatched"
+    assert steps == [
+        "To hold a judge against them: sciexam validate openai:gpt-4.1-mini-2025-04-14 base sft --suite exam.yaml",
+        "What they say: sciexam compare base sft --judge humans --suite exam.yaml",
+    ]
     assert "v.jsonl:2: no prompt 'q99' has these answers" in done.stderr
     assert "v.jsonl:3: no answer of 'rlhf' to 'q1'" in done.stderr
 

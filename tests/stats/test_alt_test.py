@@ -226,7 +226,8 @@ def test_a_human_with_too_few_items_is_skipped_with_the_reason_and_does_not_coun
 def test_where_no_human_has_enough_items_it_is_undefined():
     result = alt_test([0, 1, 0], [[0, 1, 0], [0, 1, 1]])
     assert isinstance(result, Undefined)
-    assert str(result) == "no human has the 30 items that the alt-test asks for, in two or more clusters; the most is 3"
+    why = "no human has the 30 items that the alt-test asks for, which the judge judged, too, in two or more clusters"
+    assert str(result) == f"{why}; the most is 3"
     one_cluster = alt_test([0] * 40, [[0] * 40, [1] * 40], clusters=["a"] * 40)
     assert isinstance(one_cluster, Undefined)
 

@@ -274,6 +274,7 @@ def import_(
     from sciexam.exam.answering import answers_of
     from sciexam.exam.runs import location_of
     from sciexam.models.terms import USUAL
+    from sciexam.report.next_steps import HUMANS, reader
     from sciexam.report.plain_text import one_line
     from sciexam.store import Store
 
@@ -284,6 +285,8 @@ def import_(
     read = counted(done.new + done.known + len(done.unmatched), "verdict")
     counts = f"{done.new} new, {done.known} known already, {len(done.unmatched)} unmatched"
     print(f"{read} of {counted(len(done.annotators), 'annotator')} read: {counts}")
+    print(f"To hold a judge against them: {chosen.command('validate', reader(), *listed)}")
+    print(f"What they say: {chosen.command('compare', *listed, '--judge', HUMANS)}")
     for line in (*left_out_of(done.forgotten), *done.unmatched[:SHOWN]):
         print(f"sciexam: {one_line(line)}", file=sys.stderr)
     if len(done.unmatched) > SHOWN:
@@ -298,6 +301,11 @@ def _queue(ledger: Store, name: str | None) -> Queue:
     from sciexam.errors import UsageError, did_you_mean
 
     bodies = ledger.annotations.queues()
+    if not bodies and ledger.has_human_verdicts():
+        raise UsageError(
+            f"{ledger.location}: nothing was ever served from it. It holds people's verdicts from elsewhere: "
+            "`sciexam agree` tells of them"
+        )
     if not bodies:
         raise UsageError(f"{ledger.location}: nothing was ever served from it; begin with `sciexam annotate serve`")
     found = [id for id in bodies if name is None or id.startswith(name)]

@@ -90,7 +90,8 @@ def alt_test(
     tested = [not enough for enough in (_too_few(d, units, min_items) for d in differences)]
     if not any(tested):
         most = max((np.count_nonzero(~np.isnan(d)) for d in differences), default=0)
-        why = f"no human has the {min_items} items that the alt-test asks for, in two or more clusters"
+        why = f"no human has the {min_items} items that the alt-test asks for, which the judge judged, too"
+        why += ", in two or more clusters"
         return Undefined(f"{why}; the most is {most}", int(kept.sum()))
 
     p_values = [_p_value(d, units, epsilon) if t else None for d, t in zip(differences, tested, strict=True)]

@@ -158,9 +158,8 @@ def _why(rows: Sequence[Agreed]) -> Iterator[str]:
         listed = by_scale.setdefault(SCALES[one.scale], [])
         if _who(one) not in listed:
             listed.append(_who(one))
-    of = [
-        f"of {scale}" + (f" for {', '.join(names)}" if len(by_scale) > 1 else "") for scale, names in by_scale.items()
-    ]
+    usual, *fewer = sorted(by_scale.items(), key=lambda one: -len(one[1]))
+    of = [f"of {usual[0]}", *(f"for {', '.join(names)} of {scale}" for scale, names in fewer)]
     yield f"Ordinal: {'; '.join(of)}. The others are of the side: a, tie or b."
     yield from reasons(
         {

@@ -58,7 +58,11 @@ def _labels(found: Validation, command: Command) -> Iterator[Step]:
         told = (
             f"{decided:,} decided comparisons leave wide intervals, and {ENOUGH_DECIDED} some eight points either way"
         )
-        more = "to have people judge more" if left else "people have judged all prompts here: write more, and then"
+        more = (
+            "to have people judge more"
+            if left
+            else "people have judged all prompts here: write more prompts, have them answered, and then"
+        )
         yield Step(f"{told}; {more}", command.line("annotate", "serve", *command.contestants, *_wider(found)))
 
 

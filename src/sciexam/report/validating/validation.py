@@ -90,8 +90,10 @@ class Validation:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What the judge is, and what the suite says of the contestants."""
-        return (f"{self.judge}: {self.judge_is}", *(f"{name}: {note}" for name, note in self.notes.items()))
+        """What the judge is, where its name does not tell, and what the suite says of the contestants."""
+        by_name = self.judge_is == f"the LLM {self.judge.removeprefix('openai:')}"
+        own = () if by_name else (f"{self.judge}: {self.judge_is}",)
+        return (*own, *(f"{name}: {note}" for name, note in self.notes.items()))
 
     @property
     def incomplete(self) -> bool:
