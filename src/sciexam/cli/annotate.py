@@ -274,9 +274,10 @@ def import_(
     from sciexam.exam.answering import answers_of
     from sciexam.exam.runs import location_of
     from sciexam.models.terms import USUAL
-    from sciexam.report.next_steps import HUMANS, reader
+    from sciexam.report.next_steps import reader
     from sciexam.report.plain_text import one_line
     from sciexam.store import Store
+    from sciexam.types import HUMANS
 
     chosen, listed = chosen_suite(suite, contestants or [], prompts, rubric, [], samples, results=results)
     with Store(location_of(store, results)) as ledger:
