@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sciexam.errors import UsageError
 from sciexam.exam.plan import Plan
@@ -36,6 +37,7 @@ class Marker:
 def markers_of(plan: Plan, judges: Sequence[str | Judge]) -> Iterator[Marker]:
     """Each bench of the plan once."""
     given = {judge if isinstance(judge, str) else judge.name: judge for judge in judges}
+    given = {Path(judge).stem: judge for judge in judges if isinstance(judge, str)} | given  # a file by its stem
     for bench in plan.benches:
         judge = given.get(bench)
         named = judge if isinstance(judge, str) else None

@@ -219,9 +219,12 @@ def _undecided(report: Report, command: Command) -> Iterator[Step]:
 
 
 def _most(report: Report, pair: Pair, effect: float) -> tuple[int, int]:
-    """The prompts that it takes by every judge to find `effect` in the contest of `pair`, and how many were judged."""
-    alike = [one for one in report.pairs if (one.a, one.b) == (pair.a, pair.b) and one.power is not None]
-    return max((dict(one.power.takes).get(effect, 0), one.used) for one in alike if one.power is not None)
+    """The prompts that it takes by every judge to find `effect` in the contest of `pair`, and how many were judged by the
+    one that lacks the most.
+    """
+    powers = [(one.power, one.used) for one in report.pairs if (one.a, one.b) == (pair.a, pair.b)]
+    found = [(dict(power.takes).get(effect, 0), used) for power, used in powers if power is not None]
+    return max(found, key=lambda one: one[0] - one[1])
 
 
 def _planned(report: Report, command: Command, recorded: Sequence[Pair]) -> Iterator[str]:
