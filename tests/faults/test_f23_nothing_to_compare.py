@@ -99,7 +99,7 @@ def test_contestants_that_no_chain_of_battles_connects_are_not_rated_and_the_oth
     done = sciexam("leaderboard", "--suite", suite, "--judge", "v.jsonl")
     assert done.returncode == 0, done.stderr
     printed = " ".join(done.stdout.split())
-    assert "n/a for c, d: no chain of battles orders it against the rated contestants." in printed
+    assert "n/a for c, d (rating): no chain of battles orders it against the rated contestants." in printed
     folders = (tmp_path / "results" / "exam").iterdir()
     (written,) = (one / "leaderboard.json" for one in folders if one.name != "leaderboard")  # which is the site
     rows = {row["contestant"]: row for row in json.loads(written.read_text())["standings"][0]["rows"]}

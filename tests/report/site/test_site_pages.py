@@ -26,6 +26,7 @@ from sciexam.report import audit
 from sciexam.report.calls import Calls
 from sciexam.report.gains import Gain
 from sciexam.report.plain_text import plain_text
+from sciexam.report.site import sentences
 from sciexam.report.site.downloads import downloads_of
 from sciexam.report.site.lineage_tree import lineage_tree
 from sciexam.report.site.names import site_names
@@ -574,3 +575,16 @@ def test_nothing_in_a_record_becomes_markup_in_the_table_for_a_readme(mark: str)
         kinds.append([child.type for token in tokens for child in (token, *(token.children or ()))])
     assert set(kinds[1]) <= {*kinds[0], "text_special"}
     assert kinds[1].count("tr_open") == kinds[0].count("tr_open")
+
+
+def test_a_pair_beside_one_half_is_no_conclusion_and_a_contestant_never_met_is_named() -> None:
+    board = boards.made(("base", "sft", "null"))
+    (one, *_) = board.meetings
+    assert "nothing is tested or corrected here, as `sciexam compare` does" in sentences.meeting(
+        board, replace(one, win_rate=boards.estimate(0.65, 0.1))
+    )
+    rows = tuple(replace(row, tie_group=1) for row in board.rows)
+    met = tuple(one for one in board.meetings if {one.a, one.b} != {"sft", "null"})
+    board = replace(board, meetings=met, standings=(replace(board.standings[0], rows=rows),))
+    row = next(row for row in rows if row.contestant == "sft")
+    assert sentences.place(board, row).endswith("; it never met null.")

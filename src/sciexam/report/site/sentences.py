@@ -9,6 +9,7 @@ from sciexam.report.standings.leaderboard import Leaderboard, Meeting, Row
 from sciexam.report.wording import percent
 from sciexam.stats import Estimate, Undefined
 
+UNTESTED = "nothing is tested or corrected here, as `sciexam compare` does, which can call it undecided"
 NAMED = 4  # contestants that a sentence names; more of them are counted
 
 
@@ -48,7 +49,10 @@ def place(board: Leaderboard, row: Row) -> str:
     tied = [one.contestant for one in board.rows if one.tie_group == row.tie_group and one is not row]
     if row.tie_group is None or not tied:
         return f"{said}."
-    return f"{said}, and is not told apart from {listed(tied)}."
+    met = {name for one in board.meetings if row.contestant in (one.a, one.b) for name in (one.a, one.b)}
+    never = [name for name in tied if name not in met]
+    unmet = f"; it never met {listed(never)}" if never else ""
+    return f"{said}, and is not told apart from {listed(tied)}{unmet}."
 
 
 def meeting(board: Leaderboard, one: Meeting) -> str:
@@ -63,9 +67,9 @@ def meeting(board: Leaderboard, one: Meeting) -> str:
 def reading(rate: Estimate, own: str, other: str) -> str:
     """What an interval says of one half."""
     if rate.low > 0.5:
-        return f"the interval lies above one half, in favour of {own}."
+        return f"the interval lies above one half, in favour of {own}; {UNTESTED}."
     if rate.high < 0.5:
-        return f"the interval lies below one half, in favour of {other}."
+        return f"the interval lies below one half, in favour of {other}; {UNTESTED}."
     return (
         "the interval includes one half, so these prompts do not show which is better. That does not make them equal."
     )

@@ -116,9 +116,15 @@ def _besides(board: Leaderboard) -> tuple[str, ...]:
     return (*rewards, "USD") if any(row.usd is not None for row in board.rows) else rewards
 
 
-def _figures(board: Leaderboard, row: Row) -> tuple[Figure, ...]:
-    figures = (row.rating, row.win_rate, row.length_controlled, row.order_consistency)
-    return (*figures, row.reward) if board.reward_model else figures
+def _figures(board: Leaderboard, row: Row) -> dict[str, Figure]:
+    """The figures of a row by the head of their column."""
+    figures = {
+        "rating": row.rating,
+        "win rate": row.win_rate,
+        "at equal length": row.length_controlled,
+        "orders agree": row.order_consistency,
+    }
+    return figures | {"reward": row.reward} if board.reward_model else figures
 
 
 def _cells(board: Leaderboard, row: Row) -> tuple[str, ...]:
@@ -166,13 +172,12 @@ def _reading(board: Leaderboard, whole: Standings) -> Iterator[str]:
         yield f"Reward: the mean over prompts by {board.reward_model}, and its standard deviation."
     if "USD" in _besides(board):
         yield "USD: what 1,000 answers cost by the suite's prices."
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for row in whole.rows:
-        for figure in _figures(board, row):
+        for column, figure in _figures(board, row).items():
             if isinstance(figure, Undefined) and figure != IS_BASELINE:
-                names = reasons.setdefault(figure.why, [])
-                if row.contestant not in names:
-                    names.append(row.contestant)
-    for why, names in reasons.items():
+                names, columns = reasons.setdefault(figure.why, ({}, {}))
+                names[row.contestant] = columns[column] = None
+    for why, (names, columns) in reasons.items():
         who = "all" if len(names) == len(whole.rows) > 1 else ", ".join(names)
-        yield f"n/a for {who}: {why}."
+        yield f"n/a for {who} ({', '.join(columns)}): {why}."
