@@ -55,6 +55,27 @@ def test_a_new_suite_checks_clean_and_compares_as_it_stands(sciexam: Cli, tmp_pa
     assert json.loads(compared.stdout)["suite"] == "exams"
 
 
+def test_a_suite_around_files_of_answers_compares_them_as_they_were_compared_without(
+    sciexam: Cli, tmp_path: Path
+) -> None:
+    """Names that YAML or a template would read as something else stay names; a question may have several lines."""
+    for name, text in (("null", "Because."), ("my NAME", "It floats because ice is light. For example, a cube.")):
+        lines = [{"prompt": f"Why does\nthing {i} float?", "text": f"{text} {i}"} for i in range(3)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    files = ["null.jsonl", "my NAME.jsonl"]
+    assert refused(sciexam("init", "exams", "nul.jsonl")).startswith("nul.jsonl: no such file of answers")
+    made = sciexam("init", "exams", *files)
+    assert made.returncode == 0, made.stderr
+    assert "    sciexam compare null 'my NAME' --suite exams" in made.stdout.splitlines()
+    checked = sciexam("check", "exams", cwd=tmp_path / "exams")
+    assert checked.stdout.endswith("nothing is wrong\n"), checked.stderr
+    compared = sciexam("compare", "null", "my NAME", "--suite", "exams", "--json", cwd=tmp_path / "exams")
+    alone = sciexam("compare", *files, "--json")
+    of_suite, of_files = (json.loads(one.stdout) for one in (compared, alone))
+    assert of_suite["pairs"][0]["win_rate"] == of_files["pairs"][0]["win_rate"]
+    assert of_suite["rubric"] == of_files["rubric"]
+
+
 @pytest.mark.parametrize("name", ["2024", "1.5", "null", "true", "v1.2_b-c"])
 def test_a_name_that_yaml_would_read_as_something_else_stays_a_name(sciexam: Cli, tmp_path: Path, name: str) -> None:
     assert sciexam("init", name).returncode == 0

@@ -310,7 +310,7 @@ def test_a_budget_without_a_price_is_refused_with_what_to_add() -> None:
     assert str(refused.value) == (
         "model 'judge': a budget needs its price; add to the suite, in USD per million tokens: "
         "prices: {gpt-x: {input: .., output: ..}}; files of answers alone have none: "
-        "`sciexam init DIR` writes a suite around two files"
+        "`sciexam init DIR old.jsonl new.jsonl` writes a suite around them"
     )
 
 

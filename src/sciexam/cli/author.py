@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sciexam.cli.answers_here import SUFFIXES
+from sciexam.cli.answers_here import SUFFIXES, nearest_file
 from sciexam.cli.completion import rubrics, suites
 
 rubric = typer.Typer(help="Write, check and show rubrics.", no_args_is_help=True, rich_markup_mode=None)
@@ -24,18 +26,29 @@ class Kind(StrEnum):
 
 def init(
     directory: Annotated[Path, typer.Argument(help="The folder to make; its name becomes the suite's.")],
+    answers: Annotated[
+        list[Path] | None, typer.Argument(help="Files of answers to copy into it.  [default: three toy answers each]")
+    ] = None,
 ) -> None:
     """Make a folder with a suite, a rubric and answers to start from."""
     name = _checked_name(directory.absolute().name)
-    files = {directory / "rubrics" / f"{name}.yaml": _starter("rubric.yaml", name)}
-    files[directory / "suites" / f"{name}.yaml"] = _starter("suite.yaml", name)
-    for part in ("prompts.jsonl", "old.jsonl", "new.jsonl"):
-        files[directory / "suites" / name / part] = _starter(part, name)
+    suite = directory / "suites" / f"{name}.yaml"
+    if answers:
+        files, names = _around(answers, directory / "suites", name)
+    else:
+        parts, names = ("prompts.jsonl", "old.jsonl", "new.jsonl"), ["old", "new"]
+        files = {suite.parent / name / part: _starter(part, name) for part in parts}
+        files[suite] = _starter("suite.yaml", name)
+        files[directory / "rubrics" / f"{name}.yaml"] = _starter("rubric.yaml", name)
     for kind in Kind:
         files[directory / "schemas" / f"{kind}.json"] = _schema(kind)
     _write_new(files)
-    typer.echo(f"{directory}: a suite to start from. Try it:")
-    typer.echo(f"    cd {directory}\n    sciexam check {name}\n    sciexam compare old new --suite {name}")
+    typer.echo(f"{directory}: a suite {'around these files' if answers else 'to start from'}. Try it:")
+    compare = shlex.join(["sciexam", "compare", *names, "--suite", name])
+    typer.echo(f"    cd {directory}\n    sciexam check {name}\n    {compare}")
+    if answers:
+        typer.echo(f"\nPrices, judges and models are yours to add in suites/{name}.yaml")
+        return
     typer.echo("\nThen put in what is yours:")
     typer.echo(f"    suites/{name}/prompts.jsonl    your questions, each with an id")
     typer.echo(
@@ -140,6 +153,36 @@ def _starter(part: str, name: str) -> str:
     return (files("sciexam") / "starter" / part).read_text(encoding="utf-8").replace("NAME", name)
 
 
+def _around(answers: list[Path], folder: Path, name: str) -> tuple[dict[Path, str | bytes], list[str]]:
+    """The files of a suite around copies of files of answers, by the rubric of their comparison without a suite."""
+    from sciexam.errors import UsageError
+    from sciexam.suite import suite_of_files
+    from sciexam.suite_file import DEFAULT_RUBRIC
+
+    for path in answers:
+        if not path.is_file() or path.suffix not in SUFFIXES:
+            raise UsageError(f"{path}: no such file of answers (.jsonl or .json){nearest_file(path)}")
+    found = suite_of_files(answers)
+    names = list(found.models)
+    copies = {one: f"{name}/answers/{one}{path.suffix}" for one, path in zip(names, answers, strict=True)}
+    text = _starter("suite.yaml", name)
+    for toy, own in (
+        (f'rubric: "{name}"', f"rubric: {DEFAULT_RUBRIC}"),
+        ("compare old new", "compare"),
+        (f"  old: {{responses: {name}/old.jsonl}}\n", ""),
+        (
+            f"  new: {{responses: {name}/new.jsonl}}",
+            "\n".join(f"  {json.dumps(one)}: {{responses: {json.dumps(copy)}}}" for one, copy in copies.items()),
+        ),
+        ("contestants: [old, new]", f"contestants: {json.dumps(names)}"),
+        ("baseline: old", f"baseline: {json.dumps(names[0])}"),
+    ):
+        text = text.replace(toy, own, 1)
+    prompts = (json.dumps({"id": one.id, "text": one.text}) + "\n" for one in found.prompts)
+    files: dict[Path, str | bytes] = {folder / f"{name}.yaml": text, folder / name / "prompts.jsonl": "".join(prompts)}
+    return files | {folder / copies[one]: path.read_bytes() for one, path in zip(names, answers, strict=True)}, names
+
+
 def _schema(kind: Kind) -> str:
     from sciexam.rubric import Rubric
     from sciexam.suite_file import SuiteFile
@@ -148,7 +191,7 @@ def _schema(kind: Kind) -> str:
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **made}, indent=2) + "\n"
 
 
-def _write_new(files: dict[Path, str]) -> None:
+def _write_new(files: Mapping[Path, str | bytes]) -> None:
     from sciexam.errors import UsageError
     from sciexam.files import write_atomically
 

@@ -26,7 +26,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "lineage": ("sciexam lineage",),
     "check": ("sciexam check my-exam",),
     "doctor": ("sciexam doctor",),
-    "init": ("sciexam init my-exam",),
+    "init": ("sciexam init my-exam", "sciexam init my-exam old.jsonl new.jsonl"),
     "schema": ("sciexam schema suite > suite.schema.json",),
     "annotate serve": ("sciexam annotate serve base sft --annotators 4",),
     "annotate link": ("sciexam annotate link Ada",),

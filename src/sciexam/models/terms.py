@@ -61,7 +61,7 @@ class Terms:
             raise UsageError(
                 f"model {name!r}: a budget needs its price; add to the suite, in USD per million tokens: "
                 f"prices: {{{model}: {{input: .., output: ..}}}}; files of answers alone have none: "
-                "`sciexam init DIR` writes a suite around two files"
+                "`sciexam init DIR old.jsonl new.jsonl` writes a suite around them"
             )
         return Account(self.budget, price)
 
