@@ -58,7 +58,7 @@ class Tally:
                 price = self._prices.get(model or "")
                 cost = price.of(reply.input_tokens, reply.output_tokens) if price else None
                 if reply.status == "failed" and reply.input_tokens is None:
-                    cost = 0.0  # nothing came back that could have been billed
+                    cost = 0.0 if price else None  # nothing came back that could have been billed
                 self.calls = Calls(
                     made=c.made + 1,
                     reused=c.reused,
