@@ -208,7 +208,7 @@ def test_a_batch_of_a_judge_without_probabilities_is_paid_once_and_kept_as_no_ve
         exam(tmp_path, server, probabilities=True, template="verdict-only")
         first = sciexam("compare", "-s", "exam.yaml", "--batch")
         assert first.returncode == 2
-        assert "gives no token probabilities" in first.stderr
+        assert "a reply came without token probabilities" in first.stderr
         billed_first = billed(server)
         second = sciexam("compare", "-s", "exam.yaml", "--batch")
         assert second.returncode == 3, second.stderr  # nothing is asked; no verdict is usable

@@ -166,8 +166,8 @@ def test_a_model_that_tells_none_ends_the_judging_and_says_what_to_type() -> Non
         judged(Telling("A"))
     assert str(caught.value) == (
         "judges.llm.probabilities: a reply came without token probabilities, and no more was asked; write "
-        "`probabilities: false` there in the suite, or name an endpoint that gives them. The answers are kept: the "
-        "same command goes on from them"
+        "`probabilities: false` there in the suite, or name an endpoint that gives them; --retry-invalid asks "
+        "again for the replies that came without"
     )
 
 
