@@ -36,8 +36,8 @@ class Marker:
 
 def markers_of(plan: Plan, judges: Sequence[str | Judge]) -> Iterator[Marker]:
     """Each bench of the plan once."""
-    given = {judge if isinstance(judge, str) else judge.name: judge for judge in judges}
-    given = {Path(judge).stem: judge for judge in judges if isinstance(judge, str)} | given  # a file by its stem
+    given: dict[str, str | Judge] = {Path(one).stem: one for one in judges if isinstance(one, str)}  # files, by stems
+    given |= {judge if isinstance(judge, str) else judge.name: judge for judge in judges}
     for bench in plan.benches:
         judge = given.get(bench)
         named = judge if isinstance(judge, str) else None

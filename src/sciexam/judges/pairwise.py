@@ -43,8 +43,8 @@ class PairwiseJudge(ByModel):
         if blind:
             raise EndpointRefused(
                 f"judges.{self.name}.probabilities: a reply came without token probabilities, and no more was asked; "
-                "write `probabilities: false` there in the suite, or name an endpoint that gives them; --retry-invalid asks "
-                "again for the replies that came without"
+                "write `probabilities: false` there in the suite, or name an endpoint that gives them; --retry-invalid "
+                "asks again for the replies that came without"
             )
 
     @property

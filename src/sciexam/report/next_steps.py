@@ -219,8 +219,8 @@ def _undecided(report: Report, command: Command) -> Iterator[Step]:
 
 
 def _most(report: Report, pair: Pair, effect: float) -> tuple[int, int]:
-    """The prompts that it takes to find `effect` in the contest of `pair` by the judge that lacks the most, and how many
-    were judged by it.
+    """The prompts that it takes to find `effect` in the contest of `pair` by the judge that lacks the most of them, and
+    how many it judged.
     """
     powers = [(one.power, one.used) for one in report.pairs if (one.a, one.b) == (pair.a, pair.b)]
     found = [(dict(power.takes).get(effect, 0), used) for power, used in powers if power is not None]
