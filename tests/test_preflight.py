@@ -145,11 +145,11 @@ def test_files_alone_are_told_where_prices_are_written(tmp_path: Path, sciexam: 
     asked = suite_of_files(files)
     assert (asked.of_files, sx.load_suite("science").of_files) == (True, False)
     assert str(Bill(1, 1, None, ("m",), False, True, of_files=True)).endswith(
-        "; not priced: add prices: {m: {input: .., output: ..}} to a suite, which `sciexam init DIR` writes around two "
-        "files, in USD per million tokens"
+        "; not priced: add prices: {m: {input: .., output: ..}} to a suite, which `sciexam init DIR FILE FILE` writes "
+        "around your files, in USD per million tokens"
     )
     said = sciexam("plan", "old.jsonl", "new.jsonl", "--judge", "openai:m").stdout
-    assert "in a suite, which `sciexam init DIR` writes around two files: `prices: {m:" in " ".join(said.split())
+    assert "which `sciexam init DIR FILE FILE` writes around your files: `prices: {m:" in " ".join(said.split())
 
 
 def test_a_judge_that_marks_is_counted_once_an_answer(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ class Bill:
             tokens = f"about {self.input_tokens:,.0f} tokens in and {self.output_tokens:,.0f} out, {how}"
         if self.usd is None:
             missing = ", ".join(f"{model}: {{input: .., output: ..}}" for model in self.unpriced)
-            where = " to a suite, which `sciexam init DIR` writes around two files" if self.of_files else ""
+            where = " to a suite, which `sciexam init DIR FILE FILE` writes around your files" if self.of_files else ""
             return f"{tokens}; not priced: add prices: {{{missing}}}{where}, in USD per million tokens"
         if not self.usd:
             return f"{tokens}; 0 USD"
