@@ -210,7 +210,8 @@ def _costs(outlook: Outlook) -> Iterator[str]:
         tokens = f"{rate.input_tokens:,.0f} tokens in and {rate.output_tokens:,.0f} out"
         yield f"{rate.who}: {one} takes {tokens}{price} ({rate.basis})."
     if outlook.unpriced:
-        where = "a suite, which `sciexam init DIR FILE FILE` writes around your files" if outlook.of_files else "the suite"
+        around = "a suite, which `sciexam init DIR FILE FILE` writes around your files"
+        where = around if outlook.of_files else "the suite"
         yield (
             f"Not priced: {', '.join(outlook.unpriced)}. Give USD per million tokens in {where}: "
             f"`prices: {{{outlook.unpriced[0]}: {{input: ..., output: ...}}}}`."
