@@ -172,15 +172,20 @@ def _around(answers: list[Path], folder: Path, name: str) -> tuple[dict[Path, st
         (f"  old: {{responses: {name}/old.jsonl}}\n", ""),
         (
             f"  new: {{responses: {name}/new.jsonl}}",
-            "\n".join(f"  {json.dumps(one)}: {{responses: {json.dumps(copy)}}}" for one, copy in copies.items()),
+            "\n".join(f"  {_quoted(one)}: {{responses: {_quoted(copy)}}}" for one, copy in copies.items()),
         ),
-        ("contestants: [old, new]", f"contestants: {json.dumps(names)}"),
-        ("baseline: old", f"baseline: {json.dumps(names[0])}"),
+        ("contestants: [old, new]", f"contestants: [{', '.join(map(_quoted, names))}]"),
+        ("baseline: old", f"baseline: {_quoted(names[0])}"),
     ):
         text = text.replace(toy, own, 1)
     prompts = (json.dumps({"id": one.id, "text": one.text}) + "\n" for one in found.prompts)
     files: dict[Path, str | bytes] = {folder / f"{name}.yaml": text, folder / name / "prompts.jsonl": "".join(prompts)}
     return files | {folder / copies[one]: path.read_bytes() for one, path in zip(names, answers, strict=True)}, names
+
+
+def _quoted(text: str) -> str:
+    """A text as YAML takes it: JSON, but for the pairs of surrogates."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _schema(kind: Kind) -> str:
