@@ -359,9 +359,10 @@ def test_a_damaged_ledger_has_no_backup(sciexam: Cli, file: Path, tmp_path: Path
 
 
 def test_commands_without_a_ledger_say_where_to_begin_and_make_none(sciexam: Cli, tmp_path: Path) -> None:
-    for command in (("check",), ("repair",), ("backup", "copy.sqlite"), ("forget", "Ann")):
+    first = {("check",): "compare", ("repair",): "compare", ("backup", "copy.sqlite"): "compare"}
+    for command, makes_one in (first | {("forget", "Ann"): "annotate serve"}).items():
         done = sciexam("store", *command)
-        assert (done.returncode, "no ledger there; run `sciexam compare` first" in done.stderr) == (2, True)
+        assert (done.returncode, f"no ledger there; run `sciexam {makes_one}` first" in done.stderr) == (2, True)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -22,7 +22,7 @@ CALLS = {
     *("importlib.metadata.entry_points", "metadata.entry_points", "entry_points"),
 }
 # Where a module is imported by a name: our own, and the class that a user names in a suite.
-BY_NAME = {"__init__.py", "train/stages.py", "models/__init__.py"}
+BY_NAME = {"__init__.py", "cli/__init__.py", "train/stages.py", "models/__init__.py"}
 
 
 def breaches(source: str, name: str) -> Iterator[str]:

@@ -230,5 +230,5 @@ def test_where_nobody_can_be_asked_the_null_contestant_is_not_judged(sciexam: Cl
     found = json.loads(done.stdout)
     null = found["standings"][0]["rows"][-1]
     assert null["contestant"] == "null"
-    assert null["win_rate"]["why"].startswith("not judged")
-    assert any("whether empty words win: not judged" in caveat for caveat in found["caveats"])
+    assert "is not judged, as the verdicts are recorded" in null["win_rate"]["why"]
+    assert any("whether empty words win: it answers no prompt, and is not judged" in one for one in found["caveats"])

@@ -1,4 +1,4 @@
-"""The disk is full while verdicts are stored: a file system of 1 MB, and a file that may not grow."""
+"""The disk is full while verdicts are stored: a file system of 2 MB, and a file that may not grow."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ PROMPTS = 100
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """The folder `results`, on a file system of 1 MB."""
+    """The folder `results`, on a file system of 2 MB."""
     folder = tmp_path / "results"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, text=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, text=True)
     if mounted.returncode:
         pytest.skip(f"may not mount a file system here: {mounted.stderr.strip()}")
     yield folder
