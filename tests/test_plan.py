@@ -565,6 +565,18 @@ def test_a_text_that_three_gave_is_counted_in_every_pair_and_is_not_owed_again(t
     assert (cost["verdicts"], cost["stored"]) == (3 * looks, 3 * looks)
 
 
+def test_a_board_counts_two_equal_answers_as_one_verdict(tmp_path: Path, sciexam: Cli) -> None:
+    for name in ("a", "b"):
+        lines = [{"prompt": f"Why is {i}?", "text": f"Because {'' if i < 4 else name}"} for i in range(12)]
+        write_jsonl(tmp_path / f"{name}.jsonl", lines)
+    with Endpoint(lambda body: "No verdict.") as endpoint:
+        env = {"OPENAI_BASE_URL": endpoint.url, "OPENAI_API_KEY": "none"}
+        typed = ("a.jsonl", "b.jsonl", "--judge", "openai:m")
+        found = json.loads(sciexam("leaderboard", *typed, "--json", env=env).stdout)
+    looks = (2 * 12 - 4) + 2 * 12  # of b against a, and of the null contestant against the baseline
+    assert any(f"{looks} of {looks} verdicts are invalid or failed" in caveat for caveat in found["caveats"])
+
+
 def test_the_correlation_with_people_is_within_pairs(tmp_path: Path) -> None:
     """Judge and people agree on which contestant is best, and in no pair on which prompts favour it."""
     texts = {name: answers(tmp_path, name, [f"{name} {i}" for i in range(20)]) for name in ("a", "b", "c")}
