@@ -710,7 +710,7 @@ def test_what_it_takes_to_find_an_effect_is_what_the_plan_says(sciexam: Cli, tmp
         " ".join(sciexam(*words, "old.jsonl", "new.jsonl", *more).stdout.split())
         for words, more in ((["compare"], []), (["plan"], ["--effect", "0.6"]))
     )
-    (takes, lacking), *_ = re.findall(r"takes about (\d+) prompts, (\d+) more than were judged", compared)
+    (takes, lacking), *_ = re.findall(r"takes about (\d+) prompts, (\d+) more than were used", compared)
     assert f"To find a win rate of 0.6 takes {takes} prompts" in planned
     assert f"write {lacking} more prompts" in planned
 

@@ -41,7 +41,7 @@ def test_an_undecided_pair_says_how_many_more_prompts_a_smaller_effect_takes() -
     power = Power("", (), takes=((0.6, 20), (0.55, 780)))
     (step,) = next_steps(quiet(conclusion="undecided", power=power), [*TYPED, "--suite=exam.yaml", "-q"])
     assert step.why == (
-        "To find a win rate of 0.55 takes about 780 prompts, 756 more than were judged, if they are like these; "
+        "To find a win rate of 0.55 takes about 780 prompts, 756 more than were used, if they are like these; "
         "what that costs"
     )
     assert step.command == "sciexam plan base sft --effect 0.55 --suite exam.yaml"
@@ -53,7 +53,7 @@ def test_recorded_verdicts_end_with_their_prompts_so_that_more_are_planned_with_
     found = quiet(conclusion="undecided", power=Power("", (), takes=((0.6, 80),)), recorded=("v.jsonl",))
     (step,) = next_steps(found, [*TYPED, "--judge", "v.jsonl"])
     assert step.why == (
-        "To find a win rate of 0.6 takes about 80 prompts, 56 more than were judged, if they are like these. The "
+        "To find a win rate of 0.6 takes about 80 prompts, 56 more than were used, if they are like these. The "
         "verdicts of judge are recorded and end with these prompts: let people judge more, or a judge that can be "
         "asked; what one costs"
     )
@@ -169,7 +169,7 @@ def test_the_plan_of_files_names_the_files() -> None:
     report = replace(report, contestants=("base", "other", "sft"))
     (step,) = next_steps(report, ["sciexam", "compare", "d/base.jsonl", "other.jsonl", "d/sft.jsonl"])
     assert step.command == "sciexam plan d/base.jsonl other.jsonl d/sft.jsonl --effect 0.6", "the same comparisons"
-    assert "takes about 80 prompts, 56 more than were judged" in step.why
+    assert "takes about 80 prompts, 56 more than were used" in step.why
     report = replace(report, pairs=tuple(replace(pair, judge="openai:m") for pair in report.pairs))
     typed = ["sciexam", "compare", "base.jsonl", "other.jsonl", "sft.jsonl", "-j", "openai:m"]
     assert next_steps(report, typed)[0].command == (
@@ -184,7 +184,7 @@ def test_a_plan_is_of_all_judges_and_takes_what_the_least_sensitive_of_them_take
     typed = ["sciexam", "compare", "base", "sft", "-j", "openai:m", "-j", "openai:n"]
     step = next_steps(replace(report, pairs=Pairs((first, other))), typed)[0]
     assert step.why == (
-        "To find a win rate of 0.6 by every judge takes about 90 prompts, 66 more than were judged (corrected for 2 "
+        "To find a win rate of 0.6 by every judge takes about 90 prompts, 66 more than were used (corrected for 2 "
         "comparisons), if they are like these; what that costs"
     )
     assert step.command == "sciexam plan base sft --judge openai:m --judge openai:n --effect 0.6"

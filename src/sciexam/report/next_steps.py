@@ -199,7 +199,7 @@ def _undecided(report: Report, command: Command) -> Iterator[Step]:
         if not beyond:
             return
         effect, (takes, used) = beyond[0], _most(report, pair, beyond[0])
-        many = f"about {takes:,} prompts, {takes - used:,} more than were judged"
+        many = f"about {takes:,} prompts, {takes - used:,} more than were used"
     contests, benches = {(one.a, one.b) for one in report.pairs}, {one.judge for one in report.pairs}
     sought = f"{effect:g}" + (f" for {pair.b} against {pair.a}" if len(contests) > 1 else "")
     sought += " by every judge" if len(benches) > 1 else ""
