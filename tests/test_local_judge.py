@@ -64,8 +64,11 @@ NAMES = ("finish_reason", "model", "rater", "prompt", "first", "second")
 TEXTS = ("text", "raw", "failure", "reason")
 
 
+UNLIKE = ("seq", "seconds", "at", "reply", "probability_second")
+
+
 def facts(ledger: Path) -> list[tuple[Any, ...]]:
-    """Everything that was said, without when and how fast; probabilities but for the digits that a batch changes."""
+    """Everything that was said, but for when, how fast, and the probabilities, whose last digits a batch changes."""
     found = []
     with sqlite3.connect(ledger) as connection:
         connection.row_factory = sqlite3.Row
@@ -73,13 +76,17 @@ def facts(ledger: Path) -> list[tuple[Any, ...]]:
         texts = {row["id"]: row["body"] for row in connection.execute("SELECT id, body FROM texts")}
         for table in ("replies", "verdicts"):
             for row in map(dict, connection.execute(f"SELECT * FROM {table}")):
-                told = {key: value for key, value in row.items() if key not in ("seq", "seconds", "at", "reply")}
+                told = {key: value for key, value in row.items() if key not in UNLIKE}
                 told |= {key: names.get(told[key]) for key in NAMES if key in told}
                 told |= {key: texts.get(told[key]) for key in TEXTS if key in told}
-                if told.get("probability_second") is not None:
-                    told["probability_second"] = round(told["probability_second"], 5)
                 found.append((table, *sorted((key, repr(value)) for key, value in told.items())))
     return sorted(found)
+
+
+def probabilities(ledger: Path) -> dict[tuple[bytes, int], float]:
+    with sqlite3.connect(ledger) as connection:
+        rows = connection.execute("SELECT key, attempt, probability_second FROM verdicts").fetchall()
+    return {(key, attempt): value for key, attempt, value in rows if value is not None}
 
 
 def test_tiny_contestants_and_a_tiny_judge_hold_a_whole_exam_offline(tmp_path: Path, made: Path, sciexam: Cli) -> None:
@@ -161,6 +168,7 @@ def test_a_run_that_is_killed_again_and_again_leaves_the_facts_of_one_that_was_n
     done = subprocess.run(command, cwd=tmp_path / "killed", env=environment, check=False, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert facts(ledger) == facts(new)
+    assert probabilities(ledger) == pytest.approx(probabilities(new), abs=1e-5)
 
 
 def count(ledger: Path) -> int:
