@@ -111,7 +111,7 @@ def test_every_comparison_is_put_to_the_judge_once_and_the_way_round_the_plan_ha
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Contestants come in any order, with two samples, and one reply may answer two prompts that ask the same."""
-    from sciexam.exam import sitting
+    from sciexam.exam.sitting import contestants
 
     walked: list[set[tuple[str, str]]] = []
 
@@ -119,7 +119,7 @@ def test_every_comparison_is_put_to_the_judge_once_and_the_way_round_the_plan_ha
         walked.append(set(pairs))
         return pair(prompts, pairs, *rest)
 
-    monkeypatch.setattr(sitting, "pair", noted)
+    monkeypatch.setattr(contestants, "pair", noted)
     names = ("e", "d", "c", "b", "a")
     questions = [{"id": f"q{i}", "text": f"Why {i % 5}?", "reference": f"{i}"} for i in range(PROMPTS)]
     assert len({question["text"] for question in questions}) == PROMPTS - 1

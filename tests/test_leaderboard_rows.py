@@ -16,9 +16,10 @@ import sciexam as sx
 from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Body, Endpoint, prompt_of
 from sciexam.errors import UsageError
-from sciexam.exam import preflight, sitting, stored
+from sciexam.exam import preflight, stored
 from sciexam.exam.empty_words import TEXTS
 from sciexam.exam.marking import reward
+from sciexam.exam.sitting import judging
 from sciexam.report.standings.leaderboard import Leaderboard, Row
 from sciexam.report.standings.readme_table import readme_table
 from sciexam.stats import Estimate
@@ -206,7 +207,7 @@ class Noisy(Moody):
 def walked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
     """The comparisons that a sitting made presentations of, or its preflight keys, one by one."""
     seen: list[tuple[str, str, str]] = []
-    for module, name in ((sitting, "shown_of"), (preflight, "keys_of")):
+    for module, name in ((judging, "shown_of"), (preflight, "keys_of")):
         own = getattr(module, name)
 
         def noting(plan: Any, rater: Any, comparison: Any, store: Any, own: Any = own) -> Any:
