@@ -164,3 +164,19 @@ def test_where_nobody_could_judge_no_command_is_said_to_ask_again(tmp_path: Path
         done = sciexam("compare", "--suite", "exam.yaml", "--judge", judge, "--results", "results", cwd=tmp_path)
         assert done.returncode == 3
         assert "whoever was asked could not judge; people are not asked again by a command" in done.stderr
+
+
+def test_who_is_in_a_file_and_in_the_ledger_counts_once(tmp_path: Path, sciexam: Cli) -> None:
+    exam, results = exam_of(tmp_path), tmp_path / "results"
+    sx.compare(exam, judges=["people"], results=results)  # in the ledger by name
+    done = sciexam("annotate", "import", "ann.jsonl", "old", "new", "--suite", exam)  # and by pseudonym
+    assert done.returncode == 0, done.stderr
+    for humans in ((), ("people",), ("people", "humans")):
+        found = sx.validate(exam, "jury", humans=humans, results=results)
+        assert found.annotators == ("annotator-1",), humans
+        told = "1 annotator of people is in the ledger by name: here under the pseudonym, and counted once."
+        assert told in found.caveats
+    raters = sx.agree(exam, results=results).raters
+    assert [one.rater for one in raters if one.kind == "human"] == ["annotator-1"]
+    report = sx.compare(exam, judges=["humans"], results=results)
+    assert report.pairs[0].judge_is == "1 annotator"

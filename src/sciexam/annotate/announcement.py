@@ -13,6 +13,7 @@ from sciexam.annotate.overview_text import stored
 from sciexam.annotate.queue import Queue
 from sciexam.annotate.serving import Invitation
 from sciexam.battles import present
+from sciexam.exam.known_people import pseudonyms
 from sciexam.report.plain_text import one_line
 from sciexam.store import Store
 from sciexam.types import ADJUDICATION, Order
@@ -53,8 +54,9 @@ def elsewhere(store: Store, overview: Overview) -> Iterator[str]:
     pairs = list(overview.queue.comparisons())
     place = {present(one, order).subject: number for number, one in enumerate(pairs) for order in ORDERS}
     here = {(verdict.rater, place[verdict.subject]) for _, verdict in overview.bench.verdicts}
-    said = store.human_verdicts(place)
-    other = {(one.rater, place[one.subject]) for one in said if one.rater != ADJUDICATION} - here
+    said, known = store.human_verdicts(place), pseudonyms(store)
+    raters = ((known.get(one.rater, one.rater), place[one.subject]) for one in said)
+    other = {(rater, number) for rater, number in raters if rater != ADJUDICATION} - here
     if other:
         judged, people = len({number for _, number in other}), len({rater for rater, _ in other})
         have = f"{judged} of these {len(pairs)} pairs {'has' if judged == 1 else 'have'}"

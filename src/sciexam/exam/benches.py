@@ -10,6 +10,7 @@ from sciexam.battles import Battle, Policy, name_of, present, resolve
 from sciexam.exam.asking import owes
 from sciexam.exam.by_grades import verdicts_by_grades
 from sciexam.exam.cascade import Cascade, Judged, calibration_asks, cascades_of, escalation_of, rule, settle
+from sciexam.exam.known_people import as_known_here, pseudonyms
 from sciexam.exam.plan import Plan, keys_of, presentations_of
 from sciexam.exam.raters import Rater, recordings_of, trust_of
 from sciexam.exam.stored import Heard, Name
@@ -39,7 +40,9 @@ def bench_of(
         if cascade.cheap.bench == name:
             return _cascade(plan, cascade, store, comparisons, skipped)
     shown = {one.rater: one.shown(plan) for one in heard if one.rater.bench == name}
-    judged = [one for rater in raters for one in judged_by(plan, rater, store, comparisons, skipped, shown.get(rater))]
+    called = {as_known_here(rater, pseudonyms(store)): shown.get(rater) for rater in raters}
+    raters = list(called)
+    judged = [one for rater in raters for one in judged_by(plan, rater, store, comparisons, skipped, called[rater])]
     spec = plan.suite.judges.get(name)
     return Bench(
         name=name,
@@ -221,11 +224,14 @@ def human_bench(store: Store, comparisons: Sequence[Comparison], policy: Policy,
     """Every human verdict in the ledger on these texts; annotators are averaged by prompt.
 
     Who judged the same texts again (a corrected file, a second queue) is taken at the last word, and a verdict counts
-    wherever its texts are compared. One that was taken back counts nowhere.
+    wherever its texts are compared. One that was taken back counts nowhere. What a file said under somebody's name and
+    an import under the pseudonym is one person's.
     """
     subjects = {present(one, order).subject for one in comparisons for order in ("ab", "ba")}
     people = {one.pseudonym for one in store.annotators.all()}
-    return bench_of_humans(store.human_verdicts(subjects), comparisons, policy, people, criteria)
+    known = pseudonyms(store)
+    given = (replace(one, rater=known.get(one.rater, one.rater)) for one in store.human_verdicts(subjects))
+    return bench_of_humans(given, comparisons, policy, people, criteria)
 
 
 def bench_of_humans(

@@ -13,6 +13,7 @@ from sciexam.exam.drift import drift_of
 from sciexam.exam.echoes import echoes
 from sciexam.exam.empty_words import NULL
 from sciexam.exam.ends import ends_of
+from sciexam.exam.known_people import called_otherwise
 from sciexam.exam.other_rubrics import verdicts_under_other_rubrics
 from sciexam.exam.plan import Plan, Purpose
 from sciexam.exam.references import with_references
@@ -53,6 +54,7 @@ def read_facts(
     if comparisons:
         check_judged(plan, store, benches, calls)
     caveats = (*notes, *dict.fromkeys(echoes(plan, store, comparisons, heard)), *_of_members(plan, benches))
+    caveats = (*caveats, *called_otherwise(plan.raters, store))
     others = verdicts_under_other_rubrics(plan.suite.rubric, comparisons, store) if HUMANS in plan.benches else {}
     caveats = (*caveats, *ends_of(plan, store, responses.values()), *_of_other_rubrics(others))
     return replace(evidence_of(plan, store, responses, benches, calls, caveats), other_rubrics=others)
