@@ -248,7 +248,7 @@ def test_the_file_of_links_has_the_links_that_open_something(study: Serve, tmp_p
 
     before = links()
     renewed = served.run("annotate", "link", "annotator-1", "--renew", "--port", str(served.port)).stdout.split()[-1]
-    added = served.run("annotate", "link", "=Eve").stdout.split()[-1].replace(":8400/", f":{served.port}/")
+    added = served.run("annotate", "link", "=Eve").stdout.split()[-1]
     owned = served.run("annotate", "link", "The owner", "--renew", "--port", str(served.port)).stdout.split()[-1]
     now = links()
     assert list(now) == ["annotator-1", "annotator-2", "the owner", "'=Eve"]
@@ -257,6 +257,32 @@ def test_the_file_of_links_has_the_links_that_open_something(study: Serve, tmp_p
     assert before["the owner"] != owned
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [httpx2.get(link, follow_redirects=True).status_code for link in now.values()] == [200] * 4
+
+
+def test_a_link_leads_to_where_the_page_was_served_last_unless_another_place_is_given(study: Serve) -> None:
+    served = study("--annotators", "1", prompts=2)
+    done = served.run("annotate", "link", "annotator-1")
+    assert (done.stdout.split()[-1], done.stderr) == (served.links["annotator-1"], "")
+    assert "http://127.0.0.1:9/a/" in served.run("annotate", "link", "annotator-1", "--port", "9").stdout
+    elsewhere = served.run("annotate", "link", "annotator-1", "--public-url", "https://x.org").stdout
+    assert "https://x.org/a/" in elsewhere
+
+
+def test_before_anything_was_served_the_command_says_what_a_link_opens(tmp_path: Path, sciexam: Cli) -> None:
+    verdict = {"prompt": "q0", "first": "base", "second": "sft", "preferred": "second", "rater": "Ann Lee"}
+    write_jsonl(tmp_path / "v.jsonl", [verdict])
+    models = {name: {"responses": answers(tmp_path, name, ["One.", "Two."])} for name in ("base", "sft")}
+    write_suite(tmp_path, 2, models)
+    assert sciexam("annotate", "import", "v.jsonl", "--suite", "exam.yaml").returncode == 0
+    opens = "opens once `sciexam annotate serve` runs, on port 8400 unless --port says otherwise"
+    none = sciexam("annotate", "link")
+    why = "1 annotator has come with a file, which gives no link"
+    assert none.stdout == ""
+    assert none.stderr == f"sciexam: {why}. `sciexam annotate link 'Ann Lee'` gives one; it {opens}\n"
+    made = sciexam("annotate", "link", "Ann Lee")
+    assert "http://127.0.0.1:8400/a/" in made.stdout
+    assert made.stderr == f"sciexam: it {opens}\n"
+    assert sciexam("annotate", "link").stderr == "", "a link was printed"
 
 
 def test_the_length_of_a_link_that_is_there_already_is_not_changed_without_a_word(judged: Path, sciexam: Cli) -> None:

@@ -139,6 +139,12 @@ def linked_to(path: Path) -> str:
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 
 
+def served_at(store: Store, results: Path) -> str:
+    """The address at which a queue was served last, by its file of links; empty where none was served."""
+    files = (path for id in reversed([*store.annotations.queues()]) for path in results.glob(f"*/{id}/links.csv"))
+    return next(filter(None, map(linked_to, files)), "")
+
+
 def strike_links(results: Path, pseudonym: str) -> None:
     """Take an annotator out of every file of links."""
     for path in results.glob("*/*/links.csv"):

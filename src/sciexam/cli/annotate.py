@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sciexam.cli.annotators import Days, Port, PublicUrl, forget, link, print_lines
+from sciexam.cli.annotators import USUAL_PORT, Days, Port, PublicUrl, forget, link, print_lines
 from sciexam.cli.completion import contestants
 from sciexam.cli.options import (
     BudgetOption,
@@ -94,7 +94,7 @@ def serve(
     rubric: RubricName = None,
     prompts: PromptsFile = None,
     host: Annotated[str, typer.Option(help="The address to listen at; others need --public-url.")] = "127.0.0.1",
-    port: Port = 8400,
+    port: Port = USUAL_PORT,
     public_url: PublicUrl = None,
     days: Days = None,
     budget: BudgetOption = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sciexam.store.annotators import Annotator
 
 Days = Annotated[float | None, typer.Option(help="How many days new links are valid.  [default: 30]")]
+USUAL_PORT = 8400
+OPENS = f"opens once `sciexam annotate serve` runs, on port {USUAL_PORT} unless --port says otherwise"
 Port = Annotated[int, typer.Option(help="The port of the page; 0 takes a free one.")]
 PublicUrl = Annotated[
     str | None, typer.Option(help="The address under which annotators on other machines reach the page.")
@@ -28,8 +30,8 @@ def link(
     revoke: Annotated[bool, typer.Option("--revoke", help="End the link; what was judged stays.")] = False,
     renew: Annotated[bool, typer.Option("--renew", help="Give a new link, which ends the old one.")] = False,
     owner: Annotated[bool, typer.Option("--owner", help="The link of the owner's page.")] = False,
-    host: Annotated[str, typer.Option(help="As in `serve`.")] = "127.0.0.1",
-    port: Port = 8400,
+    host: Annotated[str | None, typer.Option(help="As in `serve`.  [default: where the page was served last]")] = None,
+    port: Annotated[int | None, typer.Option(help="As in `serve`.  [default: where the page was served last]")] = None,
     public_url: PublicUrl = None,
     days: Days = None,
     store: StorePath = None,
@@ -46,13 +48,16 @@ def link(
     from sciexam.exam.runs import existing_ledger
     from sciexam.store.annotators import IMPORTED, OPEN
     from sciexam.store.forgetting import FORGOTTEN
-    from sciexam.web.serving import origin_of
+    from sciexam.web.serving import LOOPBACK, origin_of
 
-    origin = origin_of(host, port, public_url)
+    given = origin_of(host or LOOPBACK[0], USUAL_PORT if port is None else port, public_url)
+    is_given = (host, port, public_url) != (None, None, None)
     owner = owner or (name or "").strip().casefold() in serving.OWNER_NAMES
     ends = until(days)
     with existing_ledger(store, results, "annotate serve") as ledger:
         kept = ledger.annotators
+        served = bool(ledger.annotations.queues())
+        origin = given if is_given else serving.served_at(ledger, results) or given
         if revoke and renew:
             raise UsageError("--revoke ends a link, --renew gives another; choose one")
         if name is None and not owner:
@@ -60,6 +65,8 @@ def link(
                 raise UsageError("name whose link is meant: sciexam annotate link NAME --revoke")
             people = [one for one in kept.all() if one.state == OPEN]
             print_lines(links_of(serving.invitations(Links(ledger), people, origin)))
+            if not any(not one.is_owner for one in people):
+                _say_nobody([one for one in kept.all() if one.state == IMPORTED], served)
             return
         if owner:
             person = kept.owner(ends)
@@ -83,6 +90,8 @@ def link(
         print_lines(links_of(serving.invitations(Links(ledger), [person], origin)))
         if is_new:
             serving.write_link(ledger, results, person, origin)
+            if not served:
+                print(f"sciexam: it {OPENS}", file=sys.stderr)
         elif days is not None:
             print("sciexam: --days holds for new links, and this one is as it was; add --renew", file=sys.stderr)
 
@@ -155,6 +164,17 @@ def _say_added(person: Annotator, like: str) -> None:
     undone = f"; sciexam annotate forget {person.pseudonym} --yes undoes it"
     there = f"there is an annotator {like!r} already; "
     print(f"sciexam: {f'{there}{added}{undone}' if like else added}", file=sys.stderr)
+
+
+def _say_nobody(imported: Sequence[Annotator], served: bool) -> None:
+    """Why no link was printed, and what makes one."""
+    import shlex
+
+    people = "1 annotator has" if len(imported) == 1 else f"{len(imported)} annotators have"
+    why = f"{people} come with a file, which gives no link" if imported else "nobody has a link yet"
+    name = shlex.quote(imported[0].label) if imported else "NAME"
+    opens = "" if served else f"; it {OPENS}"
+    print(f"sciexam: {why}. `sciexam annotate link {name}` gives one{opens}", file=sys.stderr)
 
 
 def _find(ledger: Store, name: str) -> Annotator | None:
