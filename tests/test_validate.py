@@ -655,6 +655,16 @@ def test_what_comes_next_are_commands_on_the_same_exam_wherever_it_is_read(sciex
         assert all(command in (folder / page).read_text() for command in wanted), page
 
 
+def test_where_people_have_judged_every_prompt_no_queue_is_proposed(tmp_path: Path) -> None:
+    recorded = {"votes": {"backend": "recorded", "verdicts": "votes.jsonl"}}
+    exam, proposed = suite(tmp_path, 12, judges=recorded), []
+    for judged in (8, 12):
+        votes(tmp_path, {"ann": drawn(1, range(judged))})
+        found = sx.validate(exam, "measures", humans=["votes"], results=tmp_path / "results")
+        proposed.append(any("annotate serve" in step.command for step in found.next_steps))
+    assert proposed == [True, False]
+
+
 # ---------------------------------------------------------------- adjudication
 
 

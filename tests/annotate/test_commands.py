@@ -281,7 +281,7 @@ def test_before_anything_was_served_the_command_says_what_a_link_opens(tmp_path:
     assert none.stderr == f"sciexam: {why}. `sciexam annotate link 'Ann Lee'` gives one; it {opens}\n"
     made = sciexam("annotate", "link", "Ann Lee")
     assert "http://127.0.0.1:8400/a/" in made.stdout
-    assert made.stderr == f"sciexam: it {opens}\n"
+    assert made.stderr == f"sciexam: the link {opens}\n"
     assert sciexam("annotate", "link").stderr == "", "a link was printed"
 
 
@@ -297,11 +297,11 @@ def test_a_new_annotator_with_nearly_the_name_of_another_is_told(tmp_path: Path,
     with Store(tmp_path / "results" / "ledger.sqlite") as store:
         store.annotators.add("Ann Lee", until(1))
     done = sciexam("annotate", "link", name)
-    assert done.stderr == (
+    assert done.stderr.startswith(
         f"sciexam: there is an annotator 'Ann Lee' already; {name} was added, as annotator-2; "
         "sciexam annotate forget annotator-2 --yes undoes it\n"
     )
-    assert sciexam("annotate", "link", "Bob").stderr == "sciexam: Bob was added, as annotator-3\n"
+    assert sciexam("annotate", "link", "Bob").stderr.startswith("sciexam: Bob was added, as annotator-3\n")
 
 
 def test_an_unknown_annotator_is_told_the_nearest(judged: Path, sciexam: Cli) -> None:

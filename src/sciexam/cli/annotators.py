@@ -91,7 +91,7 @@ def link(
         if is_new:
             serving.write_link(ledger, results, person, origin)
             if not served:
-                print(f"sciexam: it {OPENS}", file=sys.stderr)
+                print(f"sciexam: the link {OPENS}", file=sys.stderr)
         elif days is not None:
             print("sciexam: --days holds for new links, and this one is as it was; add --renew", file=sys.stderr)
 

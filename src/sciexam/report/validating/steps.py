@@ -52,18 +52,14 @@ def _beyond_labels(found: Validation) -> bool:
 
 
 def _labels(found: Validation, command: Command) -> Iterator[Step]:
+    """More labels, where there are prompts that nobody has judged."""
     decided = found.against[0].decided
-    left = sum(rate.unlabelled + rate.unasked for rate in found.rates)
-    if decided < ENOUGH_DECIDED:
+    if decided < ENOUGH_DECIDED and any(rate.unlabelled + rate.unasked for rate in found.rates):
         told = (
             f"{decided:,} decided comparisons leave wide intervals, and {ENOUGH_DECIDED} some eight points either way"
         )
-        more = (
-            "to have people judge more"
-            if left
-            else "people have judged all prompts here: write more prompts, have them answered, and then"
-        )
-        yield Step(f"{told}; {more}", command.line("annotate", "serve", *command.contestants, *_wider(found)))
+        by_people = command.line("annotate", "serve", *command.contestants, *_wider(found))
+        yield Step(f"{told}; to have people judge more", by_people)
 
 
 def _wider(found: Validation) -> Iterator[str]:
