@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 import sciexam as sx
 from conftest import Cli, answers, write_jsonl, write_suite
+from sciexam.report.next_steps import READER
 
 FOUR_POINT = {  # the seed study's scale, as recorded verdicts say it of base (first) and sft (second)
     "left much better": ("first", "strong"),
@@ -279,12 +281,46 @@ def test_no_figure_is_cut_however_narrow_the_terminal(sciexam: Cli, tmp_path: Pa
     args = ("agree", "-s", suite(tmp_path), "-j", "votes.jsonl")
     done = sciexam(*args, cwd=tmp_path, env={"COLUMNS": columns})
     found = json.loads(sciexam(*args, "--json", cwd=tmp_path).stdout)
-    assert max(map(len, done.stdout.splitlines()[:-1])) <= int(columns)
+    shown = [line for line in done.stdout.splitlines()[:-1] if "sciexam validate" not in line]  # one line to copy
+    assert max(map(len, shown)) <= int(columns)
     said = " ".join(done.stdout.split())
     for one in (row for row in (*found["groups"], *found["pairs"]) if row["category"] is None):
-        for name in ("percent", "kappa", "ac1", "alpha", "alpha_ordinal"):
+        rest = ("kappa", "ac1", "alpha", "alpha_ordinal") if one in found["groups"] else ()
+        for name in ("percent", *rest):
             for limit in (f"{one[name]['low']:.2f}", f"{one[name]['high']:.2f}"):
                 assert limit in said or limit.replace("0.", ".") in said
+
+
+def test_every_two_raters_have_one_line_on_a_terminal_of_80_columns(sciexam: Cli, tmp_path: Path) -> None:
+    votes(tmp_path, {f"annotator-{i}": choices for i, choices in enumerate(CHOICES.values(), 1)})
+    args = ("agree", "-s", suite(tmp_path), "-j", "votes.jsonl")
+    for columns in ("80", "120"):
+        table = sciexam(*args, cwd=tmp_path, env={"COLUMNS": columns}).stdout.partition("Every two raters")[2]
+        rows = [line for line in table.partition("Ordinal")[0].splitlines() if "annotator-" in line]
+        assert len(rows) == len(CHOICES) * (len(CHOICES) - 1) / 2, rows
+        assert all(len(re.findall(r"annotator-\d", line)) == 2 and "]" in line for line in rows), rows
+
+
+def test_an_agreement_says_what_holds_a_judge_against_people(sciexam: Cli, tmp_path: Path) -> None:
+    exam = suite(tmp_path)
+    votes(tmp_path, {"plain": CHOICES["ann"]}, kind="judge", name="plain.jsonl")
+    votes(tmp_path, CHOICES)
+
+    def proposed(*judges: str) -> list[str]:
+        named = [word for judge in judges for word in ("-j", judge)]
+        done = sciexam("agree", "base", "sft", "-s", exam, *named, cwd=tmp_path)
+        steps = done.stdout.partition("What to do next")[2].splitlines()
+        told = [line.strip() for line in steps if line.strip().startswith("sciexam ")]
+        (folder,) = tmp_path.glob(f"results/exam/{done.stdout.split('/')[-2]}")
+        record = json.loads((folder / "agreement.json").read_text())
+        assert [step["command"] for step in record["next_steps"]] == told
+        assert all(command in (folder / "agreement.html").read_text() for command in told)
+        return told
+
+    on = f"--suite {exam}"
+    assert proposed("votes.jsonl", "plain.jsonl") == [f"sciexam validate plain.jsonl base sft {on}"]
+    assert proposed("votes.jsonl") == [f"sciexam validate {READER} base sft {on}"]
+    assert proposed("plain.jsonl", "measures") == [f"sciexam annotate serve base sft {on}"]
 
 
 def test_reading_a_run_of_agreement_as_a_report_is_refused(sciexam: Cli, tmp_path: Path) -> None:

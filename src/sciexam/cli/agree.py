@@ -82,7 +82,7 @@ def agree(
     if quiet:
         print(plain_text(sentence_of(found)))
         return
-    from sciexam.report.tables import print_list, print_tables, text_for
+    from sciexam.report.tables import print_list, print_steps, print_tables, text_for
     from sciexam.report.wording import noted
 
     console = terminal()
@@ -91,5 +91,6 @@ def agree(
     print_tables(tables_of(found), console)
     print_list("Caveats", found.caveats, console)
     print_list("Notes", noted(found.notes), console)
+    print_steps(found.next_steps, console)
     where = exam.report_folder(found, results) / "agreement.html"
     console.print(text_for(console, f"Report: {where}"), soft_wrap=True)

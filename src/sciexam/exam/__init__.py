@@ -121,6 +121,7 @@ def agree(
     from sciexam.exam.facts import read_facts
     from sciexam.exam.reading import reading
     from sciexam.report.agreeing.agreement import build_agreement
+    from sciexam.report.agreeing.steps import steps_of
 
     suite = load_suite(suite, results) if isinstance(suite, str) else suite
     named = [judges] if isinstance(judges, str) else list(judges)
@@ -132,6 +133,7 @@ def agree(
         people = suite.command("annotate", "serve", *contestants)
         second = f"A second rater is another judge of the suite (`{judged}`), or people (`{people}`)."
         found = build_agreement(evidence, second)
+        found = replace(found, next_steps=steps_of(found, read.manifest.get("argv", ()), suite.judges))
         _write_agreement(found, read.manifest, Path(results))
     return found
 
@@ -253,7 +255,8 @@ def _agreement_files(found: Agreement, manifest: Mapping[str, Any]) -> Iterator[
 
     title = f"Agreement on {', '.join(found.contestants)}"
     told: dict[str, Any] = {"sentence": sentence_of(found), "caveats": found.caveats, "remarks": noted(found.notes)}
-    return result_files("agreement", "Agreement", title, found, tables_of(found), manifest, **told)
+    steps = found.next_steps
+    return result_files("agreement", "Agreement", title, found, tables_of(found), manifest, **told, steps=steps)
 
 
 def _write_leaderboard(found: Leaderboard, manifest: Mapping[str, Any], results: Path, site: Path) -> None:

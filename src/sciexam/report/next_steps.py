@@ -33,7 +33,7 @@ def reader() -> str:
 
 def of_report(report: Report, argv: Sequence[str], judges: Collection[str]) -> Command:
     """The command line that made `report`; one that says the same where it was made from Python."""
-    known = {name: name for name in {pair.judge for pair in report.pairs} if name in judges or _is_general(name)}
+    known = {name: name for name in {pair.judge for pair in report.pairs} if name in judges or is_general(name)}
     typed = command_of(argv, "compare")
     if typed is None:
         return replace(untyped(report.suite, *report.contestants), judges=known)
@@ -51,7 +51,7 @@ def of_judge(name: str, argv: Sequence[str], suite: str, judge: str, contestants
     return named, replace(typed, contestants=tuple(others))
 
 
-def _is_general(judge: str) -> bool:
+def is_general(judge: str) -> bool:
     """Whether a judge has this name in every suite."""
     return judge in ("measures", "humans") or judge.startswith("openai:")
 

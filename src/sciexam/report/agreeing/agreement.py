@@ -15,7 +15,7 @@ from sciexam.report.build import rate_of
 from sciexam.report.calls import Calls
 from sciexam.report.equal_texts import equal_texts
 from sciexam.report.evidence import Bench, Evidence
-from sciexam.report.record import Figure, plain
+from sciexam.report.record import Figure, Step, plain
 from sciexam.report.scores import distinct, scores_of, used_of
 from sciexam.stats import (
     Undefined,
@@ -110,6 +110,7 @@ class Agreement:
     majority: tuple[Majority, ...]
     calls: Calls
     caveats: tuple[str, ...]
+    next_steps: tuple[Step, ...] = ()
     schema: str = SCHEMA
 
     def to_json(self) -> dict[str, Any]:

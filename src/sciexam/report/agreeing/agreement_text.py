@@ -58,8 +58,7 @@ def tables_of(found: Agreement) -> Iterator[Table]:
         yield Table("All together", head, [(_who(one), *_row(one)) for one in whole], notes)
     pairs = [agreed for agreed in found.pairs if agreed.category is None]
     if [one.raters for one in pairs] != [one.raters for one in whole]:  # two raters are all there are
-        notes = (*(() if whole else READING), *_why(pairs))
-        yield Table("Every two raters", head, [(_who(one), *_row(one)) for one in pairs], notes)
+        yield _pairs_table(pairs, found.level, () if whole else READING)
     sliced = [one for one in found.groups if one.category is not None]
     if sliced:
         rows = [(one.category or "", one.group, *_row(one)) for one in sliced]
@@ -67,6 +66,23 @@ def tables_of(found: Agreement) -> Iterator[Table]:
     yield _majority_table([one for one in found.majority if one.items])
     yield _raters_table(found)
     yield from methods_table(_figures(found), found.level)
+
+
+def _pairs_table(pairs: Sequence[Agreed], level: float, reading: Sequence[str]) -> Table:
+    """A line for each two raters, short enough for a terminal of 80 columns: one interval, that of the percentage."""
+    head = ("rater", "and", "items", "percent", f"{100 * level:g} % interval", "kappa", "AC1", "alpha", "ordinal")
+    rows = [(*one.raters, str(one.items), *_apart(one.percent), *map(_value, _beyond_chance(one))) for one in pairs]
+    note = "The intervals of kappa, AC1 and alpha of every two are in agreement.json."
+    return Table("Every two raters", head, rows, (*reading, *_why(pairs), note))
+
+
+def _apart(figure: Figure) -> tuple[str, str]:
+    """A value and its interval as two cells."""
+    return (f"{figure.value:z.2f}", str(figure).partition(" ")[2]) if isinstance(figure, Estimate) else ("n/a", "n/a")
+
+
+def _value(figure: Figure) -> str:
+    return f"{figure.value:z.2f}" if isinstance(figure, Estimate) else "n/a"
 
 
 def _majority_table(shown: Sequence[Majority]) -> Table:
@@ -139,8 +155,11 @@ def _who(agreed: Agreed) -> str:
 
 
 def _row(agreed: Agreed) -> tuple[str, ...]:
-    figures = (agreed.percent, agreed.kappa, agreed.ac1, agreed.alpha, agreed.alpha_ordinal)
-    return (str(agreed.items), *map(_short, figures))
+    return (str(agreed.items), *map(_short, (agreed.percent, *_beyond_chance(agreed))))
+
+
+def _beyond_chance(agreed: Agreed) -> tuple[Figure, ...]:
+    return agreed.kappa, agreed.ac1, agreed.alpha, agreed.alpha_ordinal
 
 
 def _short(figure: Figure) -> str:
