@@ -283,6 +283,23 @@ def test_before_anything_was_served_the_command_says_what_a_link_opens(tmp_path:
     assert "http://127.0.0.1:8400/a/" in made.stdout
     assert made.stderr == f"sciexam: the link {opens}\n"
     assert sciexam("annotate", "link").stderr == "", "a link was printed"
+    sciexam("annotate", "link", "Ann Lee", "--revoke")
+    assert (
+        "(revoked; a new link: sciexam annotate link 'Ann Lee' --renew)"
+        in sciexam("annotate", "link", "Ann Lee").stdout
+    )
+
+
+def test_forgetting_who_came_with_a_file_says_that_the_verdicts_are_gone(tmp_path: Path, sciexam: Cli) -> None:
+    write_jsonl(
+        tmp_path / "v.jsonl",
+        [{"prompt": "q0", "first": "base", "second": "sft", "preferred": "second", "rater": "Ann"}],
+    )
+    models = {name: {"responses": answers(tmp_path, name, ["One.", "Two."])} for name in ("base", "sft")}
+    write_suite(tmp_path, 2, models)
+    assert sciexam("annotate", "import", "v.jsonl", "--suite", "exam.yaml").returncode == 0
+    done = sciexam("annotate", "forget", "Ann", "--yes")
+    assert "annotator-1 is forgotten; the verdicts that came with a file were deleted\n" in done.stderr
 
 
 def test_the_length_of_a_link_that_is_there_already_is_not_changed_without_a_word(judged: Path, sciexam: Cli) -> None:
@@ -429,7 +446,7 @@ def lines_of(path: Path) -> list[dict[str, str]]:
     [
         (
             ("rankings", "-o", "r.jsonl"),
-            "no rankings yet, and nothing was written; it can have verdicts",
+            ", but verdicts and preferences; nothing was written",
         ),
         (("verdicts", "-o", "v.xlsx"), "--out v.xlsx: write to a .jsonl (every text exactly) or a .csv"),
         (("verdicts", "-o", "v.csv", "--queue", "nope"), "'nope' is not a queue here"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -120,7 +121,8 @@ def links_of(invitations: Sequence[Invitation]) -> Iterator[str]:
     labels = [one_line(one.annotator.label) for one in invitations]
     width = max(map(len, labels), default=0)
     for label, one in zip(labels, invitations, strict=True):
-        link = f"({one.ended}; a new link: sciexam annotate link NAME --renew)" if one.ended else one.link
+        renew = f"sciexam annotate link {shlex.quote(label)} --renew"
+        link = f"({one.ended}; a new link: {renew})" if one.ended else one.link
         yield f"  {label:<{width}}  {link}"
 
 

@@ -242,9 +242,10 @@ def export(
     with existing_ledger(store, results, "annotate serve") as ledger:
         found = _queue(ledger, queue)
         lines = list(lines_of(ledger, found, what.value, with_names))
+        if what.value not in (has := DOWNLOADS[found.task]):
+            raise UsageError(f"no {what.value} come of queue {found.id}, but {' and '.join(has)}; nothing was written")
         if not lines:
-            has = " or ".join(DOWNLOADS[found.task])
-            raise UsageError(f"queue {found.id} has no {what.value} yet, and nothing was written; it can have {has}")
+            raise UsageError(f"queue {found.id} has no {what.value} yet; nothing was written")
         overview = Overview(ledger, found)
         told = doubts(overview) if what is What.preferences else ""
         outside = f"{left_outside(overview)} left out" if overview.outside else ""

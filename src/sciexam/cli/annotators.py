@@ -112,6 +112,7 @@ def forget(
     from sciexam.annotate.overview import complete_items
     from sciexam.annotate.serving import strike_links
     from sciexam.exam.runs import existing_ledger
+    from sciexam.store.annotators import IMPORTED
 
     with existing_ledger(store, results, "annotate serve") as ledger:
         person = _person(ledger, name)
@@ -123,7 +124,10 @@ def forget(
         count = ledger.annotators.forget(person.id, keep_judgements)
         short = complete - complete_items(ledger)
         strike_links(results, person.pseudonym)
-    print(f"sciexam: {person.pseudonym} is forgotten; {count} judgements were deleted", file=sys.stderr)
+    deleted = f"{count} judgement{' was' if count == 1 else 's were'} deleted"
+    if person.state == IMPORTED and not keep_judgements:
+        deleted = "the verdicts that came with a file were deleted"  # which are no judgements of a queue
+    print(f"sciexam: {person.pseudonym} is forgotten; {deleted}", file=sys.stderr)
     stays = "what they chose, under the pseudonym; " if keep_judgements else ""
     print(
         f"sciexam: what stays: {stays}the pseudonym with that number; reports, exports and backups that were made "
@@ -171,7 +175,7 @@ def _say_nobody(imported: Sequence[Annotator], served: bool) -> None:
     import shlex
 
     people = "1 annotator has" if len(imported) == 1 else f"{len(imported)} annotators have"
-    why = f"{people} come with a file, which gives no link" if imported else "nobody has a link yet"
+    why = f"{people} come with a file, which gives no link" if imported else "nobody has a link"
     name = shlex.quote(imported[0].label) if imported else "NAME"
     opens = "" if served else f"; it {OPENS}"
     print(f"sciexam: {why}. `sciexam annotate link {name}` gives one{opens}", file=sys.stderr)
