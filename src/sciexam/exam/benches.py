@@ -40,7 +40,8 @@ def bench_of(
         if cascade.cheap.bench == name:
             return _cascade(plan, cascade, store, comparisons, skipped)
     shown = {one.rater: one.shown(plan) for one in heard if one.rater.bench == name}
-    called = {as_known_here(rater, pseudonyms(store)): shown.get(rater) for rater in raters}
+    known = pseudonyms(store)
+    called = {as_known_here(rater, known): shown.get(rater) for rater in raters}
     raters = list(called)
     judged = [one for rater in raters for one in judged_by(plan, rater, store, comparisons, skipped, called[rater])]
     spec = plan.suite.judges.get(name)
