@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from sciexam.annotate.assignment import repeats_of
 from sciexam.annotate.blinding import naming
+from sciexam.annotate.desk import served_before
 from sciexam.annotate.overview import Overview
 from sciexam.annotate.overview_text import stored
 from sciexam.annotate.queue import Queue
@@ -22,6 +23,27 @@ from sciexam.web.serving import LOOPBACK, is_answering
 
 ORDERS: tuple[Order, ...] = ("ab", "ba")
 WHAT = {"pairs": "pairs", "ranking": "prompts to rank", "demonstrations": "prompts to write for"}
+
+
+def opening(
+    store: Store,
+    queue: Queue,
+    invited: tuple[Sequence[Invitation], Path, str],
+    origin: str,
+    address: tuple[str, int],
+    rubric_is: str,
+) -> Iterator[str]:
+    """All that is said when a queue is about to be served: what is otherwise than the last time first.
+
+    `invited` is what `serving.write_invitations` returned.
+    """
+    invitations, file, linked = invited
+    if before := served_before(store, queue.id):
+        yield from changes(before, queue)
+    yield from replaced(file, linked, origin)
+    overview = Overview(store, queue)
+    yield from elsewhere(store, overview)
+    yield from announcement(overview, invitations, file, address, rubric_is)
 
 
 def announcement(

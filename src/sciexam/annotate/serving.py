@@ -106,6 +106,19 @@ def invitations(links: Links, people: Sequence[Annotator], origin: str) -> list[
     return [Invitation(one, f"{origin}/{'owner' if one.is_owner else 'a'}/{links.token(one)}") for one in people]
 
 
+def write_invitations(
+    store: Store, results: Path, queue: Queue, people: Sequence[Annotator], days: float | None, origin: str
+) -> tuple[list[Invitation], Path, str]:
+    """Write a link for each of these people and for the owner: the invitations, their file, and where those that stood
+    in it led.
+    """
+    listed = invitations(Links(store), [*people, owner_of(store, days)], origin)
+    file = results / queue.suite / queue.id / "links.csv"
+    before = linked_to(file)
+    write_links(file, listed)
+    return listed, file, before
+
+
 def write_links(path: Path, listed: Sequence[Invitation]) -> None:
     """The links as CSV that only its owner can read: who has a link can judge in somebody's name."""
     write_atomically(path, _as_csv(listed), mode=0o600)

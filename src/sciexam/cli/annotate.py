@@ -109,9 +109,8 @@ def serve(
     from functools import partial
 
     from sciexam.annotate import serving
-    from sciexam.annotate.announcement import announcement, changes, elsewhere, replaced
+    from sciexam.annotate.announcement import opening
     from sciexam.annotate.desk import served_before
-    from sciexam.annotate.links import Links
     from sciexam.annotate.overview import Overview
     from sciexam.annotate.overview_text import stored
     from sciexam.annotate.queue import make_queue
@@ -164,16 +163,8 @@ def serve(
             guide=instructions,
             before=partial(served_before, ledger),
         )
-        everyone = [*people, serving.owner_of(ledger, days)]
-        invitations = serving.invitations(Links(ledger), everyone, origin)
-        file = results / queue.suite / queue.id / "links.csv"
-        before, linked = served_before(ledger, queue.id), serving.linked_to(file)
-        serving.write_links(file, invitations)
-        print_lines(changes(before, queue) if before else ())
-        print_lines(replaced(file, linked, origin))
-        overview = Overview(ledger, queue)
-        print_lines(elsewhere(ledger, overview))
-        print_lines(announcement(overview, invitations, file, bound.getsockname()[:2], rubric_is))
+        invited = serving.write_invitations(ledger, results, queue, people, days, origin)
+        print_lines(opening(ledger, queue, invited, origin, bound.getsockname()[:2], rubric_is))
         serving.serve(ledger, queue, bound, origin, Command(tuple(contestants or ()), typed))
         held = stored(Overview(ledger, queue))
         are = "is" if held == "1 judgement" else "are"

@@ -117,27 +117,18 @@ def _said(
         return {name_of(comparison): (marked,) for comparison, marked in by_marks}
     said: Said = {}
     for start in range(0, len(comparisons), TOGETHER):
-        said |= _compared(plan, rater, store, comparisons[start : start + TOGETHER], skipped, shown)
+        seen = {
+            name_of(c): list(
+                presentations_of(plan, rater, c, store)
+                if shown is None
+                else _as_known(plan, rater, c, shown[name_of(c)])
+            )
+            for c in comparisons[start : start + TOGETHER]
+        }
+        found: dict[str, Any] = store.verdicts({p.key: None for listed in seen.values() for p in listed})
+        for name, listed in seen.items():
+            said[name] = tuple((p, _verdict(rater, p, found.get(p.key) or skipped.get(p.key))) for p in listed)
     return said
-
-
-def _compared(
-    plan: Plan,
-    rater: Rater,
-    store: Store,
-    comparisons: Sequence[Comparison],
-    skipped: Mapping[str, Fact],
-    shown: Shown | None,
-) -> Said:
-    if shown is None:
-        seen = {name_of(c): list(presentations_of(plan, rater, c, store)) for c in comparisons}
-    else:
-        seen = {name_of(c): list(_as_known(plan, rater, c, shown[name_of(c)])) for c in comparisons}
-    found: dict[str, Any] = store.verdicts({p.key: None for listed in seen.values() for p in listed})
-    return {
-        name: tuple((p, _verdict(rater, p, found.get(p.key) or skipped.get(p.key))) for p in listed)
-        for name, listed in seen.items()
-    }
 
 
 def _as_known(
