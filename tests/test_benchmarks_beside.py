@@ -13,7 +13,7 @@ from rich.console import Console
 
 import sciexam as sx
 from conftest import answers, write_suite
-from sciexam.exam.benched import Outcome, Setting, task_grade, task_key
+from sciexam.exam.benchmark_facts import Outcome, Setting, task_grade, task_key
 from sciexam.exam.reporting import report
 from sciexam.report.benchmarks import Told, pairs_of
 from sciexam.report.console import print_report

@@ -14,7 +14,7 @@ import pytest
 import sciexam as sx
 from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Endpoint
-from sciexam.exam.empty_words import TEXTS
+from sciexam.exam.null_contestant import TEXTS
 
 N = 24
 

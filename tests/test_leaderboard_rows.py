@@ -17,8 +17,8 @@ from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Body, Endpoint, prompt_of
 from sciexam.errors import UsageError
 from sciexam.exam import preflight, stored
-from sciexam.exam.empty_words import TEXTS
 from sciexam.exam.marking import reward
+from sciexam.exam.null_contestant import TEXTS
 from sciexam.exam.sitting import judging
 from sciexam.report.standings.leaderboard import Leaderboard, Row
 from sciexam.report.standings.readme_table import readme_table

@@ -12,7 +12,7 @@ import sciexam as sx
 from conftest import Cli
 from endpoint import Endpoint
 from sciexam.errors import UsageError
-from sciexam.exam.empty_words import TEXTS
+from sciexam.exam.null_contestant import TEXTS
 from sciexam.report.standings.readme_table import readme_table
 from test_leaderboard import Longer, suite
 

@@ -15,8 +15,8 @@ from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Body, Endpoint, answers_of, nonce_of, prompt_of
 from payloads import ORDERS
 from rows import Tally
-from sciexam.exam.empty_words import TEXTS
 from sciexam.exam.injections import COMMANDS, FAMILIES
+from sciexam.exam.null_contestant import TEXTS
 from sciexam.judges.parsing import parse_verdict
 from sciexam.judges.rendering import JudgeTemplate, nonce
 from sciexam.rubric import load_rubric

@@ -12,7 +12,7 @@ from sciexam.battles import Policy
 from sciexam.errors import UsageError
 from sciexam.exam.board.plan import make_board_plan
 from sciexam.exam.echoes import check_echoes
-from sciexam.exam.empty_words import NULL, TEXTS
+from sciexam.exam.null_contestant import NULL, TEXTS
 from sciexam.exam.plan import Plan, make_plan
 from sciexam.exam.preflight import Owed
 from sciexam.exam.runs import (

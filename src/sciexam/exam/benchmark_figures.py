@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sciexam.exam.benched import RATER, Outcome, Setting, identities_of, read_outcome, shortfalls_of, told_of
+from sciexam.exam.benchmark_facts import RATER, Outcome, Setting, identities_of, read_outcome, shortfalls_of, told_of
 from sciexam.report.benchmarks import LEVEL, Beside, figure_of, pairs_of, pooled, results_of
 from sciexam.report.record import Figure
 from sciexam.store import Store

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
-from sciexam.exam.empty_words import NULL
+from sciexam.exam.null_contestant import NULL
 from sciexam.store import Store
 
 LOOKS = ("compare", "leaderboard")  # purposes of runs that say how contestants did against each other

@@ -11,9 +11,9 @@ from sciexam.exam.answers import responses_of
 from sciexam.exam.benches import bench_of
 from sciexam.exam.drift import drift_of
 from sciexam.exam.echoes import echoes
-from sciexam.exam.empty_words import NULL
 from sciexam.exam.ends import ends_of
 from sciexam.exam.known_people import called_otherwise
+from sciexam.exam.null_contestant import NULL
 from sciexam.exam.other_rubrics import verdicts_under_other_rubrics
 from sciexam.exam.plan import Plan, Purpose
 from sciexam.exam.references import with_references

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sciexam.errors import Incomplete, SciexamError, UsageError
-from sciexam.exam.benched import identities_of
+from sciexam.exam.benchmark_facts import identities_of
 from sciexam.exam.benchmark_figures import beside
 from sciexam.exam.earlier_runs import earlier_runs
 from sciexam.exam.facts import read_facts

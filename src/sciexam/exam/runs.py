@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sciexam.errors import UsageError
-from sciexam.exam.benched import identities_of
+from sciexam.exam.benchmark_facts import identities_of
 from sciexam.exam.plan import Plan, to_manifest
 from sciexam.exam.preflight import owed_by
 from sciexam.exam.sitting import Sitting

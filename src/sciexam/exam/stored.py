@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sciexam.battles import Slot, pair
 from sciexam.exam.answers import responses_of
 from sciexam.exam.asking import owes
-from sciexam.exam.empty_words import NULL
 from sciexam.exam.looks import Looks, looks_of
+from sciexam.exam.null_contestant import NULL
 from sciexam.exam.plan import Plan, keys_of
 from sciexam.exam.raters import UNCALLED, Rater
 from sciexam.exam.recordings import is_recorded

@@ -18,7 +18,7 @@ from typing import Any
 
 from sciexam.digests import digest
 from sciexam.errors import Incomplete, UsageError
-from sciexam.exam.benched import Outcome, identity_of, identity_of_weights, item_key, read_outcome, task_key
+from sciexam.exam.benchmark_facts import Outcome, identity_of, identity_of_weights, item_key, read_outcome, task_key
 from sciexam.exam.plan import baseline_first
 from sciexam.exam.raters import called_model
 from sciexam.exam.runs import opened, report_folder, terms_of, write_run

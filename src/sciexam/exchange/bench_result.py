@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from sciexam.exam.benched import Outcome, shortfalls_of, told_of
+from sciexam.exam.benchmark_facts import Outcome, shortfalls_of, told_of
 from sciexam.exchange.bench_run import Taker
 from sciexam.exchange.bench_tasks import Task
 from sciexam.report.benchmarks import LEVEL, Benchmarks, Item, items_csv, pairs_of, pooled, results_of

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sciexam.exam.benched import RATER, Outcome, Setting, item_key, task_grade, task_key
+from sciexam.exam.benchmark_facts import RATER, Outcome, Setting, item_key, task_grade, task_key
 from sciexam.exchange.bench_tasks import Task
 from sciexam.models.checkpoint import LocalCheckpoint
 from sciexam.models.settings import Weights

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sciexam.errors import UsageError
-from sciexam.exam.benched import UNREAD
+from sciexam.exam.benchmark_facts import UNREAD
 from sciexam.exchange.bench_tasks import Task
 from sciexam.store import Store
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sciexam.digests import digest
 from sciexam.errors import UsageError, did_you_mean
-from sciexam.exam.benched import UNREAD
+from sciexam.exam.benchmark_facts import UNREAD
 from sciexam.exchange.toxicity import TOXIC_FROM, Scored
 from sciexam.models.checkpoint_files import find, silence
 from sciexam.models.settings import RewardCheckpoint

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from sciexam.digests import digest
 from sciexam.errors import Incomplete
-from sciexam.exam.benched import UNREAD
+from sciexam.exam.benchmark_facts import UNREAD
 from sciexam.exchange.bench_asking import check_all, replies_to
 from sciexam.exchange.toxicity import TOXIC_FROM, Scored
 from sciexam.models.perspective import PerspectiveModel

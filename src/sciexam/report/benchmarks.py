@@ -98,7 +98,7 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one model did on one task, as it is counted: see `exam.benched.Outcome`."""
+    """What one model did on one task, as it is counted: see `exam.benchmark_facts.Outcome`."""
 
     model: str
     task: str

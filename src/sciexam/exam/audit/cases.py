@@ -10,8 +10,8 @@ from typing import Literal
 from sciexam.battles import cluster
 from sciexam.digests import draw
 from sciexam.exam.audit.perturbations import padded, restyled, truncated, with_authority, with_flattery
-from sciexam.exam.empty_words import NULL_TEXT
 from sciexam.exam.injections import FAMILIES, injected
+from sciexam.exam.null_contestant import NULL_TEXT
 from sciexam.types import Comparison, Order, Prompt, Response
 
 Kind = Literal[

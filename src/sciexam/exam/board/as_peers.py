@@ -13,8 +13,8 @@ from sciexam.exam.board.answer_styles import styles_of
 from sciexam.exam.board.besides import besides_of
 from sciexam.exam.board.calibration_file import read_calibration
 from sciexam.exam.board.plan import make_board_plan
-from sciexam.exam.empty_words import NULL
 from sciexam.exam.facts import read_facts
+from sciexam.exam.null_contestant import NULL
 from sciexam.exam.plan import Plan
 from sciexam.exam.reading import read_in
 from sciexam.judges.recorded import RecordedJudge

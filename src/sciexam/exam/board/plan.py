@@ -9,7 +9,7 @@ from typing import Literal
 
 from sciexam.battles import Policy
 from sciexam.errors import UsageError
-from sciexam.exam.empty_words import NULL, TEXTS, EmptyWords
+from sciexam.exam.null_contestant import NULL, TEXTS, EmptyWords
 from sciexam.exam.plan import Plan, baseline_first, make_plan, samples_of
 from sciexam.models import open_model
 from sciexam.models.settings import Custom
