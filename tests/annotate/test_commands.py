@@ -290,6 +290,20 @@ def test_before_anything_was_served_the_command_says_what_a_link_opens(tmp_path:
     )
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_what_export_writes_of_people_is_known_where_it_comes_from(judged: Path, sciexam: Cli, suffix: str) -> None:
+    on, file = ("base", "sft", "--suite", "exam.yaml"), f"v.{suffix}"
+    wrote = sciexam("export", "verdicts", *on, "--judge", "humans", "-o", file)
+    assert wrote.returncode == 0, wrote.stderr
+    done = sciexam("annotate", "import", file, *on)
+    assert "of 2 annotators read: 0 new, 8 known already, 0 unmatched" in done.stdout, done.stderr
+    refused = sciexam("annotate", "import", "v.parquet", *on)
+    assert refused.returncode == 2
+    (judged / "v.parquet").write_bytes(b"PAR1")
+    refused = sciexam("annotate", "import", "v.parquet", *on)
+    assert "v.parquet: verdicts are read from .jsonl or .csv, which `sciexam export verdicts` writes" in refused.stderr
+
+
 def test_forgetting_who_came_with_a_file_says_that_the_verdicts_are_gone(tmp_path: Path, sciexam: Cli) -> None:
     write_jsonl(
         tmp_path / "v.jsonl",

@@ -45,9 +45,12 @@ class Imported:
 
 
 class ImportLine(VerdictLine):
-    """A verdict of a person. `rater_id` is what an export of another ledger calls them, `criteria` as in a verdict."""
+    """A verdict of a person. `rater_id` is what an export of another ledger calls them, `criteria` as in a verdict;
+    `key` is of the fact that `sciexam export` wrote down.
+    """
 
     rater_id: str = Field("", max_length=40)
+    key: str = ""
     criteria: dict[str, Side] = Field(default_factory=dict)
 
     @field_validator("criteria", mode="before")
@@ -113,6 +116,8 @@ def read_lines(path: Path) -> list[tuple[int, ImportLine]]:
     """The verdicts of a file with their line numbers; who gave them is a human. Raises DocumentError."""
     if not path.is_file():
         raise UsageError(f"{path}: no such file of verdicts")
+    if path.suffix == ".parquet":
+        raise UsageError(f"{path}: verdicts are read from .jsonl or .csv, which `sciexam export verdicts` writes, too")
     rows = _read_csv(path) if path.suffix == ".csv" else read_jsonl(path)
     faults: list[str] = []
     human = ((number, {"kind": "human", **row}) for number, row in rows)
@@ -152,14 +157,16 @@ def _read_csv(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 def _pseudonyms(store: Store, lines: Sequence[ImportLine], file: str) -> dict[tuple[str, str], str]:
     """The pseudonym here of each rater of a file, who is added where nobody is known by the name.
 
-    A pseudonym in a file is no name: annotator-1 of another ledger is somebody else. Whoever has the id of one of ours
-    is that one; others are called by the pseudonym and their id, or by the pseudonym and the file.
+    A pseudonym in a file is no name: annotator-1 of another ledger is somebody else. Whoever has the id of one of ours,
+    or the key of what one of ours said, is that one; others are called by the pseudonym and their id, or the file.
     """
     ours = {rater_id(store, one.id): one.pseudonym for one in store.annotators.all()}
+    held = store.verdicts({line.key: None for line in lines if line.key})
+    by_key = {(line.rater, line.rater_id): held[line.key].rater for line in lines if line.key in held}
     found: dict[tuple[str, str], str] = {}
     for name, id in dict.fromkeys((line.rater, line.rater_id) for line in lines):
-        if id in ours:
-            found[name, id] = ours[id]
+        if id in ours or by_key.get((name, id)) in ours.values():
+            found[name, id] = ours.get(id) or by_key[name, id]
             continue
         own = f"{name} ({id[:6] or file})" if is_pseudonym(name) else name
         found[name, id] = store.annotators.add(check_name(own), 0, IMPORTED).pseudonym

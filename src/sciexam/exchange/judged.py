@@ -73,7 +73,7 @@ def verdict_lines(read: Reading, left_out: Omissions) -> Iterator[Line]:
                 slot = (verdict.rater, shown.prompt.id, shown.first_by, shown.second_by, shown.sample, shown.repeat)
                 if slot not in seen:
                     yield _verdict(bench, shown, verdict)
-                elif seen[slot] != verdict.key:
+                elif seen[slot] != verdict.key and verdict.kind != "human":  # a person of one name is one, in any file
                     raise UsageError(
                         f"two raters are called {verdict.rater!r}, and would be one in the file; name one judge at a "
                         "time with --judge"
