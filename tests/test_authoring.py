@@ -55,6 +55,37 @@ def test_a_new_suite_checks_clean_and_compares_as_it_stands(sciexam: Cli, tmp_pa
     assert json.loads(compared.stdout)["suite"] == "exams"
 
 
+def test_files_of_any_names_make_a_suite_that_checks_clean_and_says_what_it_named_them(
+    sciexam: Cli, tmp_path: Path
+) -> None:
+    stems = [
+        "-dash",
+        "1st run (v1.2)",
+        'it\'s "q"',
+        "a\U0001f600b",
+        "a-b",
+        "\U0001f600",
+        "x.jsonl",
+        "u\u0308ber",
+        "n" * 140,
+    ]
+    for number, stem in enumerate(stems):
+        line = json.dumps({"prompt": "Why?", "text": f"Because of {number}."})
+        (tmp_path / f"{stem}.jsonl").write_text(line + "\n", encoding="utf-8")
+
+    made = sciexam("init", "an exam/mine", "--", *(f"{stem}.jsonl" for stem in stems))
+
+    assert made.returncode == 0, made.stderr
+    names = ["dash", "1st run (v1.2)", "it-s-q", "a-b-2", "a-b", "answers", "x", "\u00fcber", "n" * 90]
+    told = [line.split(" is the contestant ") for line in made.stdout.splitlines() if " is the contestant " in line]
+    renamed = [(stem, name) for stem, name in zip(stems, names, strict=True) if stem != name]
+    assert told == [[f"{stem}.jsonl", name] for stem, name in renamed]
+    assert "    cd 'an exam/mine'\n" in made.stdout
+    checked = sciexam("check", "an exam/mine/suites/mine.yaml")
+    assert checked.returncode == 0, checked.stderr
+    assert all(f"{name}: 1 of 1 prompts have an answer" in checked.stdout for name in names)
+
+
 def test_a_suite_around_files_of_answers_compares_them_as_they_were_compared_without(
     sciexam: Cli, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from pydantic import Field
 
@@ -23,6 +24,8 @@ from sciexam.types import HUMANS, Generation, Record
 
 DEFAULT_SUITE = "science"
 DEFAULT_RUBRIC = "helpfulness"
+
+NAME = r"\w[\w .:+@/()-]{0,99}"  # of a model or a judge
 
 # Keys of a specification that name a file; a relative one lies beside the suite file.
 FILE_KEYS = ("responses", "data", "prompts", "verdicts", "rewards")
@@ -93,12 +96,19 @@ def read_suite_file(name: str | None = None) -> Document[SuiteFile]:
     return replace(document, value=file.model_copy(update=placed))
 
 
+def as_name(text: str) -> str:
+    """The text where it can name a model, or else what of it can."""
+    text = normalize("NFC", text)
+    kept = re.sub(r" *[^\w .:+@/()-]+ *", "-", text).lstrip(" .:+@/()-")
+    return text if re.fullmatch(NAME, text) else kept[:90].rstrip(" -") or "answers"
+
+
 def _faults(document: Document[SuiteFile]) -> Iterable[str]:
     """What the file says of names that it does not have."""
     file = document.value
     for key, names in (("models", file.models), ("judges", file.judges)):
         for name in names:
-            if not re.fullmatch(r"\w[\w .:+@/()-]{0,99}", name):
+            if not re.fullmatch(NAME, name):
                 what = "a name is a letter or digit, then at most 99 of these, '_.:+@/()-' or blanks"
                 yield document.fault((key, name), what)
     for index, name in enumerate(file.contestants):

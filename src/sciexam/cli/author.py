@@ -6,8 +6,9 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +32,8 @@ def init(
     ] = None,
 ) -> None:
     """Make a folder with a suite, a rubric and answers to start from."""
+    from sciexam.report.plain_text import one_line
+
     name = _checked_name(directory.absolute().name)
     suite = directory / "suites" / f"{name}.yaml"
     if answers:
@@ -43,9 +46,12 @@ def init(
     for kind in Kind:
         files[directory / "schemas" / f"{kind}.json"] = _schema(kind)
     _write_new(files)
+    for path, one in zip(answers or (), names, strict=False):
+        if one != path.stem:
+            typer.echo(one_line(f"{path} is the contestant {one}"))
     typer.echo(f"{directory}: a suite {'around these files' if answers else 'to start from'}. Try it:")
     compare = shlex.join(["sciexam", "compare", *names, "--suite", name])
-    typer.echo(f"    cd {directory}\n    sciexam check {name}\n    {compare}")
+    typer.echo(f"    cd {shlex.quote(str(directory))}\n    sciexam check {name}\n    {compare}")
     if answers:
         typer.echo(f"\nPrices, judges and models are yours to add in suites/{name}.yaml")
         return
@@ -163,7 +169,7 @@ def _around(answers: list[Path], folder: Path, name: str) -> tuple[dict[Path, st
         if not path.is_file() or path.suffix not in SUFFIXES:
             raise UsageError(f"{path}: no such file of answers (.jsonl or .json){nearest_file(path)}")
     found = suite_of_files(answers)
-    names = list(found.models)
+    names = _named(found.models)
     copies = {one: f"{name}/answers/{one}{path.suffix}" for one, path in zip(names, answers, strict=True)}
     text = _starter("suite.yaml", name)
     for toy, own in (
@@ -181,6 +187,23 @@ def _around(answers: list[Path], folder: Path, name: str) -> tuple[dict[Path, st
     prompts = (json.dumps({"id": one.id, "text": one.text}) + "\n" for one in found.prompts)
     files: dict[Path, str | bytes] = {folder / f"{name}.yaml": text, folder / name / "prompts.jsonl": "".join(prompts)}
     return files | {folder / copies[one]: path.read_bytes() for one, path in zip(names, answers, strict=True)}, names
+
+
+def _named(stems: Collection[str]) -> list[str]:
+    """A name that a suite can hold for each of these, no two alike; one that it can hold already stays."""
+    from sciexam.suite_file import as_name
+
+    taken: list[str] = []
+    kept = set(stems)
+    for stem in stems:
+        bare = stem
+        while bare.endswith(SUFFIXES):  # a name that ends so would be a file
+            bare = bare.rpartition(".")[0]
+        name = as_name(bare)
+        others = {*taken, *(kept - {stem})}
+        more = (f"{name}-{number}" for number in count(2))
+        taken.append(name if name not in others else next(one for one in more if one not in others))
+    return taken
 
 
 def _quoted(text: str) -> str:
