@@ -64,6 +64,18 @@ def test_the_toy_models_are_told_where_files_of_answers_lie(sciexam: Cli, files:
     assert "for files of yours: sciexam leaderboard --judge tiny --check base.jsonl sft.jsonl\n" in board.stderr
 
 
+def test_the_toy_models_are_told_where_files_from_elsewhere_were_compared(sciexam: Cli, tmp_path: Path) -> None:
+    names = [str(write_answers(tmp_path / "runs", name).relative_to(tmp_path)) for name in ("old", "new", "newer")]
+    write_jsonl(tmp_path / "results" / "old-vs-new" / "1" / "run.json", [{"argv": ["sciexam", "compare", *names]}])
+    toys = {"argv": ["sciexam", "compare", "base", "sft"]}
+    write_jsonl(tmp_path / "results" / "science" / "2" / "run.json", [toys])
+    told = sciexam("export", "responses", "--out", "told.jsonl").stderr
+    assert told == (
+        "sciexam: no suite here: these are the shipped toy models; for what was compared here last: "
+        "sciexam export responses --out told.jsonl runs/old.jsonl runs/new.jsonl runs/newer.jsonl\n"
+    )
+
+
 def test_nothing_is_told_where_no_files_of_answers_lie_or_a_suite_does(sciexam: Cli, tmp_path: Path) -> None:
     assert sciexam("compare", "base", "sft", "--quiet").stderr == ""
     suites = tmp_path / "suites"

@@ -6,10 +6,14 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sciexam.typed import Command
 
 SUFFIXES = (".jsonl", ".json")
 LOOKED_AT = 1_000_000  # bytes of a file that tell whether it holds answers
@@ -32,6 +36,27 @@ def file_named(name: str) -> str | None:
     if "/" in name or len(name) > 200:
         return None
     return next((f"{name}{suffix}" for suffix in SUFFIXES if Path(f"{name}{suffix}").is_file()), None)
+
+
+def compared_last(results: Path) -> Command | None:
+    """The files of answers, or the file of a suite, of the newest run among `results` that is of no shipped suite;
+    None where these are not here to be named again."""
+    from sciexam.suite_file import DEFAULT_SUITE
+    from sciexam.typed import LEDGER, command_of
+
+    try:
+        runs = (path for path in results.glob("*/*/run.json") if path.parts[-3] != DEFAULT_SUITE)
+        newest = max(runs, key=lambda path: path.stat().st_mtime_ns)
+        made = command_of(json.loads(newest.read_text(encoding="utf-8"))["argv"])
+    except (OSError, ValueError, KeyError, TypeError):  # none, somebody's own file, or another version's
+        return None
+    if made is None:
+        return None
+    files = tuple(one for one in made.contestants if one.endswith(SUFFIXES) and _holds_answers(Path(one)))
+    exam = {option: value for option, value in made.exam.items() if option not in LEDGER}
+    if not files and not Path(exam.get("--suite", "")).is_file():
+        return None
+    return replace(made, contestants=files, exam=exam)
 
 
 def refuse_answers_as_judge(named: str | None, contestants: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sciexam.cli.answers_here import SUFFIXES, answer_files, file_named, nearest_file
+from sciexam.cli.answers_here import SUFFIXES, answer_files, compared_last, file_named, nearest_file
 from sciexam.cli.completion import rubrics, suites
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def _chosen(
     chosen = load_suite(name, results)
     if toys:
         _refuse_names_of_files(given, chosen.models)
-        _tell_of_toy_models(given)
+        _tell_of_toy_models(given, results)
     if rubric is not None:
         chosen = chosen.model_copy(update={"rubric": load_rubric(rubric)})
     named = dict(zip(map(str, files), name_files(files).items(), strict=True))
@@ -197,15 +197,20 @@ def _refuse_names_of_files(given: list[str], toys: Collection[str]) -> None:
     raise UsageError(said)
 
 
-def _tell_of_toy_models(given: list[str]) -> None:
-    """Say on stderr that the shipped models are meant, where files lie here that may have been."""
+def _tell_of_toy_models(given: list[str], results: Path) -> None:
+    """Say on stderr that the shipped models are meant, where this folder has others that may have been."""
     from sciexam.report.plain_text import one_line
+    from sciexam.typed import Command
 
-    if len(files := answer_files()) > 1:
-        typed = [word for word in sys.argv[1:] if word not in given]
-        command = shlex.join(["sciexam", *typed, *files[:2]])
-        told = f"no suite here: these are the shipped toy models; for files of yours: {command}"
-        print(f"sciexam: {one_line(told)}", file=sys.stderr)
+    typed = [word for word in sys.argv[1:] if word not in given]
+    if (latest := compared_last(results)) is not None:
+        what, command = "what was compared here last", latest.line(*typed, *latest.contestants)
+    elif len(files := answer_files()) > 1:
+        what, command = "files of yours", Command().line(*typed, *files[:2])
+    else:
+        return
+    told = f"no suite here: these are the shipped toy models; for {what}: {command}"
+    print(f"sciexam: {one_line(told)}", file=sys.stderr)
 
 
 def _warn_of_prompts(suite: Suite) -> None:
