@@ -342,6 +342,32 @@ def test_text_measures_give_preferences_only_where_they_are_named(tmp_path: Path
         export(suite_of_files(paths), what="preferences", out=tmp_path / "p.jsonl", results=tmp_path / "r")
 
 
+def test_who_has_judged_is_named_where_text_measures_would_be_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = [Path(answers(tmp_path, name, [f"{name} {i}" for i in range(3)])) for name in "ab"]
+    suite = suite_of_files(paths)
+    asked: dict[str, Any] = {"what": "preferences", "out": Path("p.jsonl"), "results": "r"}
+    with pytest.raises(UsageError, match="nobody else has judged these answers") as nobody:
+        export(suite, "a", "b", **asked)
+    assert "sciexam annotate serve a.jsonl b.jsonl" in str(nobody.value)
+    ann = {"prompt": "q0", "first": "a", "second": "b", "preferred": "first", "rater": "ann", "kind": "human"}
+    write_jsonl(tmp_path / "ann.jsonl", [ann])
+    monkeypatch.setattr("sys.argv", ["sciexam", "compare", "a.jsonl", "b.jsonl", "--judge", "ann.jsonl"])
+    sx.compare(suite, "a", "b", judges=["ann.jsonl"], results="r")
+    with pytest.raises(UsageError) as told:
+        export(suite, "a", "b", **asked)
+    first, *commands, last = str(told.value).splitlines()
+    assert first.endswith("humans and ann.jsonl judged too; name one:")
+    assert commands == [
+        f"sciexam export preferences a.jsonl b.jsonl --out p.jsonl --judge {one}" for one in ("humans", "ann.jsonl")
+    ]
+    assert last == "or --judge measures, if that is what you want"
+    for one in ("humans", "ann.jsonl"):
+        assert export(suite, "a", "b", judges=[one], **asked).rows == 1
+
+
 def test_a_probability_is_a_margin_between_0_and_1(tmp_path: Path) -> None:
     verdicts = [said(0, probability_second=0.9), said(0, "ba", probability_second=0.3)]
     [line], _ = preferences(tmp_path, verdicts)

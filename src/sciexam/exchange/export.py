@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -9,14 +10,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sciexam.battles import Policy
-from sciexam.errors import UsageError
+from sciexam.errors import SciexamError, UsageError
 from sciexam.exam.plan import Purpose
 from sciexam.exam.reading import Reading, reading
 from sciexam.exchange.judged import BATTLES, NOT_THERE, VERDICTS, Line, Omissions, battle_lines, verdict_lines
 from sciexam.exchange.preferences import PREFERENCES, preference_lines
 from sciexam.judges.settings import MeasuresJudge
 from sciexam.report.data_file import Columns, check_parquet, format_of, write_lines
+from sciexam.report.next_steps import READER
 from sciexam.suite import Suite
+from sciexam.typed import command_of
 from sciexam.types import HUMANS
 
 SCHEMA = "sciexam/export/1"
@@ -90,7 +93,7 @@ def export(
     margins: Counter[str] = Counter()
     asked = [HUMANS] if what == "responses" else list(judges)
     if what == "preferences" and not asked:
-        asked = [_own_judge(suite)]
+        asked = [_own_judge(suite, contestants, out, store, results)]
     purpose: Purpose = "answer" if what == "responses" else "export"
     with reading(suite, contestants, asked, purpose, policy, "category", limit, store, results) as read:
         lines = _some(_lines(read, what, left_out, margins, min_agreement), read, what, left_out)
@@ -110,15 +113,46 @@ def export(
         )
 
 
-def _own_judge(suite: Suite) -> str:
-    """Whose preferences are meant where nobody is named. Raises UsageError where that would be text measures."""
-    if isinstance(suite.judges.get(suite.judge), MeasuresJudge) or suite.judge == "measures":
-        raise UsageError(
-            f"whose preferences? {suite.judge!r} counts features of a text, and what trains on its choices learns to "
-            "make these; name who has judged: --judge humans, --judge openai:MODEL, or --judge "
-            f"{suite.judge} if that is what you want"
-        )
-    return suite.judge
+def _own_judge(
+    suite: Suite, contestants: Sequence[str], out: Path, store: str | Path | None, results: str | Path
+) -> str:
+    """Whose preferences are meant where nobody is named. Raises UsageError where that would be text measures, with who
+    has judged instead."""
+    own = suite.judge
+    if not isinstance(suite.judges.get(own), MeasuresJudge) and own != "measures":
+        return own
+    to_type = ("export", "preferences", *contestants, "--out", str(out), "--judge")
+    said = f"whose preferences? {own!r} counts features of a text, and what trains on its choices learns to make these"
+    others = [name for name in _who_has_judged(suite, contestants, store, results) if name != own]
+    if others:
+        lines = [
+            f"{said}; {' and '.join(others)} judged too; name one:",
+            *(suite.command(*to_type, one) for one in others),
+        ]
+    else:
+        lines = [
+            f"{said}; nobody else has judged these answers, and people can:",
+            suite.command("annotate", "serve", *contestants),
+            "a language model can, too, for money:",
+            suite.command("compare", *contestants, "--judge", READER),
+        ]
+    raise UsageError("\n".join([*lines, f"or --judge {own}, if that is what you want"]))
+
+
+def _who_has_judged(
+    suite: Suite, contestants: Sequence[str], store: str | Path | None, results: str | Path
+) -> list[str]:
+    """Whose verdicts on these contestants the ledger holds, people first, and the files of verdicts that it was given,
+    as one types them; nobody where there is no ledger."""
+    try:
+        with reading(suite, contestants, (), "export", "mean", "category", None, store, results) as read:
+            found = {line["judge"] for line in verdict_lines(read, Counter()) if line["status"] == "ok"}
+            runs = [json.loads(text) for text in read.store.manifests()]
+            made = [command_of(run["argv"]) for run in runs if run["plan"]["digests"]["suite"] == read.plan.content]
+    except SciexamError:
+        return []
+    files = [judge for one in made if one for judge in one.judges if judge.endswith(".jsonl") and Path(judge).is_file()]
+    return [*sorted(found, key=lambda name: (name != HUMANS, name)), *dict.fromkeys(files)]
 
 
 def _lines(
