@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from test_views import made
 
 from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Endpoint
+from sciexam.cli.compare import check_complete
 from sciexam.report.next_steps import READER, next_steps
 from sciexam.report.panel import Panel
 from sciexam.report.record import Answer, Pairs, Power, Report
@@ -109,12 +111,27 @@ def test_a_judge_that_nobody_held_against_people_is_validated_and_audited() -> N
         assert [command.split()[1] for command in named] == verbs
 
 
-def test_recorded_verdicts_that_cannot_be_used_are_mended_in_their_file_and_never_drawn_again() -> None:
+def test_recorded_failures_are_named_with_their_prompts_and_never_drawn_again() -> None:
     typed = [*TYPED, "--judge", "v.jsonl"]
     recorded = quiet(recorded=("v.jsonl",), verdicts={"ok": 40, "invalid": 7, "failed": 0})
-    (step,) = next_steps(replace(recorded, pairs=Pairs(recorded.pairs * 2)), typed)
-    assert step.why == "14 verdicts in v.jsonl cannot be used; mend its lines, which are read again by"
+    item = made().items[0]
+    items = tuple(replace(item, prompt=f"q{number}", answers=()) for number in range(5))
+    (step,) = next_steps(replace(recorded, items=items, pairs=Pairs(recorded.pairs * 2)), typed)
+    assert step.why == (
+        "14 verdicts in v.jsonl are failures, which count as invalid (prompts q0, q1, q2 and 2 more); with verdicts "
+        "in their place, the file is read again by"
+    )
     assert step.command == "sciexam compare base sft --judge v.jsonl"
+
+
+def test_a_file_of_failures_alone_is_told_on_stderr_with_the_pair(capsys: pytest.CaptureFixture[str]) -> None:
+    nothing = {"verdicts": {"ok": 0, "invalid": 7, "failed": 0}, "used": 0, "failed": 0, "reasons": {"invalid: cut": 7}}
+    with pytest.raises(typer.Exit):
+        check_complete(replace(quiet(recorded=("v.jsonl",), invalid=7, **nothing), missing=0))
+    assert capsys.readouterr().err == (
+        "sciexam: nothing in v.jsonl can be used on sft against base: failures count as invalid; with verdicts in "
+        "their place, the file is read again by the same `sciexam compare`\n"
+    )
 
 
 def test_where_people_have_judged_already_their_verdicts_are_offered_and_no_queue() -> None:

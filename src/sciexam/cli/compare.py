@@ -130,6 +130,7 @@ def compare(
 
 def check_complete(report: Report) -> None:
     """Exit 3 where a call failed, or was not made, or all verdicts on a pair are invalid."""
+    from sciexam.report.plain_text import one_line
     from sciexam.report.wording import so_far
     from sciexam.types import CANNOT_JUDGE
 
@@ -142,10 +143,15 @@ def check_complete(report: Report) -> None:
     elif spoilt and all(f"invalid: {CANNOT_JUDGE}" in pair.reasons for pair in spoilt):
         why = why or "whoever was asked could not judge; people are not asked again by a command"
     elif files := sorted({file for pair in spoilt for file in pair.recorded}):
-        why = why or f"no verdict in {' and '.join(files)} can be used; mend its lines, which are read again"
+        named = [f"{pair.b} against {pair.a}" for pair in spoilt if pair.recorded]
+        pairs = ", ".join([*named[:3], *([f"{len(named) - 3:,} more"] if len(named) > 3 else [])])
+        why = why or (
+            f"nothing in {' and '.join(files)} can be used on {pairs}: failures count as invalid; with verdicts in "
+            "their place, the file is read again by the same `sciexam compare`"
+        )
     failed = any(pair.verdicts["failed"] for pair in report.pairs)
     invalid = any(pair.verdicts["invalid"] for pair in report.pairs if not pair.recorded)
-    refuse_incomplete(failed, why, invalid, "the same `sciexam compare`")
+    refuse_incomplete(failed, one_line(why), invalid, "the same `sciexam compare`")
 
 
 def show(report: Report, results: Path, as_json: bool, quiet: bool, open_page: bool = False) -> None:

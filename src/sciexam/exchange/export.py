@@ -17,7 +17,7 @@ from sciexam.exchange.judged import BATTLES, NOT_THERE, VERDICTS, Line, Omission
 from sciexam.exchange.preferences import PREFERENCES, preference_lines
 from sciexam.judges.settings import MeasuresJudge
 from sciexam.report.data_file import Columns, check_parquet, format_of, write_lines
-from sciexam.report.next_steps import READER
+from sciexam.report.next_steps import reader
 from sciexam.suite import Suite
 from sciexam.typed import command_of
 from sciexam.types import HUMANS
@@ -134,7 +134,7 @@ def _own_judge(
             f"{said}; nobody else has judged these answers, and people can:",
             suite.command("annotate", "serve", *contestants),
             "a language model can, too, for money:",
-            suite.command("compare", *contestants, "--judge", READER),
+            suite.command("compare", *contestants, "--judge", reader()),
         ]
     raise UsageError("\n".join([*lines, f"or --judge {own}, if that is what you want"]))
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 
 from sciexam.prompts import are_ids
 from sciexam.report.escalation import Escalation
@@ -20,6 +21,7 @@ from sciexam.types import CANNOT_JUDGE
 READER = "openai:gpt-4.1-mini-2025-04-14"  # a judge that reads, for whoever has none in the suite
 ANY_READER = "openai:MODEL"  # where OPENAI_BASE_URL names another server, whose models are not known
 MOST = 7  # steps that are named
+NAMED = 3  # prompts whose recorded verdicts are failures
 DRAWN = 50  # prompts for people to begin with
 AUDITED = 60  # prompts of an audit that is proposed: each is shown some twenty times
 NOT_JUDGED = "skipped: not judged"  # as reasons are counted
@@ -97,8 +99,10 @@ def _missing(report: Report, command: Command) -> Iterator[Step]:
         why = f"{_verdicts(counts['invalid'])} missing, as replies could not be used; to draw once more"
         yield Step(why, command.repeated("--retry-invalid"))
     for file, count in _unusable(report.pairs, cannot).items():
-        lines = f"{count:,} verdict{'s' if count != 1 else ''}"
-        yield Step(f"{lines} in {file} cannot be used; mend its lines, which are read again by", command.repeated())
+        are = "verdicts in {} are failures, which count" if count != 1 else "verdict in {} is a failure, which counts"
+        why = f"{count:,} {are.format(file)} as invalid{_failed_on(report, file)}"
+        place = "their place" if count != 1 else "its place"
+        yield Step(f"{why}; with verdicts in {place}, the file is read again by", command.repeated())
 
 
 def _cannot(report: Report) -> Counter[str]:
@@ -115,6 +119,23 @@ def _unusable(pairs: Sequence[Pair], cannot: Counter[str]) -> Counter[str]:
     for pair in pairs:
         counts[" and ".join(pair.recorded)] += pair.verdicts["invalid"] + pair.verdicts["failed"]
     return Counter({file: count for file, count in counts.items() if file and count > 0})
+
+
+def _failed_on(report: Report, file: str) -> str:
+    """` (prompts p1, p2, p3 and 4 more)`: on which the verdicts in a file are failures."""
+    judges = {pair.judge for pair in report.pairs if " and ".join(pair.recorded) == file}
+    prompts = [
+        shorten(item.prompt, 40, placeholder="...")
+        for item in report.items
+        if any(
+            one.judge in judges and one.status in ("invalid", "failed") and one.failure != CANNOT_JUDGE
+            for one in item.opinions
+        )
+    ]
+    if not prompts:
+        return ""
+    more = f" and {len(prompts) - NAMED:,} more" if len(prompts) > NAMED else ""
+    return f" (prompt{'s' if len(prompts) > 1 else ''} {', '.join(prompts[:NAMED])}{more})"
 
 
 def _verdicts(count: int) -> str:
