@@ -28,13 +28,14 @@ PRICES = {"judge-1": {"input": 0.40, "output": 1.60}, "gpt-x": {"input": 0.10, "
 
 
 def fickle(body: dict[str, Any]) -> str:
-    """A judge with a will of its own, that in one reply of four names whatever came first. Else it answers."""
+    """A judge with a will of its own, that in one reply of four goes by a place, either as often. Else it answers."""
     asked = prompt_of(body)
     if nonce_of(asked) is None:
         return f"Because of heat. {asked[-40:]}"
     a, b = answers_of(asked)
     better = "A>B" if (a < b) == (random.Random(min(a, b)).random() < 0.5) else "B>A"
-    verdict = "A>B" if random.Random(a + b).random() < 0.25 else better
+    place = random.Random(a + b).random()
+    verdict = "A>B" if place < 0.125 else "B>A" if place < 0.25 else better
     return f"I have read both answers.\nVERDICT {nonce_of(asked)}: {verdict}"
 
 
@@ -323,8 +324,15 @@ def test_a_judge_that_is_a_coin_and_goes_by_place_is_told_so(tmp_path: Path) -> 
     said = [line for _, lines in sections(outlook) for line in lines]
     assert f"jury: {jury.held}." in said
     assert any(line.startswith(f"jury {jury.leaning}: what the order decides") for line in said)
-    (alone,) = plan_ahead(path, judges=["fine"], results=tmp_path / "results").grounds
-    assert alone == fine
+    fault = f"jury was not told from a coin by the people who judged and {jury.leaning}, which more prompts do not mend"
+    sound = f"sciexam plan --judge fine --size 12 --suite {path}"
+    assert outlook.next == (fault, "to plan without it:", sound)
+    by_jury = plan_ahead(path, judges=["jury"], effect=0.6, results=tmp_path / "results").next
+    another = f"sciexam validate {READER} --suite {path}"
+    assert by_jury == (fault, "to ask another in place of it:", another)
+    alone = plan_ahead(path, judges=["fine"], results=tmp_path / "results")
+    assert alone.grounds == (fine,)
+    assert "sciexam compare --judge fine" in alone.next[-1]
 
 
 def test_the_pilots_table_follows_from_its_scores_and_its_cost_from_its_tokens(judged: Path) -> None:
@@ -410,7 +418,7 @@ def test_without_a_price_one_order_is_no_cheaper_and_both_are_taken(piloted: Pat
 
 
 def test_where_both_orders_find_it_with_the_prompts_that_are_there_they_are_taken(judged: Path, sciexam: Cli) -> None:
-    outlook = plan(sciexam, "old", "new", "--suite", "exam.yaml", "--effect", "0.69")
+    outlook = plan(sciexam, "old", "new", "--suite", "exam.yaml", "--effect", "0.71")
     both, one = outlook["effect"]["designs"]
     assert both["prompts"] <= 40 < one["prompts"]
     assert outlook["next"] == [f"sciexam compare old new --limit {both['prompts']} --suite exam.yaml"]

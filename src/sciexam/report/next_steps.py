@@ -13,7 +13,7 @@ from sciexam.prompts import are_ids
 from sciexam.report.escalation import Escalation
 from sciexam.report.evidence import TEXT_MEASURE
 from sciexam.report.record import Pair, Report, Step
-from sciexam.report.validating.faults import leaning
+from sciexam.report.validating.faults import leaning, useless
 from sciexam.stats import Estimate
 from sciexam.typed import Command, command_of, untyped
 from sciexam.types import CANNOT_JUDGE
@@ -177,13 +177,12 @@ def _unjudged(report: Report, command: Command) -> Iterator[Step]:
 
 
 def _faults(report: Report, by_chance: Mapping[str, str]) -> dict[str, str]:
-    """Why more prompts by a judge would be wasted: by people it is a coin, or the place of an answer decides for it."""
+    """Why more prompts by a judge would be wasted."""
     found: dict[str, str] = {}
     for pair in report.pairs:
         if pair.trust in ("held", "doubtful") and pair.used and pair.judge not in found:
-            coin = [f"was {by_chance[pair.judge]} by the people who judged"] if pair.judge in by_chance else []
             place = leaning(pair.position_bias) if pair.conclusion == "undecided" else ()
-            if fault := " and ".join([*coin, *place]):
+            if fault := useless(by_chance.get(pair.judge, ""), "".join(place)):
                 found[pair.judge] = fault
     return found
 

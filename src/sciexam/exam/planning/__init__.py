@@ -155,9 +155,9 @@ def _ground(plan: Plan, marker: Marker, pilot: Pilot | None, absent: str, locati
         return ground
     place = leaning(pilot.position_bias(marker.name)) if pilot else ()
     against = held_by(plan, marker.name, results)
-    held = against.describe("") if against else ""
-    held += ": more prompts tell what it prefers, and not what people do" if against and against.by_chance else ""
-    return replace(ground, held=held, leaning="".join(place))
+    held, chance = (against.describe(""), against.by_chance) if against else ("", "")
+    held += ": more prompts tell what it prefers, and not what people do" if chance else ""
+    return replace(ground, held=held, by_chance=chance, leaning="".join(place))
 
 
 def _plan(suite: Suite, contestants: Sequence[str], judges: Sequence[str | Judge]) -> tuple[Plan, str]:

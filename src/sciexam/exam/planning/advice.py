@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from sciexam.exam.markers import Marker
 from sciexam.exam.plan import samples_of
 from sciexam.exam.planning.designs import Exam
-from sciexam.report.next_steps import reader
-from sciexam.report.planning.outlook import Design
+from sciexam.report.next_steps import ANY_READER, reader
+from sciexam.report.planning.outlook import Design, Ground
+from sciexam.report.validating.faults import useless
 
 PILOT_PROMPTS = 50
 
@@ -20,18 +22,22 @@ def advise(
     `named`: the contestants and judges that were named, as words of a command. `effect`: the win rate that was to be
     found, if one was. `labels`: the prompts that people are to label, if any are.
     """
-    first = list(_first(exam, chosen, named))
+    faults = _faults(exam.grounds)
+    first = [] if faults else list(_first(exam, chosen, named))
     yield from first
-    if exam.recorded and chosen.prompts > exam.there:
+    if not faults and exam.recorded and chosen.prompts > exam.there:
         names = " and ".join(exam.recorded)
         more = "let people judge more, or a judge that can be asked; what one costs:"
         yield f"the verdicts of {names} are recorded and end with the prompts that are there: {more}"
-        yield _without_recorded(exam, chosen, named, effect)
+        yield _planned(exam, chosen, named, effect, exam.recorded)
         return
     people = list(_people(exam, chosen, named, labels))
     if people:
         yield f"{'then ' if first else ''}let people judge the answers, blind:"
         yield from people
+    if faults:
+        yield from _another(exam, chosen, named, effect, faults)
+        return
     if first or people:
         yield "then:"
     yield _command(exam, chosen, _limit(exam, chosen.prompts), named)
@@ -53,9 +59,8 @@ def _people(exam: Exam, chosen: Design, named: Sequence[str], labels: int | None
     """The command that lets people judge, where the exam wants more prompts judged by them than are."""
     wanted, judged = exam.by_people(chosen.prompts, labels)
     if wanted > judged:
-        contestants = named[: named.index("--judge")] if "--judge" in named else named
         draw = ("--draw", str(wanted)) if wanted < max(exam.there, chosen.prompts) else ()
-        yield exam.suite.command("annotate", "serve", *contestants, *draw)
+        yield exam.suite.command("annotate", "serve", *_contestants(named), *draw)
 
 
 def _prompts(exam: Exam, wanted: int) -> Iterator[str]:
@@ -80,16 +85,47 @@ def _limit(exam: Exam, prompts: int) -> int | None:
     return exam.answered[prompts - 1] + 1 if exam.answered else prompts
 
 
-def _without_recorded(exam: Exam, chosen: Design, named: Sequence[str], effect: float | None) -> str:
-    """The same plan by the judges that can be asked; by one that reads, where none of them can."""
-    gone = [marker.named for marker in exam.markers if marker.recorded]
-    words = list(named)
-    for place in reversed([place for place, word in enumerate(named) if word == "--judge"]):
-        if named[place + 1] in gone:
-            del words[place : place + 2]
-    asked = () if "--judge" in words else ("--judge", reader())
+def _faults(grounds: Sequence[Ground]) -> dict[str, str]:
+    found = {ground.judge: useless(ground.by_chance, ground.leaning) for ground in grounds}
+    return {judge: fault for judge, fault in found.items() if fault}
+
+
+def _another(
+    exam: Exam, chosen: Design, named: Sequence[str], effect: float | None, faults: Mapping[str, str]
+) -> Iterator[str]:
+    """In the place of a comparison by judges with `faults`, what there is by others."""
+    yield from (f"{judge} {fault}, which more prompts do not mend" for judge, fault in faults.items())
+    them = "it" if len(faults) == 1 else "them"
+    if any(marker.name not in faults and not _by_form(exam, marker) for marker in exam.markers):
+        yield f"to plan without {them}:"
+        yield _planned(exam, chosen, named, effect, faults)
+        return
+    other = reader() if reader() not in faults else ANY_READER
+    yield f"to ask another in place of {them}:"
+    if any(ground.by_chance for ground in exam.grounds):
+        yield exam.suite.command("validate", other, *_contestants(named))
+    else:
+        yield _planned(exam, chosen, named, effect, [marker.name for marker in exam.markers], other)
+
+
+def _by_form(exam: Exam, marker: Marker) -> bool:
+    """Whether it is a text measure."""
+    bench = exam.pilot.benches.get(marker.name) if exam.pilot else None
+    return bench is not None and bench.by_form
+
+
+def _contestants(named: Sequence[str]) -> Sequence[str]:
+    return named[: named.index("--judge")] if "--judge" in named else named
+
+
+def _planned(
+    exam: Exam, chosen: Design, named: Sequence[str], effect: float | None, gone: Collection[str], by: str = ""
+) -> str:
+    """The same plan without the judges that are `gone`; `by` one that reads, where nobody else is left."""
+    left = [marker.named for marker in exam.markers if marker.name not in gone and marker.named]
+    judges = [word for name in left or [by or reader()] for word in ("--judge", name)]
     sought = ("--effect", f"{effect:g}") if effect is not None else ("--size", str(chosen.prompts))
-    return exam.suite.command("plan", *words, *asked, *sought)
+    return exam.suite.command("plan", *_contestants(named), *judges, *sought)
 
 
 def _command(exam: Exam, chosen: Design | None, limit: int | None, named: Sequence[str]) -> str:

@@ -30,7 +30,8 @@ class Ground:
     """What is known of one judge: variance components between equal contestants, from a pilot or assumed.
 
     `why`: which pilot, or why none. `worth`: how many forced choices a prompt is worth, by orders. `held`: what a
-    validation found of it, and `leaning`: that it goes by the place of an answer, in words.
+    validation found of it, and `by_chance`: that a coin agreed with people as often. `leaning`: that it goes by the
+    place of an answer. All three are words.
     """
 
     judge: str
@@ -41,6 +42,7 @@ class Ground:
     assumption: str = ""
     caution: str = ""
     held: str = ""
+    by_chance: str = ""
     leaning: str = ""
 
 

@@ -30,6 +30,12 @@ def faults(against: Sequence[Against], biases: Biases) -> Iterator[str]:
     yield from leaning(biases.position_bias)
 
 
+def useless(by_chance: str, leaning: str) -> str:
+    """Why more prompts by a judge would be wasted: by people it is a coin, or the place of an answer decides for it."""
+    coin = by_chance and f"was {by_chance} by the people who judged"
+    return " and ".join(filter(None, (coin, leaning)))
+
+
 def leaning(bias: Figure) -> Iterator[str]:
     """That a judge goes by the place of an answer, where it does."""
     if isinstance(bias, Estimate) and goes_by_place(bias):
