@@ -451,6 +451,25 @@ def test_a_result_says_how_much_of_it_is_one_persons_word(tmp_path: Path, sciexa
     assert [one for one in said if one.startswith("Judged by one annotator alone: 2 of 3 comparisons;")], said
 
 
+def test_two_reports_of_one_run_are_told_apart_by_the_verdicts_of_people_that_they_count(
+    tmp_path: Path, sciexam: Cli
+) -> None:
+    def judged(name: str, choice: str) -> tuple[str, str]:
+        with Store(tmp_path / "results" / "ledger.sqlite") as store:
+            desk = Desk(store, queue)
+            judging_by(desk, store.annotators.add(name, until(1)), lambda item, shown: choice, 2)
+        found = json.loads(sciexam("compare", "base", "sft", "-s", "exam.yaml", "-j", "humans", "--json").stdout)
+        (counted,) = (one for one in found["caveats"] if one.startswith("Counted: "))
+        return found["run"], counted
+
+    with Store(tmp_path / "results" / "ledger.sqlite") as store:
+        queue = queue_of(tmp_path, store, prompts=4)
+    (run, first), (again, second) = judged("Ann", "left-much"), judged("Bob", "right-much")
+    assert run == again
+    assert first.startswith("Counted: 2 verdicts by 1 annotator, the last on 20")
+    assert second.startswith("Counted: 4 verdicts by 2 annotators, the last on 20")
+
+
 def lines_of(path: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 

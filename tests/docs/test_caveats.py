@@ -25,6 +25,7 @@ SAY_IT = {
         "_doubts",
         "_of_length",
     ),
+    "report/heard.py": ("heard",),
     "report/by_chance.py": ("agreed_by_chance",),
     "report/equal_texts.py": ("equal_texts",),
     "report/drift.py": ("sentence",),

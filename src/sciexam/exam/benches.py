@@ -223,7 +223,8 @@ def human_bench(store: Store, comparisons: Sequence[Comparison], policy: Policy,
     people = {one.pseudonym for one in store.annotators.all()}
     known = pseudonyms(store)
     given = (replace(one, rater=known.get(one.rater, one.rater)) for one in store.human_verdicts(subjects))
-    return bench_of_humans(given, comparisons, policy, people, criteria)
+    found = bench_of_humans(given, comparisons, policy, people, criteria)
+    return replace(found, last_judged=store.last_judged(subjects))
 
 
 def bench_of_humans(

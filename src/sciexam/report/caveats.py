@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from sciexam.report.by_chance import agreed_by_chance
 from sciexam.report.equal_texts import equal_texts
 from sciexam.report.evidence import Bench, Evidence
+from sciexam.report.heard import heard
 from sciexam.report.record import Pair
 from sciexam.stats import Estimate, Undefined
 from sciexam.types import ADJUDICATION, CANNOT_JUDGE
@@ -26,6 +27,7 @@ def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
             yield f"{bench.name} has no verdict on these prompts."
     yield from _of_measures(evidence.benches)
     yield from _of_trust(evidence.benches)
+    yield from heard(evidence.benches)
     yield from _of_one_person(evidence.benches)
     yield from agreed_by_chance(evidence)
     yield from _of_those_who_cannot(evidence.benches)

@@ -45,6 +45,7 @@ class Bench:
     held: str = ""  # in a sentence, how it agreed with people by a validation; its description then says so, too
     by_chance: str = ""  # "not told from a coin", or worse, by that validation
     audited: str = ""  # in a sentence, what an audit of it found, and where that lies
+    last_judged: int | None = None  # of people in the ledger: when they last said something of these, UTC in ms
     order_known: bool = True  # whether what its verdicts name first was shown first
     spoke: bool | None = None  # whether it has a verdict; None: its `verdicts` tell
 

@@ -242,6 +242,16 @@ class Store:
         return list(latest.values())
 
     @patient
+    def last_judged(self, subjects: Iterable[str]) -> int | None:
+        """When people last said something of these subjects, or took it back: UTC in milliseconds. None: never."""
+        statement = sa.select(sa.func.max(verdicts.c.at)).where(verdicts.c.kind == KINDS.index("human"))
+        found = []
+        for chunk in chunks([bytes.fromhex(subject) for subject in subjects]):
+            with self.database.reading() as connection:
+                found.append(connection.execute(statement.where(verdicts.c.subject.in_(chunk))).scalar())
+        return max((moment for moment in found if moment is not None), default=None)
+
+    @patient
     def has_human_verdicts(self) -> bool:
         """Whether any person's verdict is in the ledger, on whatever."""
         some = sa.select(verdicts.c.seq).where(verdicts.c.kind == KINDS.index("human")).limit(1)

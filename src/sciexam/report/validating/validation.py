@@ -13,6 +13,7 @@ from sciexam.report.by_chance import agreed_by_chance
 from sciexam.report.calls import Calls
 from sciexam.report.equal_texts import equal_texts
 from sciexam.report.evidence import Bench, Evidence
+from sciexam.report.heard import heard
 from sciexam.report.record import Step, plain
 from sciexam.report.validating.against_humans import LONGER, Against, against_humans
 from sciexam.report.validating.calibrated import Calibrated, calibrated
@@ -159,6 +160,7 @@ def build_validation(
         caveats=(
             *evidence.caveats,
             *told(judge, against, biases, tested),
+            *heard(evidence.benches),
             *agreed_by_chance(evidence),
             *_caveats(judge, missing, humans, list(benches.values())),
             *equal_texts(evidence),
