@@ -97,6 +97,31 @@ def test_the_agreement_of_a_judge_is_the_headline_of_its_validation_everywhere(t
     assert "(recorded verdicts, held against 1 annotator: 0.73 of 11, not told from a coin)" in found.pairs[0].sentence
 
 
+def test_a_comparison_has_the_win_rate_by_people_and_judge_and_says_when_to_validate_again(tmp_path: Path) -> None:
+    exam, results = exam_of(tmp_path, swapped=3), tmp_path / "results"
+    said = (tmp_path / "ann.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "ann.jsonl").write_text("".join(said[2:]))
+    (rate,) = sx.validate(exam, "jury", humans=["people"], results=results).rates
+    compared = sx.compare(exam, results=results)
+    corrected = (
+        f"new against old, by people's verdicts on 10 prompts and jury's on 2 more (PPI++): win rate {rate.powered} "
+        "(`sciexam validate`)."
+    )
+    assert corrected in compared.caveats
+    again = "sciexam validate jury old new --suite exam"
+    assert again not in steps(compared)
+
+    few = sx.compare(exam, limit=6, results=results)
+    assert not any("PPI++" in one for one in few.caveats), "that was of more prompts"
+    assert again not in steps(few)
+
+    answers(tmp_path, "new", [f"new {i}, for another reason." for i in range(PROMPTS)])
+    other = sx.compare(exam, results=results)
+    assert other.caveats[0].endswith("of 10 decided comparisons (`sciexam validate`, of other prompts or answers).")
+    assert not any("PPI++" in one for one in other.caveats)
+    assert again in steps(other)
+
+
 def test_without_a_file_of_prompts_ids_in_the_place_of_questions_are_told_first(tmp_path: Path, sciexam: Cli) -> None:
     exam_of(tmp_path)
     done = sciexam("compare", "old.jsonl", "new.jsonl", "--json", cwd=tmp_path)

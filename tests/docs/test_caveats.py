@@ -19,6 +19,7 @@ SAY_IT = {
         "caveats_of",
         "_of_measures",
         "_of_trust",
+        "_by_people_and_judge",
         "_of_one_person",
         "_of_those_who_cannot",
         "_of_opposites",

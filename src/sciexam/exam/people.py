@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from sciexam.judges import open_judge
 from sciexam.judges.settings import RecordedJudge
 from sciexam.report.audit import tally
 from sciexam.report.evidence import Bench, Evidence
-from sciexam.report.judge_files import Audited, newest_audit, newest_validation
+from sciexam.report.judge_files import Audited, Corrected, newest_audit, newest_validation
 from sciexam.report.record import Figure
 from sciexam.report.validating.against_humans import LONGER
 from sciexam.report.validating.faults import by_chance
@@ -69,12 +69,17 @@ def held_against_people(plan: Plan, evidence: Evidence, results: Path) -> Eviden
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """How a judge agreed with `people`, in words, where they decided; `longer`: and always taking the longer answer."""
+    """How a judge agreed with `people`, in words, where they decided; `longer`: and always taking the longer answer.
+
+    `elsewhere`: that was on other prompts or answers. `corrected`: the win rates that came of it, if on the same.
+    """
 
     people: str
     decided: int
     agreed: Estimate
     longer: Figure | None
+    elsewhere: bool
+    corrected: tuple[Corrected, ...]
 
     @property
     def by_chance(self) -> str:
@@ -96,7 +101,18 @@ def held_by(plan: Plan, judge: str, results: Path) -> Against | None:
     if found is None or own is None or isinstance(own.on_decided, Undefined):
         return None
     people = f"{found.annotators} annotator{'s' if found.annotators != 1 else ''}"
-    return Against(people, own.decided, own.on_decided, longer.on_decided if longer else None)
+    ids, judged = [prompt.id for prompt in plan.prompts], found.plan.get("prompts")
+    elsewhere = not (_of_same_texts(plan, found.plan) and isinstance(judged, list) and set(ids) <= {*map(str, judged)})
+    rates = found.rates if not elsewhere and ids == judged else ()
+    return Against(people, own.decided, own.on_decided, longer.on_decided if longer else None, elsewhere, rates)
+
+
+def _of_same_texts(plan: Plan, then: Mapping[str, Any]) -> bool:
+    """Whether a plan in a manifest is of the same suite, and of the same contestants among others."""
+    digests, models = then.get("digests"), then.get("models")
+    if not isinstance(digests, Mapping) or not isinstance(models, Mapping):
+        return False
+    return digests.get("suite") == plan.content and all(models.get(n) == plan.models[n] for n in plan.contestants)
 
 
 def _raters(plan: Plan, judge: str) -> frozenset[str]:
@@ -107,6 +123,7 @@ def _held(plan: Plan, bench: Bench, runs: Path) -> Bench:
     if bench.trust != "doubtful" or (found := held_by(plan, bench.name, runs.parent)) is None:
         return bench
     coin = f", which is {found.by_chance}" if found.by_chance else ""
+    elsewhere = ", of other prompts or answers" if found.elsewhere else ""
     beaten = ""
     if isinstance(found.longer, Estimate) and found.longer.value > found.agreed.value:
         beaten = f"; always taking the longer answer agreed more often, on {found.longer.value:.2f}"
@@ -115,8 +132,10 @@ def _held(plan: Plan, bench: Bench, runs: Path) -> Bench:
         trust="held",
         description=found.describe(bench.description),
         by_chance=found.by_chance,
+        held_elsewhere=found.elsewhere,
+        corrected=found.corrected,
         held=f"{bench.name} agreed with {found.people} on {found.agreed} of {found.decided:,} decided "
-        f"comparisons{coin}{beaten} (`sciexam validate`).",
+        f"comparisons{coin}{beaten} (`sciexam validate`{elsewhere}).",
     )
 
 

@@ -24,6 +24,7 @@ from sciexam.exam.until import replayed
 from sciexam.files import json_pieces
 from sciexam.report.build import build
 from sciexam.report.calls import Calls
+from sciexam.report.evidence import Evidence
 from sciexam.report.next_steps import next_steps
 from sciexam.report.record import Report, plain
 from sciexam.report.stopping import build_stopped
@@ -51,8 +52,18 @@ def count(sat: Sat, ledger: Store, missing: int = 0, results: str | Path = "resu
     judged = people_who_judged(plan, evidence, ledger) if trust - {"fake"} and "people" not in trust else ""
     audited = {bench.name for bench in evidence.benches if bench.audited}
     by_chance = {bench.name: bench.by_chance for bench in evidence.benches if bench.by_chance}
-    steps = next_steps(found, manifest.get("argv", ()), plan.suite.judges, judged, audited, by_chance)
+    again = set() if missing else set(_to_validate_again(evidence, found))
+    steps = next_steps(found, manifest.get("argv", ()), plan.suite.judges, judged, audited, by_chance, again)
     return replace(found, next_steps=steps)
+
+
+def _to_validate_again(evidence: Evidence, found: Report) -> Iterator[str]:
+    """The judges whose validation was of other prompts or answers, or of other verdicts than they have given by now."""
+    for bench in evidence.benches:
+        then = {(one.a, one.b): one.judged for one in bench.corrected}
+        pairs = [pair for pair in found.pairs if pair.judge == bench.name and pair.stop is None]
+        if bench.held_elsewhere or any(then.get((pair.a, pair.b), pair.used) != pair.used for pair in pairs):
+            yield bench.name
 
 
 def _read(plan: Plan, ledger: Store, manifest: Mapping[str, Any]) -> Sat:

@@ -27,6 +27,7 @@ def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
             yield f"{bench.name} has no verdict on these prompts."
     yield from _of_measures(evidence.benches)
     yield from _of_trust(evidence.benches)
+    yield from _by_people_and_judge(evidence.benches, pairs)
     yield from heard(evidence.benches)
     yield from _of_one_person(evidence.benches)
     yield from agreed_by_chance(evidence)
@@ -70,6 +71,21 @@ def _of_trust(benches: Sequence[Bench]) -> Iterable[str]:
     for bench in benches:
         if not bench.silent:
             yield from filter(None, (bench.held, bench.audited))
+
+
+def _by_people_and_judge(benches: Sequence[Bench], pairs: Sequence[Pair]) -> Iterable[str]:
+    """The win rates that people's verdicts make of a judge's, of the first pairs; of its verdicts as they are here."""
+    used = {(pair.a, pair.b, pair.judge): pair.used for pair in pairs}
+    found = [
+        f"{one.b} against {one.a}, by people's verdicts on {one.both:,} prompts and {bench.name}'s on "
+        f"{one.unlabelled:,} more (PPI++): win rate {one.powered} (`sciexam validate`)."
+        for bench in benches
+        for one in bench.corrected
+        if one.unlabelled and isinstance(one.powered, Estimate) and one.judged == used.get((one.a, one.b, bench.name))
+    ]
+    yield from found[:MANY_ALIKE]
+    if (more := len(found) - MANY_ALIKE) > 0:
+        yield f"{more:,} more win rates by people and judge are in the validation."
 
 
 def _of_one_person(benches: Sequence[Bench]) -> Iterable[str]:

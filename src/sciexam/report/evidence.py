@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sciexam.lineage import Descent
     from sciexam.report.calls import Calls
     from sciexam.report.escalation import Escalation
+    from sciexam.report.judge_files import Corrected
     from sciexam.report.record import ByForm, Trust
     from sciexam.stats import Conclusion
     from sciexam.types import Presentation, Prompt, Response, Verdict
@@ -44,6 +45,8 @@ class Bench:
     trust: Trust = "doubtful"
     held: str = ""  # in a sentence, how it agreed with people by a validation; its description then says so, too
     by_chance: str = ""  # "not told from a coin", or worse, by that validation
+    held_elsewhere: bool = False  # whether that validation was of other prompts or answers
+    corrected: Sequence[Corrected] = ()  # win rates by that validation, where it was of these prompts and answers
     audited: str = ""  # in a sentence, what an audit of it found, and where that lies
     last_judged: int | None = None  # of people in the ledger: when they last said something of these, UTC in ms
     order_known: bool = True  # whether what its verdicts name first was shown first

@@ -54,6 +54,15 @@ class _Against(_Part):
     kappa: _Number
 
 
+class _Rate(_Part):
+    a: Text
+    b: Text
+    judged: int
+    both: int
+    unlabelled: int
+    powered: _Number
+
+
 class _Validation(_Part):
     run: Text
     rubric: Text
@@ -61,6 +70,7 @@ class _Validation(_Part):
     annotators: tuple[Text, ...]
     labelled: int
     against: tuple[_Against, ...] = Field(max_length=10_000)
+    rates: tuple[_Rate, ...] = Field((), max_length=10_000)
 
 
 class _Line(_Part):
@@ -97,8 +107,21 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Corrected:
+    """The win rate of b against a by people and a judge together, as in report.validating.corrected_rates."""
+
+    a: str
+    b: str
+    judged: int
+    both: int
+    unlabelled: int
+    powered: Figure
+
+
+@dataclass(frozen=True, slots=True)
 class Validated:
-    """A validation of a judge. `changed`: it had other settings then; None where that cannot be told."""
+    """A validation of a judge. `changed`: it had other settings then; None where that cannot be told. `plan`: of what
+    it was, by the manifest beside it."""
 
     run: str
     started: str
@@ -106,6 +129,8 @@ class Validated:
     annotators: int
     held: tuple[Held, ...]
     changed: bool | None
+    rates: tuple[Corrected, ...]
+    plan: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,49 +165,58 @@ def newest_validation(runs: Path, judge: str, rubric: str, raters: frozenset[str
     """
     if (found := _newest(runs, "validation.json", validation.SCHEMA, _Validation, judge, rubric)) is None:
         return None
-    one, started, then = found
+    one, started, plan = found
+    rates = [Corrected(r.a, r.b, r.judged, r.both, r.unlabelled, r.powered.figure()) for r in one.rates]
     held = [
         Held(row.who, row.items, row.accuracy.figure(), row.decided, row.accuracy_decided.figure(), row.kappa.figure())
         for row in one.against
         if row.kind != "annotator"  # a person, by name
     ]
-    return Validated(one.run, started, one.labelled, len(one.annotators), tuple(held), _changed(then, raters))
+    changed = _changed(digests_of(plan, judge), raters)
+    people = len(one.annotators)
+    return Validated(one.run, started, one.labelled, people, tuple(held), changed, tuple(rates), plan)
 
 
 def newest_audit(runs: Path, judge: str, rubric: str, raters: frozenset[str]) -> Audited | None:
     """The newest audit; arguments as in `newest_validation`."""
     if (found := _newest(runs, "audit.json", audit.SCHEMA, _Audit, judge, rubric)) is None:
         return None
-    one, started, then = found
+    one, started, plan = found
     lines = [
         Tested(line.name, line.measures, line.figure.figure(), line.tolerated, line.outcome, line.meaning)
         for line in one.lines
         if not line.family
     ]
-    return Audited(one.run, started, one.prompts, tuple(lines), _changed(then, raters), audit.outcomes(one.lines))
+    changed = _changed(digests_of(plan, judge), raters)
+    return Audited(one.run, started, one.prompts, tuple(lines), changed, audit.outcomes(one.lines))
 
 
 def _newest(
     runs: Path, file: str, schema: str, kind: type[F], judge: str, rubric: str
-) -> tuple[F, str, frozenset[str]] | None:
-    """The newest file of a kind, when it was begun, and the digests of the raters by the manifest beside it."""
+) -> tuple[F, str, Mapping[str, Any]] | None:
+    """The newest file of a kind, when it was begun, and its plan, by the manifest beside it."""
     found = []
     for path in sorted(runs.glob(f"*/{file}")):
         one = _read(path, schema, kind)
         if one and (one.judge, one.rubric) == (judge, rubric):
             manifest = _json(path.with_name("run.json"))
             manifest = manifest if isinstance(manifest, dict) else {}
-            found.append((moment(manifest.get("started")), str(path), one, digests_of(manifest, judge)))
+            found.append((moment(manifest.get("started")), str(path), one, plan_in(manifest)))
     if not found:
         return None
-    started, _, one, raters = max(found, key=lambda each: each[:2])
-    return one, started, raters
+    started, _, one, plan = max(found, key=lambda each: each[:2])
+    return one, started, plan
 
 
-def digests_of(manifest: Mapping[str, Any], judge: str) -> frozenset[str]:
-    """What those who judge under a name are, by a manifest; empty where it does not tell."""
+def plan_in(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The plan in a manifest; empty where it has none."""
     plan = manifest.get("plan")
-    raters = plan.get("raters") if isinstance(plan, Mapping) else None
+    return plan if isinstance(plan, Mapping) else {}
+
+
+def digests_of(plan: Mapping[str, Any], judge: str) -> frozenset[str]:
+    """What those who judge under a name are, by the plan in a manifest; empty where it does not tell."""
+    raters = plan.get("raters")
     listed = [rater for rater in raters if isinstance(rater, Mapping)] if isinstance(raters, list) else []
     return frozenset(str(r.get("digest")) for r in listed if r.get("bench") == judge and r.get("kind") != "human")
 

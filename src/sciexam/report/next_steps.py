@@ -65,12 +65,14 @@ def next_steps(
     judged: str = "",
     audited: Collection[str] = (),
     by_chance: Mapping[str, str] | None = None,
+    again: Collection[str] = (),
 ) -> tuple[Step, ...]:
     """At most MOST steps, what is amiss with this result first.
 
     `argv` is the command line that made it, `judges` are the names of the suite's judges. `judged`: as which judge
     people can be heard who judged these answers, if any did. `audited`: judges whose audit lies among the results.
-    `by_chance`: how a validation put it of judges that agreed with people no better than a coin.
+    `by_chance`: how a validation put it of judges that agreed with people no better than a coin. `again`: judges whose
+    validation was of something else than this.
     """
     command = of_report(report, argv, judges)
     amiss = (*_missing(report, command), *_truncated(report))
@@ -80,7 +82,7 @@ def next_steps(
         *_reader(report, command),
         *_unjudged(report, command),
         *(_another(report, command, faults, judged, by_chance or {}) if faults else _undecided(report, command)),
-        *_judges(report, command, judged, audited),
+        *_judges(report, command, judged, audited, {*again} - faults.keys()),
     )[:MOST]
 
 
@@ -266,10 +268,12 @@ def _members(pair: Pair) -> tuple[str, ...]:
     return tuple(one.name for one in inside.members) if inside else ()
 
 
-def _judges(report: Report, command: Command, judged: str, audited: Collection[str]) -> Iterator[Step]:
+def _judges(
+    report: Report, command: Command, judged: str, audited: Collection[str], again: Collection[str]
+) -> Iterator[Step]:
     """What tells whether the judges can be relied on: people, then their verdicts, then a perturbed answer."""
     machines = {pair.judge: pair for pair in report.pairs if pair.trust in ("held", "doubtful") and pair.used}
-    doubtful = any(pair.trust == "doubtful" for pair in machines.values())
+    doubtful = any(pair.trust == "doubtful" or pair.judge in again for pair in machines.values())
     people = any(pair.trust == "people" for pair in report.pairs)
     if doubtful and not people and judged:
         yield Step("People have judged these answers, too; what they say", command.repeated("--judge", judged))
@@ -283,9 +287,10 @@ def _judges(report: Report, command: Command, judged: str, audited: Collection[s
         if name in command.judges and pair.by_members is None
     }
     for judge, pair in alone.items():
-        if pair.trust == "doubtful":
+        if pair.trust == "doubtful" or pair.judge in again:
             then = "To" if judged or people else "Once people have, to"
             why = f"{then} hold {pair.judge} against what they say"
+            why += " here, and as things are" if pair.judge in again else ""
             yield Step(why, command.line("validate", judge, *command.contestants))
     for judge, pair in alone.items():
         if not pair.recorded and pair.judge not in audited:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sciexam.report.audit import DECIDED, SAID, tally, tolerated
-from sciexam.report.judge_files import digests_of, newest_audit, newest_validation
+from sciexam.report.judge_files import digests_of, newest_audit, newest_validation, plan_in
 from sciexam.report.pages import drawn, page_environment
 from sciexam.report.site import bars, names, sentences, shown
 from sciexam.report.site.lineage_tree import descent_of, lineage_tree
@@ -83,7 +83,7 @@ class _Site:
 
     def _judge(self) -> str:
         board, command = self.board, self._made.command
-        asked = board.judge, board.rubric, digests_of(self.manifest, board.judge)
+        asked = board.judge, board.rubric, digests_of(plan_in(self.manifest), board.judge)
         return self._render(
             "judge.html.j2",
             "../",
