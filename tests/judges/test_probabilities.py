@@ -260,9 +260,10 @@ def test_the_win_rate_is_the_mean_of_the_probabilities_in_both_shapes(tmp_path: 
 def test_on_the_command_line_a_judge_without_probabilities_ends_with_2_and_nothing_is_made_up(
     tmp_path: Path, sciexam: Cli
 ) -> None:
-    with Endpoint(lambda body: "A") as server:
+    with Endpoint(lambda body: "A", latency=0.05) as server:
         done = sciexam("compare", "base", "sft", "--judge", "llm", "--suite", suite(tmp_path, server))
     assert done.returncode == 2
+    assert server.requests == 1, "one call is made by itself, before any others"
     said = " ".join(done.stderr.split())
     assert "judges.llm.probabilities: a reply came without token probabilities, and no more was asked" in said
     with sqlite3.connect(tmp_path / "results" / "ledger.sqlite") as raw:  # what was paid for is kept, as no verdict

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from sciexam.digests import digest
 from sciexam.errors import EndpointRefused
@@ -18,7 +19,8 @@ class PairwiseJudge(ByModel):
     """A judge by prompt. A reply that was cut off is asked for once more with twice the tokens, and never parsed.
 
     With `probabilities` a verdict is what the model's tokens say together, and not only the one that was taken. A model
-    that does not tell them is asked nothing more: what it said by then is invalid, and EndpointRefused is raised.
+    that does not tell them is asked nothing more: what it said by then is invalid, and EndpointRefused is raised. The
+    first call is made by itself, so that this costs one reply; a batch is handed over whole.
     """
 
     kind: Kind = "judge"
@@ -35,17 +37,26 @@ class PairwiseJudge(ByModel):
     def judge(self, presentations: Iterable[Presentation]) -> Iterator[Verdict]:
         top = TOP if self._probabilities else 0
         blind = False
-        for presentation, reply in self.replies(presentations, self._messages, self._max_tokens, top, self._choices):
-            if self._probabilities and reply.status == "ok" and not reply.logprobs:
-                blind = True
-                self.stop()  # what is on its way is paid for, and is kept
-            yield self._verdict(presentation, reply)
+        for some in self._parts(iter(presentations)):
+            if blind:
+                break
+            for presentation, reply in self.replies(some, self._messages, self._max_tokens, top, self._choices):
+                if self._probabilities and reply.status == "ok" and not reply.logprobs:
+                    blind = True
+                    self.stop()  # what is on its way is paid for, and is kept
+                yield self._verdict(presentation, reply)
         if blind:
             raise EndpointRefused(
                 f"judges.{self.name}.probabilities: a reply came without token probabilities, and no more was asked; "
                 "write `probabilities: false` there in the suite, or name an endpoint that gives them; --retry-invalid "
                 "asks again for the replies that came without"
             )
+
+    def _parts(self, presentations: Iterator[Presentation]) -> Iterator[Iterator[Presentation]]:
+        """What is asked together: the first by itself, where it is to show that there are probabilities."""
+        if self._probabilities and not getattr(self._model, "whole", False):
+            yield islice(presentations, 1)
+        yield presentations
 
     @property
     def _choices(self) -> tuple[str, ...]:

@@ -42,6 +42,8 @@ class BatchModel(OpenAIModel):
     seconds between two looks at a batch, at first and at most.
     """
 
+    whole = True  # one call asked by itself would be a batch of its own
+
     def __init__(self, *args: Any, journal: BatchJournal, polls: tuple[float, float] | None = None, **settings: Any):
         super().__init__(*args, **settings)
         self.journal = journal
