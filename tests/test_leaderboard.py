@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import sciexam as sx
 from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Endpoint
+from sciexam.digests import draw
 from sciexam.exam.null_contestant import TEXTS
 
 N = 24
@@ -100,7 +102,11 @@ def test_a_judge_that_empty_words_win_over_is_told_on(tmp_path: Path) -> None:
     found = board(tmp_path, Gamed())
     null = next(row for row in found.rows if row.contestant == "null")
     assert null.win_rate.value == 1
-    assert any(caveat.startswith("The null contestant scores 1.00 [") for caveat in found.caveats)
+    asked = [[("user", f"Why does thing {i} happen?")] for i in range(N)]
+    given = Counter(TEXTS[draw(list(TEXTS), "empty words", said)] for said in asked)
+    kind, n = given.most_common(1)[0]  # the surest of three rates of 1
+    told = f"] over {n} prompts against the baseline with {kind}, surely above 0.05: this judge"
+    assert any(caveat.startswith("The null contestant scores 1.00 [") and told in caveat for caveat in found.caveats)
 
     class Careful(Gamed):
         name = digest = "careful"

@@ -243,6 +243,11 @@ class _Board:
         parts = {text: np.array(sorted(places), dtype=np.intp) for text, places in said.items()}
         return {text: self._rates(part, level)[pair] for text, part in parts.items()}
 
+    @property
+    def units(self) -> str:
+        """What the n of a rate counts."""
+        return "prompts" if len(set(self._cluster.tolist())) == len(self._cluster) else "groups of prompts"
+
     def _rates(self, part: Codes, level: float = LEVEL) -> list[Figure]:
         """The win rate of b of each pair."""
         scores = self._outcomes.scores[:, part]
@@ -375,6 +380,7 @@ def _null_caveats(board: _Board, whole: Standings, null: str, kinds: Mapping[str
     text, best = max(tried, key=lambda one: one[1].low)
     if best.low > HARMLESS:
         yield (
-            f"The null contestant scores {best} against the baseline with {kinds.get(text, 'one constant text')}, "
-            f"surely above {HARMLESS:g}: this judge can be won over without an answer, or the baseline is as empty."
+            f"The null contestant scores {best} over {best.n:,} {board.units} against the baseline with "
+            f"{kinds.get(text, 'one constant text')}, surely above {HARMLESS:g}: this judge can be "
+            "won over without an answer, or the baseline is as empty."
         )
