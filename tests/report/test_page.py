@@ -382,6 +382,8 @@ def test_on_a_telephone_no_figure_and_no_command_is_cut(visit: Callable[..., Any
     boxes = "[...document.querySelectorAll('figure .scroll, .command')]"
     assert page.evaluate(f"{boxes}.length") > 4
     assert page.evaluate(f"{boxes}.filter((one) => one.scrollWidth > one.clientWidth).length") == 0
+    beyond = "one.getBoundingClientRect().left < one.closest('figure').getBoundingClientRect().left"
+    assert page.evaluate(f"[...document.querySelectorAll('figure .scroll')].filter((one) => {beyond}).length") == 0
 
 
 def test_every_control_has_a_name_and_the_count_is_told_as_it_changes(visit: Callable[..., Any]) -> None:

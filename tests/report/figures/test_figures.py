@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from math import isclose
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import worlds
 from sciexam.report.figures import Drawn, figures_of
 from sciexam.report.figures.distributions import density_of
 from sciexam.report.figures.drawing import Drawing, figure_of
+from sciexam.report.figures.lengths import lengths
 from sciexam.report.figures.palette import LIGHT
 from sciexam.report.record import Pairs, Report
 from sciexam.report.site.pages import site_files
@@ -164,6 +166,47 @@ def test_length_shows_every_bin_and_the_rate_at_equal_length() -> None:
         both("report of two", "length", [pair.length.controlled, *(one.win_rate for one in pair.length.bins)])
         edges = [edge for one in pair.length.bins for edge in (one.low, one.difference, one.high)]
         shows("report of two", "length", *edges)
+
+
+def _differing(*edges: float, first: float, last: float) -> Report:
+    """A comparison whose bins part at `edges`, the outermost differing by `first` and `last` words on average."""
+    report = made("report of two")
+    (pair,) = report.pairs
+    means = [first, *((low + high) / 2 for low, high in pairwise(edges[1:-1])), last]
+    bins = tuple(
+        replace(pair.length.bins[0], low=low, difference=at, high=high)
+        for (low, high), at in zip(pairwise(edges), means, strict=True)
+    )
+    return replace(report, pairs=(replace(pair, length=replace(pair.length, bins=bins)),))
+
+
+@pytest.mark.parametrize(
+    ("report", "beyond"),
+    [
+        (_differing(-15, -5, 5, 15, 1345, first=-10, last=150), 20),
+        (_differing(-9000, -12, 5, 23, 40, first=-2000, last=30), 50),
+        (_differing(-80, 3, 1345, first=-35, last=110), 50),
+        (_differing(700, 950, 1100, 4000, first=900, last=1700), None),
+        (_differing(-80, 3, 90, first=-35, last=40), None),
+    ],
+)
+def test_a_few_prompts_that_differ_by_far_more_do_not_press_all_others_into_a_clump(
+    report: Report, beyond: int | None
+) -> None:
+    (drawing,) = lengths(report)
+    said = f"Beyond {beyond} words (dotted) the scale is logarithmic."
+    assert (said in drawing.caption) == (beyond is not None)
+    bins = report.pairs[0].length.bins
+    with figure_of(drawing, LIGHT) as figure:
+        (axes,) = figure.axes
+        places = axes.transAxes.inverted().transform(
+            axes.transData.transform([(at, 0.5) for one in bins for at in (one.low, one.difference, one.high)])
+        )[:, 0]
+        ticks = [label.get_text() for label in axes.get_xticklabels()]
+    assert 0 < places.min() < places.max() < 1, "no prompt lies outside"
+    assert np.diff(places[1::3]).min() > 0.02
+    assert len(ticks) > 2
+    assert "0" in ticks
 
 
 def test_a_sequence_is_drawn_look_by_look() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import floor, log10
 from typing import TYPE_CHECKING
 
 from sciexam.report.figures.contests import MOST, first_of, heading, in_full, percent, places
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 HEIGHT = 120.0
 END = 66.0  # points of the name at either end of the scale
+FAR = 4  # times the differences that nearly all prompts have: one as large would press these into a clump
 
 
 def lengths(report: Report) -> Iterator[Drawing]:
@@ -35,7 +37,7 @@ def lengths(report: Report) -> Iterator[Drawing]:
             "Each point is the win rate over the prompts whose answers differ in length by about as much, with its "
             f"{percent(report.level)} interval; the thin line says from where to where they differ. A rise to the "
             "right says that the longer answer wins. The diamond is the win rate at equal length, by the fit over all "
-            f"prompts.{first_of(len(shown), len(sorted_in))}"
+            f"prompts.{_bent(shown)}{first_of(len(shown), len(sorted_in))}"
         ),
         words=sentences(f"{in_full(pair)}: {_in_words(length)}" for pair, length in shown),
         height=height_of(panels, HEIGHT),
@@ -52,13 +54,53 @@ def _in_words(length: Length) -> str:
     return "; ".join([*bins, f"at equal length: {said(length.controlled)}"])
 
 
+def _bent(shown: Sequence[tuple[Pair, Length]]) -> str:
+    """Which scales are not even all the way, and from where on."""
+    found = [(f" of {in_full(pair)}" * (len(shown) > 1), even) for pair, length in shown if (even := _even(length))]
+    return "".join(f" Beyond {even:,} words (dotted) the scale{of} is logarithmic." for of, even in found)
+
+
+def _even(length: Length) -> int | None:
+    """Up to how many words the scale is even where a few prompts differ by far more than all others; None elsewhere.
+
+    Most prompts differ by no more than bins part at, nor than the nearer of the outermost bins does on average.
+    """
+    first, *_, last = length.bins
+    inner = [edge for one in length.bins for edge in (one.low, one.high)][1:-1]
+    most = max(*map(abs, inner), min(abs(first.difference), abs(last.difference)))
+    if max(abs(first.low), abs(last.high)) <= FAR * most:
+        return None
+    size: int = 10 ** floor(log10(max(most, 1)))
+    return next(size * times for times in (1, 2, 5, 10) if size * times >= most)
+
+
+def _places(length: Length, even: int) -> tuple[tuple[float, float], list[float], list[str]]:
+    """Limits that hold every prompt, and ticks of a scale that is logarithmic beyond `even` words."""
+    low, high = min(0.0, length.bins[0].low), max(0.0, length.bins[-1].high)
+    furthest = max(-low, high)
+    steps = [0.0, even / 2, *(even * 10.0**power for power in range(len(str(int(furthest)))))]
+    if furthest < 10 * even:
+        steps.append(even * 4.0)
+    ticks = sorted({side * step for step in steps for side in (-1, 1)})
+    reach = (low or -even / 10) * 1.1, (high or even / 10) * 1.1
+    shown = [tick + 0.0 for tick in ticks if reach[0] <= tick <= reach[1]]
+    return reach, shown, [f"{tick:,g}" for tick in shown]
+
+
 def _panel(report: Report, pair: Pair, length: Length) -> Panel:
     def draw(axes: Axes, palette: Palette) -> None:
         colour = palette.of(places(report.contestants).get(pair.b, 0))
         rates = [one.win_rate for one in length.bins] + [length.controlled]
         known = [one for one in rates if isinstance(one, Estimate)]
         limits = rate_limits([limit for one in known for limit in (one.low, one.high)])
-        reach, ticks, labels = ticks_for([0.0, *(edge for one in length.bins for edge in (one.low, one.high))])
+        if bend := _even(length):
+            axes.set_xscale("symlog", linthresh=bend)
+            axes.minorticks_off()
+            for side in (-bend, bend):
+                axes.axvline(side, color=palette.quiet, lw=0.8, ls=(0, (1, 2)), zorder=0)
+            reach, ticks, labels = _places(length, bend)
+        else:
+            reach, ticks, labels = ticks_for([0.0, *(edge for one in length.bins for edge in (one.low, one.high))])
         axes.set_xlim(*reach)
         axes.set_ylim(limits[0] - 0.02, limits[1] + 0.02)
         axes.axhline(0.5, color=palette.ink, lw=0.9, ls=(0, (3, 2.5)), zorder=1)
