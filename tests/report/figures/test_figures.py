@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import worlds
 
+from sciexam.annotate.scale import options_of
 from sciexam.report.figures import Drawn, figures_of
 from sciexam.report.figures.distributions import density_of
 from sciexam.report.figures.drawing import Drawing, figure_of
@@ -127,13 +128,27 @@ def test_bars_are_the_shares_of_strengths_and_their_labels_the_counts(kind: str)
         assert {str(one.verdicts) for one in pair.strengths} <= set(drawn(kind, "preference-strength")[1])
 
 
+def test_strengths_are_called_as_on_the_buttons_that_people_press() -> None:
+    (pair,) = made("report of two").pairs
+    said = drawings("report of two")["preference-strength"]
+    counts = {one.preference: one.verdicts for one in pair.strengths}
+    for degree, words in ((-3, "base much better"), (1, "sft slightly better"), (2, "sft clearly better")):
+        assert f"{words} in {counts[degree]} verdict" in said.alt
+    with figure_of(said, LIGHT) as figure:
+        (axes,) = figure.axes
+        bars = [label.get_text() for label in axes.get_xticklabels()]
+    assert bars == ["much", "clearly", "slightly", "tie", "slightly", "clearly", "much"]
+    pressed = {option.strength: option.label for option in options_of("four-point") if option.side == "left"}
+    assert pressed == {"strong": "Left much better", "slight": "Left slightly better"}
+
+
 def test_a_strength_that_nobody_of_the_people_gave_has_no_bar() -> None:
     (pair,) = made("report of two").pairs
     without_clear = tuple(replace(one, verdicts=0 if abs(one.preference) == 2 else 1) for one in pair.strengths)
     for trust, bars in (("people", 5), ("doubtful", 7)):
         shown = replace(made("report of two"), pairs=Pairs([replace(pair, strengths=without_clear, trust=trust)]))
         (one,) = (one for one in figures_of(shown) if one.name == "preference-strength")
-        assert ("clear" in one.alt) == (trust == "doubtful")
+        assert ("clearly" in one.alt) == (trust == "doubtful")
         with figure_of(one, LIGHT) as figure:
             (axes,) = figure.axes
             assert len([bar for bar in axes.patches if hasattr(bar, "get_height")]) == bars

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HEIGHT = 96.0
-END = 120.0  # points of the name at either end of the scale
-DEGREES = ("tie", "slight", "clear", "strong")
+END = 95.0  # points of the name at either end of the scale
+DEGREES = ("tie", "slightly", "clearly", "much")  # better: the words of the buttons that people press
 
 
 def strengths(report: Report) -> Iterator[Drawing]:
@@ -43,11 +43,16 @@ def strengths(report: Report) -> Iterator[Drawing]:
 
 
 def _in_words(pair: Pair) -> str:
-    towards = {-1: f" for {pair.a}", 0: "", 1: f" for {pair.b}"}
     return "; ".join(
-        f"{_name(one)}{towards[(one.preference > 0) - (one.preference < 0)]} {one.verdicts} verdicts, {said(one.share)}"
+        f"{_better(pair, one)} in {one.verdicts} verdict{'' if one.verdicts == 1 else 's'}, {said(one.share)}"
         for one in _bars(pair)
     )
+
+
+def _better(pair: Pair, one: StrengthCount) -> str:
+    if one.preference == 0:
+        return _name(one)
+    return f"{pair.b if one.preference > 0 else pair.a} {_name(one)} better"
 
 
 def _bars(pair: Pair) -> list[StrengthCount]:
@@ -84,5 +89,5 @@ def _panel(report: Report, pair: Pair) -> Panel:
         ticks = ticks if len(ticks) < 6 else ticks[::2]
         scale(axes, palette, ticks, [f"{tick:g}" for tick in ticks], "left")
 
-    ends = (f"for {name_of(pair.a, END, SMALL)}", f"for {name_of(pair.b, END, SMALL)}")
+    ends = (f"{name_of(pair.a, END, SMALL)} is better", f"{name_of(pair.b, END, SMALL)} is better")
     return Panel(heading(report, pair), draw, "", ends, "share of verdicts; above it their number")
