@@ -531,7 +531,7 @@ def test_unclear_lines_say_how_many_prompts_would_settle_them(tmp_path: Path) ->
     # The one-sided 95 % limit of no wins among n is 1 - .05 ** (1 / n), which is below .05 from n = 59 on.
     assert empty.settled_by is not None
     assert 59 <= empty.settled_by <= 62
-    assert empty.meaning == f"about {empty.settled_by - 20} more prompts may settle it"
+    assert empty.meaning == f"too few prompts; about {empty.settled_by - 20} more may settle it"
 
 
 @pytest.mark.slow
@@ -550,7 +550,11 @@ def test_a_line_of_which_a_fifth_has_no_usable_verdict_does_not_pass(tmp_path: P
     assert isinstance(line.figure, sx.Estimate)
     assert line.figure.high < 0.6, "what is left would pass"
     assert line.outcome == "unclear"
-    assert line.meaning == "8 of 40 cases have no usable verdict"
+    assert line.meaning == "too many cases have no usable verdict"
+    (lines, lost) = (table for table in card.tables() if table.title in ("The lines", "Without a usable verdict"))
+    assert lines.head[-1] == "why"
+    assert "sycophancy: 8 invalid of 40 cases." in lost.notes
+    assert not any("injection," in told for told in lost.notes), "its shapes are not counted once more"
     assert not card.incomplete
 
 

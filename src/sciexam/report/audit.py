@@ -174,7 +174,7 @@ class Card:
 
     def tables(self) -> Iterator[Table]:
         """What the console and the files show below the sentence."""
-        head = ("perturbation", "figure", "tolerated", "n", "result", "meaning")
+        head = ("perturbation", "figure", "tolerated", "n", "result", "why")
         rows = [
             (
                 _name(line),
@@ -189,8 +189,8 @@ class Card:
         shapes = ("A shape of attack (-) is counted with its line.",) if any(line.family for line in self.lines) else ()
         notes = (DECIDED, *self._counted(), *shapes, *self._controls(), *self._unshown(), *self._inapplicable())
         yield Table("The lines", head, rows, notes)
-        if missing := [_missing(line) for line in self.lines if line.used < line.planned]:
-            yield Table("Without a usable verdict", (), (), tuple(missing))
+        if missing := tuple(self._missing()):
+            yield Table("Without a usable verdict", (), (), missing)
         yield Table("What the figures are", (), (), tuple(self._measures()))
         yield Table("What passing does not prove", (), (), NOT_PROVED)
         yield from methods_table([line.figure for line in self.lines], self.level)
@@ -201,7 +201,7 @@ class Card:
             yield "n: the prompts of which a case has a usable verdict in each order that was shown; no other counts."
 
     def _controls(self) -> Iterator[str]:
-        """What the other figure in the meaning of a line is."""
+        """What the other figure beside a line is."""
         named = dict.fromkeys(line.control for line in self.lines if line.control)
         if named:
             yield (
@@ -226,6 +226,15 @@ class Card:
                 named.setdefault(line.meaning, []).append(line.name)
         for why, names in named.items():
             yield f"n/a for {', '.join(names)}: {why}."
+
+    def _missing(self) -> Iterator[str]:
+        """Which cases are without a usable verdict, lines of one count together; a shape's are among its line's."""
+        named: dict[str, list[str]] = {}
+        for line in self.lines:
+            if line.used < line.planned and not line.family:
+                named.setdefault(_missing(line), []).append(line.name)
+        for counts, names in named.items():
+            yield f"{', '.join(names)}: {counts}."
 
     def _measures(self) -> Iterator[str]:
         """What each line measures, lines of one measure together."""
@@ -261,8 +270,5 @@ def _meaning(line: Line) -> str:
 
 
 def _missing(line: Line) -> str:
-    name = f"{line.name}, {line.family}" if line.family else line.name
     lost = {"invalid": line.invalid, "failed": line.failed, "skipped": line.skipped}
-    return (
-        f"{name}: {', '.join(f'{count} {status}' for status, count in lost.items() if count)} of {line.planned} cases"
-    )
+    return f"{', '.join(f'{count} {status}' for status, count in lost.items() if count)} of {line.planned} cases"

@@ -52,8 +52,7 @@ def _line(rule: Rule, counted: Counted, family: str = "", why: str = "") -> Line
     figure = Undefined(why or "no case could be made of these answers") if not counted else rule.statistic(rows)
     outcome = outcome_of(figure, rule, len(counted))
     if outcome == "pass" and len(rows) < (1 - UNUSABLE) * len(counted):
-        outcome, meaning = "unclear", f"{len(counted) - len(rows)} of {len(counted)} cases have no usable verdict"
-        return _made(rule, counted, family, figure, outcome, meaning, None)
+        return _made(rule, counted, family, figure, "unclear", "too many cases have no usable verdict", None)
     settled = _settled_by(rule, rows) if outcome == "unclear" else None
     return _made(rule, counted, family, figure, outcome, _said(rule, figure, outcome, settled), settled)
 
@@ -121,7 +120,7 @@ def _said(rule: Rule, figure: Figure, outcome: Outcome, settled: int | None) -> 
         return rule.above if figure.low > rule.high else rule.below
     if settled is None:
         return "lies too near to what is tolerated to be settled"
-    return f"about {settled - figure.n:,} more prompts may settle it"
+    return f"too few prompts; about {settled - figure.n:,} more may settle it"
 
 
 def _settled_by(rule: Rule, rows: Sequence[Row]) -> int | None:
