@@ -25,6 +25,8 @@ SAY_IT = {
         "_of_opposites",
         "_doubts",
         "_of_length",
+        "_of_undone",
+        "_of_confounded",
     ),
     "report/heard.py": ("heard",),
     "report/by_chance.py": ("agreed_by_chance",),

@@ -515,6 +515,41 @@ def test_the_caveat_about_length_says_the_win_rate_at_equal_length(which: str) -
     assert told.endswith(f"part of the result may be length: b's win rate at equal length is {length.controlled}.")
 
 
+@pytest.mark.parametrize("better", ["b", "a"])
+def test_what_is_missing_is_told_where_it_could_undo_the_conclusion(better: str) -> None:
+    worse = "a" if better == "b" else "b"
+    report = build(evidence(prompts(40), winner(*better * 22, *worse * 6, *["invalid: refused"] * 12)))
+    pair = only(report)
+    assert pair.conclusion == ("better" if better == "b" else "worse")
+    rate = pair.undone
+    assert rate is not None
+    assert rate.value == pytest.approx(22 / 40 if better == "b" else 18 / 40)  # all that is missing against whoever won
+    did = "lost" if better == "b" else "won"
+    (told,) = [one for one in report.caveats if "rests on what is missing" in one]
+    assert told == (
+        f"b against a by judge: had b {did} all that is invalid or failed, its win rate would be {rate}, and "
+        f'undecided: "{pair.conclusion}" rests on what is missing.'
+    )
+    safe = build(evidence(prompts(40), winner(*better * 35, *worse * 3, *["invalid: refused"] * 2)))
+    assert only(safe).undone is None
+    assert not [one for one in safe.caveats if "rests on" in one]
+
+
+def test_a_decided_pair_of_which_one_always_writes_more_may_be_length_alone() -> None:
+    def reply(name: str, prompt: str, _: int) -> Reply:
+        shorter = prompt == "p0"
+        return Reply("k", "word " * (9 if (name == "b") != shorter else 5))
+
+    told = "b against a by judge: all of the result may be length: b's answer is the longer one on 108 of 109 prompts"
+    report = build(evidence(prompts(109), winner("b", *"b" * 7, "a", *["tie"] * 100), reply=reply))
+    assert only(report).conclusion == "better"
+    assert [one for one in report.caveats if "length" in one] == [
+        f"{told} and the shorter one on 1, so length and model cannot be told apart."
+    ]
+    undecided = build(evidence(prompts(27), winner(*"b" * 14, *"a" * 13), reply=reply))
+    assert not [one for one in undecided.caveats if "length" in one]
+
+
 def test_an_item_holds_the_answers_and_every_verdict_in_contestants_names() -> None:
     def say(prompt: str, sample: int, rater: str, first: str, second: str) -> str:
         return "first" if first == "b" else "invalid: refused"

@@ -29,6 +29,8 @@ from sciexam.report.scores import (
 from sciexam.report.sides import shown_of
 from sciexam.report.strengths import Said, said_of, strengths_of
 from sciexam.stats import (
+    Conclusion,
+    Estimate,
     Undefined,
     bounds,
     conclude,
@@ -153,9 +155,10 @@ def _pair(
         judge_is=bench.description,
         raters=bench.raters,
         policy=evidence.policy,
-        conclusion=bench.concludes(conclude(rate, p_holm, within)),
+        conclusion=bench.concludes(found := conclude(rate, p_holm, within)),
         win_rate=rate,
         bounds=_bounds(used, counts["invalid"] + counts["failed"]) if used else None,
+        undone=_undone(scores, found),
         wins=sides[1],
         ties=sides[0],
         losses=sides[-1],
@@ -190,6 +193,17 @@ def rate_of(used: Sequence[Score], else_why: str) -> Figure:
 def _bounds(used: Sequence[Score], missing: int) -> tuple[float, float]:
     planned = len(used) + missing
     return bounds([s.low for s in used], planned)[0], bounds([s.high for s in used], planned)[1]
+
+
+def _undone(scores: Sequence[Score], found: Conclusion) -> Estimate | None:
+    """The win rate were all that faults have lost against what was found, where its interval includes one half."""
+    if found not in ("better", "worse"):
+        return None
+    faulty = [s for s in scores if s.status in ("invalid", "failed")]
+    kept = used_of(scores)
+    worst = [s.low if found == "better" else s.high for s in kept] + [0.0 if found == "better" else 1.0] * len(faulty)
+    rate = win_rate(worst, distinct(s.cluster for s in (*kept, *faulty)), LEVEL)
+    return rate if isinstance(rate, Estimate) and rate.low <= 0.5 <= rate.high else None
 
 
 def _p_value(scores: Sequence[Score], seed: int) -> float | None:

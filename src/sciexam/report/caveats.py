@@ -10,9 +10,10 @@ from sciexam.report.by_chance import agreed_by_chance
 from sciexam.report.equal_texts import equal_texts
 from sciexam.report.evidence import Bench, Evidence
 from sciexam.report.heard import heard
-from sciexam.report.record import Pair
+from sciexam.report.record import BY_FORM, Pair
 from sciexam.stats import Estimate, Undefined
-from sciexam.types import ADJUDICATION, CANNOT_JUDGE
+from sciexam.stats.length_control import CONFOUNDED
+from sciexam.types import ADJUDICATION, CANNOT_JUDGE, NO_ANSWER
 
 FEW_PROMPTS = 30
 STEADY = 0.8  # of the prompts on which a judge keeps its verdict when the order is swapped
@@ -34,13 +35,15 @@ def caveats_of(evidence: Evidence, pairs: Sequence[Pair]) -> Iterable[str]:
     yield from _of_those_who_cannot(evidence.benches)
     yield from _of_opposites(pairs)
     for contestant in evidence.contestants:
-        answers = [r.reply for (name, _, _), r in evidence.responses.items() if name == contestant]
+        replies = (r.reply for (name, _, _), r in evidence.responses.items() if name == contestant)
+        answers = [reply for reply in replies if reply.failure != NO_ANSWER]
         cut = sum(reply.finish_reason == "length" for reply in answers)
         if answers and cut > MANY_TRUNCATED * len(answers):
             yield f"{cut} of {len(answers)} answers of {contestant} hit the token limit; raise max_tokens."
         empty = sum(not reply.text.strip() for reply in answers if reply.status == "ok")
         if empty:
-            yield f"{empty} of {len(answers)} answers of {contestant} are empty; they are judged as they are."
+            said = "is empty, and judged as it is" if empty == 1 else "are empty, and judged as they are"
+            yield f"{empty} of {len(answers)} answers of {contestant} {said}."
     if absent := sum(response.absent for response in evidence.responses.values()):
         yield (
             f"In no imported file: {absent:,} of {len(evidence.responses):,} answers. Imported verdicts on them count; "
@@ -182,6 +185,7 @@ def _doubts(pair: Pair, earlier: int) -> Iterable[_Doubt]:
         said = f"{missing} of {asked} verdicts {'is' if missing == 1 else 'are'} invalid or failed{hint}"
         general = f"more than {MANY_INVALID:.0%} of the verdicts are invalid or failed"
         yield _Doubt(pair, said, general, f"{missing} of {asked}", missing / asked)
+    yield from _of_undone(pair)
     kept, bias = pair.order_consistency, pair.position_bias
     if not isinstance(kept, Undefined) and kept.value < STEADY:
         swapped = "when the order was swapped, the judge kept its verdict in"
@@ -205,10 +209,28 @@ def _doubts(pair: Pair, earlier: int) -> Iterable[_Doubt]:
         yield _Doubt(pair, said, f"earlier runs {looked} they showed", figure, earlier)
 
 
+def _of_undone(pair: Pair) -> Iterable[_Doubt]:
+    """That what faults have lost could undo the conclusion."""
+    if pair.undone is not None:
+        against = "lost" if pair.conclusion in ("better", BY_FORM["better"]) else "won"
+        said = (
+            f"had {pair.b} {against} all that is invalid or failed, its win rate would be {pair.undone}, and "
+            f'undecided: "{pair.conclusion}" rests on what is missing'
+        )
+        general = "what is invalid or failed could undo the conclusion"
+        yield _Doubt(pair, said, general, str(pair.undone), -abs(pair.undone.value - 0.5))
+
+
 def _of_length(pair: Pair) -> Iterable[_Doubt]:
-    """That the longer answer, or the shorter one, wins more often, and b's win rate at equal length."""
+    """That the longer answer, or the shorter one, wins more often, and b's win rate at equal length.
+
+    Where one of the two is the longer one nearly everywhere, nobody can tell whether it does.
+    """
     effect = pair.length.longer_wins if pair.length else None
-    if pair.length is None or not isinstance(effect, Estimate) or effect.low <= 0.5 <= effect.high:
+    if pair.length is None or not isinstance(effect, Estimate):
+        return
+    if effect.low <= 0.5 <= effect.high:
+        yield from _of_confounded(pair)
         return
     which = "longer" if effect.low > 0.5 else "shorter"
     if which == "shorter":
@@ -221,3 +243,12 @@ def _of_length(pair: Pair) -> Iterable[_Doubt]:
     )
     general = f"the {which} answer won more often, so that part of the result may be length"
     yield _Doubt(pair, said, general, str(effect), effect.value)
+
+
+def _of_confounded(pair: Pair) -> Iterable[_Doubt]:
+    """That a decided result may be length and nothing else."""
+    equal = pair.length.controlled if pair.length else None
+    if pair.conclusion in ("better", "worse") and isinstance(equal, Undefined) and equal.why.endswith(CONFOUNDED):
+        said = f"all of the result may be length: {pair.b}'s {equal.why.removeprefix('its ')}"
+        general = "all of the result may be length: one contestant writes more nearly everywhere"
+        yield _Doubt(pair, said, general, f"{pair.used} prompts", pair.used)

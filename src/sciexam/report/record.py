@@ -138,6 +138,7 @@ class Pair:
 
     `conclusion` is b's: better, equivalent (within the margin) or undecided; worse is a's better read from b. Of a text
     measure: "higher by form", "lower by form" or "equivalent by form", which says nothing of which of them is better.
+    `undone`: b's win rate with every invalid or failed prompt against the conclusion, where that would undo it.
     """
 
     a: str
@@ -175,6 +176,7 @@ class Pair:
     shown: Shown | None = None  # of a judge that sees the order
     recorded: tuple[str, ...] = ()  # the names of the files that the verdicts come from, where nobody can be asked
     trust: Trust = "doubtful"
+    undone: Estimate | None = None
 
     @property
     def sentence(self) -> str:
@@ -329,7 +331,7 @@ class Report:
             row["win_rate"] = {"of": pair.b, **row["win_rate"]}
             row["bounds"] = None if pair.bounds is None else {"low": pair.bounds[0], "high": pair.bounds[1]}
             row["sentence"] = pair.sentence
-            for key in ("stop", "by_members", "criteria", "strengths", "shown", "recorded"):
+            for key in ("stop", "by_members", "criteria", "strengths", "shown", "recorded", "undone"):
                 if not getattr(pair, key):
                     del row[key]
             if pair.length is not None and not pair.length.bins:

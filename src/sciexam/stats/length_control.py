@@ -14,6 +14,7 @@ from sciexam.stats.logistic import Jackknife, LogisticFit, jackknife, logistic_f
 from sciexam.stats.mean import beta_limits
 from sciexam.stats.win_rate import unit_scores
 
+CONFOUNDED = "so length and model cannot be told apart"
 SIDE = 0.1  # the share of a pair's rows that must lie on either side of equal length
 PSEUDO = 4  # clusters that join each pair for the variance: half of them wins, half losses
 SEPARATED = "the length and the style separate the wins from the losses perfectly, so that the fit has no end"
@@ -148,7 +149,7 @@ def _refusal(rows: int, units: int, longer: int, shorter: int, won: int, lost: i
         return Undefined("all prompts are in one group" if rows > 1 else "only one prompt has a score", 1)
     if min(longer, shorter) < SIDE * rows:
         lengths = f"its answer is the longer one on {longer} of {rows} prompts and the shorter one on {shorter}"
-        return Undefined(f"{lengths}, so length and model cannot be told apart", units)
+        return Undefined(f"{lengths}, {CONFOUNDED}", units)
     if rows in (won, lost):
         return Undefined(f"all {rows} prompts were {'won' if won else 'lost'}: no fit has finite odds", units)
     return None
