@@ -92,7 +92,7 @@ def test_the_agreement_of_a_judge_is_the_headline_of_its_validation_everywhere(t
     found = sx.compare(exam, results=tmp_path / "results")
     assert found.caveats[0] == (
         f"jury agreed with 1 annotator on {headline[1]} of 11 decided comparisons, which is not told from a coin; "
-        "always taking the longer answer agreed more often, on 1.00 (`sciexam validate`)."
+        "always taking the longer answer agreed more often, by 0.27 (`sciexam validate`)."
     )
     assert "(recorded verdicts, held against 1 annotator: 0.73 of 11, not told from a coin)" in found.pairs[0].sentence
 

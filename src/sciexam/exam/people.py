@@ -69,15 +69,16 @@ def held_against_people(plan: Plan, evidence: Evidence, results: Path) -> Eviden
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """How a judge agreed with `people`, in words, where they decided; `longer`: and always taking the longer answer.
+    """How a judge agreed with `people`, in words, where they decided.
 
-    `elsewhere`: that was on other prompts or answers. `corrected`: the win rates that came of it, if on the same.
+    `ahead`: how far it is ahead of always taking the longer answer, on the same comparisons. `elsewhere`: that was
+    on other prompts or answers. `corrected`: the win rates that came of it, if on the same.
     """
 
     people: str
     decided: int
     agreed: Estimate
-    longer: Figure | None
+    ahead: Figure | None
     elsewhere: bool
     corrected: tuple[Corrected, ...]
 
@@ -104,7 +105,7 @@ def held_by(plan: Plan, judge: str, results: Path) -> Against | None:
     ids, judged = [prompt.id for prompt in plan.prompts], found.plan.get("prompts")
     elsewhere = not (_of_same_texts(plan, found.plan) and isinstance(judged, list) and set(ids) <= {*map(str, judged)})
     rates = found.rates if not elsewhere and ids == judged else ()
-    return Against(people, own.decided, own.on_decided, longer.on_decided if longer else None, elsewhere, rates)
+    return Against(people, own.decided, own.on_decided, longer.lead if longer else None, elsewhere, rates)
 
 
 def _of_same_texts(plan: Plan, then: Mapping[str, Any]) -> bool:
@@ -125,8 +126,8 @@ def _held(plan: Plan, bench: Bench, runs: Path) -> Bench:
     coin = f", which is {found.by_chance}" if found.by_chance else ""
     elsewhere = ", of other prompts or answers" if found.elsewhere else ""
     beaten = ""
-    if isinstance(found.longer, Estimate) and found.longer.value > found.agreed.value:
-        beaten = f"; always taking the longer answer agreed more often, on {found.longer.value:.2f}"
+    if isinstance(found.ahead, Estimate) and found.ahead.value < 0:
+        beaten = f"; always taking the longer answer agreed more often, by {-found.ahead.value:.2f}"
     return replace(
         bench,
         trust="held",

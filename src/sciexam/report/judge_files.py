@@ -52,6 +52,7 @@ class _Against(_Part):
     accuracy: _Number
     accuracy_decided: _Number
     kappa: _Number
+    lead: _Number | None = None
 
 
 class _Rate(_Part):
@@ -96,7 +97,7 @@ F = TypeVar("F", _Validation, _Audit)
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Somebody against the human majority, as in report.against_humans."""
+    """Somebody against the human majority, as in report.against_humans; `lead` is the judge's over them."""
 
     who: str
     items: int
@@ -104,6 +105,7 @@ class Held:
     decided: int
     on_decided: Figure
     kappa: Figure
+    lead: Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +169,16 @@ def newest_validation(runs: Path, judge: str, rubric: str, raters: frozenset[str
         return None
     one, started, plan = found
     rates = [Corrected(r.a, r.b, r.judged, r.both, r.unlabelled, r.powered.figure()) for r in one.rates]
-    held = [
-        Held(row.who, row.items, row.accuracy.figure(), row.decided, row.accuracy_decided.figure(), row.kappa.figure())
-        for row in one.against
-        if row.kind != "annotator"  # a person, by name
-    ]
+    held = [_held(row) for row in one.against if row.kind != "annotator"]  # which is a person, by name
     changed = _changed(digests_of(plan, judge), raters)
     people = len(one.annotators)
     return Validated(one.run, started, one.labelled, people, tuple(held), changed, tuple(rates), plan)
+
+
+def _held(row: _Against) -> Held:
+    lead = row.lead.figure() if row.lead else Undefined("the file does not say")
+    of_all, of_decided = row.accuracy.figure(), row.accuracy_decided.figure()
+    return Held(row.who, row.items, of_all, row.decided, of_decided, row.kappa.figure(), lead)
 
 
 def newest_audit(runs: Path, judge: str, rubric: str, raters: frozenset[str]) -> Audited | None:
