@@ -94,14 +94,14 @@ def _another(
     exam: Exam, chosen: Design, named: Sequence[str], effect: float | None, faults: Mapping[str, str]
 ) -> Iterator[str]:
     """In the place of a comparison by judges with `faults`, what there is by others."""
-    yield from (f"{judge} {fault}, which more prompts do not mend" for judge, fault in faults.items())
-    them = "it" if len(faults) == 1 else "them"
+    why = "; ".join(f"{judge} {fault}" for judge, fault in faults.items())
+    why += ", which more prompts do not mend"
     if any(marker.name not in faults and not _by_form(exam, marker) for marker in exam.markers):
-        yield f"to plan without {them}:"
+        yield f"{why}; to plan without {'it' if len(faults) == 1 else 'them'}:"
         yield _planned(exam, chosen, named, effect, faults)
         return
     other = reader() if reader() not in faults else ANY_READER
-    yield f"to ask another in place of {them}:"
+    yield f"{why}; to ask another:"
     if any(ground.by_chance for ground in exam.grounds):
         yield exam.suite.command("validate", other, *_contestants(named))
     else:

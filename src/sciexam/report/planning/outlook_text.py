@@ -22,15 +22,19 @@ FACTORS = ("prompt", "sample", "judge", "order", "residual")
 
 def print_outlook(outlook: Outlook, console: Console) -> None:
     """Print the plan. Writes to `console` and nowhere else; no name in it reaches the terminal as a control code."""
+    from rich.padding import Padding
+
     tables.print_tables([table(outlook)], console)
     for heading, lines in sections(outlook):
         tables.print_list(heading, lines, console)
     console.print(tables.text_for(console, "Next", "bold"))
     for line in outlook.next:
-        # On one line however long it is: a command that is broken in two cannot be copied.
         text = tables.text_for(console, line)
-        text.pad_left(4 if line.startswith("sciexam ") else 2)
-        console.print(text, soft_wrap=True)
+        if line.startswith("sciexam "):  # on one line however long it is: what is broken in two cannot be copied
+            text.pad_left(4)
+            console.print(text, soft_wrap=True)
+        else:
+            console.print(Padding(text, (0, 0, 0, 2)))
 
 
 def title(outlook: Outlook) -> str:
