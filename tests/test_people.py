@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,28 +99,41 @@ def test_the_agreement_of_a_judge_is_the_headline_of_its_validation_everywhere(t
 
 
 def test_a_comparison_has_the_win_rate_by_people_and_judge_and_says_when_to_validate_again(tmp_path: Path) -> None:
-    exam, results = exam_of(tmp_path, swapped=3), tmp_path / "results"
+    exam, results = exam_of(tmp_path), tmp_path / "results"
     said = (tmp_path / "ann.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "ann.jsonl").write_text("".join(said[2:]))
     (rate,) = sx.validate(exam, "jury", humans=["people"], results=results).rates
     compared = sx.compare(exam, results=results)
     corrected = (
-        f"new against old, by people's verdicts on 10 prompts and jury's on 2 more (PPI++): win rate {rate.powered} "
-        "(`sciexam validate`)."
+        f"new against old, by people's verdicts on 10 prompts, to which jury adds nothing: win rate {rate.powered}, if "
+        "people judged a random sample (`sciexam validate`)."
     )
     assert corrected in compared.caveats
     again = "sciexam validate jury old new --suite exam"
     assert again not in steps(compared)
 
     few = sx.compare(exam, limit=6, results=results)
-    assert not any("PPI++" in one for one in few.caveats), "that was of more prompts"
+    assert not any("by people's" in one for one in few.caveats), "that was of more prompts"
     assert again not in steps(few)
 
     answers(tmp_path, "new", [f"new {i}, for another reason." for i in range(PROMPTS)])
     other = sx.compare(exam, results=results)
     assert other.caveats[0].endswith("of 10 decided comparisons (`sciexam validate`, of other prompts or answers).")
-    assert not any("PPI++" in one for one in other.caveats)
+    assert not any("by people's" in one for one in other.caveats)
     assert again in steps(other)
+
+
+def test_what_a_judge_adds_to_peoples_verdicts_is_in_the_win_rate_of_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "PROMPTS", 60)
+    exam, results = exam_of(tmp_path, swapped=20), tmp_path / "results"
+    verdicts(tmp_path, "ann", "human", 19)
+    said = (tmp_path / "ann.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "ann.jsonl").write_text("".join(said[5:35]))
+    (rate,) = sx.validate(exam, "jury", humans=["people"], results=results).rates
+    told = f"by people's verdicts on 30 prompts and jury's on 30 more (PPI++): win rate {rate.powered}"
+    assert any(told in one for one in sx.compare(exam, results=results).caveats)
 
 
 def test_without_a_file_of_prompts_ids_in_the_place_of_questions_are_told_first(tmp_path: Path, sciexam: Cli) -> None:

@@ -20,6 +20,7 @@ SAY_IT = {
         "_of_measures",
         "_of_trust",
         "_by_people_and_judge",
+        "_by_judge",
         "_of_one_person",
         "_of_those_who_cannot",
         "_of_opposites",

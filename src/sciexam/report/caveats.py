@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from sciexam.report.by_chance import agreed_by_chance
 from sciexam.report.equal_texts import equal_texts
@@ -14,6 +15,9 @@ from sciexam.report.record import BY_FORM, Pair
 from sciexam.stats import Estimate, Undefined
 from sciexam.stats.length_control import CONFOUNDED
 from sciexam.types import ADJUDICATION, CANNOT_JUDGE, NO_ANSWER
+
+if TYPE_CHECKING:
+    from sciexam.report.judge_files import Corrected
 
 FEW_PROMPTS = 30
 STEADY = 0.8  # of the prompts on which a judge keeps its verdict when the order is swapped
@@ -80,8 +84,8 @@ def _by_people_and_judge(benches: Sequence[Bench], pairs: Sequence[Pair]) -> Ite
     """The win rates that people's verdicts make of a judge's, of the first pairs; of its verdicts as they are here."""
     used = {(pair.a, pair.b, pair.judge): pair.used for pair in pairs}
     found = [
-        f"{one.b} against {one.a}, by people's verdicts on {one.both:,} prompts and {bench.name}'s on "
-        f"{one.unlabelled:,} more (PPI++): win rate {one.powered} (`sciexam validate`)."
+        f"{one.b} against {one.a}, by people's verdicts on {one.both:,} prompts{_by_judge(one, bench.name)}: win rate "
+        f"{one.powered}{'' if one.drawn else ', if people judged a random sample'} (`sciexam validate`)."
         for bench in benches
         for one in bench.corrected
         if one.unlabelled and isinstance(one.powered, Estimate) and one.judged == used.get((one.a, one.b, bench.name))
@@ -89,6 +93,10 @@ def _by_people_and_judge(benches: Sequence[Bench], pairs: Sequence[Pair]) -> Ite
     yield from found[:MANY_ALIKE]
     if (more := len(found) - MANY_ALIKE) > 0:
         yield f"{more:,} more win rates by people and judge are in the validation."
+
+
+def _by_judge(rate: Corrected, judge: str) -> str:
+    return f" and {judge}'s on {rate.unlabelled:,} more (PPI++)" if rate.weight else f", to which {judge} adds nothing"
 
 
 def _of_one_person(benches: Sequence[Bench]) -> Iterable[str]:

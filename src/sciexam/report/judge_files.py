@@ -62,6 +62,7 @@ class _Rate(_Part):
     both: int
     unlabelled: int
     powered: _Number
+    weight: float | None = None
 
 
 class _Validation(_Part):
@@ -72,6 +73,7 @@ class _Validation(_Part):
     labelled: int
     against: tuple[_Against, ...] = Field(max_length=10_000)
     rates: tuple[_Rate, ...] = Field((), max_length=10_000)
+    drawn: Text = ""
 
 
 class _Line(_Part):
@@ -110,7 +112,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """The win rate of b against a by people and a judge together, as in report.validating.corrected_rates."""
+    """The win rate of b against a by people and a judge together, as in report.validating.corrected_rates.
+
+    `drawn`: whether what people judged is known to be a random sample.
+    """
 
     a: str
     b: str
@@ -118,6 +123,8 @@ class Corrected:
     both: int
     unlabelled: int
     powered: Figure
+    weight: float | None
+    drawn: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +175,10 @@ def newest_validation(runs: Path, judge: str, rubric: str, raters: frozenset[str
     if (found := _newest(runs, "validation.json", validation.SCHEMA, _Validation, judge, rubric)) is None:
         return None
     one, started, plan = found
-    rates = [Corrected(r.a, r.b, r.judged, r.both, r.unlabelled, r.powered.figure()) for r in one.rates]
+    rates = [
+        Corrected(r.a, r.b, r.judged, r.both, r.unlabelled, r.powered.figure(), r.weight, bool(one.drawn))
+        for r in one.rates
+    ]
     held = [_held(row) for row in one.against if row.kind != "annotator"]  # which is a person, by name
     changed = _changed(digests_of(plan, judge), raters)
     people = len(one.annotators)
