@@ -19,7 +19,7 @@ import sciexam as sx
 from conftest import COMMAND, Cli, answers, clean_environment, write_jsonl, write_suite
 from endpoint import Body, Endpoint, answers_of, nonce_of, prompt_of
 from sciexam.errors import Interrupted, UsageError
-from sciexam.report.audit import Card, outcomes, tally
+from sciexam.report.audit import Card, Takes, outcomes, tally
 from sciexam.report.next_steps import READER
 
 N = 60
@@ -521,6 +521,19 @@ def test_what_is_shown_does_not_depend_on_the_names_or_the_order_of_the_contesta
     sx.audit(exam, Watching(), seed=8, results=tmp_path / "r3")
     assert seen[0] == seen[1]
     assert seen[0] != seen[2], "another seed draws other answers and phrases"
+
+
+def test_an_audit_is_proposed_with_the_calls_that_it_takes_at_most_and_their_price(tmp_path: Path) -> None:
+    assert (Takes(referred=True).a_prompt, Takes().a_prompt) == (CALLS, CALLS - 4)
+    with Endpoint(reply=judging(fair)) as endpoint:
+        exam = sx.load_suite(suite(tmp_path, endpoint.url, n=8, prices={"test-judge": {"input": 1000, "output": 0}}))
+        report = sx.compare(exam, judges=["llm"], results=tmp_path / "r")
+        assert report.calls.usd
+        (why,) = (step.why for step in report.next_steps if " audit " in step.command)
+        (usd,) = re.findall(rf"by at most {8 * CALLS} calls \(about ([0-9.]+) USD\)$", why)
+        assert float(usd) == pytest.approx(report.calls.usd / 16 * 8 * CALLS, abs=0.01)
+        report = sx.compare(exam, judges=["measures"], results=tmp_path / "r")
+        assert not any("calls" in step.why for step in report.next_steps if " audit " in step.command)
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from test_views import made
 from conftest import Cli, answers, write_jsonl, write_suite
 from endpoint import Endpoint
 from sciexam.cli.compare import check_complete
+from sciexam.report.audit import Takes
 from sciexam.report.next_steps import READER, next_steps
 from sciexam.report.panel import Panel
 from sciexam.report.record import Answer, Pairs, Power, Report
@@ -103,6 +104,11 @@ def test_a_judge_that_nobody_held_against_people_is_validated_and_audited() -> N
         "sciexam audit judge base sft --suite exam.yaml",
     ]
     assert steps[2].why == "judge may be moved by the order; to see how far"
+    for takes, many in ((Takes(), "1,085 calls"), (Takes(True, 0.001), "1,209 calls (about 1.21 USD)")):
+        (*_, audit) = next_steps(doubtful, TYPED, ("judge",), takes={"judge": takes})
+        assert audit.why == f"judge may be moved by the order; to see how far, by at most {many}"
+    (*_, some) = next_steps(doubtful, [*TYPED, "--limit", "24"], ("judge",), takes={"judge": Takes()})
+    assert some.command == "sciexam audit judge base sft --limit 31", "the exam has more prompts than these"
     unknown = next_steps(doubtful, TYPED, ("another",))
     assert [step.command.split()[1] for step in unknown] == ["annotate"], "nobody could name this judge"
     panel = Panel("mean", (), Undefined("no two of them judged"))

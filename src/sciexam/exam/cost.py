@@ -165,6 +165,16 @@ def _measured(replies: Sequence[Reply]) -> tuple[float, float, str] | None:
     return sum(i for i, _ in both) / len(both), sum(o for _, o in both) / len(both), basis
 
 
+def usd_of_verdict(suite: Suite, model: str | None, replies: Sequence[Reply]) -> float | None:
+    """What a verdict of a model cost on average, by the suite's prices; None where that is not known."""
+    price = suite.costs.get(model or "")
+    measured = _measured(replies)
+    if price is None or measured is None:
+        return None
+    asked, said, _ = measured
+    return (asked * price.input + said * price.output) / 1e6
+
+
 def _answer_tokens(suite: Suite, name: str, at_hand: AtHand | None) -> float | None:
     """The length of a contestant's answers, as far as there are any, in estimated tokens."""
     texts = [r.text for r in _responses(at_hand, name) if r.reply.status == "ok"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sciexam.errors import Incomplete, SciexamError, UsageError
+from sciexam.exam.audit_price import takes_of
 from sciexam.exam.benchmark_facts import identities_of
 from sciexam.exam.benchmark_figures import beside
 from sciexam.exam.earlier_runs import earlier_runs
@@ -53,7 +54,10 @@ def count(sat: Sat, ledger: Store, missing: int = 0, results: str | Path = "resu
     audited = {bench.name for bench in evidence.benches if bench.audited}
     by_chance = {bench.name: bench.by_chance for bench in evidence.benches if bench.by_chance}
     again = set() if missing else set(_to_validate_again(evidence, found))
-    steps = next_steps(found, manifest.get("argv", ()), plan.suite.judges, judged, audited, by_chance, again)
+    takes = {
+        one.name: takes_of(plan, one.name, ledger, (shown.key for shown, _ in one.verdicts)) for one in evidence.benches
+    }
+    steps = next_steps(found, manifest.get("argv", ()), plan.suite.judges, judged, audited, by_chance, again, takes)
     return replace(found, next_steps=steps)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sciexam.battles import Policy, Slot, pair
 from sciexam.errors import UsageError
+from sciexam.exam.audit_price import takes_of
 from sciexam.exam.cautions import model_behind
 from sciexam.exam.facts import read_facts
 from sciexam.exam.labelled import owed_on, to_ask
@@ -27,7 +28,9 @@ from sciexam.judges.settings import MeasuresJudge, RecordedJudge
 from sciexam.models import check_ready
 from sciexam.models.terms import Engine, Terms
 from sciexam.report.agreeing.votes import ItemKey, votes_of
+from sciexam.report.audit import Takes
 from sciexam.report.calls import Calls
+from sciexam.report.evidence import Evidence
 from sciexam.store import Store
 from sciexam.suite import Suite, load_suite
 from sciexam.types import HUMANS, Comparison, Judge, Model, Response
@@ -91,10 +94,24 @@ def validate(
         own, why_not = _own(plan, cast.judge)
         found = build_validation(evidence, cast.judge.bench, cast.judge_is, cast.measures, own, why_not)
         audited = audited_by(plan, cast.judge.bench, Path(results)) is not None
-        steps = steps_of(found, manifest.get("argv", ()), cast.judge.by_name, audited)
+        steps = steps_of(
+            found,
+            manifest.get("argv", ()),
+            cast.judge.by_name,
+            audited,
+            len(suite.prompts),
+            _takes(plan, evidence, cast, ledger),
+        )
         found = replace(found, next_steps=steps)
         _write(found, manifest, Path(results))
     return found
+
+
+def _takes(plan: Plan, evidence: Evidence, cast: _Cast, ledger: Store) -> Takes | None:
+    """What an audit of the judge would take."""
+    name = cast.judge.bench
+    keys = (shown.key for one in evidence.benches if one.name == name for shown, _ in one.verdicts)
+    return takes_of(plan, name, ledger, keys)
 
 
 def folder_of(found: Validation, results: str | Path = "results") -> Path:

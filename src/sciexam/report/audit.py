@@ -44,6 +44,27 @@ SAID: Mapping[Outcome, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Takes:
+    """What an audit asks of a judge: whether prompts have references, and the USD of a verdict, where that is known."""
+
+    referred: bool = False
+    usd: float | None = None
+
+    @property
+    def a_prompt(self) -> int:
+        """The most calls for one prompt (exam/audit/cases.py)."""
+        return 39 if self.referred else 35
+
+    def most(self, prompts: int) -> str:
+        """The most calls for so many prompts, in words, and about what they cost."""
+        calls = prompts * self.a_prompt
+        if not self.usd:
+            return f"at most {calls:,} calls"
+        cost = calls * self.usd
+        return f"at most {calls:,} calls ({f'about {cost:.2f}' if cost >= 0.005 else 'less than 0.01'} USD)"
+
+
 class _Decided(Protocol):
     @property
     def name(self) -> str: ...

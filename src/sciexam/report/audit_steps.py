@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from sciexam.report.audit import Card
-from sciexam.report.next_steps import AUDITED, DRAWN, of_judge, reader
+from sciexam.report.audit import Card, Takes
+from sciexam.report.next_steps import AUDITED, DRAWN, first_of, of_judge, reader, with_most
 from sciexam.report.record import Step
 from sciexam.typed import Command
 from sciexam.types import HUMANS
 
 
-def steps_of(card: Card, argv: Sequence[str], prompts: int, validated: bool) -> tuple[Step, ...]:
+def steps_of(
+    card: Card, argv: Sequence[str], prompts: int, validated: bool, takes: Takes | None = None
+) -> tuple[Step, ...]:
     """What is missing first, then what would settle the card, then what no card can tell.
 
     `argv` is the command line that made it. `prompts`: how many the exam has, of which the first may have been taken;
-    `validated`: whether the judge was held against people.
+    `validated`: whether the judge was held against people; `takes`: what an audit takes of one that calls a model.
     """
     judge, command = of_judge("audit", argv, card.suite, card.judge, card.contestants)
     return (
         *_missing(card, command),
-        *_unclear(card, command, prompts),
+        *_unclear(card, command, prompts, takes),
         *_another(card, judge, command, prompts, validated),
         *_people(card, judge, command, validated),
     )
@@ -39,7 +41,7 @@ def _missing(card: Card, command: Command) -> Iterator[Step]:
         yield Step(why, command.repeated("--retry-invalid", name="audit"))
 
 
-def _unclear(card: Card, command: Command, prompts: int) -> Iterator[Step]:
+def _unclear(card: Card, command: Command, prompts: int, takes: Takes | None) -> Iterator[Step]:
     """More of the prompts that there are, where they may settle a line."""
     unclear = [line for line in card.lines if line.outcome == "unclear" and not line.family]
     within = [line.settled_by for line in unclear if line.settled_by is not None and line.settled_by <= prompts]
@@ -50,7 +52,8 @@ def _unclear(card: Card, command: Command, prompts: int) -> Iterator[Step]:
             at = taken.index("--limit")
             del taken[at : at + 2]
         more = replace(command, again=tuple(taken)).repeated("--limit", str(max(within)), name="audit")
-        yield Step(f"About {max(within):,} prompts may settle {lines}; what was asked is not asked again", more)
+        why = with_most(f"About {max(within):,} prompts may settle {lines}", takes, max(within) - card.prompts)
+        yield Step(f"{why}; what was asked is not asked again", more)
 
 
 def _another(card: Card, judge: str, command: Command, prompts: int, validated: bool) -> Iterator[Step]:
@@ -58,9 +61,10 @@ def _another(card: Card, judge: str, command: Command, prompts: int, validated: 
     failed = list(dict.fromkeys(line.name for line in card.failing))
     if failed and judge != reader():
         lines = "this line" if len(failed) == 1 else "these lines"
-        some = ("--limit", f"{AUDITED}") if prompts > AUDITED else ()
         why = f"{card.judge} fails {', '.join(failed)}; to see whether another judge passes {lines}, for money"
-        yield Step(why, command.line("audit", reader(), *command.contestants, *some))
+        takes = Takes(referred=any(line.name == "copied reference" and line.planned for line in card.lines))
+        why = with_most(why, takes, min(AUDITED, prompts))
+        yield Step(why, command.line("audit", reader(), *command.contestants, *first_of(prompts)))
     if failed and validated:
         why = "To go by the people who judged, and by no model"
         yield Step(why, command.line("compare", *command.contestants, "--judge", HUMANS))

@@ -10,6 +10,7 @@ from pathlib import Path
 from textwrap import shorten
 
 from sciexam.prompts import are_ids
+from sciexam.report.audit import Takes
 from sciexam.report.escalation import Escalation
 from sciexam.report.evidence import TEXT_MEASURE
 from sciexam.report.record import Pair, Report, Step
@@ -66,13 +67,14 @@ def next_steps(
     audited: Collection[str] = (),
     by_chance: Mapping[str, str] | None = None,
     again: Collection[str] = (),
+    takes: Mapping[str, Takes | None] | None = None,
 ) -> tuple[Step, ...]:
     """At most MOST steps, what is amiss with this result first.
 
     `argv` is the command line that made it, `judges` are the names of the suite's judges. `judged`: as which judge
     people can be heard who judged these answers, if any did. `audited`: judges whose audit lies among the results.
     `by_chance`: how a validation put it of judges that agreed with people no better than a coin. `again`: judges whose
-    validation was of something else than this.
+    validation was of something else than this. `takes`: what an audit of a judge takes, where it calls a model.
     """
     command = of_report(report, argv, judges)
     amiss = (*_missing(report, command), *_truncated(report))
@@ -82,7 +84,7 @@ def next_steps(
         *_reader(report, command),
         *_unjudged(report, command),
         *(_another(report, command, faults, judged, by_chance or {}) if faults else _undecided(report, command)),
-        *_judges(report, command, judged, audited, {*again} - faults.keys()),
+        *_judges(report, command, judged, audited, {*again} - faults.keys(), takes or {}),
     )[:MOST]
 
 
@@ -269,7 +271,12 @@ def _members(pair: Pair) -> tuple[str, ...]:
 
 
 def _judges(
-    report: Report, command: Command, judged: str, audited: Collection[str], again: Collection[str]
+    report: Report,
+    command: Command,
+    judged: str,
+    audited: Collection[str],
+    again: Collection[str],
+    takes: Mapping[str, Takes | None],
 ) -> Iterator[Step]:
     """What tells whether the judges can be relied on: people, then their verdicts, then a perturbed answer."""
     machines = {pair.judge: pair for pair in report.pairs if pair.trust in ("held", "doubtful") and pair.used}
@@ -294,8 +301,19 @@ def _judges(
             yield Step(why, command.line("validate", judge, *command.contestants))
     for judge, pair in alone.items():
         if not pair.recorded and pair.judge not in audited:
-            some = ("--limit", f"{AUDITED}") if pair.planned > AUDITED else ()
-            yield Step(_suspicion(pair), command.line("audit", judge, *command.contestants, *some))
+            some = first_of(pair.planned, limited="--limit" in command.again)
+            why = with_most(_suspicion(pair), takes.get(pair.judge), min(AUDITED, pair.planned))
+            yield Step(why, command.line("audit", judge, *command.contestants, *some))
+
+
+def first_of(prompts: int, limited: bool = False) -> tuple[str, ...]:
+    """What keeps a first audit small; `limited`: the exam has more than these prompts."""
+    return ("--limit", str(min(AUDITED, prompts))) if prompts > AUDITED or limited else ()
+
+
+def with_most(why: str, takes: Takes | None, prompts: int) -> str:
+    """Why an audit of so many prompts is proposed, and how many calls it takes at most."""
+    return why if takes is None else f"{why}, by {takes.most(prompts)}"
 
 
 def _first_study(report: Report, command: Command) -> Iterator[str]:

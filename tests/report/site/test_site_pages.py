@@ -327,6 +327,7 @@ def test_the_judge_shows_its_settings_and_no_secret() -> None:
         assert kept not in page.text
     assert "sciexam validate gpt --suite exam" in page.text
     assert "sciexam audit gpt --suite exam" in page.text
+    assert re.search(r"To make one, by at most [0-9,]+ calls:", page.text)
 
 
 def test_the_names_of_all_files_are_known_before_they_are_written() -> None:

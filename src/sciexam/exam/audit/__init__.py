@@ -16,6 +16,7 @@ from sciexam.exam.audit.lines import lines_of
 from sciexam.exam.audit.marking import Marking, exhibits_of
 from sciexam.exam.audit.paraphrase import paraphrased
 from sciexam.exam.audit.rules import LEVEL
+from sciexam.exam.audit_price import takes_of
 from sciexam.exam.cost import RENDERED
 from sciexam.exam.people import held_by
 from sciexam.exam.plan import Plan, conversations_of, make_plan, to_manifest
@@ -110,7 +111,8 @@ def audit(
             caveats=(*plan.caveats, *marking.notes),
         )
         if isinstance(judge, str):
-            steps = steps_of(card, manifest.get("argv", ()), len(suite.prompts), validated=held is not None)
+            takes = takes_of(plan, own.bench, ledger, (said.key for one in marking.findings() for said in one.verdicts))
+            steps = steps_of(card, manifest.get("argv", ()), len(suite.prompts), held is not None, takes)
             card = replace(card, next_steps=steps)
         _write(card, manifest, Path(results))
     return card

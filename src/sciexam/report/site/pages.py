@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sciexam.report.audit import DECIDED, SAID, tally, tolerated
+from sciexam.report.audit import DECIDED, SAID, Takes, tally, tolerated
 from sciexam.report.judge_files import digests_of, newest_audit, newest_validation, plan_in
 from sciexam.report.pages import drawn, page_environment
 from sciexam.report.site import bars, names, sentences, shown
@@ -81,6 +81,13 @@ class _Site:
         ids = (names.category_id(one.category) if one.category is not None else "overall" for one in standings)
         return [board_table(self.board, one, id) for one, id in zip(standings, ids, strict=True)]
 
+    def _most_calls(self) -> str:
+        """What an audit of the judge on the prompts of the board takes at most, where it calls a model."""
+        plan = self.manifest.get("plan", {})
+        calls_one = any(rater.get("model") not in (None, "scripted") for rater in plan.get("raters", ()))
+        referred = any(prompt.get("reference") for prompt in plan.get("suite", {}).get("prompts", ()))
+        return Takes(referred).most(len(plan.get("prompts", ()))) if calls_one else ""
+
     def _judge(self) -> str:
         board, command = self.board, self._made.command
         asked = board.judge, board.rubric, digests_of(plan_in(self.manifest), board.judge)
@@ -91,6 +98,7 @@ class _Site:
             audited=newest_audit(self.runs, *asked),
             validate=judge_command("validate", board, command),
             audit=judge_command("audit", board, command),
+            most_calls=self._most_calls(),
             agree=agree_command(board, command),
             said=SAID,
             tally=tally,

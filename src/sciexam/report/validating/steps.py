@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sciexam.report.next_steps import of_judge, reader
+from sciexam.report.audit import Takes
+from sciexam.report.next_steps import AUDITED, first_of, of_judge, reader, with_most
 from sciexam.report.record import Step
 from sciexam.report.validating.against_humans import COIN
 from sciexam.report.validating.faults import faults, goes_by_place
@@ -16,12 +17,14 @@ from sciexam.types import HUMANS
 ENOUGH_DECIDED = 100  # comparisons, which tell an accuracy to some eight points either way
 
 
-def steps_of(found: Validation, argv: Sequence[str], recorded: bool, audited: bool) -> tuple[Step, ...]:
+def steps_of(
+    found: Validation, argv: Sequence[str], recorded: bool, audited: bool, prompts: int, takes: Takes | None = None
+) -> tuple[Step, ...]:
     """What is missing first, then what would make the result firmer, then what rests on it.
 
     More labels come after another judge where they cannot mend this one.
     `argv` is the command line that made it. `recorded`: whether the judge is a file, which cannot be asked; `audited`:
-    whether an audit of it lies among the results.
+    whether an audit of it lies among the results. `prompts`: how many the exam has; `takes`: what an audit takes.
     """
     judge, command = of_judge("validate", argv, found.suite, found.judge, found.contestants)
     firmer = [_labels(found, command), _another(found, judge, command)]
@@ -30,7 +33,8 @@ def steps_of(found: Validation, argv: Sequence[str], recorded: bool, audited: bo
     return (
         *_missing(found, command),
         *(step for steps in firmer for step in steps),
-        *_rests(found, judge, command, recorded, audited),
+        *([] if recorded or audited else _audit(found, judge, command, prompts, takes)),
+        *_rests(found, judge, command, recorded),
     )
 
 
@@ -82,10 +86,12 @@ def _another(found: Validation, judge: str, command: Command) -> Iterator[Step]:
     yield Step(f"{why}{',' if why == 'Or' else ';'} to go by the people who judged, and by no model", by_people)
 
 
-def _rests(found: Validation, judge: str, command: Command, recorded: bool, audited: bool) -> Iterator[Step]:
-    if not recorded and not audited:
-        why = f"To see what {found.judge} can be moved by"
-        yield Step(why, command.line("audit", judge, *command.contestants))
+def _audit(found: Validation, judge: str, command: Command, prompts: int, takes: Takes | None) -> Iterator[Step]:
+    why = with_most(f"To see what {found.judge} can be moved by", takes, min(AUDITED, prompts))
+    yield Step(why, command.line("audit", judge, *command.contestants, *first_of(prompts)))
+
+
+def _rests(found: Validation, judge: str, command: Command, recorded: bool) -> Iterator[Step]:
     unasked = 0 if recorded else sum(rate.unasked for rate in found.rates)
     all_the_same = " all the same" * any(faults(found.against, found.biases))
     why = f"To compare by {found.judge}{all_the_same}, with what this found beside it"
