@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
 from sciexam.battles import Policy, pair, present, resolve
+from sciexam.report import wording
 from sciexam.report.build import build
 from sciexam.report.calls import Calls
 from sciexam.report.evidence import TEXT_MEASURE, Bench, Evidence
+from sciexam.report.markdown import to_markdown
 from sciexam.report.record import Pair, Report
 from sciexam.stats import Estimate, Undefined
 from sciexam.types import Message, Presentation, Prompt, Reply, Response, Verdict
@@ -651,3 +653,17 @@ def test_prompts_that_are_repeated_under_one_text_do_not_narrow_the_interval(win
     single, repeated = (estimate(only(build(evidence(asked, say))).win_rate) for asked in (once, again))
     assert repeated.n == single.n
     assert [repeated.value, repeated.low, repeated.high] == pytest.approx([single.value, single.low, single.high])
+
+
+def test_a_comparison_that_was_left_unfinished_concludes_no_more_than_so_far() -> None:
+    def asked(count: int) -> Report:
+        return build(evidence(prompts(14), winner(*["b"] * count, *["skipped: not asked yet"] * (14 - count))))
+
+    half, whole = asked(10), asked(14)
+    for view in (half.pairs[0].sentence, to_markdown(half), wording.overview(half)):
+        assert "so far" in view.lower()
+    assert half.pairs[0].sentence.endswith("over 10 of 14 prompts, ties half: better so far.")
+    assert wording.conclusion(half, half.pairs[0]).endswith("By this judge, b is ahead so far.")
+    assert "b against a by judge: 4 of 14 prompts are not asked yet: whoever stops here" in " ".join(half.caveats)
+    assert "so far" not in to_markdown(whole)
+    assert "not asked yet" not in to_markdown(whole)

@@ -207,6 +207,14 @@ def _doubts(pair: Pair, earlier: int) -> Iterable[_Doubt]:
         favours = f"the judge favours the answer shown {'first' if bias.value > 0 else 'second'}"
         yield _Doubt(pair, f"{favours} (position bias {bias})", favours, f"position bias {bias}", abs(bias.value))
     yield from _of_length(pair)
+    if pair.to_come:
+        stopping = (
+            "not asked yet: whoever stops here for what this shows makes its p and its interval untrue; let the same "
+            "command finish, or take --until-decided, which may be stopped at any time"
+        )
+        figure = f"{pair.to_come:,} of {pair.planned:,} prompts"
+        said = f"{figure} {'is' if pair.to_come == 1 else 'are'} {stopping}"
+        yield _Doubt(pair, said, f"prompts are {stopping}", figure, pair.to_come / pair.planned)
     if earlier:
         looked = (
             "of this ledger compared the two with other prompts, answers or settings, or beside more contestants; "

@@ -136,7 +136,7 @@ def _figures(pair: Pair, between: str) -> tuple[Text, ...]:
         Text(f"{pair.used}/{between.strip(' ') if pair.planned > 999 else ''}{pair.planned}"),
         Text(wording.p_value(pair.p_holm)),
         Text(f"{pair.order_consistency.value:.2f}" if isinstance(pair.order_consistency, Estimate) else "n/a"),
-        Text(pair.conclusion.replace(" ", between, 1), "bold"),
+        Text(pair.concluded.replace(" ", between, 1), "bold"),
     )
 
 

@@ -93,7 +93,7 @@ def _results(report: Report) -> str:
             escape(wording.p_value(pair.p_value)),
             escape(wording.p_value(pair.p_holm)),
             wording.value(pair.order_consistency),
-            pair.conclusion,
+            pair.concluded,
         )
         for pair in report.pairs
     )

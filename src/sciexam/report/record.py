@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sciexam.digests import SCALARS
 from sciexam.report.calls import Calls
+from sciexam.report.evidence import NOT_ASKED
 from sciexam.stats import Conclusion, Estimate, Undefined
 
 if TYPE_CHECKING:
@@ -179,6 +180,16 @@ class Pair:
     undone: Estimate | None = None
 
     @property
+    def to_come(self) -> int:
+        """Prompts that nobody was asked about yet, of a pair that ends with its last prompt."""
+        return 0 if self.stop else self.reasons.get(NOT_ASKED, 0)
+
+    @property
+    def concluded(self) -> str:
+        """The conclusion in words; "so far" where prompts are not asked yet."""
+        return f"{self.conclusion} so far" if self.to_come else self.conclusion
+
+    @property
     def sentence(self) -> str:
         """The result as one sentence; a second one where "equivalent" may be the judge's failing."""
         kept = self.order_consistency
@@ -190,10 +201,11 @@ class Pair:
         who = f"By `{self.judge}` ({self.judge_is})"
         if isinstance(self.win_rate, Undefined):
             return f"{who}, nothing can be said of {self.b} against {self.a}: {self.win_rate.why}."
-        prompts = f"{self.used} prompt{'s' if self.used != 1 else ''}"
+        of = f" of {self.planned}" if self.to_come else ""
+        prompts = f"{self.used}{of} prompt{'s' if of or self.used != 1 else ''}"
         scores = f"{who}, {self.b} scores {self.win_rate} against {self.a}"
         if self.stop is None:
-            return f"{scores} over {prompts}, ties half: {self.conclusion}{self._no_evidence}."
+            return f"{scores} over {prompts}, ties half: {self.concluded}{self._no_evidence}."
         read = f"{self.stop.prompts} of {self.planned} prompts"
         if self.conclusion != "undecided":
             return f"{scores}, ties half: {self.conclusion}, decided after {read}{self._no_evidence}."

@@ -41,6 +41,8 @@ def overview(report: Report) -> str:
     parts = [f"{counts[key]} {say[key] if counts[key] != 1 else says[key]}" for key in say if counts[key]]
     all_of = parts[0].replace(str(len(report.pairs)), f"All {len(report.pairs)} comparisons", 1)
     said = all_of if len(parts) == 1 else f"Of {len(report.pairs)} comparisons {_listed(parts)}"
+    if any(pair.to_come for pair in report.pairs):
+        said = f"So far, {said[0].lower()}{said[1:]}"
     judges = dict.fromkeys(pair.judge for pair in report.pairs)
     if len(report.contestants) == 2:
         return f"{said}, by {' and '.join(judges)}."
@@ -236,6 +238,8 @@ def _decided(pair: Pair) -> str:
             f"By form alone, {pair.b} is {pair.conclusion.split()[0]} than {pair.a}: {pair.judge} knows nothing of "
             "meaning, so ask people, or a judge that reads, which of the two is better."
         )
+    if pair.to_come:
+        return f"By this judge, {pair.b} is {'ahead' if pair.conclusion == 'better' else 'behind'} so far."
     return f"By this judge, {pair.b} is {pair.conclusion} than {pair.a} on prompts like these."
 
 

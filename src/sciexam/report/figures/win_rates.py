@@ -39,7 +39,7 @@ def _forest(report: Report, pairs: Sequence[Pair], name: str) -> Drawing:
         name=name,
         title=f"Win rates by {judges[0]}" if len(judges) == 1 else "Win rates",
         caption=_caption(report),
-        words=sentences(f"{in_full(pair)}: {said(pair.win_rate)}, {pair.conclusion}" for pair in pairs),
+        words=sentences(f"{in_full(pair)}: {said(pair.win_rate)}, {pair.concluded}" for pair in pairs),
         height=height_of(rows, measured),
         draw=lambda figure, palette: draw_rows(figure, palette, rows, measured),
     )
