@@ -213,6 +213,18 @@ def test_an_invalid_reply_is_drawn_again_with_another_seed(tmp_path: Path) -> No
     assert len(seeds) == len(set(seeds)) == 2 * 2 * PROMPTS
 
 
+def test_a_report_says_how_many_verdicts_were_drawn_again(tmp_path: Path) -> None:
+    with Endpoint("judge-longer") as endpoint:
+        usual, replies = endpoint.reply, []
+        endpoint.reply = lambda body: replies.append(body) or ("I like turtles." if len(replies) < 4 else usual(body))  # type: ignore[func-returns-value]
+        exam = suite(tmp_path, llm(endpoint))
+        first = compare(tmp_path, exam, "old", "new")
+        assert "drawn again" not in " ".join(first.caveats)
+        again = compare(tmp_path, exam, "old", "new", retry_invalid=True)
+    [said] = [caveat for caveat in again.caveats if "drawn again" in caveat]
+    assert said.startswith(f"3 of {2 * PROMPTS} usable verdicts of llm were drawn again, as their replies could not be")
+
+
 def test_samples_of_a_judge_are_facts_of_their_own(tmp_path: Path) -> None:
     with Endpoint("judge-longer") as endpoint:
         exam = suite(tmp_path, llm(endpoint, samples=3))

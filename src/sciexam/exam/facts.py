@@ -9,6 +9,7 @@ from sciexam.battles import Slot, pair
 from sciexam.errors import Incomplete, UsageError
 from sciexam.exam.answers import responses_of
 from sciexam.exam.benches import bench_of
+from sciexam.exam.drawn_again import drawn_again
 from sciexam.exam.drift import drift_of
 from sciexam.exam.echoes import echoes
 from sciexam.exam.ends import ends_of
@@ -54,7 +55,7 @@ def read_facts(
     if comparisons:
         check_judged(plan, store, benches, calls)
     caveats = (*notes, *dict.fromkeys(echoes(plan, store, comparisons, heard)), *_of_members(plan, benches))
-    caveats = (*caveats, *called_otherwise(plan.raters, store))
+    caveats = (*caveats, *drawn_again(benches, store), *called_otherwise(plan.raters, store))
     others = verdicts_under_other_rubrics(plan.suite.rubric, comparisons, store) if HUMANS in plan.benches else {}
     caveats = (*caveats, *ends_of(plan, store, responses.values()), *_of_other_rubrics(others))
     return replace(evidence_of(plan, store, responses, benches, calls, caveats), other_rubrics=others)

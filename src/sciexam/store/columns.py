@@ -103,6 +103,18 @@ class Columns:
         return {name: counts[code] for code, name in self._names(counts).items()}
 
     @patient
+    def after_invalid(self, keys: Iterable[str]) -> int:
+        """Under how many of these keys of verdicts there is an invalid attempt that the token limit did not end."""
+        c = verdicts.c
+        cut = c.failure == self._text_id(TRUNCATED)
+        spoilt = sa.select(sa.func.count(c.key.distinct())).where(
+            c.status == INVALID, sa.not_(sa.and_(c.failure.is_not(None), cut))
+        )
+        with self._database.reading() as connection:
+            parts = chunks([bytes.fromhex(key) for key in keys])
+            return sum(connection.execute(spoilt.where(c.key.in_(part))).scalar_one() for part in parts)
+
+    @patient
     def model_names(self) -> list[str]:
         """All server-side model names that answered anything in this ledger."""
         with self._database.reading() as connection:

@@ -1,0 +1,28 @@
+"""The verdicts that count because a judge was asked once more, after a reply of it that could not be used."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+from sciexam.report.evidence import Bench
+from sciexam.store import Store
+
+
+def drawn_again(benches: Sequence[Bench], store: Store) -> Iterator[str]:
+    """Of each judge that compares, how many of its verdicts are such, in a sentence."""
+    usable, later = Counter[str](), defaultdict[str, set[str]](set)
+    for bench in benches:
+        for _, verdict in bench.asked:
+            if verdict.kind == "judge" and verdict.status == "ok":
+                usable[verdict.rater] += 1
+                if verdict.attempt:
+                    later[verdict.rater].add(verdict.key)
+    for judge, keys in later.items():
+        if count := store.columns.after_invalid(keys):
+            verdicts = f"{count:,} of {usable[judge]:,} usable verdicts of {judge}"
+            were, replies = ("was", "its reply") if count == 1 else ("were", "their replies")
+            yield (
+                f"{verdicts} {were} drawn again, as {replies} could not be used at first; "
+                "the judge may fail more often on some answers than on others."
+            )
