@@ -372,3 +372,29 @@ def test_a_judge_without_strengths_is_not_said_to_have_given_some(sciexam: Cli, 
     votes(tmp_path, CHOICES)
     done = sciexam("agree", "-s", suite(tmp_path), "-j", "llm.jsonl", "-j", "votes.jsonl", "--json", cwd=tmp_path)
     assert not any("strength" in caveat for caveat in json.loads(done.stdout)["caveats"])
+
+
+def test_the_baseline_of_a_validation_is_no_judge_and_a_judge_held_against_people_is_not_proposed_again(
+    sciexam: Cli, tmp_path: Path
+) -> None:
+    votes(tmp_path, {"plain": CHOICES["ann"]}, kind="judge", name="plain.jsonl")
+    votes(tmp_path, CHOICES)
+    judges = {name: {"backend": "recorded", "verdicts": f"{name}.jsonl"} for name in ("votes", "plain")}
+    exam = suite(tmp_path, judges=judges)
+
+    def agreed() -> dict[str, Any]:
+        done = sciexam("agree", "base", "sft", "-s", exam, "--json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    before = agreed()
+    again = f"sciexam validate plain base sft --suite {exam}"
+    assert [step["command"] for step in before["next_steps"]] == [again]
+    validated = sciexam("validate", "plain", "base", "sft", "-s", exam, cwd=tmp_path)
+    assert "measures" in validated.stdout, validated.stderr
+    after = agreed()
+    assert after["next_steps"] == []
+    assert [row["rater"] for row in after["raters"]] == [row["rater"] for row in before["raters"]]
+    sciexam("compare", "base", "sft", "-s", exam, "-j", "measures", cwd=tmp_path)
+    assert "measures" in [row["rater"] for row in agreed()["raters"]]

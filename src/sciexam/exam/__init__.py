@@ -119,6 +119,7 @@ def agree(
     into the ledger first.
     """
     from sciexam.exam.facts import read_facts
+    from sciexam.exam.people import held_against_people
     from sciexam.exam.reading import reading
     from sciexam.report.agreeing.agreement import build_agreement
     from sciexam.report.agreeing.steps import steps_of
@@ -133,7 +134,9 @@ def agree(
         people = suite.command("annotate", "serve", *contestants)
         second = f"A second rater is another judge of the suite (`{judged}`), or people (`{people}`)."
         found = build_agreement(evidence, second)
-        found = replace(found, next_steps=steps_of(found, read.manifest.get("argv", ()), suite.judges))
+        known = held_against_people(read.plan, evidence, Path(results)).benches
+        held = {bench.name for bench in known if bench.held and not bench.held_elsewhere}
+        found = replace(found, next_steps=steps_of(found, read.manifest.get("argv", ()), suite.judges, held))
         _write_agreement(found, read.manifest, Path(results))
     return found
 

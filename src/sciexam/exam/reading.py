@@ -104,7 +104,8 @@ def read_in(
 
 def _with_earlier_judges(plan: Plan, ledger: Store) -> Plan:
     """The plan with the judges that runs on this ledger named by themselves (`--judge openai:MODEL`), under the same
-    rubric; of two settings under one name the latest. What they said is read: they need not be opened.
+    rubric; of two settings under one name the latest. What they said is read: they need not be opened. Nobody named the
+    baseline of a validation, and who is only read is named where they judged.
     """
     if plan.alone:
         return plan
@@ -113,7 +114,12 @@ def _with_earlier_judges(plan: Plan, ledger: Store) -> Plan:
         earlier = json.loads(text)["plan"]
         if earlier.get("digests", {}).get("rubric") != plan.suite.rubric.digest:  # a benchmark has none
             continue
+        if earlier.get("purpose") in ("agree", "export"):
+            continue
         found = [Rater(**one) for one in earlier["raters"] if one["bench"] not in {*benches, *plan.suite.judges}]
+        if earlier.get("purpose") == "validate":
+            validated = next((one["bench"] for one in earlier["raters"] if one["kind"] != "human"), None)
+            found = [one for one in found if one.bench == validated]
         found = [one for one in found if not (one.by_name or one.part_of)]
         raters += found
         benches |= {one.bench: earlier["benches"][one.bench] for one in found}

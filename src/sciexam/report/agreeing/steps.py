@@ -13,22 +13,29 @@ from sciexam.typed import Command, command_of, untyped
 MOST = 3  # judges that are named
 
 
-def steps_of(found: Agreement, argv: Sequence[str], judges: Collection[str]) -> tuple[Step, ...]:
+def steps_of(
+    found: Agreement, argv: Sequence[str], judges: Collection[str], held: Collection[str] = ()
+) -> tuple[Step, ...]:
     """People where there are none, then what holds a judge against them.
 
-    `argv` is the command line that made it, `judges` are the names of the suite's judges.
+    `argv` is the command line that made it, `judges` are the names of the suite's judges; `held`: who was held against
+    people on these answers.
     """
     command = command_of(argv, "agree") or untyped(found.suite, *found.contestants)
     if not any(row.kind == "human" for row in found.raters):
         why = "Judges that agree may err alike; to let people judge, blind"
         return (Step(why, command.line("annotate", "serve", *command.contestants)),)
-    return tuple(_held(found, command, judges))
+    return tuple(_held(found, command, judges, held))
 
 
-def _held(found: Agreement, command: Command, judges: Collection[str]) -> Iterator[Step]:
+def _held(found: Agreement, command: Command, judges: Collection[str], held: Collection[str]) -> Iterator[Step]:
     files = {Path(said).stem: said for said in command.judges if said.endswith(".jsonl")}
     here = [row.rater for row in found.raters if row.kind != "human"]
-    named = [(name, files.get(name, name)) for name in here if name in files or name in judges or is_general(name)]
+    named = [
+        (name, files.get(name, name))
+        for name in here
+        if name not in held and (name in files or name in judges or is_general(name))
+    ]
     for name, typed in named[:MOST]:
         why = f"To hold {name} against the people, beside a coin and the longer answer"
         yield Step(why, command.line("validate", typed, *command.contestants))
