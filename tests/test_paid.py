@@ -19,6 +19,8 @@ from judged import server, stats
 from sciexam.errors import Interrupted
 from sciexam.exam.reporting import report
 from sciexam.exam.tally import Progress
+from sciexam.exchange.export import export
+from sciexam.report import wording
 from sciexam.report.calls import Calls
 from sciexam.report.record import Report
 from sciexam.stats import Undefined
@@ -211,6 +213,21 @@ def test_an_invalid_reply_is_drawn_again_with_another_seed(tmp_path: Path) -> No
         compare(tmp_path, exam, "old", "new")
         compare(tmp_path, exam, "old", "new", retry_invalid=True)
     assert len(seeds) == len(set(seeds)) == 2 * 2 * PROMPTS
+
+
+def test_a_reply_that_could_not_be_used_can_be_read(tmp_path: Path) -> None:
+    with Endpoint("judge-garbage") as endpoint:
+        endpoint.reply = lambda body: "Both are fine.\nI like <b>turtles</b>."
+        exam = suite(tmp_path, llm(endpoint))
+        report = compare(tmp_path, exam, "old", "new")
+        export(exam, "old", "new", what="verdicts", out=tmp_path / "said.jsonl", results=tmp_path / "results")
+    [why] = wording.reasons(report, report.pairs[0])
+    ends = "such as a reply that ends 'I like <b>turtles</b>.'"
+    assert why == f"{PROMPTS} x invalid: no verdict line, {ends}"
+    (page,) = tmp_path.glob("results/*/*/report.html")
+    assert "I like &lt;b&gt;turtles&lt;/b&gt;." in page.read_text()
+    exported = [json.loads(line) for line in (tmp_path / "said.jsonl").read_text().splitlines()]
+    assert {line["reason"] for line in exported} == {"Both are fine.\nI like <b>turtles</b>."}
 
 
 def test_a_report_says_how_many_verdicts_were_drawn_again(tmp_path: Path) -> None:

@@ -52,6 +52,13 @@ def test_an_undecided_pair_says_how_many_more_prompts_a_smaller_effect_takes() -
     assert next_steps(found, TYPED) == (), "these prompts would have found all that one may want to find"
 
 
+def test_no_more_prompts_are_planned_with_a_judge_most_of_whose_verdicts_are_invalid() -> None:
+    weak: dict[str, Any] = {"conclusion": "undecided", "power": Power("", (), takes=((0.6, 80),))}
+    most, few = {"ok": 5, "invalid": 6, "failed": 0}, {"ok": 6, "invalid": 5, "failed": 0}
+    assert any(" plan " in command for command in commands(quiet(**weak, verdicts=few)))
+    assert not any(" plan " in command for command in commands(quiet(**weak, verdicts=most)))
+
+
 def test_recorded_verdicts_end_with_their_prompts_so_that_more_are_planned_with_a_judge_that_can_be_asked() -> None:
     found = quiet(conclusion="undecided", power=Power("", (), takes=((0.6, 80),)), recorded=("v.jsonl",))
     (step,) = next_steps(found, [*TYPED, "--judge", "v.jsonl"])

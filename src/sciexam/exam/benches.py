@@ -126,9 +126,17 @@ def _said(
             for c in comparisons[start : start + TOGETHER]
         }
         found: dict[str, Any] = store.verdicts({p.key: None for listed in seen.values() for p in listed})
+        if rater.model:
+            found |= _with_replies(found, store)
         for name, listed in seen.items():
             said[name] = tuple((p, _verdict(rater, p, found.get(p.key) or skipped.get(p.key))) for p in listed)
     return said
+
+
+def _with_replies(found: Mapping[str, Verdict], store: Store) -> dict[str, Verdict]:
+    """The invalid ones of these verdicts, with what the model replied in the place of a reason."""
+    replies = store.replies(key for key, one in found.items() if one.status == "invalid" and not one.reason)
+    return {key: replace(found[key], reason=reply.text) for key, reply in replies.items()}
 
 
 def _as_known(

@@ -213,9 +213,12 @@ def _another(
 
 
 def _undecided(report: Report, command: Command) -> Iterator[Step]:
-    """How many more prompts it takes, for the first pair that is not decided, and the plan of the same comparisons."""
+    """How many more prompts it takes, for the first pair that is not decided, and the plan of the same comparisons.
+
+    None are proposed to a judge most of whose verdicts are invalid.
+    """
     pair = next((one for one in report.pairs if one.conclusion == "undecided" and one.used), None)
-    if pair is None or pair.stop is not None:
+    if pair is None or pair.stop is not None or 2 * pair.verdicts["invalid"] > sum(pair.verdicts.values()):
         return
     effect, many = 0.6, "more prompts"
     if pair.power is not None:

@@ -13,7 +13,7 @@ from sciexam.report.panel import Member
 from sciexam.report.plain_text import quoted
 from sciexam.report.record import NO_EVIDENCE, Figure, Pair, Report, Stop
 from sciexam.stats import Estimate, Undefined
-from sciexam.types import NO_ANSWER
+from sciexam.types import CANNOT_JUDGE, NO_ANSWER
 
 DECIDED = ("better", "worse", "higher by form", "lower by form")
 EQUIVALENT = ("equivalent", "equivalent by form")
@@ -295,9 +295,21 @@ def reasons(report: Report, pair: Pair, most: int | None = 5) -> list[str]:
     """Why prompts were not used, the `most` frequent reasons first; what a file of answers lacks by its question."""
     lacking = {f"skipped: {name}: {NO_ANSWER}": name for name in (pair.a, pair.b)}
     told = {why: _lacks(report, pair, name) for why, name in lacking.items() if why in pair.reasons}
+    told |= _unusable(report, pair)
     listed = [f"{count} x {told.get(why, why)}" for why, count in pair.reasons.items()]
     left_out = len(listed[most:]) if most is not None else 0
     return listed[:most] + ([f"and {left_out} more reasons"] if left_out else [])
+
+
+def _unusable(report: Report, pair: Pair) -> dict[str, str]:
+    """Why replies of the pair's judge could not be used, each with how one of them ends, where it says anything."""
+    found: dict[str, str] = {}
+    theirs = {(pair.judge, pair.a, pair.b), (pair.judge, pair.b, pair.a)}
+    for one in (one for item in report.items for one in item.opinions if (one.judge, one.first, one.second) in theirs):
+        why, said = f"invalid: {one.failure}", one.reason.strip()
+        if one.status == "invalid" and said and one.failure != CANNOT_JUDGE and why not in found:
+            found[why] = f"{why}, such as a reply that ends {quoted([said.splitlines()[-1]])}"
+    return found
 
 
 def _lacks(report: Report, pair: Pair, name: str) -> str:
