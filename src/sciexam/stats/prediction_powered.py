@@ -4,7 +4,9 @@ Angelopoulos, Duchi & Zrnic 2023 (arXiv 2311.01453), sections 2 and 6. With n la
 N items with a prediction only,
 
     value  = lambda mean(f_unlabelled) + mean(Y - lambda f_labelled)
-    lambda = cov(Y, f) / ((1 + n/N) var(f)), clipped to [0, 1]
+    lambda = (cov(Y, f) / n) / (var(f_labelled) / n + var(f_unlabelled) / N), clipped to [0, 1]
+
+with moments that divide by n and by N: of single items, and with clusters those of their totals.
 
 The judge may be biased as it likes: what it gets wrong on the labelled items is taken out. lambda is how far it is
 relied on, and at 0 only the labels count.
@@ -173,7 +175,7 @@ def _parts(y: Floats, f: Floats, g: Floats, codes: NDArray[np.intp]) -> _Parts:
 
 
 def _power_tuned(parts: _Parts) -> float:
-    """The lambda of least variance (section 6), var(f) and cov(Y, f) being those between clusters; 0 without a use."""
+    """The lambda of least variance (section 6), each moment being that between clusters; 0 without a use."""
     if not parts.knows_unlabelled or parts.independent < 3:
         return 0.0
     predicted = parts.deviations()
