@@ -321,6 +321,8 @@ def test_an_agreement_says_what_holds_a_judge_against_people(sciexam: Cli, tmp_p
     assert proposed("votes.jsonl", "plain.jsonl") == [f"sciexam validate plain.jsonl base sft {on}"]
     assert proposed("votes.jsonl") == [f"sciexam validate {READER} base sft {on}"]
     assert proposed("plain.jsonl", "measures") == [f"sciexam annotate serve base sft {on}"]
+    suite(tmp_path, judges={"own": {"backend": "openai", "model": "m"}})
+    assert proposed("votes.jsonl") == [f"sciexam validate own base sft {on}"]
 
 
 def test_reading_a_run_of_agreement_as_a_report_is_refused(sciexam: Cli, tmp_path: Path) -> None:

@@ -379,7 +379,7 @@ def test_a_card_says_what_to_do_next_on_the_terminal_in_its_files_and_as_json(sc
     commands = [step["command"] for step in steps]
     assert commands == [
         f"sciexam audit measures --suite {exam} --limit {re.findall('limit ([0-9]+)', commands[0])[0]}",
-        f"sciexam audit openai:gpt-4.1-mini-2025-04-14 --limit 60 --suite {exam}",
+        f"sciexam audit llm --limit 60 --suite {exam}",
         f"sciexam annotate serve --suite {exam}",
         f"sciexam validate measures --suite {exam}",
         f"sciexam compare --judge measures --suite {exam}",

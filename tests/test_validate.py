@@ -24,6 +24,7 @@ from sciexam.digests import digest
 from sciexam.errors import UsageError
 from sciexam.models.recorded import read_responses
 from sciexam.report.exhibits import exhibits_of
+from sciexam.stats import Estimate
 from sciexam.store import Store
 from sciexam.types import ADJUDICATION, Comparison, Reply, Response
 
@@ -663,6 +664,25 @@ def test_where_people_have_judged_every_prompt_no_queue_is_proposed(tmp_path: Pa
         found = sx.validate(exam, "measures", humans=["votes"], results=tmp_path / "results")
         proposed.append(any("annotate serve" in step.command for step in found.next_steps))
     assert proposed == [True, False]
+
+
+def test_another_judge_comes_before_more_labels_wherever_the_sentence_says_that_this_one_is_not_told_from_a_coin(
+    tmp_path: Path,
+) -> None:
+    own = {"backend": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1", "api_key_env": None}
+    judges = {"jury": {"backend": "recorded", "verdicts": "jury.jsonl"}, "other": own, "own": own}
+    judges["votes"] = {"backend": "recorded", "verdicts": "votes.jsonl"}
+    exam = suite(tmp_path, 40, judges=judges, judge="own")
+    people = dict.fromkeys(range(30), "second")
+    votes(tmp_path, {"ann": people})
+    votes(tmp_path, {"j": people | dict.fromkeys(range(13), "first")}, kind="judge", name="jury.jsonl")
+    found = sx.validate(exam, "jury", humans=["votes"], results=tmp_path / "results")
+    assert "which is not told from a coin" in found.sentence
+    agreed = found.against[0].accuracy_decided
+    assert isinstance(agreed, Estimate)
+    assert agreed.value > 0.5
+    commands = [step.command.partition(" base")[0] for step in found.next_steps]
+    assert commands[:3] == ["sciexam validate own", "sciexam compare", "sciexam annotate serve"]
 
 
 # ---------------------------------------------------------------- adjudication

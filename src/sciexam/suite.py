@@ -20,6 +20,8 @@ from sciexam.judges.settings import (
     RecordedJudge,
     RewardsJudge,
     RewardWeightsJudge,
+    VllmJudge,
+    WeightsJudge,
 )
 from sciexam.lineage.artifacts import place_of, read_heard
 from sciexam.lineage.specs import ModelSpec
@@ -68,6 +70,13 @@ class Suite(Record):
         files = self._typed.contestants
         named = {*words} & {*files, *self._typed.typed}
         return self._typed.line(*words, *(() if named else files))
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """The judges that read two answers and can be asked here, the suite's own first."""
+        asked = (EndpointJudge, WeightsJudge, VllmJudge)
+        found = [n for n, spec in self.judges.items() if isinstance(spec, asked) and spec.compare_by == "verdicts"]
+        return tuple(sorted(found, key=lambda name: name != self.judge))
 
     @property
     def of_files(self) -> bool:

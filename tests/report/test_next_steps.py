@@ -182,6 +182,13 @@ def test_no_more_prompts_are_proposed_by_a_judge_that_is_a_coin_or_goes_by_place
     assert decided[0].why.startswith("judge was worse than a coin by the people who judged, which")
 
 
+def test_the_suites_own_judges_are_proposed_before_one_that_every_suite_has() -> None:
+    coin = {"judge": "not told from a coin"}
+    for readers, other in (("own", "judge"), "own"), (("judge", "second"), "second"), (("judge",), READER):
+        step, *_ = next_steps(quiet(trust="held"), TYPED, ("judge",), "humans", (), coin, readers=readers)
+        assert step.command == f"sciexam validate {other} base sft"
+
+
 def test_beside_a_judge_that_goes_by_place_the_others_are_heard_alone() -> None:
     few = {"conclusion": "undecided", "power": Power("", (), takes=((0.6, 80),))}
     report = quiet(trust="doubtful", judge="openai:m", **few)

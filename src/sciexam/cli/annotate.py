@@ -278,7 +278,7 @@ def import_(
     read = counted(done.new + done.known + len(done.unmatched), "verdict")
     counts = f"{done.new} new, {done.known} known already, {len(done.unmatched)} unmatched"
     print(f"{read} of {counted(len(done.annotators), 'annotator')} read: {counts}")
-    print(f"To hold a judge against them: {chosen.command('validate', reader(), *listed)}")
+    print(f"To hold a judge against them: {chosen.command('validate', reader(chosen.readers), *listed)}")
     print(f"What they say: {chosen.command('compare', *listed, '--judge', HUMANS)}")
     for line in (*left_out_of(done.forgotten), *done.unmatched[:SHOWN]):
         print(f"sciexam: {one_line(line)}", file=sys.stderr)

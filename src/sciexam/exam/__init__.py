@@ -136,7 +136,8 @@ def agree(
         found = build_agreement(evidence, second)
         known = held_against_people(read.plan, evidence, Path(results)).benches
         held = {bench.name for bench in known if bench.held and not bench.held_elsewhere}
-        found = replace(found, next_steps=steps_of(found, read.manifest.get("argv", ()), suite.judges, held))
+        steps = steps_of(found, read.manifest.get("argv", ()), suite.judges, held, suite.readers)
+        found = replace(found, next_steps=steps)
         _write_agreement(found, read.manifest, Path(results))
     return found
 

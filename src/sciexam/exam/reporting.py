@@ -57,7 +57,8 @@ def count(sat: Sat, ledger: Store, missing: int = 0, results: str | Path = "resu
     takes = {
         one.name: takes_of(plan, one.name, ledger, (shown.key for shown, _ in one.verdicts)) for one in evidence.benches
     }
-    steps = next_steps(found, manifest.get("argv", ()), plan.suite.judges, judged, audited, by_chance, again, takes)
+    named, readers = plan.suite.judges, plan.suite.readers
+    steps = next_steps(found, manifest.get("argv", ()), named, judged, audited, by_chance, again, takes, readers)
     return replace(found, next_steps=steps)
 
 

@@ -101,6 +101,7 @@ def validate(
             audited,
             len(suite.prompts),
             _takes(plan, evidence, cast, ledger),
+            suite.readers,
         )
         found = replace(found, next_steps=steps)
         _write(found, manifest, Path(results))

@@ -13,18 +13,24 @@ from sciexam.types import HUMANS
 
 
 def steps_of(
-    card: Card, argv: Sequence[str], prompts: int, validated: bool, takes: Takes | None = None
+    card: Card,
+    argv: Sequence[str],
+    prompts: int,
+    validated: bool,
+    takes: Takes | None = None,
+    readers: Sequence[str] = (),
 ) -> tuple[Step, ...]:
     """What is missing first, then what would settle the card, then what no card can tell.
 
     `argv` is the command line that made it. `prompts`: how many the exam has, of which the first may have been taken;
     `validated`: whether the judge was held against people; `takes`: what an audit takes of one that calls a model.
+    `readers`: the judges of the suite that can be asked.
     """
     judge, command = of_judge("audit", argv, card.suite, card.judge, card.contestants)
     return (
         *_missing(card, command),
         *_unclear(card, command, prompts, takes),
-        *_another(card, judge, command, prompts, validated),
+        *_another(card, judge, command, prompts, validated, readers),
         *_people(card, judge, command, validated),
     )
 
@@ -56,15 +62,18 @@ def _unclear(card: Card, command: Command, prompts: int, takes: Takes | None) ->
         yield Step(f"{why}; what was asked is not asked again", more)
 
 
-def _another(card: Card, judge: str, command: Command, prompts: int, validated: bool) -> Iterator[Step]:
+def _another(
+    card: Card, judge: str, command: Command, prompts: int, validated: bool, readers: Sequence[str]
+) -> Iterator[Step]:
     """Another judge where this one fails, and the people whom it was held against."""
     failed = list(dict.fromkeys(line.name for line in card.failing))
-    if failed and judge != reader():
+    if failed and judge != (other := reader(readers, {judge})):
         lines = "this line" if len(failed) == 1 else "these lines"
-        why = f"{card.judge} fails {', '.join(failed)}; to see whether another judge passes {lines}, for money"
+        why = f"{card.judge} fails {', '.join(failed)}; to see whether another judge passes {lines}"
+        why += "" if other in readers else ", for money"
         takes = Takes(referred=any(line.name == "copied reference" and line.planned for line in card.lines))
         why = with_most(why, takes, min(AUDITED, prompts))
-        yield Step(why, command.line("audit", reader(), *command.contestants, *first_of(prompts)))
+        yield Step(why, command.line("audit", other, *command.contestants, *first_of(prompts)))
     if failed and validated:
         why = "To go by the people who judged, and by no model"
         yield Step(why, command.line("compare", *command.contestants, "--judge", HUMANS))

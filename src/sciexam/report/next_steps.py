@@ -29,9 +29,12 @@ NOT_JUDGED = "skipped: not judged"  # as reasons are counted
 MANY_TRUNCATED = 0.02  # of a contestant's answers
 
 
-def reader() -> str:
-    """A judge that reads, by the name under which a command takes it."""
-    return ANY_READER if os.environ.get("OPENAI_BASE_URL") else READER
+def reader(readers: Sequence[str] = (), but: Collection[str] = ()) -> str:
+    """A judge that reads, by the name under which a command takes it: of a suite's `readers` the first that is not
+    among `but`, or else one that every suite has.
+    """
+    general = ANY_READER if os.environ.get("OPENAI_BASE_URL") else READER
+    return next((name for name in readers if name not in but), general)
 
 
 def of_report(report: Report, argv: Sequence[str], judges: Collection[str]) -> Command:
@@ -68,6 +71,7 @@ def next_steps(
     by_chance: Mapping[str, str] | None = None,
     again: Collection[str] = (),
     takes: Mapping[str, Takes | None] | None = None,
+    readers: Sequence[str] = (),
 ) -> tuple[Step, ...]:
     """At most MOST steps, what is amiss with this result first.
 
@@ -75,15 +79,20 @@ def next_steps(
     people can be heard who judged these answers, if any did. `audited`: judges whose audit lies among the results.
     `by_chance`: how a validation put it of judges that agreed with people no better than a coin. `again`: judges whose
     validation was of something else than this. `takes`: what an audit of a judge takes, where it calls a model.
+    `readers`: the judges of the suite that can be asked, its own first.
     """
     command = of_report(report, argv, judges)
     amiss = (*_missing(report, command), *_truncated(report))
     faults = _faults(report, by_chance or {})
     return (
         *amiss,
-        *_reader(report, command),
+        *_reader(report, command, readers),
         *_unjudged(report, command),
-        *(_another(report, command, faults, judged, by_chance or {}) if faults else _undecided(report, command)),
+        *(
+            _another(report, command, faults, judged, by_chance or {}, readers)
+            if faults
+            else _undecided(report, command, readers)
+        ),
         *_judges(report, command, judged, audited, {*again} - faults.keys(), takes or {}),
     )[:MOST]
 
@@ -158,16 +167,17 @@ def _truncated(report: Report) -> Iterator[Step]:
         yield Step(why, "generation: {max_tokens: 4096}")
 
 
-def _reader(report: Report, command: Command) -> Iterator[Step]:
+def _reader(report: Report, command: Command, readers: Sequence[str]) -> Iterator[Step]:
     """Where nobody has judged who understands a text."""
     if report.pairs and all(pair.judge_is.startswith(TEXT_MEASURE) for pair in report.pairs):
-        why = "Text measures alone have judged, which know nothing of meaning; to ask a language model, for money"
+        why = "Text measures alone have judged, which know nothing of meaning; to ask a language model"
+        why += "" if readers else ", for money"
         bare = not {"--prompts", "--suite"} & {*command.exam}
         if bare and are_ids([(item.prompt, item.text) for item in report.items]):
             why += ", with the questions in a file"
-            yield Step(why, command.repeated("--judge", reader(), "--prompts", "FILE"))
+            yield Step(why, command.repeated("--judge", reader(readers), "--prompts", "FILE"))
         else:
-            yield Step(why, command.repeated("--judge", reader()))
+            yield Step(why, command.repeated("--judge", reader(readers)))
 
 
 def _unjudged(report: Report, command: Command) -> Iterator[Step]:
@@ -192,7 +202,12 @@ def _faults(report: Report, by_chance: Mapping[str, str]) -> dict[str, str]:
 
 
 def _another(
-    report: Report, command: Command, faults: Mapping[str, str], judged: str, by_chance: Mapping[str, str]
+    report: Report,
+    command: Command,
+    faults: Mapping[str, str],
+    judged: str,
+    by_chance: Mapping[str, str],
+    readers: Sequence[str],
 ) -> Iterator[Step]:
     """In the place of more prompts by judges with `faults`, other judges, and people."""
     why = "; ".join(f"{judge} {fault}" for judge, fault in faults.items())
@@ -203,16 +218,17 @@ def _another(
         yield Step(f"{why}; to compare without it", command.line("compare", *command.contestants, *by))
         return
     held = any(judge in by_chance for judge in faults)
-    words = ("validate", reader(), *command.contestants)
-    if reader() not in faults:
-        words = words if held else ("compare", *command.contestants, "--judge", reader())
+    other = reader(readers, faults)
+    words = ("validate", other, *command.contestants)
+    if other not in faults:
+        words = words if held else ("compare", *command.contestants, "--judge", other)
         yield Step(f"{why}, which more prompts do not mend; to ask another", command.line(*words))
     if held and judged:
         by_people = command.line("compare", *command.contestants, "--judge", judged)
         yield Step("Or, to go by the people who judged, and by no model", by_people)
 
 
-def _undecided(report: Report, command: Command) -> Iterator[Step]:
+def _undecided(report: Report, command: Command, readers: Sequence[str]) -> Iterator[Step]:
     """How many more prompts it takes, for the first pair that is not decided, and the plan of the same comparisons.
 
     None are proposed to a judge most of whose verdicts are invalid.
@@ -241,7 +257,7 @@ def _undecided(report: Report, command: Command) -> Iterator[Step]:
         )
     else:
         why += "; a plan goes by the average pair, and says what it costs" if len(contests) > 1 else "; what that costs"
-    by = [word for name in _planned(report, command, recorded) for word in ("--judge", name)]
+    by = [word for name in _planned(report, command, recorded, readers) for word in ("--judge", name)]
     yield Step(why, command.line("plan", *command.contestants, *by, "--effect", f"{effect:g}"))
 
 
@@ -254,13 +270,14 @@ def _most(report: Report, pair: Pair, effect: float) -> tuple[int, int]:
     return max(found, key=lambda one: one[0] - one[1])
 
 
-def _planned(report: Report, command: Command, recorded: Sequence[Pair]) -> Iterator[str]:
+def _planned(report: Report, command: Command, recorded: Sequence[Pair], readers: Sequence[str]) -> Iterator[str]:
     """The judges of a plan where any are to be named, each once."""
     gone = {pair.judge for pair in recorded}
     members = {pair.judge: _members(pair) for pair in report.pairs}
     if gone or any(members.values()) or "--judge" in command.again:
         named = (
-            inside or (reader() if name in gone else command.judges.get(name),) for name, inside in members.items()
+            inside or (reader(readers) if name in gone else command.judges.get(name),)
+            for name, inside in members.items()
         )
         yield from dict.fromkeys(name for names in named for name in names if name)
 

@@ -112,7 +112,8 @@ def audit(
         )
         if isinstance(judge, str):
             takes = takes_of(plan, own.bench, ledger, (said.key for one in marking.findings() for said in one.verdicts))
-            steps = steps_of(card, manifest.get("argv", ()), len(suite.prompts), held is not None, takes)
+            argv, whole = manifest.get("argv", ()), len(suite.prompts)
+            steps = steps_of(card, argv, whole, held is not None, takes, suite.readers)
             card = replace(card, next_steps=steps)
         _write(card, manifest, Path(results))
     return card

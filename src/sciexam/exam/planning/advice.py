@@ -100,7 +100,8 @@ def _another(
         yield f"{why}; to plan without {'it' if len(faults) == 1 else 'them'}:"
         yield _planned(exam, chosen, named, effect, faults)
         return
-    other = reader() if reader() not in faults else ANY_READER
+    other = reader(exam.suite.readers, faults)
+    other = other if other not in faults else ANY_READER
     yield f"{why}; to ask another:"
     if any(ground.by_chance for ground in exam.grounds):
         yield exam.suite.command("validate", other, *_contestants(named))
@@ -123,7 +124,7 @@ def _planned(
 ) -> str:
     """The same plan without the judges that are `gone`; `by` one that reads, where nobody else is left."""
     left = [marker.named for marker in exam.markers if marker.name not in gone and marker.named]
-    judges = [word for name in left or [by or reader()] for word in ("--judge", name)]
+    judges = [word for name in left or [by or reader(exam.suite.readers)] for word in ("--judge", name)]
     sought = ("--effect", f"{effect:g}") if effect is not None else ("--size", str(chosen.prompts))
     return exam.suite.command("plan", *_contestants(named), *judges, *sought)
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from sciexam.report.audit import Takes
 from sciexam.report.next_steps import AUDITED, first_of, of_judge, reader, with_most
 from sciexam.report.record import Step
-from sciexam.report.validating.against_humans import COIN
-from sciexam.report.validating.faults import faults, goes_by_place
+from sciexam.report.validating.faults import by_chance, faults, goes_by_place
 from sciexam.report.validating.validation import Validation
 from sciexam.stats import Estimate
 from sciexam.typed import Command
@@ -18,16 +17,23 @@ ENOUGH_DECIDED = 100  # comparisons, which tell an accuracy to some eight points
 
 
 def steps_of(
-    found: Validation, argv: Sequence[str], recorded: bool, audited: bool, prompts: int, takes: Takes | None = None
+    found: Validation,
+    argv: Sequence[str],
+    recorded: bool,
+    audited: bool,
+    prompts: int,
+    takes: Takes | None = None,
+    readers: Sequence[str] = (),
 ) -> tuple[Step, ...]:
     """What is missing first, then what would make the result firmer, then what rests on it.
 
     More labels come after another judge where they cannot mend this one.
     `argv` is the command line that made it. `recorded`: whether the judge is a file, which cannot be asked; `audited`:
-    whether an audit of it lies among the results. `prompts`: how many the exam has; `takes`: what an audit takes.
+    whether an audit of it lies among the results. `prompts`: how many the exam has; `takes`: what an audit takes;
+    `readers`: the judges of the suite that can be asked.
     """
     judge, command = of_judge("validate", argv, found.suite, found.judge, found.contestants)
-    firmer = [_labels(found, command), _another(found, judge, command)]
+    firmer = [_labels(found, command), _another(found, judge, command, readers)]
     if _beyond_labels(found):
         firmer.reverse()
     return (
@@ -49,10 +55,10 @@ def _missing(found: Validation, command: Command) -> Iterator[Step]:
 
 
 def _beyond_labels(found: Validation) -> bool:
-    """Whether more labels would not help: the judge goes by the place of an answer, or does no better than a coin."""
-    leads = [row.lead for row in found.against if row.who == COIN]
-    no_better = any(isinstance(lead, Estimate) and lead.value <= 0 for lead in leads)
-    return no_better or goes_by_place(found.biases.position_bias)
+    """Whether more labels would not mend it: the judge goes by the place of an answer, or is not told from a coin."""
+    agreed = found.against[0].accuracy_decided
+    is_coin = isinstance(agreed, Estimate) and by_chance(agreed) != ""
+    return is_coin or goes_by_place(found.biases.position_bias)
 
 
 def _labels(found: Validation, command: Command) -> Iterator[Step]:
@@ -74,13 +80,13 @@ def _wider(found: Validation) -> Iterator[str]:
         yield from ("--draw", str(wanted))
 
 
-def _another(found: Validation, judge: str, command: Command) -> Iterator[Step]:
+def _another(found: Validation, judge: str, command: Command, readers: Sequence[str]) -> Iterator[Step]:
     """Another judge, and people, where this one was not shown to beat a coin or the longer answer, or goes by place."""
     if not (wrong := list(faults(found.against, found.biases))):
         return
     why = f"{found.judge} {' and '.join(wrong)}"
-    if judge != reader():
-        yield Step(f"{why}; to ask another", command.line("validate", reader(), *command.contestants))
+    if judge != (other := reader(readers, {judge})):
+        yield Step(f"{why}; to ask another", command.line("validate", other, *command.contestants))
         why = "Or"
     by_people = command.line("compare", *command.contestants, "--judge", HUMANS)
     yield Step(f"{why}{',' if why == 'Or' else ';'} to go by the people who judged, and by no model", by_people)
