@@ -417,6 +417,18 @@ def test_without_a_price_one_order_is_no_cheaper_and_both_are_taken(piloted: Pat
     assert "--orders" not in outlook.next[-1]
 
 
+def test_a_judge_that_costs_nothing_is_no_cheaper_in_one_order_and_no_budget_is_spent_on_it(piloted: Path) -> None:
+    exam = sx.load_suite(str(piloted / "exam.yaml"))
+    free = {name: price.model_copy(update={"input": 0.0, "output": 0.0}) for name, price in exam.prices.items()}
+    exam = exam.model_copy(update={"prices": free})
+    outlook = plan_ahead(exam, "old", "new", effect=0.6, results=piloted / "results")
+    assert "--orders" not in outlook.next[-1]
+    bought = plan_ahead(exam, "old", "new", budget=1, results=piloted / "results")
+    assert bought.budget is not None
+    assert bought.budget.why == "every call costs nothing"
+    assert len(bought.next) == 1, "no more prompts are to be written"
+
+
 def test_where_both_orders_find_it_with_the_prompts_that_are_there_they_are_taken(judged: Path, sciexam: Cli) -> None:
     outlook = plan(sciexam, "old", "new", "--suite", "exam.yaml", "--effect", "0.71")
     both, one = outlook["effect"]["designs"]

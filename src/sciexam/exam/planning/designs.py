@@ -127,6 +127,8 @@ def spend(exam: Exam, usd: float, samples: int | None) -> Budget:
         return Budget(usd, (), None, why=f"what a call of {', '.join(unknown)} costs is not known")
     if not exam.parties:
         return Budget(usd, (), None, why="no model is called, so nothing has to be paid")
+    if not any(party.rate.usd for party in exam.parties):
+        return Budget(usd, (), None, why="every call costs nothing")
     choices = [(orders, number) for orders in exam.orders for number in _sample_choices(exam, samples)]
     affordable = [(_affordable(exam, usd, *choice), *choice) for choice in choices]
     designs = tuple(exam.design(*one) for one in affordable if one[0])
@@ -147,7 +149,7 @@ def choose(
     then the cheaper one by known prices, then what `compare` does by itself.
     """
     found = sought.designs if sought is not None else ()
-    cheapest = min(found, key=lambda d: (d.prompts > exam.there, *_price(d), exam.orders.index(d.orders)), default=None)
+    cheapest = min(found, key=lambda d: (d.prompts > exam.there, _price(d), exam.orders.index(d.orders)), default=None)
     if bought is None or bought.best is None:
         return cheapest or exam.design(size or exam.there, exam.orders[0], exam.samples), ()
     if sought is None:
@@ -161,9 +163,9 @@ def choose(
     return bought.best, (said,)
 
 
-def _price(design: Design) -> tuple[float, int]:
-    """What is still to pay, and the calls; nothing of either where a price is not known."""
-    return (0.0, 0) if design.cost.usd_left is None else (design.cost.usd_left, design.cost.calls)
+def _price(design: Design) -> float:
+    """What is still to pay, in USD; nothing where a price is not known."""
+    return design.cost.usd_left or 0.0
 
 
 def _best(designs: Sequence[Design]) -> Design | None:
