@@ -90,7 +90,9 @@ def _answers(suite: Suite) -> Iterator[Finding]:
         told = f"{name}: {len(suite.prompts) - len(missing)} of {len(suite.prompts)} prompts have an answer"
         told += f"; none to {quoted(missing)}" if missing else ""
         absent = sum(line.absent for line in lines.values())
-        yield Finding(f"{told}; in no imported file: {absent}" if absent else told)
+        told += f"; in no imported file: {absent}" if absent else ""
+        empty = sum(not line.text.strip() for line in lines.values())
+        yield Finding(f"{told}; {empty} {'is' if empty == 1 else 'are'} empty" if empty else told)
         if unmatched := RecordedModel(Path(path)).unmatched(suite.prompts):
             shown = ", ".join(repr(one[:40]) for one in unmatched[:SHOWN])
             yield Finding(f"{path}: {len(unmatched)} answers match no prompt: {shown}", fault=True)

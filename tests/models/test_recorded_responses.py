@@ -79,11 +79,13 @@ def test_a_doubled_answer_names_both_lines_and_all_faults_come_at_once(tmp_path:
         {"prompt": "1"},
         {"prompt": 1, "text": "b"},
         {"text": 5},
+        {"prompt": "2", "text": None},
     ]
     assert faults(lines(tmp_path, *rows)) == [
         ":2: text: this key is missing",
         ":3: prompt: '1' sample 0 was answered in line 1; remove one of the two, or give it \"sample\": 1",
         ":4: prompt: this key is missing",
+        ':5: text: null is no answer; leave the line out if there is none, or write "" if it is empty',
     ]
 
 

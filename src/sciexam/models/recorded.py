@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from sciexam.digests import digest, file_digest
 from sciexam.documents import parse_lines, read_answers_jsonl
@@ -39,6 +39,13 @@ class ResponseLine(BaseModel):
     finish_reason: str = ""
     absent: bool = False  # of an import: the text is a sentence in the place of an answer that no file holds
     instruction: str | None = None
+
+    @field_validator("text", mode="before")
+    @classmethod
+    def _is_there(cls, text: Any) -> Any:
+        if text is None:
+            raise ValueError('null is no answer; leave the line out if there is none, or write "" if it is empty')
+        return text
 
 
 class RecordedModel:

@@ -91,7 +91,10 @@ def file_of(location: str) -> Path:
     """The file that a path or a URL means."""
     if "://" in location and not location.startswith("sqlite:///"):
         raise UsageError("--store: the URL of a file is sqlite:///PATH")
-    return Path(location.removeprefix("sqlite:///")).absolute()
+    path = Path(location.removeprefix("sqlite:///"))
+    if path.is_dir():
+        raise UsageError(f"--store {location}: is a folder; name the file in it, such as {path / 'ledger.sqlite'}")
+    return path.absolute()
 
 
 @contextmanager
