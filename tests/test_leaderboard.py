@@ -91,6 +91,28 @@ def test_the_files_hold_the_same_figures_as_the_json(sciexam: Cli, tmp_path: Pat
     assert "Win rate: the prompts against base alone. With few prompts the two can disagree: quote the win rate" in page
 
 
+def test_a_board_ends_with_what_to_do_next(sciexam: Cli, tmp_path: Path) -> None:
+    with Endpoint("judge-first") as server:
+        model = {"backend": "openai", "model": "judge-1", "base_url": server.url, "api_key_env": None}
+        path = suite(tmp_path, judges={"llm": model})
+        done = sciexam("leaderboard", "base", "sft", "-s", path, "-j", "llm", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    steps = done.stdout.partition("What to do next\n")[2]
+    commands = [line.strip() for line in steps.splitlines() if line.strip().startswith("sciexam ")]
+    assert commands == [
+        f"sciexam annotate serve base sft --suite {path}",
+        f"sciexam validate llm base sft --suite {path}",
+        f"sciexam audit llm base sft --suite {path}",
+    ]
+    (page,) = tmp_path.glob("results/*/leaderboard/index.html")
+    assert all(command in page.read_text() for command in commands)
+    (read,) = sx.leaderboard(sx.load_suite(path), judge="measures", results=tmp_path / "m").next_steps
+    assert read.why == "A text measure has judged, which knows nothing of meaning; to ask a language model"
+    assert read.command == "sciexam leaderboard base sft rlhf --judge llm --suite exam"
+    tied = sx.leaderboard(sx.load_suite(path), "sft", "rlhf", judge=Longer(), results=tmp_path / "t")
+    assert tied.next_steps[0].command == "sciexam plan sft rlhf --judge longer --suite exam"
+
+
 def test_a_judge_that_empty_words_win_over_is_told_on(tmp_path: Path) -> None:
     class Gamed(Longer):
         name = digest = "gamed"

@@ -177,7 +177,7 @@ def leaderboard(
 
         print(readme_table(found), end="")
     else:
-        from sciexam.report.tables import print_list, print_tables, text_for
+        from sciexam.report.tables import print_list, print_steps, print_tables, text_for
         from sciexam.report.wording import calls, noted
 
         console = terminal()
@@ -185,6 +185,7 @@ def leaderboard(
         print_list("Caveats", found.caveats, console)
         print_list("Notes", noted(found.notes), console)
         console.print(text_for(console, f"Calls: {calls(found.calls)}"))
+        print_steps(found.next_steps, console)
         folder = exam.report_folder(found, results)
         console.print(text_for(console, f"Leaderboard: {folder}/leaderboard.md, .csv, .json"), soft_wrap=True)
         console.print(text_for(console, f"Site: {place}/index.html"), soft_wrap=True)

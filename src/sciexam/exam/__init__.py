@@ -23,11 +23,12 @@ from sciexam.exam.runs import (
     terms_of,
     write_run,
 )
-from sciexam.exam.sat import sit
+from sciexam.exam.sat import Sat, sit
 from sciexam.exam.tally import Progress
 from sciexam.folders import check_folder, resolved
 from sciexam.models.spending import Budget
 from sciexam.models.terms import USUAL, Engine
+from sciexam.store import Store
 from sciexam.suite import Suite, load_suite
 from sciexam.types import Judge
 
@@ -35,7 +36,8 @@ from sciexam.types import Judge
 # asked is asked a third of a second sooner.
 if TYPE_CHECKING:
     from sciexam.report.agreeing.agreement import Agreement
-    from sciexam.report.record import Report
+    from sciexam.report.evidence import Bench
+    from sciexam.report.record import Report, Step
     from sciexam.report.standings.leaderboard import Leaderboard
 
 __all__ = ["agree", "compare", "leaderboard", "report_folder"]
@@ -196,10 +198,24 @@ def leaderboard(
         outcomes = replace(outcomes, description=evidence.benches[0].description)
         besides = besides_of(plan, ledger, reward)
         found = build_leaderboard(evidence, outcomes, plan.contestants[0], NULL, besides, TEXTS)
+        found = replace(found, next_steps=_after(found, sat, evidence.benches[0], ledger))
         _write_leaderboard(found, sat.manifest, Path(results), place)
         if strict_model:
             check_echoes(plan, ledger, report_folder(found, results), sat.stored)
     return found
+
+
+def _after(board: Leaderboard, sat: Sat, bench: Bench, ledger: Store) -> tuple[Step, ...]:
+    from sciexam.exam.audit_price import takes_of
+    from sciexam.exam.people import people_around
+    from sciexam.report.standings.steps import steps_of
+
+    plan, argv = sat.plan, sat.manifest.get("argv", ())
+    recorded = any(rater.by_name for rater in plan.raters if rater.bench == bench.name)
+    takes = takes_of(plan, bench.name, ledger, ())
+    judged, readers = people_around(plan, ledger), plan.suite.readers
+    names = [name for name in plan.contestants if name != NULL]
+    return steps_of(board, argv, bench, recorded, names, len(plan.prompts), judged, takes, readers)
 
 
 def check_leaderboard(

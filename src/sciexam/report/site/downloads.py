@@ -14,5 +14,7 @@ def downloads_of(board: Leaderboard) -> dict[str, str]:
     return {
         "leaderboard.json": json_text(board.to_json()),
         "leaderboard.csv": board.to_csv(),
-        "leaderboard.md": to_markdown(board.title, board.tables(), caveats=board.caveats, notes=notes),
+        "leaderboard.md": to_markdown(
+            board.title, board.tables(), board.next_steps, caveats=board.caveats, notes=notes
+        ),
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 from sciexam.report.calls import Calls
 from sciexam.report.gains import Gain
-from sciexam.report.record import Figure, plain
+from sciexam.report.record import Figure, Step, plain
 from sciexam.report.tables import Table, to_csv
 from sciexam.stats import Estimate, Undefined
 
@@ -99,6 +99,7 @@ class Leaderboard:
     reward_model: str | None = None  # whose rewards stand in the rows
     # Of benchmarks of others the mean over items, by task with its metric, and by contestant.
     benchmarks: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
+    next_steps: tuple[Step, ...] = ()
     schema: str = SCHEMA
 
     @property
