@@ -162,6 +162,43 @@ def test_who_is_a_person_may_be_a_column(tmp_path: Path) -> None:
         imported("table", tmp_path / "u", mapping(tmp_path, text.replace("kind: what", "kind: humans")))
 
 
+JUDGED = """
+prompts: {file: old.jsonl, id: id, text: text}
+responses:
+  - {file: old.jsonl, prompt: id, model: {value: old}, text: answer}
+  - {file: new.jsonl, prompt: id, model: {value: new}, text: answer}
+verdicts: {file: votes.csv, prompt: id, first: left, second: right, preferred: winner, rater: worker, kind: human}
+"""
+
+
+def judged(folder: Path, *votes: str) -> Path:
+    for name in ("old", "new"):
+        write_lines(folder / "t" / f"{name}.jsonl", [{"id": "q", "text": "Why?", "answer": name}])
+    write_lines(folder / "t" / "votes.csv", ["id,left,right,winner,worker", *votes])
+    return mapping(folder, JUDGED)
+
+
+def test_an_empty_cell_of_the_raters_column_makes_up_no_rater(tmp_path: Path) -> None:
+    columns = judged(tmp_path, "q,old,new,first,ann", "q,old,new,first,")
+    assert refused("table", tmp_path / "t", columns) == [
+        "votes.csv:3: worker: empty; write who said this, or remove the row"
+    ]
+
+
+def test_a_misspelt_contestant_is_named_with_its_line(tmp_path: Path) -> None:
+    columns = judged(tmp_path, "q,old,new,first,ann", "q,odl,new,first,bob")
+    landed = imported("table", tmp_path / "t", columns)
+    where = tmp_path / "t" / "votes.csv"
+    assert f"{where}:3: no file holds an answer of 'odl'; did you mean 'old'?" in landed.notes
+
+
+def test_what_a_rater_says_again_is_counted_with_what_speaks_against_it(tmp_path: Path) -> None:
+    columns = judged(tmp_path, "q,old,new,first,ann", "q,old,new,second,ann", "q,new,old,second,ann")
+    landed = imported("table", tmp_path / "t", columns)
+    said = "a rater's further verdict on the same order counts as its repeat (1 in all, 1 against an earlier one)"
+    assert f"{tmp_path / 't' / 'votes.csv'}:3: {said}" in landed.notes
+
+
 def test_a_wrong_word_in_a_mapping_is_told_once_where_it_stands(tmp_path: Path) -> None:
     """A section may be one or a list of them; that it is no list is not what is wrong."""
     (tmp_path / "t").mkdir()

@@ -17,7 +17,7 @@ from typing import Any
 
 from sciexam.digests import digest, file_digest
 from sciexam.documents import locate
-from sciexam.errors import DocumentError, UsageError
+from sciexam.errors import DocumentError, UsageError, did_you_mean
 from sciexam.exchange.landing import Landing, Omission, folded, shown
 from sciexam.exchange.names import plain_name
 from sciexam.exchange.provenance import PROVENANCE, check_same_command, check_suite_unchanged
@@ -126,7 +126,7 @@ def _account(landing: Landing, folder: Path, name: str) -> Landed:
         verdicts_unmatched=unmatched,
         left_out=landing.omissions(),
         renamed={new: old for old, new in (*landing.models.items(), *landing.judges.items()) if new != old},
-        notes=list(landing.notes),
+        notes=[*landing.notes, *_unanswered(landing), *_repeated(landing)],
         licence=landing.licence,
     )
 
@@ -138,6 +138,25 @@ def _unmatched(landing: Landing) -> int:
     both = " AND ".join(f"EXISTS {answered.format(side)}" for side in ("first", "second"))
     ((found,),) = landing.told.query(f"SELECT count(*) FROM line WHERE kind = 'verdict' AND NOT ({both})")  # noqa: S608
     return int(found)
+
+
+def _unanswered(landing: Landing) -> Iterator[str]:
+    """Each model of which no file holds an answer, where files hold those of others: its name may be misspelt."""
+    known = landing.told.files("response")
+    for name, model in landing.models.items() if known else ():
+        if model not in known:
+            first = landing.told.query("SELECT at FROM owed WHERE model = ? ORDER BY length(at), at LIMIT 1", model)
+            for (at,) in first:
+                yield f"{at}: no file holds an answer of {shown(name)}{did_you_mean(model, known)}"
+
+
+def _repeated(landing: Landing) -> Iterator[str]:
+    if landing.repeats:
+        against = f", {landing.contradicting:,} against an earlier one" if landing.contradicting else ""
+        yield (
+            f"{landing.repeats[0]}: a rater's further verdict on the same order counts as its repeat "
+            f"({len(landing.repeats):,} in all{against})"
+        )
 
 
 def _source(path: Path, rows: int) -> dict[str, Any]:

@@ -74,6 +74,8 @@ class Landing:
         self.models: dict[str, str] = {}  # by the name that the files have, the name that the suite has
         self.judges: dict[str, str] = {}  # likewise, of judges
         self.order_unknown: set[str] = set()  # raters of whom no file says which answer they were shown first
+        self.repeats: list[str] = []  # where verdicts stand that a rater gave again, on the same order
+        self.contradicting = 0  # of these, those that say another side than one before
         self._omissions: dict[str, list[Any]] = {}
         self.told = Told()
 
@@ -144,8 +146,12 @@ class Landing:
         file = PEOPLE if kind == "human" else named(self.judges, line["rater"])
         slot = [line["rater"], one, other, sample]
         if repeat is None:
-            repeat = self.told.before("verdict", file, line["prompt"], slot)
-            line |= {"repeat": repeat} if repeat else {}
+            earlier = self.told.before("verdict", file, line["prompt"], slot)
+            repeat = len(earlier)
+            if repeat:
+                line |= {"repeat": repeat}
+                self.repeats.append(str(at))
+                self.contradicting += _said_otherwise(line, earlier)
         what = f"{shown(rater)} judged {shown(line['prompt'])} for {shown(first)} and {shown(second)}"
         self._add("verdict", file, line["prompt"], as_json([*slot, repeat]), line, at, what, again=True)
         for name in (one, other):
@@ -241,6 +247,18 @@ class Landing:
             self.fault(at, f"a model's name is a text that is not empty, this is {shown(model)}")
             return ""
         return named(self.models, model)
+
+
+def _said_otherwise(line: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> bool:
+    side = _side(line)
+    return side is not None and any(_side(one) not in (None, side) for one in earlier)
+
+
+def _side(line: Mapping[str, Any]) -> str | None:
+    """The side of a verdict line; None where it holds none."""
+    if (second := line.get("probability_second")) is not None:
+        return "tie" if second == 0.5 else "second" if second > 0.5 else "first"
+    return line.get("preferred")
 
 
 def folded(faults: Sequence[str]) -> Iterator[str]:

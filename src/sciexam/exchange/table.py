@@ -177,7 +177,9 @@ def _land(at: Place, row: Row, section: Section, keyed: Column | None, bare: boo
         landing.response(at, cell(section.model), prompt, cell(section.text), sample=sample, kept=kept)
     elif isinstance(section, Rewards):
         reward = _number(at, "reward", cell(section.reward), landing)
-        model, rater = cell(section.model), cell(section.rater) or "recorded"
+        model = cell(section.model)
+        if (rater := _rater(at, section, cell, landing)) is None:
+            return
         landing.reward(at, prompt, model, reward, rater=rater, sample=sample, kept=kept)
     else:
         _verdict(at, section, prompt, sample, cell, kept, landing)
@@ -201,8 +203,17 @@ def _verdict(at: Place, section: Verdicts, prompt: Any, sample: int, cell: Any, 
     if kind not in KINDS:
         landing.fault(at, f"kind: judge or human, this is {shown(kind)}")
         return
-    said |= {"rater": cell(section.rater) or "recorded", "kind": kind, "reason": cell(section.reason) or ""}
+    if (rater := _rater(at, section, cell, landing)) is None:
+        return
+    said |= {"rater": rater, "kind": kind, "reason": cell(section.reason) or ""}
     landing.verdict(at, prompt, first, second, sample=sample, repeat=None, kept=kept, **said)
+
+
+def _rater(at: Place, section: Verdicts | Rewards, cell: Any, landing: Landing) -> Any:
+    """Who said it; None, and a fault, where the column that names the raters is empty: nobody is made up."""
+    if (rater := cell(section.rater)) is None:
+        landing.fault(at, f"{section.rater}: empty; write who said this, or remove the row")
+    return rater
 
 
 def _side(word: Any, first: Any, second: Any) -> str | None:

@@ -44,14 +44,14 @@ class Told:
             return place, []
         return place, _differing(json.loads(earlier), json.loads(text))
 
-    def before(self, kind: str, file: str, prompt: str, slot: Sequence[Any]) -> int:
-        """How many lines there are of this slot."""
+    def before(self, kind: str, file: str, prompt: str, slot: Sequence[Any]) -> list[dict[str, Any]]:
+        """The lines that there are of this slot."""
         start = as_json(slot)[:-1] + ", "
         found = self._base.execute(
-            "SELECT count(*) FROM line WHERE kind = ? AND file = ? AND prompt = ? AND substr(key, 1, ?) = ?",
+            "SELECT text FROM line WHERE kind = ? AND file = ? AND prompt = ? AND substr(key, 1, ?) = ?",
             (kind, file, as_json(prompt), len(start), start),
         )
-        return int(found.fetchone()[0])
+        return [json.loads(text) for (text,) in found]
 
     def owe(self, model: str, prompt: str, sample: int, at: str) -> None:
         """That somebody spoke of an answer, which a file should hold."""
