@@ -126,6 +126,12 @@ class Suite(Record):
             if not Path(name).is_file():
                 raise UsageError(f"{name}: no such file of verdicts")
             return _recorded(Path(name).absolute())
+        if name.endswith((".csv", ".tsv")):
+            taken_in = self.command("annotate", "import", name)
+            raise UsageError(
+                f"{name}: a file of verdicts is a .jsonl; a table of what people said is read by `{taken_in}`, "
+                "and one with columns of its own names by `sciexam import table`"
+            )
         known = [*self.judges, "measures", HUMANS]
         raise UsageError(
             f"{name!r} is not a judge of suite {self.name!r}{did_you_mean(name, known)} "

@@ -199,6 +199,18 @@ def test_what_a_rater_says_again_is_counted_with_what_speaks_against_it(tmp_path
     assert f"{tmp_path / 't' / 'votes.csv'}:3: {said}" in landed.notes
 
 
+def test_whoever_imports_what_people_said_is_told_how_to_hold_a_judge_against_it(tmp_path: Path, sciexam: Cli) -> None:
+    judged(tmp_path, "q,old,new,first,ann")
+    done = sciexam("import", "table", "t", "--mapping", "columns.yaml", "--out", "out")
+    *_, last = done.stdout.splitlines()
+    assert last == "    sciexam validate openai:gpt-4.1-mini-2025-04-14 --suite out/suite.yaml"
+    refused = sciexam("validate", "measures", "--suite", "out/suite.yaml", "--humans", "t/votes.csv")
+    assert refused.stderr.startswith(
+        "sciexam: t/votes.csv: a file of verdicts is a .jsonl; a table of what people said is read by "
+        "`sciexam annotate import t/votes.csv --suite out/suite.yaml`"
+    )
+
+
 def test_a_wrong_word_in_a_mapping_is_told_once_where_it_stands(tmp_path: Path) -> None:
     """A section may be one or a list of them; that it is no list is not what is wrong."""
     (tmp_path / "t").mkdir()

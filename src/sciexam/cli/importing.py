@@ -118,8 +118,24 @@ def _commands(landed: Landed) -> list[str]:
         commands += [board, *([f"{board} --as {landed.format}"] if landed.format in PEERS else [])]
     if landed.verdicts and len(landed.raters) > 1:
         commands.append(f"sciexam agree --suite {suite}")
+    if judge := _held_against_people(landed):
+        commands.append(f"sciexam validate {shlex.quote(judge)} --suite {suite}")
     if landed.rewards:
         judge = landed.rewarder(next(iter(landed.rewards)))
         names = " ".join(map(shlex.quote, landed.responses))
         commands.append(f"sciexam reward {names} --suite {suite} --model {shlex.quote(judge)}")
     return commands
+
+
+def _held_against_people(landed: Landed) -> str:
+    """The judge to hold against the people of the files: one of the files, else one that reads; empty without either.
+
+    An answer that no file holds is none to read.
+    """
+    from sciexam.exchange.names import PEOPLE
+    from sciexam.report.next_steps import reader
+
+    if "human" not in landed.raters.values() or len(landed.responses) < 2:
+        return ""
+    recorded = [judge for judge in landed.verdicts if judge != PEOPLE]
+    return next(iter(recorded), "" if landed.answers_missing else reader())
