@@ -151,6 +151,20 @@ def test_an_annotator_in_the_ledger_and_in_a_file_counts_once(sciexam: Cli, tmp_
     assert [row["rater"] for row in json.loads(done.stdout)["raters"]] == list(CHOICES)
 
 
+def test_the_average_of_the_votes_is_told_also_where_a_file_and_the_ledger_hold_the_same_people(
+    sciexam: Cli, tmp_path: Path
+) -> None:
+    votes(tmp_path, CHOICES)
+    exam = suite(tmp_path, judges={"people": {"backend": "recorded", "verdicts": "votes.jsonl"}}, judge="people")
+    said = "`sciexam compare` averages the annotators' votes of each comparison instead of taking the majority: "
+    sheet = sciexam("annotate", "import", "votes.jsonl", "-s", exam, cwd=tmp_path)
+    assert sheet.returncode == 0, sheet.stderr
+    for judges in (("people",), ("people", "humans")):
+        named = [word for judge in judges for word in ("-j", judge)]
+        done = sciexam("agree", "-s", exam, *named, cwd=tmp_path)
+        assert said in " ".join(done.stdout.split()), judges
+
+
 def test_one_rater_alone_is_a_sentence_and_nobody_is_an_error(sciexam: Cli, tmp_path: Path) -> None:
     votes(tmp_path, {"ann": CHOICES["ann"]})
     exam = suite(tmp_path)

@@ -169,7 +169,10 @@ class _Study:
         self._cluster = {prompt.id: cluster(prompt) for prompt in evidence.prompts}
         self._category = {prompt.id: field_of(prompt, evidence.by) for prompt in evidence.prompts}
         people = [bench for bench in evidence.benches if bench.trust == "people" and not bench.silent]
-        self._of_people = scores_of(evidence, people[0]) if len(people) == 1 else {}
+        named = {rater for bench in people for rater in bench.raters}
+        whole = [bench for bench in people if named <= {*bench.raters}]  # a file, and the ledger that was told of it
+        seated = max(whole, key=lambda bench: len(bench.verdicts), default=None)
+        self._of_people = scores_of(evidence, seated) if seated else {}
 
     def agreed(self, raters: Sequence[Votes], group: str) -> Iterator[Agreed]:
         """The agreement of some raters on all that two of them judged, and in each category that has such an item."""
@@ -250,7 +253,7 @@ class _Study:
         )
 
     def _averaged(self, a: str, b: str) -> Figure | None:
-        """The win rate as a comparison counts it, where the annotators sit on one bench."""
+        """The win rate as a comparison counts it, where all annotators sit on one bench."""
         used = used_of(self._of_people.get((a, b), ()))
         return rate_of(used, "nobody judged this pair") if used else None
 

@@ -103,11 +103,14 @@ def _majority_table(shown: Sequence[Majority]) -> Table:
         if 0 < one.scaled < one.raters:
             who = f"{one.scaled} of {one.raters} {one.group}"
             notes.append(f"The mean preference of {one.b} against {one.a} is that of {who}, who gave strengths.")
-        if isinstance(one.averaged, Estimate) and str(one.averaged) != str(one.win_rate):
-            notes.append(
-                "`sciexam compare` averages the annotators' votes of each comparison instead of taking the majority: "
-                f"{one.b} against {one.a} {one.averaged}."
-            )
+    averaged = [
+        f"{one.b} against {one.a} {one.averaged}"
+        for one in shown
+        if isinstance(one.averaged, Estimate) and str(one.averaged) != str(one.win_rate)
+    ]
+    if averaged:
+        said = "`sciexam compare` averages the annotators' votes of each comparison instead of taking the majority"
+        notes.append(f"{said}: {'; '.join(averaged)}.")
     named = {
         "win rate": [one.win_rate for one in shown],
         "mean preference": [one.preference for one in shown],
