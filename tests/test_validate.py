@@ -594,6 +594,16 @@ def test_the_judge_of_a_validation_is_told_by_its_reply_alone() -> None:
         assert told(body).endswith(verdict)
 
 
+@pytest.mark.parametrize("people", [("ann",), ("ann", "bob", "cleo")])
+def test_of_several_annotators_the_judges_errors_are_by_the_mean_vote_and_that_is_said(
+    sciexam: Cli, tmp_path: Path, people: tuple[str, ...]
+) -> None:
+    votes(tmp_path, {who: drawn(seed, range(12), tie=0.5) for seed, who in enumerate(people)})
+    done = sciexam("validate", "measures", "-s", suite(tmp_path, 12), "--humans", "votes.jsonl", cwd=tmp_path)
+    said = "with two choices, by the humans' mean vote and not by the majority above."
+    assert (said in " ".join(done.stdout.split())) == (len(people) > 1)
+
+
 def test_what_the_judge_bought_is_told_once_for_all_pairs_of_which_it_is_so(sciexam: Cli, tmp_path: Path) -> None:
     names = ("base", "sft", "dpo")
     models = {n: {"responses": answers(tmp_path, n, [f"{n} {i} because of it" for i in range(20)])} for n in names}

@@ -165,7 +165,7 @@ def _rates(found: Validation) -> Table:
             *_bought(found.rates),
             "Rogan-Gladen is of the prompts without a label, and of forced choices; it takes the judge to err there as "
             "on the labelled ones, alike for both contestants.",
-            *(_errors(rate, found.adjudicated > 0) for rate in found.rates),
+            *(_errors(rate, found) for rate in found.rates),
             *reasons(named),
         ),
     )
@@ -188,10 +188,11 @@ def _rate_rows(rate: Rates) -> Iterator[tuple[str, ...]]:
     yield "", "corrected (Rogan-Gladen)", f"{rate.forced} + {rate.choices}", _short(rate.corrected)
 
 
-def _errors(rate: Rates, is_adjudicated: bool) -> str:
-    found = f"sensitivity {_short(rate.sensitivity)}, specificity {_short(rate.specificity)}"
-    by = ", by the humans' choice with what was adjudicated" if is_adjudicated else ""
-    return f"{rate.b} against {rate.a}: the judge's {found}, on {rate.forced} labelled prompts with two choices{by}."
+def _errors(rate: Rates, found: Validation) -> str:
+    said = f"sensitivity {_short(rate.sensitivity)}, specificity {_short(rate.specificity)}"
+    by = ", by the humans' mean vote and not by the majority above" if len(found.annotators) > 1 else ""
+    by = ", by the humans' choice with what was adjudicated" if found.adjudicated else by
+    return f"{rate.b} against {rate.a}: the judge's {said}, on {rate.forced} labelled prompts with two choices{by}."
 
 
 def _biases(found: Validation) -> Table:
