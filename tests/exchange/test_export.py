@@ -24,6 +24,7 @@ from sciexam.digests import digest
 from sciexam.errors import UsageError
 from sciexam.exchange.export import COLUMNS, export
 from sciexam.judges.recorded import read_verdicts
+from sciexam.judges.settings import EndpointJudge
 from sciexam.models.recorded import read_responses
 from sciexam.report.data_file import Columns, write_lines
 from sciexam.report.tables import from_cell
@@ -352,6 +353,9 @@ def test_who_has_judged_is_named_where_text_measures_would_be_meant(
     with pytest.raises(UsageError, match="nobody else has judged these answers") as nobody:
         export(suite, "a", "b", **asked)
     assert "sciexam annotate serve a.jsonl b.jsonl" in str(nobody.value)
+    with_own = suite.model_copy(update={"judges": {"own": EndpointJudge(backend="openai", model="m")}})
+    with pytest.raises(UsageError, match=r"a language model can, too:\nsciexam compare .* --judge own"):
+        export(with_own, "a", "b", **asked)
     ann = {"prompt": "q0", "first": "a", "second": "b", "preferred": "first", "rater": "ann", "kind": "human"}
     write_jsonl(tmp_path / "ann.jsonl", [ann])
     monkeypatch.setattr("sys.argv", ["sciexam", "compare", "a.jsonl", "b.jsonl", "--judge", "ann.jsonl"])

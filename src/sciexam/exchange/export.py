@@ -133,8 +133,8 @@ def _own_judge(
         lines = [
             f"{said}; nobody else has judged these answers, and people can:",
             suite.command("annotate", "serve", *contestants),
-            "a language model can, too, for money:",
-            suite.command("compare", *contestants, "--judge", reader()),
+            "a language model can, too:" if suite.readers else "a language model can, too, for money:",
+            suite.command("compare", *contestants, "--judge", reader(suite.readers)),
         ]
     raise UsageError("\n".join([*lines, f"or --judge {own}, if that is what you want"]))
 
