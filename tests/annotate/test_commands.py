@@ -119,7 +119,11 @@ def test_a_file_of_names_is_told_its_fault_with_the_line(sciexam: Cli, tmp_path:
     ("options", "what"),
     [
         (("--overlap", "0"), "--overlap: 1 or more annotators for each item, not 0"),
-        (("--draw", "101"), "--draw: 101 prompts of the 100 in 'science' that everyone can answer; draw fewer"),
+        (
+            ("--draw", "101"),
+            "--draw: 101 prompts of the 100 in 'science' that everyone can answer; draw fewer, "
+            "or leave --draw out for all 100",
+        ),
         (("--task", "ranking", "--samples", "1"), "3 to 9 answers to a prompt, not 2 (2 contestants x 1 samples)"),
         (
             ("--task", "demonstrations"),

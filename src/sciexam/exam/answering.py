@@ -96,4 +96,5 @@ def _check_draw(draw: int | None, able: int, suite: Suite) -> None:
     if draw is not None and draw < 1:
         raise UsageError(f"--draw: 1 or more prompts, not {draw}")
     if draw is not None and draw > able:
-        raise UsageError(f"--draw: {draw} prompts of the {able} in {suite.name!r} that everyone can answer; draw fewer")
+        have = f"{draw} prompts of the {able} in {suite.name!r} that everyone can answer"
+        raise UsageError(f"--draw: {have}; draw fewer, or leave --draw out for all {able}")

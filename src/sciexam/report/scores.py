@@ -13,7 +13,7 @@ from sciexam.report.reliability import Reliability, reliability_of
 from sciexam.stats import Undefined, order_consistency
 from sciexam.types import Prompt, Status
 
-ONE_ORDER = "no annotator was shown a pair in both orders"
+ONE_ORDER = "an annotator's repeats are checks and not counted here"
 NOT_SHOWN = "two equal texts, which people are not shown"
 NOT_RECORDED = "the order was not recorded"
 NO_ORDER = "this judge scores each answer by itself and cannot see the order"
