@@ -281,7 +281,7 @@ def test_what_an_agreement_rests_on_is_said(sciexam: Cli, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     for sentence in (
         "votes has verdicts on 'q99', 'stf': no prompt and no model here has that name, so they do not count.",
-        "eva judged 3 of up to 8 comparisons; its own figures say little.",
+        "eva judged 3 comparisons, another rater 8; its own figures say little.",
         "bob gave some winners a strength, and 1 none; its strengths are left out",
         "'ann' and 'Ann ' count as different raters; are they one?",
         "The mean preference of sft against base is that of 5 of 6 annotators, who gave strengths.",

@@ -189,7 +189,7 @@ def _doubts(pair: Pair, earlier: int) -> Iterable[_Doubt]:
     missing = pair.verdicts["invalid"] + pair.verdicts["failed"]
     asked = missing + pair.verdicts["ok"]
     if missing > MANY_INVALID * asked:
-        hint = "; the bounds say what that can do" if pair.used else ""
+        hint = "; the bounds say what that can do" if pair.bounds and pair.invalid + pair.failed else ""
         said = f"{missing} of {asked} verdicts {'is' if missing == 1 else 'are'} invalid or failed{hint}"
         general = f"more than {MANY_INVALID:.0%} of the verdicts are invalid or failed"
         yield _Doubt(pair, said, general, f"{missing} of {asked}", missing / asked)

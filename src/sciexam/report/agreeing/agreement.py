@@ -301,7 +301,7 @@ def _caveats(benches: Sequence[Bench], votes: Sequence[Votes], second: str) -> I
     most = max((len(one.scores) for one in votes), default=0)
     for one in votes:
         if len(one.scores) < min(FEW_ITEMS, most):
-            yield f"{one.rater} judged {len(one.scores)} of up to {most} comparisons; its own figures say little."
+            yield f"{one.rater} judged {len(one.scores)} comparisons, another rater {most}; its own figures say little."
         if one.changed:
             yield (
                 f"{one.rater} said more than one thing of the same two texts, in {one.changed} of the comparisons; the "
