@@ -15,7 +15,7 @@ import pytest
 from annotate_queue import judging_by, queue_of
 from conftest import answers, write_jsonl, write_suite
 from postgres import SLOWLY, place
-from sciexam.annotate.announcement import announcement, elsewhere
+from sciexam.annotate.announcement import announcement, elsewhere, on_other_scales
 from sciexam.annotate.desk import Desk, NotYours, keep_queue, kept_queue
 from sciexam.annotate.export import exported
 from sciexam.annotate.importing import Imported, import_verdicts
@@ -446,6 +446,23 @@ def test_what_people_said_elsewhere_is_told_before_it_is_asked_again(tmp_path: P
         "2 of these 3 pairs have verdicts of 2 annotators from elsewhere (`annotate import`, or another queue). They "
         "count, but not in this queue, which asks for these pairs again."
     ]
+
+
+def test_a_queue_of_the_same_on_another_scale_is_named_with_the_option_that_goes_on_with_it(
+    tmp_path: Path, store: Store
+) -> None:
+    first = queue_of(tmp_path, store, prompts=3, scale="five-point")
+    desk = Desk(store, first)
+    other = queue_of(tmp_path, store, prompts=3)
+    Desk(store, other)
+    assert not list(on_other_scales(store, other)), "nobody has judged there"
+    judging_by(desk, person(store), for_b)
+    (said,) = on_other_scales(store, other)
+    assert said == (
+        f"Queue {first.id} of the same contestants has 3 judgements, on another scale; to go on with it, Ctrl-C, and "
+        "the same command with --scale five-point."
+    )
+    assert not list(on_other_scales(store, first))
 
 
 def test_the_same_two_texts_are_shown_once_and_count_for_both(tmp_path: Path, store: Store) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from sciexam.annotate.assignment import repeats_of
 from sciexam.annotate.blinding import naming
-from sciexam.annotate.desk import served_before
+from sciexam.annotate.desk import kept_queue, served_before
 from sciexam.annotate.overview import Overview
 from sciexam.annotate.overview_text import stored
 from sciexam.annotate.queue import Queue
@@ -43,6 +43,7 @@ def opening(
     yield from replaced(file, linked, origin)
     overview = Overview(store, queue)
     yield from elsewhere(store, overview)
+    yield from on_other_scales(store, queue)
     yield from announcement(overview, invitations, file, address, rubric_is)
 
 
@@ -87,6 +88,19 @@ def elsewhere(store: Store, overview: Overview) -> Iterator[str]:
             f"{have} verdicts of {people} annotator{'s' if people > 1 else ''} from elsewhere (`annotate import`, or "
             "another queue). They count, but not in this queue, which asks for these pairs again."
         )
+
+
+def on_other_scales(store: Store, queue: Queue) -> Iterator[str]:
+    """The queues of the same contestants and rubric on another scale that people have judged in."""
+    for before in (kept_queue(store, body) for id, body in store.annotations.queues().items() if id != queue.id):
+        alike = all(
+            getattr(before, name) == getattr(queue, name) for name in ("suite", "task", "contestants", "rubric")
+        )
+        if alike and before.scale != queue.scale and store.annotations.judgements(before.id):
+            yield (
+                f"Queue {before.id} of the same contestants has {stored(Overview(store, before))}, on another scale; "
+                f"to go on with it, Ctrl-C, and the same command with --scale {before.scale}."
+            )
 
 
 def changes(before: Queue, queue: Queue) -> Iterator[str]:
