@@ -407,7 +407,7 @@ def test_forgetting_asks_first(judged: Path, sciexam: Cli) -> None:
     assert done.stderr == (
         "sciexam: annotator-1 is forgotten; 4 judgements were deleted\n"
         "sciexam: what stays: the pseudonym with that number; reports, exports and backups that were made before, "
-        "which are yours to delete\n"
+        "which are yours to delete, and a name in a file of names, from which `annotate serve --names` adds it again\n"
         "sciexam: 4 items that were complete are short of an annotator; sciexam annotate status has what is left\n"
     )
     assert json.loads(sciexam("annotate", "status", "--json").stdout)["judgements"] == 4

@@ -546,7 +546,7 @@ def test_the_page_shows_answers_side_by_side_with_verdicts_in_the_order_they_wer
     shown = " ".join(page.text.split())
     for said in ("The sea is blue.", "Air scatters blue most.", "Rayleigh scattering", "hit the token limit"):
         assert said in shown
-    assert "shown base, then sft → sft, clear · P(sft) = 0.83 B names the cause" in shown
+    assert "shown base, then sft → sft, clearly better · P(sft) = 0.83 B names the cause" in shown
     assert "rater, shown sft, then base → tie Both do" in shown
     assert "no usable verdict: no verdict line" in shown
     assert "invalid: refused" in shown

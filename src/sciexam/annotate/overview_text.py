@@ -116,7 +116,7 @@ def _notes(overview: Overview) -> Iterator[str]:
         disputed = f"{open_ones} pair is" if open_ones == 1 else f"{open_ones} pairs are"
         yield (
             f"{disputed} disputed and not adjudicated; the owner's page shows "
-            f"{'it' if open_ones == 1 else 'them'} (its link: `sciexam annotate link`)."
+            f"{'it' if open_ones == 1 else 'them'} (its link: `sciexam annotate link --owner`)."
         )
     if outside := left_outside(overview):
         drawn = overview.queue.draw.taken < overview.queue.draw.drawn_from

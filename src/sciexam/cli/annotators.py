@@ -131,7 +131,8 @@ def forget(
     stays = "what they chose, under the pseudonym; " if keep_judgements else ""
     print(
         f"sciexam: what stays: {stays}the pseudonym with that number; reports, exports and backups that were made "
-        "before, which are yours to delete",
+        "before, which are yours to delete, and a name in a file of names, from which `annotate serve --names` adds it "
+        "again",
         file=sys.stderr,
     )
     if short:
