@@ -106,6 +106,9 @@ def test_a_board_ends_with_what_to_do_next(sciexam: Cli, tmp_path: Path) -> None
     ]
     (page,) = tmp_path.glob("results/*/leaderboard/index.html")
     assert all(command in page.read_text() for command in commands)
+    said = sciexam("leaderboard", "base", "sft", "-s", path, "-j", "measures", "--quiet", cwd=tmp_path).stdout
+    by = "By `measures` (a text measure, not validated)"
+    assert said == f"{by}: sft leads: at 95 % no other contestant may hold rank 1.\n"
     (read,) = sx.leaderboard(sx.load_suite(path), judge="measures", results=tmp_path / "m").next_steps
     assert read.why == "A text measure has judged, which knows nothing of meaning; to ask a language model"
     assert read.command == "sciexam leaderboard base sft rlhf --judge llm --suite exam"

@@ -20,6 +20,7 @@ from sciexam.cli.options import (
     EngineOption,
     FigureFormatOption,
     Figures,
+    InShort,
     Limit,
     MaxWait,
     OrdersOption,
@@ -105,6 +106,7 @@ def leaderboard(
     style_control: Annotated[
         bool, typer.Option("--style-control", help="For --as arena-hard: the style-controlled score of v2.0, too.")
     ] = False,
+    quiet: InShort = False,
     as_json: AsJson = False,
 ) -> None:
     """Rate the contestants of a suite by one judge: ratings, rank ranges, win rates against the baseline.
@@ -153,7 +155,7 @@ def leaderboard(
         print(told)
         return
     place = exam.site_folder(chosen.name, site, results)
-    with interruptible() as stop, progress(as_json or as_markdown) as shown:
+    with interruptible() as stop, progress(as_json or as_markdown or quiet) as shown:
         found = exam.leaderboard(
             chosen,
             *names,
@@ -176,6 +178,11 @@ def leaderboard(
         from sciexam.report.standings.readme_table import readme_table
 
         print(readme_table(found), end="")
+    elif quiet:
+        from sciexam.report.plain_text import plain_text
+        from sciexam.report.site.sentences import answer
+
+        print(plain_text(f"By `{found.judge}` ({found.judge_is}): {answer(found)}"))
     else:
         from sciexam.report.tables import print_list, print_steps, print_tables, text_for
         from sciexam.report.wording import calls, noted
