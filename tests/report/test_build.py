@@ -529,9 +529,12 @@ def test_what_is_missing_is_told_where_it_could_undo_the_conclusion(better: str)
     did = "lost" if better == "b" else "won"
     (told,) = [one for one in report.caveats if "rests on what is missing" in one]
     assert told == (
-        f"b against a by judge: had b {did} all that is invalid or failed, its win rate would be {rate}, and "
-        f'undecided: "{pair.conclusion}" rests on what is missing.'
+        f"b against a by judge: had b {did} all that is invalid or failed, its win rate would be {rate}, which is not "
+        f'"{pair.conclusion}": the conclusion rests on what is missing.'
     )
+    gone = only(build(evidence(prompts(60), winner(*better * 20, *["invalid: refused"] * 40))))
+    assert gone.undone is not None
+    assert (gone.undone.high < 0.5) == (better == "b"), "worse than undecided is no better"
     safe = build(evidence(prompts(40), winner(*better * 35, *worse * 3, *["invalid: refused"] * 2)))
     assert only(safe).undone is None
     assert not [one for one in safe.caveats if "rests on" in one]
@@ -547,6 +550,13 @@ def test_a_decided_pair_of_which_one_always_writes_more_may_be_length_alone() ->
     assert only(report).conclusion == "better"
     assert [one for one in report.caveats if "length" in one] == [
         f"{told} and the shorter one on 1, so length and model cannot be told apart."
+    ]
+    equal = build(evidence(prompts(30), winner(*"b" * 26, *"a" * 4), reply=lambda *_: Reply("k", "as long")))
+    assert only(equal).conclusion == "better"
+    assert not [one for one in equal.caveats if "length" in one], "of equally long answers length explains nothing"
+    shown = build(evidence(prompts(60), winner(*"b" * 48, *"a" * 12), reply=reply))
+    assert [
+        one for one in shown.caveats if "all of the result may be length: b's win rate at equal length cannot" in one
     ]
     undecided = build(evidence(prompts(27), winner(*"b" * 14, *"a" * 13), reply=reply))
     assert not [one for one in undecided.caveats if "length" in one]

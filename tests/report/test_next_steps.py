@@ -131,8 +131,8 @@ def test_recorded_failures_are_named_with_their_prompts_and_never_drawn_again() 
     items = tuple(replace(item, prompt=f"q{number}", answers=()) for number in range(5))
     (step,) = next_steps(replace(recorded, items=items, pairs=Pairs(recorded.pairs * 2)), typed)
     assert step.why == (
-        "14 verdicts in v.jsonl are failures, which count as invalid (prompts q0, q1, q2 and 2 more); with verdicts "
-        "in their place, the file is read again by"
+        "14 verdicts in v.jsonl are failures, which count as invalid (prompts 'q0', 'q1', 'q2' and 2 more); with "
+        "verdicts in their place, the file is read again by"
     )
     assert step.command == "sciexam compare base sft --judge v.jsonl"
 

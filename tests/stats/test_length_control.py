@@ -242,7 +242,10 @@ def test_a_contestant_that_is_longer_or_shorter_on_under_ten_percent_of_the_prom
 
 def test_answers_that_are_all_equally_long_are_refused():
     found = length_controlled([0, 1] * 10, [100] * 20, [100] * 20)
-    assert found.slope == Undefined(of_lengths(0, 0, 20), 20)
+    why = "the answers are equally long on 20 of 20 prompts, so what length does cannot be told"
+    assert found.slope == Undefined(why, 20)
+    nearly = length_controlled([0, 1] * 10, [101, *[100] * 19], [100] * 20)
+    assert nearly.slope == Undefined(why.replace("20 of", "19 of"), 20)
 
 
 def test_a_refused_pair_takes_no_part_in_the_fit_of_the_others():

@@ -158,7 +158,7 @@ def _pair(
         conclusion=bench.concludes(found := conclude(rate, p_holm, within)),
         win_rate=rate,
         bounds=_bounds(used, counts["invalid"] + counts["failed"]) if used else None,
-        undone=_undone(scores, found),
+        undone=_undone(scores, found, comparisons, evidence.seed),
         wins=sides[1],
         ties=sides[0],
         losses=sides[-1],
@@ -195,15 +195,19 @@ def _bounds(used: Sequence[Score], missing: int) -> tuple[float, float]:
     return bounds([s.low for s in used], planned)[0], bounds([s.high for s in used], planned)[1]
 
 
-def _undone(scores: Sequence[Score], found: Conclusion) -> Estimate | None:
-    """The win rate were all that faults have lost against what was found, where its interval includes one half."""
-    if found not in ("better", "worse"):
-        return None
-    faulty = [s for s in scores if s.status in ("invalid", "failed")]
-    kept = used_of(scores)
+def _undone(scores: Sequence[Score], found: Conclusion, comparisons: int, seed: int) -> Estimate | None:
+    """The win rate were all that faults have lost against what was found, where another conclusion would follow.
+
+    p is then corrected for all comparisons by Bonferroni, as that of the least sure one is by Holm.
+    """
+    kept, faulty = used_of(scores), [s for s in scores if s.status in ("invalid", "failed")]
     worst = [s.low if found == "better" else s.high for s in kept] + [0.0 if found == "better" else 1.0] * len(faulty)
-    rate = win_rate(worst, distinct(s.cluster for s in (*kept, *faulty)), LEVEL)
-    return rate if isinstance(rate, Estimate) and rate.low <= 0.5 <= rate.high else None
+    if found not in ("better", "worse") or worst == list(values_of(kept)):
+        return None
+    clusters = distinct(s.cluster for s in (*kept, *faulty))
+    rate, p = win_rate(worst, clusters, LEVEL), sign_flip(worst, clusters, seed)
+    then = conclude(rate, None if p is None else min(1.0, comparisons * p), None)
+    return rate if isinstance(rate, Estimate) and then != found else None
 
 
 def _p_value(scores: Sequence[Score], seed: int) -> float | None:

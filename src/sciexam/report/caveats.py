@@ -230,8 +230,8 @@ def _of_undone(pair: Pair) -> Iterable[_Doubt]:
     if pair.undone is not None:
         against = "lost" if pair.conclusion in ("better", BY_FORM["better"]) else "won"
         said = (
-            f"had {pair.b} {against} all that is invalid or failed, its win rate would be {pair.undone}, and "
-            f'undecided: "{pair.conclusion}" rests on what is missing'
+            f"had {pair.b} {against} all that is invalid or failed, its win rate would be {pair.undone}, which is not "
+            f'"{pair.conclusion}": the conclusion rests on what is missing'
         )
         general = "what is invalid or failed could undo the conclusion"
         yield _Doubt(pair, said, general, str(pair.undone), -abs(pair.undone.value - 0.5))
@@ -253,8 +253,9 @@ def _of_length(pair: Pair) -> Iterable[_Doubt]:
         effect = replace(effect, value=1 - effect.value, low=1 - effect.high, high=1 - effect.low)
     equal = pair.length.controlled
     left = f"is {equal}" if isinstance(equal, Estimate) else f"cannot be told: {equal.why}"
+    share = "all" if isinstance(equal, Undefined) and equal.why.endswith(CONFOUNDED) else "part"
     said = (
-        f"the {which} answer won {effect} of the {effect.n:,} decided prompts; part of the result may be length: "
+        f"the {which} answer won {effect} of the {effect.n:,} decided prompts; {share} of the result may be length: "
         f"{pair.b}'s win rate at equal length {left}"
     )
     general = f"the {which} answer won more often, so that part of the result may be length"

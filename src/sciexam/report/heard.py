@@ -18,6 +18,6 @@ def heard(benches: Sequence[Bench]) -> Iterator[str]:
             when = datetime.fromtimestamp(bench.last_judged / 1000, UTC)
             yield (
                 f"Counted: {len(raters):,} verdict{'s' * (len(raters) != 1)} by {people:,} "
-                f"annotator{'s' * (people != 1)}, the last on {when:%Y-%m-%d %H:%M:%S} UTC; people may judge on, and a "
-                "report of this run then counts what they say."
+                f"annotator{'s' * (people != 1)}, the last of which came in on {when:%Y-%m-%d %H:%M:%S} UTC; people "
+                "may judge on, and a report of this run then counts what they say."
             )

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from textwrap import shorten
 
 from sciexam.prompts import are_ids
 from sciexam.report.audit import Takes
 from sciexam.report.escalation import Escalation
 from sciexam.report.evidence import TEXT_MEASURE
+from sciexam.report.plain_text import quoted
 from sciexam.report.record import Pair, Report, Step
 from sciexam.report.validating.faults import leaning, useless
 from sciexam.stats import Estimate
@@ -138,17 +138,14 @@ def _failed_on(report: Report, file: str) -> str:
     """` (prompts p1, p2, p3 and 4 more)`: on which the verdicts in a file are failures."""
     judges = {pair.judge for pair in report.pairs if " and ".join(pair.recorded) == file}
     prompts = [
-        shorten(item.prompt, 40, placeholder="...")
+        item.prompt
         for item in report.items
         if any(
             one.judge in judges and one.status in ("invalid", "failed") and one.failure != CANNOT_JUDGE
             for one in item.opinions
         )
     ]
-    if not prompts:
-        return ""
-    more = f" and {len(prompts) - NAMED:,} more" if len(prompts) > NAMED else ""
-    return f" (prompt{'s' if len(prompts) > 1 else ''} {', '.join(prompts[:NAMED])}{more})"
+    return f" (prompt{'s' if len(prompts) > 1 else ''} {quoted(prompts, NAMED, 40)})" if prompts else ""
 
 
 def _verdicts(count: int) -> str:
@@ -234,7 +231,9 @@ def _undecided(report: Report, command: Command, readers: Sequence[str]) -> Iter
     None are proposed to a judge most of whose verdicts are invalid.
     """
     pair = next((one for one in report.pairs if one.conclusion == "undecided" and one.used), None)
-    if pair is None or pair.stop is not None or 2 * pair.verdicts["invalid"] > sum(pair.verdicts.values()):
+    if pair is None or pair.stop is not None or pair.to_come:
+        return
+    if 2 * pair.verdicts["invalid"] > sum(pair.verdicts.values()):
         return
     effect, many = 0.6, "more prompts"
     if pair.power is not None:

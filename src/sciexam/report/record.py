@@ -343,6 +343,7 @@ class Report:
             row["win_rate"] = {"of": pair.b, **row["win_rate"]}
             row["bounds"] = None if pair.bounds is None else {"low": pair.bounds[0], "high": pair.bounds[1]}
             row["sentence"] = pair.sentence
+            row |= {"to_come": pair.to_come} if pair.to_come else {}
             for key in ("stop", "by_members", "criteria", "strengths", "shown", "recorded", "undone"):
                 if not getattr(pair, key):
                     del row[key]

@@ -13,7 +13,7 @@ from sciexam.report.reliability import Reliability, reliability_of
 from sciexam.stats import Undefined, order_consistency
 from sciexam.types import Prompt, Status
 
-ONE_ORDER = "an annotator's repeats are checks and not counted here"
+ONE_ORDER = "no annotator's pair was judged in both orders; repeats are checks, and do not count"
 NOT_SHOWN = "two equal texts, which people are not shown"
 NOT_RECORDED = "the order was not recorded"
 NO_ORDER = "this judge scores each answer by itself and cannot see the order"

@@ -10,7 +10,7 @@ from sciexam.report.calls import Calls
 from sciexam.report.escalation import Escalation
 from sciexam.report.evidence import NOT_ASKED
 from sciexam.report.panel import Member
-from sciexam.report.plain_text import quoted
+from sciexam.report.plain_text import one_line, quoted
 from sciexam.report.record import NO_EVIDENCE, Figure, Pair, Report, Stop
 from sciexam.stats import Estimate, Undefined
 from sciexam.types import CANNOT_JUDGE, NO_ANSWER
@@ -18,6 +18,7 @@ from sciexam.types import CANNOT_JUDGE, NO_ANSWER
 DECIDED = ("better", "worse", "higher by form", "lower by form")
 EQUIVALENT = ("equivalent", "equivalent by form")
 UNUSUAL = 0.9  # of the share of prompts that usually counts
+ENDING = 60  # letters of a reply that are shown
 NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 
 
@@ -304,11 +305,15 @@ def reasons(report: Report, pair: Pair, most: int | None = 5) -> list[str]:
 def _unusable(report: Report, pair: Pair) -> dict[str, str]:
     """Why replies of the pair's judge could not be used, each with how one of them ends, where it says anything."""
     found: dict[str, str] = {}
+    if not any(why.startswith("invalid: ") for why in pair.reasons):
+        return found
     theirs = {(pair.judge, pair.a, pair.b), (pair.judge, pair.b, pair.a)}
     for one in (one for item in report.items for one in item.opinions if (one.judge, one.first, one.second) in theirs):
         why, said = f"invalid: {one.failure}", one.reason.strip()
         if one.status == "invalid" and said and one.failure != CANNOT_JUDGE and why not in found:
-            found[why] = f"{why}, such as a reply that ends {quoted([said.splitlines()[-1]])}"
+            line = one_line(said.splitlines()[-1])
+            ending = line if len(line) <= ENDING else f"...{line[-ENDING:].lstrip()}"
+            found[why] = f"{why}, such as a reply that ends '{ending}'"
     return found
 
 

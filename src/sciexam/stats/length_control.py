@@ -147,6 +147,9 @@ def _refusal(rows: int, units: int, longer: int, shorter: int, won: int, lost: i
     """`longer`, `shorter`: on how many rows a's answer is so."""
     if units == 1:
         return Undefined("all prompts are in one group" if rows > 1 else "only one prompt has a score", 1)
+    if max(longer, shorter) < (1 - SIDE) * rows and min(longer, shorter) < SIDE * rows:
+        equal = f"the answers are equally long on {rows - longer - shorter} of {rows} prompts"
+        return Undefined(f"{equal}, so what length does cannot be told", units)
     if min(longer, shorter) < SIDE * rows:
         lengths = f"its answer is the longer one on {longer} of {rows} prompts and the shorter one on {shorter}"
         return Undefined(f"{lengths}, {CONFOUNDED}", units)
