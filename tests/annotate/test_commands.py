@@ -15,8 +15,9 @@ import pytest
 
 from annotate_queue import judging_by, queue_of
 from conftest import Cli, answers, write_jsonl, write_suite
-from sciexam.annotate.desk import Desk
+from sciexam.annotate.desk import Desk, keep_queue
 from sciexam.annotate.links import until
+from sciexam.annotate.serving import write_invitations
 from sciexam.store import Store
 from study import Study
 
@@ -396,6 +397,27 @@ def test_commands_without_a_ledger_or_a_queue_say_where_to_begin(sciexam: Cli, t
     done = sciexam("annotate", "status")
     assert done.returncode == 2
     assert "nothing was ever served from it; begin with `sciexam annotate serve`" in done.stderr
+
+
+def test_a_link_that_was_ended_is_not_written_when_the_queue_is_served_again(judged: Path, sciexam: Cli) -> None:
+    sciexam("annotate", "link", "Bob", "--revoke")
+    with Store(judged / "results" / "ledger.sqlite") as store:
+        queue, people = queue_of(judged, store, prompts=4, scale="five-point"), store.annotators.all()
+        listed, file, _ = write_invitations(store, judged / "results", queue, people, None, "http://localhost:8400")
+    assert [one.annotator.label for one in listed] == ["Ann", "Bob", "the owner"]
+    assert [row["annotator"] for row in csv.DictReader(file.read_text().splitlines())] == ["Ann", "the owner"]
+
+
+def test_the_queue_that_was_served_last_is_meant_whichever_came_first(judged: Path, sciexam: Cli) -> None:
+    with Store(judged / "results" / "ledger.sqlite") as store:
+        first = queue_of(judged, store, prompts=4, scale="five-point")
+        other = queue_of(judged, store, prompts=4, scale="choice")
+        for served in (first, other, first, first):
+            keep_queue(store, served)
+        assert [*store.annotations.queues()] == [other.id, first.id]
+    told = sciexam("annotate", "status")
+    assert f"queue {first.id}, which was served last; --queue names another of {other.id}" in told.stderr
+    assert "8 judgements" in told.stdout
 
 
 def test_forgetting_asks_first(judged: Path, sciexam: Cli) -> None:

@@ -65,7 +65,7 @@ def announcement(
     if overview.judgements or overview.outside:
         yield f"So far {stored(overview)}; {overview.complete}/{len(queue.ordinary)} items complete."
     yield f"Rubric: {queue.rubric.rubric}{why}"
-    yield from _notes(queue, sum(not one.annotator.is_owner for one in invitations))
+    yield from _notes(queue, sum(not (one.annotator.is_owner or one.ended) for one in invitations))
     yield from links_of(invitations)
     yield f"The links are in {file}, too. Whoever has one judges in that name."
     if all(urlsplit(one.link).hostname in LOOPBACK for one in invitations):

@@ -109,13 +109,13 @@ def invitations(links: Links, people: Sequence[Annotator], origin: str) -> list[
 def write_invitations(
     store: Store, results: Path, queue: Queue, people: Sequence[Annotator], days: float | None, origin: str
 ) -> tuple[list[Invitation], Path, str]:
-    """Write a link for each of these people and for the owner: the invitations, their file, and where those that stood
-    in it led.
+    """Write a link for each of these people and for the owner: the invitations, their file, which holds those that open
+    something, and where those that stood in it led.
     """
     listed = invitations(Links(store), [*people, owner_of(store, days)], origin)
     file = results / queue.suite / queue.id / "links.csv"
     before = linked_to(file)
-    write_links(file, listed)
+    write_links(file, [one for one in listed if one.annotator.is_owner or not one.ended])
     return listed, file, before
 
 

@@ -89,15 +89,18 @@ class Annotations:
 
     @patient
     def add_queue(self, queue: str, body: str, shown: Mapping[str, str]) -> None:
-        """Keep what a queue holds: its description, and by id the items that it shows. Nothing is written twice."""
+        """Keep what a queue holds, which is served now: its description, and by id the items that it shows.
+
+        Nothing is written twice in a row.
+        """
         raw = {item: encode(text) for item, text in shown.items()}
         with self._writing() as connection:
             ids = text_ids(connection, [encode(body), *raw.values()])
             rows = [{"item": item, "body": ids[text]} for item, text in raw.items()]
             if rows:
                 connection.execute(insert_new(connection, items), rows)
-            newest = sa.select(queues.c.body).where(queues.c.queue == queue).order_by(queues.c.seq.desc()).limit(1)
-            if connection.execute(newest).scalar_one_or_none() != ids[encode(body)]:
+            newest = connection.execute(sa.select(queues).order_by(queues.c.seq.desc()).limit(1)).one_or_none()
+            if newest is None or (newest.queue, newest.body) != (queue, ids[encode(body)]):
                 connection.execute(sa.insert(queues), [{"queue": queue, "body": ids[encode(body)], "at": now()}])
 
     @patient
