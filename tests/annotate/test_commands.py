@@ -492,8 +492,8 @@ def test_two_reports_of_one_run_are_told_apart_by_the_verdicts_of_people_that_th
         queue = queue_of(tmp_path, store, prompts=4)
     (run, first), (again, second) = judged("Ann", "left-much"), judged("Bob", "right-much")
     assert run == again
-    assert first.startswith("Counted: 2 verdicts by 1 annotator, the last on 20")
-    assert second.startswith("Counted: 4 verdicts by 2 annotators, the last on 20")
+    assert first.startswith("Counted: 2 verdicts by 1 annotator, the last of which came in on 20")
+    assert second.startswith("Counted: 4 verdicts by 2 annotators, the last of which came in on 20")
 
 
 def lines_of(path: Path) -> list[dict[str, str]]:
