@@ -125,8 +125,9 @@ def test_a_batch_that_kills_every_actor_ends_the_run_and_keeps_what_came(
 
 def test_to_stop_gives_up_within_a_second(cluster: Any) -> None:
     model, came = echo(0.2), []
-    threading.Timer(3, model.stop).start()
     for reply in model.generate(iter(conversations([str(i) for i in range(500)]))):
+        if not came:  # actors take their time to begin
+            threading.Timer(1, model.stop).start()
         came.append(reply)
     assert 0 < len(came) < 100
 
