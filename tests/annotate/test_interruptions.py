@@ -38,7 +38,7 @@ TAKE_BACK = "button:text('Take back')"
 
 
 def saved(page: Any) -> None:
-    page.get_by_role("status").filter(has_text="Draft saved").wait_for(timeout=90_000)  # 15 s a try, and 5 s until the next
+    page.get_by_role("status").filter(has_text="Draft saved").wait_for(timeout=90_000)  # 15 s a try, then 5 s
 
 
 def test_what_was_typed_is_there_again_and_goes_with_the_judgement(pairs: Newcomer, opened: Open) -> None:

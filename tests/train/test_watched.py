@@ -57,8 +57,8 @@ def test_one_that_is_stopped_before_its_first_checkpoint_says_that_nothing_is_ke
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert re.search(
-        r"base: stopped(?: at step [\d,]+ of 4,000)?, before its first checkpoint \(save_steps: 2000\); no step is kept, "
-        r"and the same command begins with the first",
+        r"base: stopped(?: at step [\d,]+ of 4,000)?, before its first checkpoint \(save_steps: 2000\); no step is "
+        r"kept, and the same command begins with the first",
         said,
     )
     assert "calls in flight" not in said
