@@ -177,6 +177,7 @@ def judged(folder: Path, *lines: tuple[int, str, str]) -> Report:
 def test_who_cannot_judge_is_counted_by_name_of_the_button_and_nobody_is_asked_again(tmp_path: Path) -> None:
     found = judged(tmp_path, (1, "ann", ""), (2, "ann", "second"), (3, "ann", "second"))
     assert '1 "cannot judge" by 1 annotator, of 3 verdicts: it counts for neither contestant.' in found.caveats
+    assert not any("invalid or failed" in caveat for caveat in found.caveats), "people cannot judge, once said"
     assert found.pairs[0].verdicts["invalid"] == 1
     assert not any("--retry-invalid" in one or "mend" in one for one in steps(found))
     assert not any("missing" in step.why or "mend" in step.why for step in found.next_steps)

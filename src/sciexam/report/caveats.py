@@ -188,7 +188,8 @@ def _doubts(pair: Pair, earlier: int) -> Iterable[_Doubt]:
     """`earlier`: the runs that looked at this pair before."""
     missing = pair.verdicts["invalid"] + pair.verdicts["failed"]
     asked = missing + pair.verdicts["ok"]
-    if missing > MANY_INVALID * asked:
+    told = pair.trust == "people" and not pair.recorded  # as those who cannot judge
+    if missing > MANY_INVALID * asked and not told:
         hint = "; the bounds say what that can do" if pair.bounds and pair.invalid + pair.failed else ""
         said = f"{missing} of {asked} verdicts {'is' if missing == 1 else 'are'} invalid or failed{hint}"
         general = f"more than {MANY_INVALID:.0%} of the verdicts are invalid or failed"
