@@ -19,7 +19,9 @@ import sciexam as sx
 from conftest import COMMAND, Cli, answers, clean_environment, write_jsonl, write_suite
 from endpoint import Body, Endpoint, answers_of, nonce_of, prompt_of
 from sciexam.errors import Interrupted, UsageError
-from sciexam.report.audit import Card, Takes, outcomes, tally
+from sciexam.report.audit import Card, Line, Takes, outcomes, tally
+from sciexam.report.audit_steps import steps_of
+from sciexam.report.calls import Calls
 from sciexam.report.next_steps import READER
 
 N = 60
@@ -392,6 +394,25 @@ def test_a_card_says_what_to_do_next_on_the_terminal_in_its_files_and_as_json(sc
     assert "may settle" not in wider.stdout.partition("What to do next")[2]
 
 
+@pytest.mark.parametrize(
+    ("n", "settled", "whole", "limit"),
+    [(30, 45, 200, 90), (60, 61, 200, 61), (30, 45, 80, None), (60, 201, 200, None), (60, None, 200, None)],
+)
+def test_more_prompts_are_proposed_for_a_line_of_which_not_every_prompt_has_a_case(
+    n: int, settled: int | None, whole: int, limit: int | None
+) -> None:
+    figure = sx.Estimate(0.5, 0.2, 0.8, 0.95, n, "")
+    unclear = Line("truncated", "", "", figure, (0, 0.1), "unclear", "", 2 * n, 2 * n, 0, 0, 0, settled)
+    told = ("suite", "run", "rubric", "llm", "an LLM", ("a", "b"), 60, 0, 0.95, (unclear,), Calls(), ())
+    steps = steps_of(Card(*told), ("sciexam", "audit", "llm", "--limit", "60"), whole, True, Takes())
+    more = [step for step in steps if "may settle" in step.why]
+    assert len(more) == (limit is not None)
+    for step in more:
+        assert f"--limit {limit}" in step.command
+        assert step.why.startswith(f"About {limit} prompts may settle the unclear line, by at most ")
+        assert f" {((limit or 0) - 60) * 35:,} calls" in step.why
+
+
 def test_a_line_fails_where_one_shape_of_it_does_and_shapes_are_no_lines() -> None:
     rows = [("injection", "", "pass"), ("injection", "commands", "fail"), ("injection", "fences", "pass")]
     rows += [("empty", "", "unclear"), ("padding", "", "pass")]
@@ -532,6 +553,11 @@ def test_an_audit_is_proposed_with_the_calls_that_it_takes_at_most_and_their_pri
         (why,) = (step.why for step in report.next_steps if " audit " in step.command)
         (usd,) = re.findall(rf"by at most {8 * CALLS} calls \(about ([0-9.]+) USD\)$", why)
         assert float(usd) == pytest.approx(report.calls.usd / 16 * 8 * CALLS, abs=0.01)
+        thrice = exam.judges["llm"].model_copy(update={"samples": 3})
+        exam = exam.model_copy(update={"judges": {**exam.judges, "llm": thrice}})
+        report = sx.compare(exam, judges=["llm"], results=tmp_path / "r")
+        (why,) = (step.why for step in report.next_steps if " audit " in step.command)
+        assert f"by at most {3 * 8 * CALLS} calls (about {3 * float(usd):.2f}"[:-1] in why
         report = sx.compare(exam, judges=["measures"], results=tmp_path / "r")
         assert not any("calls" in step.why for step in report.next_steps if " audit " in step.command)
 

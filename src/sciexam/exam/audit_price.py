@@ -22,4 +22,7 @@ def takes_of(plan: Plan, bench: str, store: Store, keys: Iterable[str]) -> Takes
         return None
     referred = any(prompt.reference for prompt in plan.prompts) or any(rater.reference for rater in raters)
     replies: list[Reply] = list(store.replies(islice(keys, MEASURED)).values())
-    return Takes(referred, usd_of_verdict(plan.suite, raters[0].model, replies))
+    repeats = sum(rater.repeats for rater in raters)
+    costs = [(rater.repeats, usd_of_verdict(plan.suite, rater.model, replies)) for rater in raters]
+    known = [times * usd for times, usd in costs if usd is not None]
+    return Takes(referred, sum(known) / repeats if len(known) == len(costs) else None, repeats)

@@ -46,15 +46,19 @@ SAID: Mapping[Outcome, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Takes:
-    """What an audit asks of a judge: whether prompts have references, and the USD of a verdict, where that is known."""
+    """What an audit asks of a judge: whether prompts have references, and the USD of a verdict, where that is known.
+
+    `repeats`: the verdicts that are asked for whatever is shown.
+    """
 
     referred: bool = False
     usd: float | None = None
+    repeats: int = 1
 
     @property
     def a_prompt(self) -> int:
         """The most calls for one prompt (exam/audit/cases.py)."""
-        return 39 if self.referred else 35
+        return (39 if self.referred else 35) * self.repeats
 
     def most(self, prompts: int) -> str:
         """The most calls for so many prompts, in words, and about what they cost."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import ceil
 
-from sciexam.report.audit import Card, Takes
+from sciexam.report.audit import Card, Line, Takes
 from sciexam.report.next_steps import AUDITED, DRAWN, first_of, of_judge, reader, with_most
 from sciexam.report.record import Step
 from sciexam.typed import Command
@@ -50,8 +51,8 @@ def _missing(card: Card, command: Command) -> Iterator[Step]:
 def _unclear(card: Card, command: Command, prompts: int, takes: Takes | None) -> Iterator[Step]:
     """More of the prompts that there are, where they may settle a line."""
     unclear = [line for line in card.lines if line.outcome == "unclear" and not line.family]
-    within = [line.settled_by for line in unclear if line.settled_by is not None and line.settled_by <= prompts]
-    if within and card.prompts < prompts:
+    within = [needed for line in unclear if card.prompts < (needed := _needed(card, line)) <= prompts]
+    if within:
         lines = f"{len(within)} of {len(unclear)} unclear lines" if len(unclear) > 1 else "the unclear line"
         taken = list(command.again)
         if "--limit" in taken:
@@ -60,6 +61,11 @@ def _unclear(card: Card, command: Command, prompts: int, takes: Takes | None) ->
         more = replace(command, again=tuple(taken)).repeated("--limit", str(max(within)), name="audit")
         why = with_most(f"About {max(within):,} prompts may settle {lines}", takes, max(within) - card.prompts)
         yield Step(f"{why}; what was asked is not asked again", more)
+
+
+def _needed(card: Card, line: Line) -> int:
+    """How many prompts of the exam settle an unclear line, of whose cases only a part of them counts; 0: unknown."""
+    return ceil((line.settled_by or 0) * card.prompts / max(line.figure.n, 1))
 
 
 def _another(
