@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
+from sciexam.exam.stored import Heard
 from sciexam.report.evidence import Bench
+from sciexam.report.standings.outcomes import OK
 from sciexam.store import Store
 
 
@@ -19,10 +21,21 @@ def drawn_again(benches: Sequence[Bench], store: Store) -> Iterator[str]:
                 if verdict.attempt:
                     later[verdict.rater].add(verdict.key)
     for judge, keys in later.items():
-        if count := store.columns.after_invalid(keys):
-            verdicts = f"{count:,} of {len(usable[judge]):,} usable verdicts of {judge}"
-            were, replies = ("was", "its reply") if count == 1 else ("were", "their replies")
-            yield (
-                f"{verdicts} {were} drawn again, as {replies} could not be used at first; "
-                "the judge may fail more often on some answers than on others."
-            )
+        yield from _said(judge, len(usable[judge]), keys, store)
+
+
+def drawn_again_by(heard: Heard, store: Store) -> Iterator[str]:
+    """The same of one judge whose verdicts are known as arrays."""
+    if heard.rater.kind == "judge":
+        usable = (heard.verdicts.status == OK) & heard.said.asked
+        later = heard.looks.keys[usable & (heard.verdicts.attempt > 0)]
+        yield from _said(heard.rater.name, int(usable.sum()), {key.tobytes().hex() for key in later}, store)
+
+
+def _said(judge: str, usable: int, keys: Set[str], store: Store) -> Iterator[str]:
+    if count := store.columns.after_invalid(keys):
+        were, replies = ("was", "its reply") if count == 1 else ("were", "their replies")
+        yield (
+            f"{count:,} of {usable:,} usable verdicts of {judge} {were} drawn again, as {replies} could not be used "
+            "at first; the judge may fail more often on some answers than on others."
+        )
