@@ -116,6 +116,41 @@ def test_a_board_ends_with_what_to_do_next(sciexam: Cli, tmp_path: Path) -> None
     assert tied.next_steps[0].command == "sciexam plan sft rlhf --judge longer --suite exam"
 
 
+def test_what_a_board_lacks_is_asked_again_first_and_what_was_drawn_again_is_said(tmp_path: Path) -> None:
+    with Endpoint("judge-longer") as server:
+        usual, replies = server.reply, []
+        server.reply = lambda body: replies.append(body) or ("I like both." if len(replies) < 6 else usual(body))  # type: ignore[func-returns-value]
+        model = {"backend": "openai", "model": "judge-1", "base_url": server.url, "api_key_env": None}
+        known = {"llm": {**model, "samples": 3}, "text": {"backend": "measures"}}
+        prices = {"judge-1": {"input": 1000, "output": 0}}
+        exam = sx.load_suite(suite(tmp_path, judges=known, prices=prices))
+        first = sx.leaderboard(exam, "base", "sft", judge="llm", limit=6, results=tmp_path / "r")
+        why, command = first.next_steps[0].why, first.next_steps[0].command
+        assert why == "5 verdicts are missing, as replies could not be used; to draw once more"
+        assert command == "sciexam leaderboard base sft --suite exam --judge llm --retry-invalid"
+        assert "drawn again" not in " ".join(first.caveats)
+        again = sx.leaderboard(exam, "base", "sft", judge="llm", limit=6, results=tmp_path / "r", retry_invalid=True)
+    assert not any("retry-invalid" in step.command for step in again.next_steps)
+    [said] = [caveat for caveat in again.caveats if "drawn again" in caveat]
+    assert re.match(r"5 of [0-9]+ usable verdicts of llm were drawn again, as their replies could not be used", said)
+    (audit,) = (step for step in again.next_steps if "audit" in step.command)
+    calls = re.search(r", by (at most 630 calls \(about [0-9.]+ USD\))$", audit.why)
+    assert calls
+    page = (tmp_path / "r" / "exam" / "leaderboard" / "judges" / "llm.html").read_text()
+    assert f"To make one, by {calls[1]}:" in page
+
+
+def test_people_who_judged_something_else_are_not_those_to_hold_a_judge_against(tmp_path: Path) -> None:
+    exam = sx.load_suite(suite(tmp_path))
+    said = {"prompt": "q1", "first": "base", "second": "rlhf", "preferred": "second", "rater": "ann", "kind": "human"}
+    write_jsonl(tmp_path / "ann.jsonl", [said])
+    sx.compare(exam, "base", "rlhf", judges=[str(tmp_path / "ann.jsonl")], results=tmp_path / "r")
+    told = sx.leaderboard(exam, "base", "sft", judge=Longer(), results=tmp_path / "r").next_steps
+    assert any(step.why.startswith("Once people have, to hold") for step in told)
+    told = sx.leaderboard(exam, "base", "rlhf", judge=Longer(), results=tmp_path / "r").next_steps
+    assert any(step.why.startswith("To hold longer against what they say") for step in told)
+
+
 def test_a_judge_that_empty_words_win_over_is_told_on(tmp_path: Path) -> None:
     class Gamed(Longer):
         name = digest = "gamed"

@@ -36,7 +36,8 @@ from sciexam.types import Judge
 # asked is asked a third of a second sooner.
 if TYPE_CHECKING:
     from sciexam.report.agreeing.agreement import Agreement
-    from sciexam.report.evidence import Bench
+    from sciexam.report.audit import Takes
+    from sciexam.report.evidence import Evidence
     from sciexam.report.record import Report, Step
     from sciexam.report.standings.leaderboard import Leaderboard
 
@@ -188,8 +189,9 @@ def leaderboard(
         sat = sit(
             plan, models, ledger, terms, stop or threading.Event(), preflight, progress, retry_invalid, strict_model
         )
+        from sciexam.exam.audit_price import takes_of
         from sciexam.exam.board.besides import besides_of
-        from sciexam.exam.board.facts import read_board
+        from sciexam.exam.board.facts import keys_of_said, read_board
         from sciexam.exam.people import held_against_people
         from sciexam.report.standings.board import build_leaderboard
 
@@ -198,22 +200,22 @@ def leaderboard(
         outcomes = replace(outcomes, description=evidence.benches[0].description)
         besides = besides_of(plan, ledger, reward)
         found = build_leaderboard(evidence, outcomes, plan.contestants[0], NULL, besides, TEXTS)
-        found = replace(found, next_steps=_after(found, sat, evidence.benches[0], ledger))
-        _write_leaderboard(found, sat.manifest, Path(results), place)
+        takes = takes_of(plan, evidence.benches[0].name, ledger, keys_of_said(sat, evidence.benches[0]))
+        found = replace(found, next_steps=_after(found, sat, evidence, takes, ledger))
+        _write_leaderboard(found, sat.manifest, Path(results), place, takes)
         if strict_model:
             check_echoes(plan, ledger, report_folder(found, results), sat.stored)
     return found
 
 
-def _after(board: Leaderboard, sat: Sat, bench: Bench, ledger: Store) -> tuple[Step, ...]:
-    from sciexam.exam.audit_price import takes_of
-    from sciexam.exam.people import people_around
+def _after(board: Leaderboard, sat: Sat, evidence: Evidence, takes: Takes | None, ledger: Store) -> tuple[Step, ...]:
+    from sciexam.exam.people import people_who_judged
     from sciexam.report.standings.steps import steps_of
 
-    plan, argv = sat.plan, sat.manifest.get("argv", ())
+    plan, argv, (bench,) = sat.plan, sat.manifest.get("argv", ()), evidence.benches
     recorded = any(rater.by_name for rater in plan.raters if rater.bench == bench.name)
-    takes = takes_of(plan, bench.name, ledger, ())
-    judged, readers = people_around(plan, ledger), plan.suite.readers
+    judged = people_who_judged(plan, evidence, ledger) if bench.trust == "doubtful" else ""
+    readers = plan.suite.readers
     names = [name for name in plan.contestants if name != NULL]
     return steps_of(board, argv, bench, recorded, names, len(plan.prompts), judged, takes, readers)
 
@@ -279,10 +281,12 @@ def _agreement_files(found: Agreement, manifest: Mapping[str, Any]) -> Iterator[
     return result_files("agreement", "Agreement", title, found, tables_of(found), manifest, **told, steps=steps)
 
 
-def _write_leaderboard(found: Leaderboard, manifest: Mapping[str, Any], results: Path, site: Path) -> None:
+def _write_leaderboard(
+    found: Leaderboard, manifest: Mapping[str, Any], results: Path, site: Path, takes: Takes | None
+) -> None:
     from sciexam.report.site import write_site
     from sciexam.report.site.downloads import downloads_of
 
     downloads = downloads_of(found)
     write_run(report_folder(found, results), manifest, downloads.items())
-    write_site(found, downloads, manifest, site, results)
+    write_site(found, downloads, manifest, site, results, takes)

@@ -34,11 +34,6 @@ def people_who_judged(plan: Plan, evidence: Evidence, store: Store) -> str:
     return HUMANS if _in_ledger(plan, evidence, store) else next(_in_files(plan), "")
 
 
-def people_around(plan: Plan, store: Store) -> str:
-    """The same, without a look at whether it was on these answers that those in the ledger judged."""
-    return HUMANS if store.has_human_verdicts() else next(_in_files(plan), "")
-
-
 def _in_ledger(plan: Plan, evidence: Evidence, store: Store) -> bool:
     if not store.has_human_verdicts():
         return False

@@ -23,6 +23,7 @@ from markdown_it import MarkdownIt
 from sciexam.folders import replace_folder
 from sciexam.models.public_name import public_name
 from sciexam.report import audit
+from sciexam.report.audit import Takes
 from sciexam.report.calls import Calls
 from sciexam.report.gains import Gain
 from sciexam.report.plain_text import plain_text
@@ -320,14 +321,15 @@ def test_every_page_has_one_build_and_forbids_all_but_the_site() -> None:
 
 
 def test_the_judge_shows_its_settings_and_no_secret() -> None:
-    page = Page(pages(boards.made(NAMES))["judges/gpt.html"])
+    told = dict(site_files(boards.made(NAMES), {}, boards.MANIFEST, NOWHERE, Takes(usd=0.01)))
+    page = Page(told["judges/gpt.html"])
     for said in ("judge-1", "mine.j2", "both orders", "cdcdcdcdcdcd"):
         assert said in page.text
     for kept in ("hunter2", "internal.example", "EXAM_KEY", "secret system prompt", "/home/someone"):
         assert kept not in page.text
     assert "sciexam validate gpt --suite exam" in page.text
-    assert "sciexam audit gpt --suite exam" in page.text
-    assert re.search(r"To make one, by at most [0-9,]+ calls:", page.text)
+    assert "sciexam audit gpt --limit 60 --suite exam" in page.text
+    assert re.search(r"To make one, by at most [0-9,]+ calls \(about [0-9.]+ USD\):", page.text)
 
 
 def test_the_names_of_all_files_are_known_before_they_are_written() -> None:

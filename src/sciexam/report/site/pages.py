@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sciexam.report.audit import DECIDED, SAID, Takes, tally, tolerated
 from sciexam.report.judge_files import digests_of, newest_audit, newest_validation, plan_in
+from sciexam.report.next_steps import AUDITED, first_of, with_most
 from sciexam.report.pages import drawn, page_environment
 from sciexam.report.site import bars, names, sentences, shown
 from sciexam.report.site.lineage_tree import descent_of, lineage_tree
@@ -27,11 +28,16 @@ PACKAGE = "sciexam.report.site"
 
 
 def site_files(
-    board: Leaderboard, downloads: Mapping[str, str], manifest: Mapping[str, Any], runs: Path
+    board: Leaderboard,
+    downloads: Mapping[str, str],
+    manifest: Mapping[str, Any],
+    runs: Path,
+    takes: Takes | None = None,
 ) -> Iterator[tuple[str, str]]:
-    """Every file of the site as (path inside it, text). `runs` holds the runs of the board's suite."""
+    """Every file of the site as (path inside it, text). `runs` holds the runs of the board's suite; `takes`: what an
+    audit of its judge takes, where it calls a model."""
     yield from downloads.items()
-    yield from _Site(board, manifest, runs).files()
+    yield from _Site(board, manifest, runs, takes).files()
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class _Site:
     board: Leaderboard
     manifest: Mapping[str, Any]
     runs: Path
+    takes: Takes | None
 
     def files(self) -> Iterator[tuple[str, str]]:
         board = self.board
@@ -81,15 +88,9 @@ class _Site:
         ids = (names.category_id(one.category) if one.category is not None else "overall" for one in standings)
         return [board_table(self.board, one, id) for one, id in zip(standings, ids, strict=True)]
 
-    def _most_calls(self) -> str:
-        """What an audit of the judge on the prompts of the board takes at most, where it calls a model."""
-        plan = self.manifest.get("plan", {})
-        calls_one = any(rater.get("model") not in (None, "scripted") for rater in plan.get("raters", ()))
-        referred = any(prompt.get("reference") for prompt in plan.get("suite", {}).get("prompts", ()))
-        return Takes(referred).most(len(plan.get("prompts", ()))) if calls_one else ""
-
     def _judge(self) -> str:
-        board, command = self.board, self._made.command
+        board, command, prompts = self.board, self._made.command, self._made.prompts or 0
+        some = first_of(prompts, limited="--limit" in command)
         asked = board.judge, board.rubric, digests_of(plan_in(self.manifest), board.judge)
         return self._render(
             "judge.html.j2",
@@ -97,8 +98,8 @@ class _Site:
             validated=newest_validation(self.runs, *asked),
             audited=newest_audit(self.runs, *asked),
             validate=judge_command("validate", board, command),
-            audit=judge_command("audit", board, command),
-            most_calls=self._most_calls(),
+            audit=judge_command("audit", board, command, *some),
+            to_audit=with_most("To make one", self.takes, min(AUDITED, prompts)),
             agree=agree_command(board, command),
             said=SAID,
             tally=tally,

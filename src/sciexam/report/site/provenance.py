@@ -87,10 +87,10 @@ def compare_command(board: Leaderboard, command: str, a: str, b: str) -> str:
     return _line(["sciexam", "compare", *both, *_where(board, command), "--judge", _judge(board, command)])
 
 
-def judge_command(name: str, board: Leaderboard, command: str) -> str:
-    """`sciexam validate` or `audit` of the judge, on the same suite and ledger."""
+def judge_command(name: str, board: Leaderboard, command: str, *more: str) -> str:
+    """`sciexam validate` or `audit` of the judge with `more` words, on the same suite and ledger."""
     files = _files(board, command).values()
-    return _line(["sciexam", name, _judge(board, command), *files, *_where(board, command)])
+    return _line(["sciexam", name, _judge(board, command), *files, *more, *_where(board, command)])
 
 
 def agree_command(board: Leaderboard, command: str) -> str:

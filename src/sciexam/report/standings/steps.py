@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from sciexam.report.audit import Takes
@@ -24,25 +25,46 @@ def steps_of(
     takes: Takes | None = None,
     readers: Sequence[str] = (),
 ) -> tuple[Step, ...]:
-    """A judge that reads where none does, then what would part the first two, then people, then an audit.
+    """What is missing, or a judge that reads where none does, then what would part the first two, then people, then an
+    audit.
 
     `argv` is the command line that made the board, `bench` its judge, `recorded` whether that is a file, which cannot
     be asked. `contestants`: those of the suite; `prompts`: how many the board has. `judged`: as which judge people can
     be heard, if any judged here; `takes`: what an audit takes; `readers`: as in `next_steps`.
     """
-    command = command_of(argv, "leaderboard") or untyped(board.suite, *contestants)
+    typed = command_of(argv, "leaderboard")
+    command = typed or untyped(board.suite, *contestants)
+    again = command if typed else replace(command, again=(*command.again, "--judge", board.judge))
+    missing = tuple(_missing(board, again, asked=not recorded and bench.trust != "people"))
     if bench.by_form:
         why = "A text measure has judged, which knows nothing of meaning; to ask a language model"
         by = ("leaderboard", *command.contestants, "--judge", reader(readers))
-        return (Step(why + ("" if readers else ", for money"), command.line(*by)),)
+        return (
+            *missing,
+            Step(why + ("" if readers else ", for money"), command.line(*by)),
+        )
     if bench.trust in ("fake", "people") or not any(row.battles for row in board.rows):
-        return ()
+        return missing
     named = next(iter(command.judges), board.judge)
     return (
+        *missing,
         *(() if recorded or bench.by_chance else _apart(board, command, named, contestants)),
         *(_validated(board, command, named, prompts, judged) if bench.trust == "doubtful" else ()),
         *(() if recorded or bench.audited else _audited(board, command, named, prompts, takes)),
     )
+
+
+def _missing(board: Leaderboard, command: Command, asked: bool) -> Iterator[Step]:
+    """The same command again, where not everything has a result; `asked`: whether the judge can be asked once more."""
+    if board.calls.unasked:
+        why = "Not everything was asked for; the same command with more room goes on"
+        yield Step(why, command.repeated(name="leaderboard"))
+    elif board.failed:
+        yield Step("Calls failed; they are made again by", command.repeated(name="leaderboard"))
+    if board.invalid and asked:
+        are = "verdicts are" if board.invalid != 1 else "verdict is"
+        why = f"{board.invalid:,} {are} missing, as replies could not be used; to draw once more"
+        yield Step(why, command.repeated("--retry-invalid", name="leaderboard"))
 
 
 def _apart(board: Leaderboard, command: Command, named: str, contestants: Sequence[str]) -> Iterator[Step]:
@@ -66,5 +88,6 @@ def _validated(board: Leaderboard, command: Command, named: str, prompts: int, j
 
 
 def _audited(board: Leaderboard, command: Command, named: str, prompts: int, takes: Takes | None) -> Iterator[Step]:
+    some = first_of(prompts, limited="--limit" in command.again)
     why = with_most(f"To see what {board.judge} can be moved by", takes, min(AUDITED, prompts))
-    yield Step(why, command.line("audit", named, *command.contestants, *first_of(prompts)))
+    yield Step(why, command.line("audit", named, *command.contestants, *some))
