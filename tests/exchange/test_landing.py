@@ -168,7 +168,7 @@ def test_a_verdict_that_says_nothing_or_two_things_is_a_fault(tmp_path: Path) ->
         "a.jsonl:1: probability_second: input should be less than or equal to 1, not 1.5",
         "a.jsonl:1: preferred: input should be 'first', 'second' or 'tie', not 'left'",
         "a.jsonl:1: reward: input should be a valid number, not '7'",
-        "a.jsonl:1: text: input should be a valid string",
+        'a.jsonl:1: text: null is no answer; leave the line out if there is none, or write "" if it is empty',
         "a.jsonl:1: no prompt is called 'elsewhere' (1 lines)",
     )
     assert not (tmp_path / "out").exists()

@@ -146,12 +146,11 @@ class Landing:
         file = PEOPLE if kind == "human" else named(self.judges, line["rater"])
         slot = [line["rater"], one, other, sample]
         if repeat is None:
-            earlier = self.told.before("verdict", file, line["prompt"], slot)
-            repeat = len(earlier)
+            repeat, otherwise = self.told.again(file, line["prompt"], slot, _side(line))
             if repeat:
                 line |= {"repeat": repeat}
                 self.repeats.append(str(at))
-                self.contradicting += _said_otherwise(line, earlier)
+                self.contradicting += otherwise
         what = f"{shown(rater)} judged {shown(line['prompt'])} for {shown(first)} and {shown(second)}"
         self._add("verdict", file, line["prompt"], as_json([*slot, repeat]), line, at, what, again=True)
         for name in (one, other):
@@ -247,11 +246,6 @@ class Landing:
             self.fault(at, f"a model's name is a text that is not empty, this is {shown(model)}")
             return ""
         return named(self.models, model)
-
-
-def _said_otherwise(line: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> bool:
-    side = _side(line)
-    return side is not None and any(_side(one) not in (None, side) for one in earlier)
 
 
 def _side(line: Mapping[str, Any]) -> str | None:

@@ -15,6 +15,8 @@ _TABLES = """
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -64000;
 CREATE TABLE line (kind TEXT, file TEXT, prompt TEXT, key TEXT, text TEXT, at TEXT, UNIQUE (kind, file, prompt, key));
 CREATE TABLE owed (model TEXT, prompt TEXT, sample INTEGER, at TEXT, PRIMARY KEY (model, prompt, sample)) WITHOUT ROWID;
+CREATE TABLE slot (file TEXT, prompt TEXT, slot TEXT, count INTEGER, sides TEXT, PRIMARY KEY (file, prompt, slot))
+WITHOUT ROWID;
 """
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -44,14 +46,15 @@ class Told:
             return place, []
         return place, _differing(json.loads(earlier), json.loads(text))
 
-    def before(self, kind: str, file: str, prompt: str, slot: Sequence[Any]) -> list[dict[str, Any]]:
-        """The lines that there are of this slot."""
-        start = as_json(slot)[:-1] + ", "
-        found = self._base.execute(
-            "SELECT text FROM line WHERE kind = ? AND file = ? AND prompt = ? AND substr(key, 1, ?) = ?",
-            (kind, file, as_json(prompt), len(start), start),
-        )
-        return [json.loads(text) for (text,) in found]
+    def again(self, file: str, prompt: str, slot: Sequence[Any], side: str | None) -> tuple[int, bool]:
+        """Note a verdict of this slot: how many came before, and whether one of them named another side."""
+        key = file, as_json(prompt), as_json(slot)
+        where = "file = ? AND prompt = ? AND slot = ?"
+        row = self._base.execute(f"SELECT count, sides FROM slot WHERE {where}", key).fetchone()  # noqa: S608
+        count, sides = (row[0], {*row[1].split()}) if row else (0, set())
+        now = sides | ({side} if side else set())
+        self._base.execute("INSERT OR REPLACE INTO slot VALUES (?, ?, ?, ?, ?)", (*key, count + 1, " ".join(now)))
+        return count, side is not None and bool(sides - {side})
 
     def owe(self, model: str, prompt: str, sample: int, at: str) -> None:
         """That somebody spoke of an answer, which a file should hold."""
@@ -79,7 +82,7 @@ class Told:
         return int(found)
 
     def query(self, sql: str, *values: Any) -> Iterable[tuple[Any, ...]]:
-        """Rows of the two tables, `line` and `owed`; names and ids in them are JSON strings."""
+        """Rows of the tables `line` and `owed`; names and ids in them are JSON strings."""
         return self._base.execute(sql, values)
 
 
