@@ -283,14 +283,14 @@ def test_before_anything_was_served_the_command_says_what_a_link_opens(tmp_path:
     none = sciexam("annotate", "link")
     why = "1 annotator has come with a file, which gives no link"
     assert none.stdout == ""
-    assert none.stderr == f"sciexam: {why}. `sciexam annotate link 'Ann Lee'` gives one; it {opens}\n"
+    assert none.stderr == f"sciexam: {why}. `sciexam annotate link -- 'Ann Lee'` gives one; it {opens}\n"
     made = sciexam("annotate", "link", "Ann Lee")
     assert "http://127.0.0.1:8400/a/" in made.stdout
     assert made.stderr == f"sciexam: the link {opens}\n"
     assert sciexam("annotate", "link").stderr == "", "a link was printed"
     sciexam("annotate", "link", "Ann Lee", "--revoke")
     assert (
-        "(revoked; a new link: sciexam annotate link 'Ann Lee' --renew)"
+        "(revoked; a new link: sciexam annotate link --renew -- 'Ann Lee')"
         in sciexam("annotate", "link", "Ann Lee").stdout
     )
 

@@ -157,7 +157,7 @@ def links_of(invitations: Sequence[Invitation]) -> Iterator[str]:
     labels = [one_line(one.annotator.label) for one in invitations]
     width = max(map(len, labels), default=0)
     for label, one in zip(labels, invitations, strict=True):
-        renew = f"sciexam annotate link {shlex.quote(label)} --renew"
+        renew = f"sciexam annotate link --renew -- {shlex.quote(label)}"
         link = f"({one.ended}; a new link: {renew})" if one.ended else one.link
         yield f"  {label:<{width}}  {link}"
 

@@ -177,7 +177,7 @@ def _say_nobody(imported: Sequence[Annotator], served: bool) -> None:
 
     people = "1 annotator has" if len(imported) == 1 else f"{len(imported)} annotators have"
     why = f"{people} come with a file, which gives no link" if imported else "nobody has a link"
-    name = shlex.quote(imported[0].label) if imported else "NAME"
+    name = f"-- {shlex.quote(imported[0].label)}" if imported else "NAME"
     opens = "" if served else f"; it {OPENS}"
     print(f"sciexam: {why}. `sciexam annotate link {name}` gives one{opens}", file=sys.stderr)
 
