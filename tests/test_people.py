@@ -217,7 +217,7 @@ def test_who_is_in_a_file_and_in_the_ledger_counts_once(tmp_path: Path, sciexam:
     for humans in ((), ("people",), ("people", "humans")):
         found = sx.validate(exam, "jury", humans=humans, results=results)
         assert found.annotators == ("annotator-1",), humans
-        told = "1 annotator of people is in the ledger by name: here under the pseudonym, and counted once."
+        told = "1 annotator of people is in the ledger by name: here under the pseudonym, and counted once a judge."
         assert told in found.caveats
     raters = sx.agree(exam, results=results).raters
     assert [one.rater for one in raters if one.kind == "human"] == ["annotator-1"]

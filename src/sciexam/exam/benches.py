@@ -228,8 +228,9 @@ def human_bench(store: Store, comparisons: Sequence[Comparison], policy: Policy,
     an import under the pseudonym is one person's.
     """
     subjects = {present(one, order).subject for one in comparisons for order in ("ab", "ba")}
-    people = {one.pseudonym for one in store.annotators.all()}
-    known = pseudonyms(store)
+    everyone = store.annotators.all()
+    people = {one.pseudonym for one in everyone}
+    known = {one.name: one.pseudonym for one in everyone if one.name}
     given = (replace(one, rater=known.get(one.rater, one.rater)) for one in store.human_verdicts(subjects))
     found = bench_of_humans(given, comparisons, policy, people, criteria)
     return replace(found, last_judged=store.last_judged(subjects))

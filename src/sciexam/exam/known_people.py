@@ -28,7 +28,7 @@ def called_otherwise(raters: Iterable[Rater], store: Store) -> Iterator[str]:
             files[rater.bench] = files.get(rater.bench, 0) + 1
     for file, count in files.items():
         who = f"1 annotator of {file} is" if count == 1 else f"{count} annotators of {file} are"
-        yield f"{who} in the ledger by name: here under the pseudonym, and counted once."
+        yield f"{who} in the ledger by name: here under the pseudonym, and counted once a judge."
 
 
 def _is_known(rater: Rater, known: Mapping[str, str]) -> bool:
