@@ -354,5 +354,5 @@ def test_a_write_that_was_undone_leaves_no_word_behind_that_only_this_process_kn
 
 
 def test_a_folder_is_no_ledger_and_the_file_in_it_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"is a folder; name the file in it, such as .*/ledger\.sqlite$"):
+    with pytest.raises(StoreError, match=r"is a folder; name the ledger in it: --store .*/ledger\.sqlite$"):
         Store(tmp_path)

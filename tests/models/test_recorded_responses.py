@@ -128,7 +128,7 @@ NO_ITEM = "an item has 'prompt' and 'text', or as AlpacaEval's 'instruction' and
     [
         ([{"instruction": "Why?", "output": "a"}, {"instruction": "How?"}], f": item 2: {NO_ITEM}"),
         ([["Why?", "a"]], f": item 1: {NO_ITEM}"),
-        ([{"instruction": "Why?", "output": None}], ":1: text: input should be a valid string"),
+        ([{"instruction": "Why?", "output": None}], ":1: text: null is no answer; leave the line out"),
         ("[{", ": not a JSON list: "),
         pytest.param("[" * 100_000, ": not a JSON list: ", id="deep list"),
         ("[]", ": holds no responses"),

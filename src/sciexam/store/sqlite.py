@@ -92,8 +92,8 @@ def file_of(location: str) -> Path:
     if "://" in location and not location.startswith("sqlite:///"):
         raise UsageError("--store: the URL of a file is sqlite:///PATH")
     path = Path(location.removeprefix("sqlite:///"))
-    if path.is_dir():
-        raise UsageError(f"--store {location}: is a folder; name the file in it, such as {path / 'ledger.sqlite'}")
+    if os.path.isdir(path):  # a folder above it that nobody may look into is told of when it is opened
+        raise StoreError(f"{location}: is a folder; name the ledger in it: --store {path / 'ledger.sqlite'}")
     return path.absolute()
 
 
