@@ -49,7 +49,7 @@ SAY_IT = {
         "_contaminated",
         "strangers_of",
     ),
-    "exam/drawn_again.py": ("drawn_again",),
+    "exam/drawn_again.py": ("_said",),
     "exam/facts.py": ("_of_members", "_of_other_rubrics"),
     "exam/people.py": ("_held", "_audited"),
     "exam/ends.py": ("ends_of", "_as_shown"),
