@@ -273,6 +273,17 @@ def test_a_person_whom_the_ledger_knows_otherwise_is_counted_once_and_told(tmp_p
     assert done.left_out["comparison by humans: a file has another verdict of the same annotator"] == 1
 
 
+def test_what_a_person_says_otherwise_in_a_second_file_is_left_out_and_counted(tmp_path: Path) -> None:
+    suite = people(tmp_path, [said(i, rater="Ann", preferred="first") for i in range(2)])
+    rows = [said(i, rater="Ann", preferred="first" if i else "second", kind="human") for i in range(2)]
+    write_jsonl(tmp_path / "second.jsonl", rows)
+    judges = ["annotators", str(tmp_path / "second.jsonl")]
+    done = export(suite, what="verdicts", out=tmp_path / "out.jsonl", judges=judges, results=tmp_path / "r")
+    lines = [line for line in read_jsonl(tmp_path / "out.jsonl") if line["status"] == "ok"]
+    assert [(line["rater"], line["preferred"]) for line in lines] == [("Ann", "first")] * 2
+    assert done.left_out["verdict by second: a file has another verdict of the same annotator"] == 1
+
+
 def test_the_mapping_of_the_documentation_brings_people_back_as_people(tmp_path: Path) -> None:
     documented = (Path(__file__).parents[2] / "docs" / "exporting.md").read_text(encoding="utf-8")
     (tmp_path / "columns.yaml").write_text(documented.split("```yaml\n")[1].split("```")[0], encoding="utf-8")

@@ -78,7 +78,7 @@ def elsewhere(store: Store, overview: Overview) -> Iterator[str]:
     pairs = list(overview.queue.comparisons())
     place = {present(one, order).subject: number for number, one in enumerate(pairs) for order in ORDERS}
     here = {(verdict.rater, place[verdict.subject]) for _, verdict in overview.bench.verdicts}
-    said, known = store.human_verdicts(place), pseudonyms(store)
+    said, known = store.human_verdicts(place), pseudonyms(store.annotators.all())
     raters = ((known.get(one.rater, one.rater), place[one.subject]) for one in said)
     other = {(rater, number) for rater, number in raters if rater != ADJUDICATION} - here
     if other:

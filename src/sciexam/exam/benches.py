@@ -40,7 +40,7 @@ def bench_of(
         if cascade.cheap.bench == name:
             return _cascade(plan, cascade, store, comparisons, skipped)
     shown = {one.rater: one.shown(plan) for one in heard if one.rater.bench == name}
-    known = pseudonyms(store)
+    known = pseudonyms(store.annotators.all())
     called = {as_known_here(rater, known): shown.get(rater) for rater in raters}
     raters = list(called)
     judged = [one for rater in raters for one in judged_by(plan, rater, store, comparisons, skipped, called[rater])]
@@ -230,7 +230,7 @@ def human_bench(store: Store, comparisons: Sequence[Comparison], policy: Policy,
     subjects = {present(one, order).subject for one in comparisons for order in ("ab", "ba")}
     everyone = store.annotators.all()
     people = {one.pseudonym for one in everyone}
-    known = {one.name: one.pseudonym for one in everyone if one.name}
+    known = pseudonyms(everyone)
     given = (replace(one, rater=known.get(one.rater, one.rater)) for one in store.human_verdicts(subjects))
     found = bench_of_humans(given, comparisons, policy, people, criteria)
     return replace(found, last_judged=store.last_judged(subjects))

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from sciexam.exam.raters import Rater
 from sciexam.store import Store
+from sciexam.store.annotators import Annotator
 
 
-def pseudonyms(store: Store) -> dict[str, str]:
-    """The pseudonym of everyone whose name the ledger knows."""
-    return {one.name: one.pseudonym for one in store.annotators.all() if one.name}
+def pseudonyms(people: Iterable[Annotator]) -> dict[str, str]:
+    """The pseudonym of each of the ledger's annotators whose name it knows."""
+    return {one.name: one.pseudonym for one in people if one.name}
 
 
 def as_known_here(rater: Rater, known: Mapping[str, str]) -> Rater:
@@ -21,7 +22,7 @@ def as_known_here(rater: Rater, known: Mapping[str, str]) -> Rater:
 
 def called_otherwise(raters: Iterable[Rater], store: Store) -> Iterator[str]:
     """That people of a file are those of the ledger, a sentence a file."""
-    known = pseudonyms(store)
+    known = pseudonyms(store.annotators.all())
     files: dict[str, int] = {}
     for rater in raters:
         if _is_known(rater, known):

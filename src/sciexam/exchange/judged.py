@@ -18,6 +18,7 @@ from sciexam.types import ADJUDICATION, Presentation, Verdict
 Line = dict[str, Any]
 Omissions = Counter[str]  # how many did not become a line, by the reason
 NOT_THERE = "an answer that the imported files do not hold"
+OTHERWISE = "a file has another verdict of the same annotator"
 
 VERDICTS: Columns = {
     "prompt": "text",
@@ -61,24 +62,28 @@ def verdict_lines(read: Reading, left_out: Omissions) -> Iterator[Line]:
     """A line for each verdict, with the keys of a file of recorded verdicts, and what else is known of it.
 
     A verdict on several benches (a judge by itself, and in a panel) is one line. Verdicts that follow from marks are
-    those of their judge, where somebody who compares has the name of who gave the marks. Raises UsageError where two
-    raters have one name all the same.
+    those of their judge, where somebody who compares has the name of who gave the marks. A person is one by name,
+    whichever files they stand in: what they say otherwise in a later one is left out, and counted. Raises UsageError
+    where two judges have one name all the same.
     """
     renamed = _named_by_bench(read)
     for _, benches in read.by_pair():
-        seen: dict[tuple[Any, ...], str] = {}
+        seen: dict[tuple[Any, ...], Verdict] = {}
         for bench in benches:
             for shown, verdict in _said(bench, left_out):
                 verdict = replace(verdict, rater=renamed.get((bench.name, verdict.rater), verdict.rater))
                 slot = (verdict.rater, shown.prompt.id, shown.first_by, shown.second_by, shown.sample, shown.repeat)
                 if slot not in seen:
                     yield _verdict(bench, shown, verdict)
-                elif seen[slot] != verdict.key and verdict.kind != "human":  # a person of one name is one, in any file
+                    seen[slot] = verdict
+                elif verdict.kind == "human":
+                    if verdict.preferred != seen[slot].preferred:
+                        left_out[f"verdict by {bench.name}: {OTHERWISE}"] += 1
+                elif seen[slot].key != verdict.key:
                     raise UsageError(
                         f"two raters are called {verdict.rater!r}, and would be one in the file; name one judge at a "
                         "time with --judge"
                     )
-                seen[slot] = verdict.key
 
 
 def _named_by_bench(read: Reading) -> dict[tuple[str, str], str]:
@@ -158,7 +163,7 @@ def each_once(
         place = (battle.rater, battle.prompt, battle.sample)
         if bench.name not in files and place in by_file and battle.status != "skipped":
             if battle not in by_file[place]:
-                left_out[f"comparison by {bench.name}: a file has another verdict of the same annotator"] += 1
+                left_out[f"comparison by {bench.name}: {OTHERWISE}"] += 1
             continue
         if (bench.name, battle.rater) in people and battle.status != "skipped":
             by_file.setdefault(place, []).append(battle)

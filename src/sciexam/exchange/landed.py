@@ -154,8 +154,8 @@ def _repeated(landing: Landing) -> Iterator[str]:
     if landing.repeats:
         against = f", {landing.contradicting:,} against an earlier one" if landing.contradicting else ""
         yield (
-            f"{landing.repeats[0]}: a rater's further verdict on the same order counts as its repeat "
-            f"({len(landing.repeats):,} in all{against})"
+            f"{landing.first_repeat}: a rater's further verdict on the same order counts as its repeat "
+            f"({landing.repeats:,} in all{against})"
         )
 
 

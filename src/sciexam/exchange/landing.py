@@ -74,7 +74,8 @@ class Landing:
         self.models: dict[str, str] = {}  # by the name that the files have, the name that the suite has
         self.judges: dict[str, str] = {}  # likewise, of judges
         self.order_unknown: set[str] = set()  # raters of whom no file says which answer they were shown first
-        self.repeats: list[str] = []  # where verdicts stand that a rater gave again, on the same order
+        self.repeats = 0  # verdicts that a rater gave again, on the same order
+        self.first_repeat = ""  # where the first of them stands
         self.contradicting = 0  # of these, those that say another side than one before
         self._omissions: dict[str, list[Any]] = {}
         self.told = Told()
@@ -149,7 +150,8 @@ class Landing:
             repeat, otherwise = self.told.again(file, line["prompt"], slot, _side(line))
             if repeat:
                 line |= {"repeat": repeat}
-                self.repeats.append(str(at))
+                self.repeats += 1
+                self.first_repeat = self.first_repeat or str(at)
                 self.contradicting += otherwise
         what = f"{shown(rater)} judged {shown(line['prompt'])} for {shown(first)} and {shown(second)}"
         self._add("verdict", file, line["prompt"], as_json([*slot, repeat]), line, at, what, again=True)

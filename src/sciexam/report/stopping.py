@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sciexam.report.build import LEVEL, bias_of, items_of, lineage_of, reasons_of
+from sciexam.report.build import LEVEL, bias_of, lineage_of, reasons_of
 from sciexam.report.caveats import caveats_of
 from sciexam.report.evidence import Bench, Evidence
+from sciexam.report.items import items_of
 from sciexam.report.lengths import Words, measured, words_of
 from sciexam.report.record import Figure, Length, Look, Pair, Pairs, Report, Shown, Stop
 from sciexam.report.scores import Score, consistency_of, lost_samples, scores_of, used_of, values_of
